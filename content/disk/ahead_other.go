@@ -1,0 +1,8 @@
+//go:build !linux
+
+package disk
+
+import "os"
+
+// StartStoring does nothing: this system has no such request; the sync before the rename waits for everything.
+func StartStoring(*os.File, int64, int64) {}

@@ -1,0 +1,70 @@
+package disk
+
+import (
+	"os"
+	"time"
+)
+
+// Options tune a store. The zero value is sensible.
+type Options struct {
+	// ReserveBytes of the file system are never taken by payloads that begin or are imported.
+	// Zero: 5 % of the file system, at most 1 GiB. Negative: none.
+	ReserveBytes int64
+	// SaveBytes and SaveEvery say how much data or time may pass until have-bits are made durable.
+	// It is what a power cut may cost. Zero: 64 MiB and 5 s.
+	SaveBytes int64
+	SaveEvery time.Duration
+	// Now is the clock that SaveEvery is measured with, asked when a chunk is put. nil: have-bits are
+	// saved by bytes alone.
+	Now func() time.Time
+	// OpenFiles bounds the payload files held open while nobody reads them. Zero: 64.
+	OpenFiles int
+}
+
+const (
+	defaultSaveBytes = 64 << 20
+	defaultSaveEvery = 5 * time.Second
+	defaultOpenFiles = 64
+
+	reserveShare    = 20 // one twentieth of the file system
+	maxReserveBytes = 1 << 30
+)
+
+func (o *Options) fill() {
+	if o.SaveBytes == 0 {
+		o.SaveBytes = defaultSaveBytes
+	}
+	if o.SaveEvery == 0 {
+		o.SaveEvery = defaultSaveEvery
+	}
+	if o.OpenFiles == 0 {
+		o.OpenFiles = defaultOpenFiles
+	}
+	if o.Now == nil {
+		o.Now = func() time.Time { return time.Time{} } // no time ever passes
+	}
+}
+
+// reserve is what must stay free of a file system of totalBytes.
+func (o *Options) reserve(totalBytes int64) int64 {
+	switch {
+	case o.ReserveBytes > 0:
+		return o.ReserveBytes
+	case o.ReserveBytes < 0:
+		return 0
+	}
+	return min(totalBytes/reserveShare, maxReserveBytes)
+}
+
+// system is what the store asks of the operating system and tests want to see fail or be counted.
+type system struct {
+	writeAt func(f *os.File, b []byte, at int64) (int, error)
+	sync    func(f *os.File) error
+	rename  func(from, to string) error
+	remove  func(path string) error
+	space   func(dir string) (freeBytes, totalBytes int64, err error)
+}
+
+func realSystem() system {
+	return system{writeAt: (*os.File).WriteAt, sync: (*os.File).Sync, rename: os.Rename, remove: os.Remove, space: space}
+}

@@ -1,0 +1,12 @@
+package disk
+
+import "golang.org/x/sys/unix"
+
+// space is what an unprivileged writer may still take of the file system below path, and its size.
+func space(path string) (freeBytes, totalBytes int64, err error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(path, &st); err != nil {
+		return 0, 0, err
+	}
+	return int64(st.Bavail) * int64(st.Bsize), int64(st.Blocks) * int64(st.Bsize), nil
+}

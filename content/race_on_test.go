@@ -1,0 +1,6 @@
+//go:build race
+
+package content_test
+
+// raceEnabled: the race detector makes pools forget on purpose, so allocations say nothing.
+const raceEnabled = true
