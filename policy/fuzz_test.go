@@ -1,0 +1,172 @@
+package policy
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+)
+
+// Everything that is decoded may come from an enemy: no input may panic, and none that the key
+// holders did not sign may be believed.
+
+func FuzzCheckHead(f *testing.F) {
+	m := newMesh(f, "acme", 1, 1)
+	next := m.mustNext(t0, hold("h1"))
+	old := newMesh(f, "acme", 1, 1).trust
+	f.Add(next.Timestamp)
+	f.Add(old.Files().Timestamp)
+	f.Add(next.Root)
+	f.Add([]byte(`{"signed":{"_type":"timestamp","meta":{"snapshot.json":null}},"signatures":[]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		newer, _, err := old.CheckHead(b, t0)
+		if err == nil && newer && !bytes.Equal(b, next.Timestamp) {
+			t.Fatal("a head was taken that the key did not sign in this spelling")
+		}
+	})
+}
+
+func FuzzSupply(f *testing.F) {
+	m := newMesh(f, "acme", 1, 1)
+	old := m.trust
+	next := m.mustNext(t0, hold("h1"))
+	for i, b := range [][]byte{next.Root, next.Snapshot, next.Targets, next.Manifest, next.Roster, next.RosterRole} {
+		f.Add(i, b)
+	}
+	f.Fuzz(func(t *testing.T, at int, b []byte) {
+		r := old.Refresh(next.Timestamp, t0)
+		docs := map[string][]byte{"snapshot": next.Snapshot, "targets": next.Targets, "roster-role": next.RosterRole, "roster": next.Roster, "manifest": next.Manifest}
+		for i := 0; ; i++ {
+			need, more := r.Need()
+			if !more {
+				break
+			}
+			give := docs[need.Role]
+			if i == at {
+				give = b
+			}
+			if err := r.Supply(give); err != nil {
+				if _, err := r.Result(); err == nil {
+					t.Fatal("a failed walk has a result")
+				}
+				return
+			}
+		}
+		if got, err := r.Result(); err == nil && !bytes.Equal(got.Files().Manifest, next.Manifest) {
+			t.Fatal("another manifest was believed")
+		}
+	})
+}
+
+// FuzzSignedByThieves hands over documents whose hashes are right: the snapshot key is stolen.
+func FuzzSignedByThieves(f *testing.F) {
+	m := newMesh(f, "acme", 1, 1)
+	good := m.trust.Files()
+	f.Add(good.Targets, good.RosterRole)
+	f.Add([]byte(`{"signed":{"_type":"targets","targets":{"x":null}},"signatures":[]}`), good.RosterRole)
+	f.Add(good.Targets, []byte(`{"signed":{"_type":"targets","delegations":null},"signatures":null}`))
+	f.Fuzz(func(t *testing.T, targets, role []byte) {
+		evil := good
+		evil.Targets, evil.RosterRole = targets, role
+		thief := *m
+		thief.t = t
+		forged := thief.forge(good, t0, func(s *metadata.SnapshotType) {
+			s.Meta[targetsFile], s.Meta[rosterFile] = metaFile(1, targets), metaFile(1, role)
+		}, nil)
+		evil.Snapshot, evil.Timestamp = forged.Snapshot, forged.Timestamp
+		if got, err := walk(m.trust, evil, t0); err == nil && !bytes.Equal(got.Files().Manifest, good.Manifest) {
+			t.Fatal("another manifest was believed")
+		}
+	})
+}
+
+func FuzzRoot(f *testing.F) {
+	good := newMesh(f, "acme", 1, 1).trust.Files()
+	f.Add(good.Root)
+	f.Add(good.Targets)
+	f.Add([]byte(`{"signed":{"_type":"root","keys":{"a":null},"roles":{"root":null}},"signatures":[]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if tr, err := NewTrust(b); err == nil && tr.RootVersion() == 0 {
+			t.Fatal("a root of version 0 was taken")
+		}
+	})
+}
+
+func FuzzDecodeManifest(f *testing.F) {
+	f.Add(newMesh(f, "acme", 1, 1).mustNext(t0, hold("h1")).Manifest)
+	f.Add([]byte(`{"format":1,"org":"a","epoch":1,"groups":[{"name":"a","parent":"b"},{"name":"b","parent":"a"}]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := DecodeManifest(b)
+		if err != nil {
+			return
+		}
+		if again, err := m.Encode(); err != nil || !bytes.Equal(again, b) {
+			t.Fatalf("decodes, but encodes otherwise: %v", err)
+		}
+		MakePlan(m, nothingKnown, Machine{}, false, t0)
+	})
+}
+
+func FuzzDecodeDescriptor(f *testing.F) {
+	for _, d := range []*Descriptor{debDescriptor(), fileDescriptor()} {
+		b, err := d.Encode()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d, err := DecodeDescriptor(b)
+		if err != nil {
+			return
+		}
+		if again, err := d.Encode(); err != nil || !bytes.Equal(again, b) {
+			t.Fatalf("decodes, but encodes otherwise: %v", err)
+		}
+	})
+}
+
+func FuzzDecodeRoster(f *testing.F) {
+	f.Add(newMesh(f, "acme", 1, 1).trust.Files().Roster)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := DecodeRoster(b)
+		if err != nil {
+			return
+		}
+		if again, err := r.Encode(); err != nil || !bytes.Equal(again, b) {
+			t.Fatalf("decodes, but encodes otherwise: %v", err)
+		}
+	})
+}
+
+func FuzzDecodeDraft(f *testing.F) {
+	m := newMesh(f, "acme", 1, 1)
+	man, err := DecodeManifest(m.trust.Files().Manifest)
+	if err != nil {
+		f.Fatal(err)
+	}
+	man.Epoch++
+	d, err := NewDraft(m.trust, man, t0)
+	if err != nil {
+		f.Fatal(err)
+	}
+	b, err := d.Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add(bytes.Replace(b, []byte(`"targets":{"manifest.json"`), []byte(`"targets":{"x":null,"manifest.json"`), 1))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d, err := DecodeDraft(b)
+		if err != nil {
+			return
+		}
+		_ = d.Check(m.trust)
+		if made, _, _ := d.Status(m.trust); made != 0 {
+			t.Fatal("a signature counts that nobody made")
+		}
+		if _, err := d.Encode(); err != nil {
+			t.Fatalf("decodes and does not encode: %v", err)
+		}
+	})
+}

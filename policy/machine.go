@@ -1,0 +1,20 @@
+package policy
+
+import "time"
+
+// Machine is the facts that plans are made from.
+type Machine struct {
+	ID, Name, Site string
+	Groups         []string
+	OS, Arch       string   // as Go names them
+	Installers     []string // kinds that this agent can handle here
+	Detected       map[UpdateID]Detection
+}
+
+// Detection is what was found of an update on the machine.
+type Detection struct {
+	Present bool
+	Version string
+	At      time.Time
+	Err     Reason // looking did not work; empty: it did
+}

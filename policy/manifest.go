@@ -1,0 +1,207 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"patchmesh/content"
+)
+
+// Approval is a signed statement: do this with that revision of an update on the machines of a group.
+type Approval struct {
+	Update          UpdateID   `json:"update"`
+	Revision        int        `json:"revision"`
+	Descriptor      content.ID `json:"descriptor"`
+	DescriptorBytes int        `json:"descriptor_bytes"`
+	Group           string     `json:"group"`
+	Action          Action     `json:"action"`
+	NotBefore       time.Time  `json:"not_before,omitzero"`
+	Deadline        time.Time  `json:"deadline,omitzero"`
+	Expedite        bool       `json:"expedite,omitempty"`
+	At              time.Time  `json:"at"`
+}
+
+// Hold is a signed stop.
+type Hold struct {
+	ID        string    `json:"id"`
+	Update    UpdateID  `json:"update"`          // or AllUpdates
+	Group     string    `json:"group,omitempty"` // empty: every machine
+	Kind      string    `json:"kind"`            // pause, safeguard, freeze
+	Reason    string    `json:"reason"`
+	At        time.Time `json:"at"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+}
+
+// Group is a named set of machines; Parent nests it. GroupAll and GroupUnassigned are built in.
+type Group struct {
+	Name   string `json:"name"`
+	Parent string `json:"parent,omitempty"`
+}
+
+// The built-in groups: every machine, and those that are in no listed group.
+const (
+	GroupAll        = "all"
+	GroupUnassigned = "unassigned"
+)
+
+// Manifest is the complete current set of approvals and holds.
+type Manifest struct {
+	Format    int        `json:"format"`
+	Org       string     `json:"org"`
+	Epoch     uint64     `json:"epoch"` // strictly growing; the version of the targets role
+	IssuedAt  time.Time  `json:"issued_at"`
+	Groups    []Group    `json:"groups"`
+	Approvals []Approval `json:"approvals"`
+	Holds     []Hold     `json:"holds"`
+}
+
+// Limits of a manifest.
+const (
+	ManifestFormat   = 1
+	MaxManifestBytes = 32 << 20
+	maxApprovals     = 50000
+	maxHolds         = 10000
+	maxGroups        = 10000
+	maxGroupDepth    = 32
+	maxReasonBytes   = 500
+	maxOrgBytes      = 128
+	maxEpoch         = 1 << 62 // an epoch is a TUF version too, and those are signed numbers
+)
+
+// Encode sorts and writes the document. Equal manifests have equal bytes.
+func (m *Manifest) Encode() ([]byte, error) {
+	m.Format = ManifestFormat
+	slices.SortFunc(m.Groups, func(a, b Group) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(m.Approvals, compareApprovals)
+	slices.SortFunc(m.Holds, func(a, b Hold) int { return strings.Compare(a.ID, b.ID) })
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("encode manifest: %w", err)
+	}
+	if len(b) > MaxManifestBytes {
+		return nil, fmt.Errorf("manifest of %d bytes: %w", len(b), ErrTooLarge)
+	}
+	return b, nil
+}
+
+func compareApprovals(a, b Approval) int {
+	if c := strings.Compare(string(a.Update), string(b.Update)); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Group, b.Group)
+}
+
+// DecodeManifest reads a document and checks all of it. ErrFormat, ErrTooLarge.
+func DecodeManifest(b []byte) (*Manifest, error) {
+	var m Manifest
+	if err := decodeExact(b, MaxManifestBytes, &m); err != nil {
+		return nil, fmt.Errorf("manifest: %w", err)
+	}
+	if err := m.check(); err != nil {
+		return nil, fmt.Errorf("manifest: %w", err)
+	}
+	return &m, nil
+}
+
+func (m *Manifest) check() error {
+	if m.Format != ManifestFormat {
+		return fmt.Errorf("format %d, this version knows %d: %w", m.Format, ManifestFormat, ErrFormat)
+	}
+	if len(m.Approvals) > maxApprovals || len(m.Holds) > maxHolds || len(m.Groups) > maxGroups {
+		return fmt.Errorf("%d approvals, %d holds, %d groups: %w", len(m.Approvals), len(m.Holds), len(m.Groups), ErrTooLarge)
+	}
+	if err := checkOrg(m.Org); err != nil {
+		return err
+	}
+	if m.Epoch < 1 || m.Epoch > maxEpoch {
+		return fmt.Errorf("epoch %d: %w", m.Epoch, ErrFormat)
+	}
+	if err := m.checkGroups(); err != nil {
+		return err
+	}
+	for i, a := range m.Approvals {
+		if err := a.check(); err != nil {
+			return err
+		}
+		if i > 0 && compareApprovals(m.Approvals[i-1], a) >= 0 {
+			return fmt.Errorf("approval of %s for %s is out of order or double: %w", a.Update, a.Group, ErrFormat)
+		}
+	}
+	for i, h := range m.Holds {
+		if err := h.check(); err != nil {
+			return err
+		}
+		if i > 0 && m.Holds[i-1].ID >= h.ID {
+			return fmt.Errorf("hold %s is out of order or double: %w", h.ID, ErrFormat)
+		}
+	}
+	return nil
+}
+
+func (a Approval) check() error {
+	if _, err := ParseUpdateID(string(a.Update)); err != nil {
+		return err
+	}
+	if _, err := ParseAction(string(a.Action)); err != nil {
+		return err
+	}
+	if a.Revision < 1 || a.Descriptor.IsZero() || a.DescriptorBytes < 2 || a.DescriptorBytes > MaxDescriptorBytes {
+		return fmt.Errorf("approval of %s names no descriptor: %w", a.Update, ErrFormat)
+	}
+	return checkName("group", a.Group)
+}
+
+func (h Hold) check() error {
+	if err := checkName("hold", h.ID); err != nil {
+		return err
+	}
+	if h.Update != AllUpdates {
+		if _, err := ParseUpdateID(string(h.Update)); err != nil {
+			return err
+		}
+	}
+	if h.Group != "" {
+		if err := checkName("group", h.Group); err != nil {
+			return err
+		}
+	}
+	switch h.Kind {
+	case "pause", "safeguard", "freeze":
+	default:
+		return fmt.Errorf("hold %s of kind %.20q: %w", h.ID, h.Kind, ErrFormat)
+	}
+	return checkText("hold reason", h.Reason, maxReasonBytes)
+}
+
+// checkGroups refuses doubles, unknown parents and circles.
+func (m *Manifest) checkGroups() error {
+	parent := map[string]string{}
+	for i, g := range m.Groups {
+		if err := checkName("group", g.Name); err != nil {
+			return err
+		}
+		if g.Name == GroupAll || g.Name == GroupUnassigned {
+			return fmt.Errorf("group %s is built in: %w", g.Name, ErrFormat)
+		}
+		if i > 0 && m.Groups[i-1].Name >= g.Name {
+			return fmt.Errorf("group %s is out of order or double: %w", g.Name, ErrFormat)
+		}
+		parent[g.Name] = g.Parent
+	}
+	for _, g := range m.Groups {
+		for steps, at := 0, g.Parent; at != "" && at != GroupAll; steps++ {
+			next, known := parent[at]
+			if !known || steps >= maxGroupDepth { // a circle is endlessly deep
+				return fmt.Errorf("group %s has no way of %d steps up to %s: %w", g.Name, maxGroupDepth, GroupAll, ErrFormat)
+			}
+			at = next
+		}
+	}
+	return nil
+}

@@ -1,0 +1,153 @@
+package policy
+
+import (
+	"time"
+
+	"patchmesh/content"
+)
+
+// Verb is what a machine does about an update.
+type Verb string
+
+// The verbs.
+const (
+	VerbInstall Verb = "install"
+	VerbRemove  Verb = "remove"
+	VerbWait    Verb = "wait"
+	VerbHold    Verb = "hold"
+	VerbStage   Verb = "stage"
+	VerbNone    Verb = "none"
+)
+
+// Verdict is the answer for one update.
+type Verdict struct {
+	Update     UpdateID
+	Revision   int
+	Descriptor content.ID
+	Verb       Verb
+	Compliance Compliance
+	Reason     Reason // empty: nothing stands in the way
+	Detail     string
+	Until      time.Time // when a wait or hold ends by itself; zero: not by itself
+	Approval   int       // index of the winning approval in the manifest
+	Losing     []int     // other approvals that address this machine
+	Hold       string    // id of the hold, if one stops it
+}
+
+// Plan is all answers, sorted by update.
+type Plan struct {
+	Epoch    uint64
+	Verdicts []Verdict
+	NextAt   time.Time // the earliest time at which an answer may change by itself; zero: none
+}
+
+// MakePlan decides about every update that an approval addresses to this machine. describe gives
+// descriptors that are at hand, nil for others. Stale is Trust.Stale: updates whose installation has
+// begun already are the caller's to finish.
+func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, stale bool, now time.Time) Plan {
+	p := Plan{Epoch: m.Epoch}
+	in := m.depths(mach.Groups)
+	holds := m.holdsFor(in, now)
+	var asked []question
+	for _, w := range effective(m, in) {
+		a := m.Approvals[w.index]
+		q := question{approval: a, desc: describe(a.Descriptor), machine: mach, holds: holds, stale: stale, now: now}
+		v := Verdict{
+			Update: a.Update, Revision: a.Revision, Descriptor: a.Descriptor, Approval: w.index, Losing: w.losing,
+			Compliance: compliance(mach, a),
+		}
+		for _, r := range rules {
+			if r.ask(q, &v) {
+				break
+			}
+		}
+		asked = append(asked, q)
+		p.Verdicts = append(p.Verdicts, v)
+	}
+	settleSupersedence(asked, p.Verdicts)
+	for _, v := range p.Verdicts {
+		if !v.Until.IsZero() && (p.NextAt.IsZero() || v.Until.Before(p.NextAt)) {
+			p.NextAt = v.Until
+		}
+	}
+	return p
+}
+
+// compliance is what detection alone says.
+func compliance(mach Machine, a Approval) Compliance {
+	d, seen := mach.Detected[a.Update]
+	switch {
+	case !seen:
+		return ComplianceUnknown
+	case d.Err != "":
+		return ComplianceError
+	case d.Present:
+		return Installed
+	}
+	return Required
+}
+
+// winner is the effective approval of one update on one machine.
+type winner struct {
+	index  int
+	losing []int
+}
+
+// effective applies the conflict rule to the approvals that address the machine. Approvals are
+// sorted by update in the manifest, so those of one update stand together.
+func effective(m *Manifest, in map[string]int) []winner {
+	var out []winner
+	for i, a := range m.Approvals {
+		if _, addressed := in[a.Group]; !addressed {
+			continue
+		}
+		last := len(out) - 1
+		if last < 0 || m.Approvals[out[last].index].Update != a.Update {
+			out = append(out, winner{index: i})
+			continue
+		}
+		w := &out[last]
+		if beats(a, m.Approvals[w.index], in) {
+			w.losing = append(w.losing, w.index)
+			w.index = i
+		} else {
+			w.losing = append(w.losing, i)
+		}
+	}
+	return out
+}
+
+// beats is the order that WSUS uses: the deeper group wins; then install beats remove and required
+// beats optional; then any deadline beats none, and the earlier one the later.
+func beats(a, b Approval, in map[string]int) bool {
+	if in[a.Group] != in[b.Group] {
+		return in[a.Group] > in[b.Group]
+	}
+	if x, y := force(a.Action), force(b.Action); x != y {
+		return x > y
+	}
+	switch {
+	case a.Deadline.IsZero():
+		return false
+	case b.Deadline.IsZero():
+		return true
+	}
+	return a.Deadline.Before(b.Deadline)
+}
+
+// force ranks actions at equal depth.
+func force(a Action) int {
+	switch a {
+	case ActionInstall:
+		return 5
+	case ActionRemove:
+		return 4
+	case ActionStageOnly:
+		return 3
+	case ActionOptional:
+		return 2
+	case ActionDetectOnly:
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,113 @@
+package policy
+
+// Reason is a code from a closed list: the cause attached to a state.
+type Reason string
+
+// ReasonInfo is what a reason means to people.
+type ReasonInfo struct {
+	Owner    string // admin, machine, network, update, nobody
+	Text     string
+	NextStep string
+	CanFix   bool // the agent heals it by itself, given time
+}
+
+// Reasons that the program gives by name; the table below holds all of them.
+const (
+	ReasonDiskShort          Reason = "disk-short"
+	ReasonDiskError          Reason = "disk-error"
+	ReasonNetNoPeer          Reason = "net-no-peer"
+	ReasonNetSiteUnknown     Reason = "net-site-unknown"
+	ReasonNetTimeout         Reason = "net-timeout"
+	ReasonNetRefused         Reason = "net-refused"
+	ReasonNetNoReportPath    Reason = "net-no-report-path"
+	ReasonPeerNoneHolds      Reason = "peer-none-holds"
+	ReasonPeerBanned         Reason = "peer-banned"
+	ReasonWanLeaseWait       Reason = "wan-lease-wait"
+	ReasonTrustBadSignature  Reason = "trust-bad-signature"
+	ReasonTrustUnknownKey    Reason = "trust-unknown-key"
+	ReasonTrustRollbackEpoch Reason = "trust-rollback-epoch"
+	ReasonTrustStale         Reason = "trust-stale"
+	ReasonTrustBadChunk      Reason = "trust-bad-chunk"
+	ReasonPolicyHold         Reason = "policy-hold"
+	ReasonPolicyDeferred     Reason = "policy-deferred"
+	ReasonPolicyDeclined     Reason = "policy-declined"
+	ReasonPolicyConflict     Reason = "policy-conflict"
+	ReasonDepOtherFirst      Reason = "dep-other-update-first"
+	ReasonDepMissing         Reason = "dep-missing"
+	ReasonCompatArch         Reason = "compat-arch"
+	ReasonAgentOutdated      Reason = "agent-outdated"
+	ReasonInstallerMissing   Reason = "installer-missing"
+	ReasonInstallerExit      Reason = "installer-exit"
+	ReasonInstallerTimeout   Reason = "installer-timeout"
+	ReasonInstallerDenied    Reason = "installer-denied"
+	ReasonVerifyNotDetected  Reason = "verify-not-detected"
+	ReasonCancelledUser      Reason = "cancelled-user"
+	ReasonUnknownFirstScan   Reason = "unknown-first-scan"
+	ReasonHostSilent         Reason = "host-silent"
+	ReasonHostOffline        Reason = "host-offline"
+)
+
+// Info looks a reason up; ok is false for one that is not on the list.
+func (r Reason) Info() (ReasonInfo, bool) {
+	i, ok := reasons[r]
+	return i, ok
+}
+
+var reasons = map[Reason]ReasonInfo{
+	"host-offline":            {"machine", "the machine is switched off or not on the network", "switch it on; it catches up by itself", false},
+	"host-reimaged":           {"machine", "the machine was set up anew", "nothing; it is scanned again", true},
+	"host-silent":             {"machine", "nothing was heard from the machine for a while", "see whether it is on and patchmesh is running there", false},
+	"agent-stopped":           {"machine", "patchmesh is not running on the machine", "start it there", false},
+	"agent-outdated":          {"admin", "the machine's patchmesh is too old for this update", "update patchmesh there first", false},
+	"disk-short":              {"machine", "the disk is too full", "free space on the machine; it goes on by itself", true},
+	"disk-error":              {"machine", "the disk cannot be read or written", "check the disk", false},
+	"memory-short":            {"machine", "memory is short", "close programs or wait", true},
+	"net-no-peer":             {"network", "no machine of the site and no seed can be reached", "check cable, switch and firewall for the mesh port", true},
+	"net-no-report-path":      {"network", "no machine of the site has a way to the seed", "give one machine of the site a way out, or carry reports on a stick", true},
+	"net-site-unknown":        {"network", "there is no route to the seed from here", "nothing if the machine is meant to be without one", true},
+	"net-timeout":             {"network", "the other side fell silent", "nothing; others are asked", true},
+	"net-refused":             {"network", "the other side refused", "nothing; others are asked", true},
+	"net-proxy-auth":          {"network", "the proxy wants to know who asks", "configure the proxy", false},
+	"net-metered":             {"network", "the link is metered", "allow it by policy, or wait for another link", true},
+	"peer-none-holds":         {"network", "no reachable machine holds the bytes yet", "see that one machine of the site may use the WAN", true},
+	"peer-all-refused":        {"network", "every holder refused for now", "wait; see peers for their reasons", true},
+	"peer-banned":             {"network", "the peer sent wrong bytes and is not asked any more", "look at that machine: its disk or somebody on it is lying", false},
+	"wan-budget-spent":        {"admin", "the site's WAN budget is used up", "raise it or wait for the next period", true},
+	"wan-lease-wait":          {"network", "another machine of the site fetches it over the WAN", "wait", true},
+	"media-incomplete":        {"admin", "the stick does not hold everything", "export again", false},
+	"media-damaged":           {"admin", "the stick is damaged", "export to another one", false},
+	"trust-bad-signature":     {"admin", "a document or message was not signed as it must be", "find out who sent it; nothing of it was believed", false},
+	"trust-unknown-key":       {"admin", "signed by a key that is not trusted here", "find out who sent it; nothing of it was believed", false},
+	"trust-rollback-epoch":    {"admin", "older approvals than those trusted already were shown", "a seed restored from a backup must catch up; else look for an attacker", false},
+	"trust-stale":             {"admin", "the approvals have not been renewed in time", "see that the seed runs and the site can hear it", true},
+	"trust-bad-chunk":         {"network", "bytes did not match their signed hash", "nothing; they are fetched from somebody else", true},
+	"policy-hold":             {"admin", "an admin has stopped this update", "release the hold when the cause is gone", false},
+	"policy-deferred":         {"admin", "it is approved for later", "wait", true},
+	"policy-declined":         {"admin", "no approval asks for it on this machine", "approve it for one of the machine's groups if it is wanted", false},
+	"policy-local-hold":       {"machine", "the machine's own list holds it back", "take it off that list", false},
+	"policy-conflict":         {"admin", "approvals contradict each other", "see the losing approvals", false},
+	"policy-window-none":      {"admin", "the machine has no maintenance window", "define one", false},
+	"policy-window-too-short": {"admin", "no window is long enough", "make one longer", false},
+	"policy-user-postponed":   {"machine", "the user has postponed it", "wait; the deadline ends it", true},
+	"policy-ring-not-reached": {"admin", "its ring is not reached yet", "wait, or promote", true},
+	"orch-waiting":            {"nobody", "others go first", "wait", true},
+	"dep-missing":             {"update", "it depends on something that is not installed", "approve what is missing too", false},
+	"dep-other-update-first":  {"update", "another update replaces it or goes first", "nothing", true},
+	"dep-exclusive-pending":   {"update", "an update that must be installed alone goes first", "wait", true},
+	"compat-arch":             {"update", "it is for another processor architecture", "nothing", false},
+	"compat-os":               {"update", "it is for another operating system", "nothing", false},
+	"compat-edition":          {"update", "it is for another edition", "nothing", false},
+	"installer-missing":       {"machine", "the machine cannot handle this kind of update", "install what is missing, or update patchmesh there", false},
+	"installer-exit":          {"update", "the installer reported an error", "read its log in the details", true},
+	"installer-timeout":       {"update", "the installer did not finish in time", "see what it waits for", true},
+	"installer-locked-file":   {"machine", "a file in use could not be replaced", "close the program or restart", true},
+	"installer-denied":        {"machine", "patchmesh may not change the system there", "run it with the rights it needs", false},
+	"restart-pending":         {"machine", "a restart is due", "restart the machine", false},
+	"restart-blocked":         {"machine", "a restart is blocked", "end what blocks it", false},
+	"verify-not-detected":     {"update", "after installing it is not found on the machine", "check the update on a test machine", true},
+	"probe-failed":            {"update", "the health check after installing failed", "check the update on a test machine", false},
+	"rolled-back-auto":        {"update", "it was rolled back after a failed check", "check the update on a test machine", false},
+	"rolled-back-admin":       {"admin", "an admin had it rolled back", "nothing", false},
+	"cancelled-user":          {"nobody", "it was withdrawn", "nothing", true},
+	"unknown-first-scan":      {"machine", "the machine has not been looked at yet", "wait a moment", true},
+}

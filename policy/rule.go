@@ -1,0 +1,152 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// question is what a rule looks at: one update with its winning approval on one machine.
+type question struct {
+	approval Approval
+	desc     *Descriptor // nil: not here yet
+	machine  Machine
+	holds    activeHolds
+	stale    bool
+	now      time.Time
+}
+
+// A rule settles the verdict (true) or passes.
+type rule struct {
+	name string
+	ask  func(q question, v *Verdict) bool
+}
+
+// rules are asked in this order; the first that settles a verdict ends it. What cannot or need not
+// be done here comes first, then what stops, then what delays; what acts comes last. Rings and
+// windows belong before "act". After all of them, settleSupersedence compares the verdicts.
+var rules = []rule{
+	{"declined", ruleDeclined},
+	{"documents", ruleDocuments},
+	{"arch", ruleArch},
+	{"passive", rulePassive},
+	{"present", rulePresent},
+	{"hold", ruleHold},
+	{"known", ruleKnown},
+	{"stale", ruleStale},
+	{"available", ruleAvailable},
+	{"act", ruleAct},
+}
+
+// ruleDeclined: a declined update is not even looked at.
+func ruleDeclined(q question, v *Verdict) bool {
+	if q.approval.Action != ActionDecline {
+		return false
+	}
+	v.Verb, v.Compliance, v.Reason = VerbNone, NotApplicable, ReasonPolicyDeclined
+	return true
+}
+
+// ruleDocuments: without the descriptor nothing can be said.
+func ruleDocuments(q question, v *Verdict) bool {
+	if q.desc != nil {
+		return false
+	}
+	v.Verb, v.Compliance, v.Reason = VerbWait, ComplianceUnknown, ReasonPeerNoneHolds
+	v.Detail = "the description of the update is not here yet"
+	return true
+}
+
+func ruleArch(q question, v *Verdict) bool {
+	if q.desc.Arch == "" || q.desc.Arch == "all" || q.desc.Arch == q.machine.Arch {
+		return false
+	}
+	v.Verb, v.Compliance, v.Reason = VerbNone, NotApplicable, ReasonCompatArch
+	v.Detail = fmt.Sprintf("for %s, this machine is %s", q.desc.Arch, q.machine.Arch)
+	return true
+}
+
+// rulePassive: approvals that only ask to look, or leave it to the user.
+func rulePassive(q question, v *Verdict) bool {
+	if q.approval.Action != ActionDetectOnly && q.approval.Action != ActionOptional {
+		return false
+	}
+	v.Verb, v.Reason = VerbNone, ReasonPolicyDeclined
+	v.Detail = "approved as " + string(q.approval.Action)
+	return true
+}
+
+// rulePresent: the machine is already as the approval wants it, so nothing is left to stop.
+func rulePresent(q question, v *Verdict) bool {
+	d, seen := q.machine.Detected[q.approval.Update]
+	if !seen || d.Err != "" {
+		return false
+	}
+	switch {
+	case d.Present && q.approval.Action == ActionInstall:
+		v.Verb, v.Compliance, v.Reason = VerbNone, Installed, ""
+		return true
+	case !d.Present && q.approval.Action == ActionRemove:
+		v.Verb, v.Compliance, v.Reason = VerbNone, NotApplicable, ""
+		return true
+	}
+	return false
+}
+
+// ruleHold: a signed stop wins over everything that would change the machine.
+func ruleHold(q question, v *Verdict) bool {
+	h, held := q.holds.on(q.approval.Update)
+	if !held {
+		return false
+	}
+	v.Verb, v.Reason, v.Hold, v.Until = VerbHold, ReasonPolicyHold, h.ID, h.ExpiresAt
+	v.Detail = fmt.Sprintf("hold %s: %s", h.ID, h.Reason)
+	return true
+}
+
+// ruleKnown: an installer or rule that this agent does not know must not be guessed at.
+func ruleKnown(q question, v *Verdict) bool {
+	for _, need := range append([]string{q.desc.Installer}, q.desc.Requires...) {
+		if !slices.Contains(q.machine.Installers, need) {
+			v.Verb, v.Reason = VerbHold, ReasonInstallerMissing
+			v.Detail = fmt.Sprintf("this machine has no %q", need)
+			return true
+		}
+	}
+	return false
+}
+
+// ruleStale: nothing new is begun on approvals that may have been withdrawn meanwhile.
+func ruleStale(q question, v *Verdict) bool {
+	if !q.stale {
+		return false
+	}
+	v.Verb, v.Reason = VerbHold, ReasonTrustStale
+	v.Detail = "the approvals have expired and were not renewed"
+	return true
+}
+
+func ruleAvailable(q question, v *Verdict) bool {
+	if q.approval.NotBefore.IsZero() || !q.now.Before(q.approval.NotBefore) {
+		return false
+	}
+	v.Verb, v.Reason, v.Until = VerbWait, ReasonPolicyDeferred, q.approval.NotBefore
+	v.Detail = "available from " + q.approval.NotBefore.UTC().Format(time.RFC3339)
+	return true
+}
+
+// ruleAct: nothing stands in the way.
+func ruleAct(q question, v *Verdict) bool {
+	switch q.approval.Action {
+	case ActionInstall:
+		v.Verb = VerbInstall
+	case ActionRemove:
+		v.Verb = VerbRemove
+	case ActionStageOnly:
+		v.Verb = VerbStage
+	default: // an action that a newer version added and this rule forgot
+		v.Verb, v.Reason = VerbHold, ReasonAgentOutdated
+		v.Detail = fmt.Sprintf("this version cannot %q", q.approval.Action)
+	}
+	return true
+}

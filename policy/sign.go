@@ -1,0 +1,81 @@
+package policy
+
+import (
+	"fmt"
+	"time"
+)
+
+// RoleKeys are all keys that a new organisation begins with.
+type RoleKeys struct {
+	Root, Approvers          []Signer
+	Online                   OnlineKeys
+	RootThreshold, Threshold int
+}
+
+// OnlineKeys are those that a seed holds without a passphrase: they can freshen, not approve.
+type OnlineKeys struct {
+	Timestamp, Snapshot, Roster Signer
+
+	Life Life // zero fields: those of DefaultLife
+}
+
+// Life is how long each role's signature counts.
+type Life struct{ Root, Targets, Roster, Snapshot, Timestamp time.Duration }
+
+const day = 24 * time.Hour
+
+// DefaultLife follows security.md, section c.1: a machine that hears nothing new for a week says so,
+// approvers sign at least once a quarter, root keys once a year. A seed renews the online roles by
+// itself; the roster lives longer than there, since it is renewed at half its life.
+func DefaultLife() Life {
+	return Life{Root: 365 * day, Targets: 90 * day, Roster: 90 * day, Snapshot: 14 * day, Timestamp: 7 * day}
+}
+
+// life fills what is not set.
+func (k OnlineKeys) life() Life {
+	l, d := k.Life, DefaultLife()
+	for _, f := range []struct{ is, other *time.Duration }{
+		{&l.Root, &d.Root}, {&l.Targets, &d.Targets}, {&l.Roster, &d.Roster}, {&l.Snapshot, &d.Snapshot}, {&l.Timestamp, &d.Timestamp},
+	} {
+		if *f.is <= 0 {
+			*f.is = *f.other
+		}
+	}
+	return l
+}
+
+// expiry is an instant as TUF writes it: UTC, whole seconds.
+func expiry(now time.Time, life time.Duration) time.Time { return stamp(now.Add(life)) }
+
+func stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
+// NewRepository makes the first documents of an organisation: root version 1 and an empty manifest
+// of epoch 1, signed by all keys given.
+func NewRepository(org string, k RoleKeys, roster *Roster, now time.Time) (Files, error) {
+	root, err := newRoot(org, 1, k, now)
+	if err != nil {
+		return Files{}, err
+	}
+	b, err := signRoot(root, k.Root)
+	if err != nil {
+		return Files{}, err
+	}
+	t, err := NewTrust(b)
+	if err != nil {
+		return Files{}, err
+	}
+	if k.Online.Roster.key == nil {
+		return Files{}, fmt.Errorf("role %s has an empty key: %w", RosterRole, ErrFormat)
+	}
+	m := &Manifest{Org: org, Epoch: 1, IssuedAt: stamp(now)}
+	d, err := newDraft(m, delegate(k.Online.Roster), expiry(now, k.Online.life().Targets))
+	if err != nil {
+		return Files{}, err
+	}
+	for _, s := range k.Approvers {
+		if err := d.Sign(s); err != nil {
+			return Files{}, err
+		}
+	}
+	return t.Publish(d, roster, k.Online, now)
+}
