@@ -1,0 +1,126 @@
+package swarm
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config holds the protocol numbers. The zero value is not usable; start from DefaultConfig.
+type Config struct {
+	// PerPeerAsks is how many chunks may be outstanding at one neighbour. Enough to cover
+	// bandwidth x round trip on a LAN with chunks of 256 KiB: 4 x 256 KiB = 1 MiB.
+	PerPeerAsks int
+	// MaxAskBytes bounds all outstanding chunk bytes of this machine; it bounds receive memory.
+	MaxAskBytes int64
+	// ServeSlots is how many chunks are sent at once; few slots finish chunks early instead of
+	// all of them late. ServeQueue bounds the asks that wait for a slot, over all peers.
+	ServeSlots, ServeQueue int
+	// Patience is how long a chunk that somebody holds may wait for this machine's turn in the
+	// hash order before it is asked for anyway.
+	Patience time.Duration
+	// HedgeAfter is the least silence after which a second holder is asked for a chunk;
+	// EndgameHedgeAfter applies once nothing else is left to ask for.
+	HedgeAfter, EndgameHedgeAfter time.Duration
+
+	// WANMinBytes and WANMaxBytes bound what a lease holder keeps outstanding at the seed; in
+	// between it is WANSpan's worth of the measured rate. What is outstanding when the holder
+	// dies has crossed the WAN in vain, so it is kept short.
+	WANMinBytes, WANMaxBytes int64
+	WANSpan                  time.Duration
+	// LeaseSilence is how long a claim without any new chunk stays respected.
+	LeaseSilence time.Duration
+	// LeaseSettle is how long a payload must be known, and the view of neighbours unchanged, before
+	// the WAN is used: have-bits of neighbours travel in that time. JoinGrace is the same after a
+	// start without any neighbour yet: a machine that comes back must find its site first.
+	LeaseSettle, JoinGrace time.Duration
+	// OrphanWait is how long chunks lost with a leaving neighbour are left alone: it may come back.
+	OrphanWait time.Duration
+	// LinkRetryMin and LinkRetryMax bound the back-off after the seed could not be reached.
+	LinkRetryMin, LinkRetryMax time.Duration
+
+	// AskRetry is the pause before a document is asked for again, from somebody else.
+	AskRetry time.Duration
+	// MaxDocAsks bounds the descriptors asked for at once.
+	MaxDocAsks int
+
+	// ReportMin is the least time between two reports of a changed state; ProgressEvery is the
+	// time between reports of mere progress, per machine of the site, so that the WAN carries at
+	// most 1/ProgressEvery progress reports per second from a site. Heartbeat is the time
+	// between reports when nothing changes; ReportResend repeats an unacknowledged one.
+	ReportMin, ProgressEvery, Heartbeat, ReportResend time.Duration
+	// MaxOutbox bounds the machines whose reports are kept for relaying.
+	MaxOutbox int
+
+	// ScanEvery is the time between detections of what is installed.
+	ScanEvery time.Duration
+	// InstallRetryMin doubles with each attempt up to InstallRetryMax.
+	InstallRetryMin, InstallRetryMax time.Duration
+	// SpaceRetry is how often a payload that found the disk full tries again.
+	SpaceRetry time.Duration
+
+	// ShunFor is how long a peer that sent a wrong chunk is not asked again.
+	ShunFor time.Duration
+	// MaxPayloads bounds the have-lists remembered per peer.
+	MaxPayloads int
+}
+
+// DefaultConfig suits sites of a few to a few hundred machines on LANs of 100 Mbit/s and more.
+func DefaultConfig() Config {
+	return Config{
+		PerPeerAsks: 4, MaxAskBytes: 8 << 20,
+		ServeSlots: 3, ServeQueue: 512,
+		Patience:   300 * time.Millisecond,
+		HedgeAfter: 2 * time.Second, EndgameHedgeAfter: 700 * time.Millisecond,
+		WANMinBytes: 3 << 19, WANMaxBytes: 8 << 20, WANSpan: 250 * time.Millisecond,
+		LeaseSilence: 20 * time.Second,
+		LeaseSettle:  30 * time.Millisecond, JoinGrace: 4 * time.Second,
+		OrphanWait:   8 * time.Second,
+		LinkRetryMin: time.Second, LinkRetryMax: 15 * time.Second,
+		AskRetry: 40 * time.Millisecond, MaxDocAsks: 16,
+		ReportMin: 250 * time.Millisecond, ProgressEvery: 200 * time.Millisecond,
+		Heartbeat: 45 * time.Second, ReportResend: 3 * time.Second, MaxOutbox: 2048,
+		ScanEvery:       22 * time.Hour,
+		InstallRetryMin: 30 * time.Second, InstallRetryMax: time.Hour,
+		SpaceRetry:  2 * time.Second,
+		ShunFor:     24 * time.Hour,
+		MaxPayloads: 8192,
+	}
+}
+
+// Validate names every field that makes no sense, all at once.
+func (c Config) Validate() error {
+	var errs []error
+	positive := func(name string, v int64) {
+		if v <= 0 {
+			errs = append(errs, fmt.Errorf("%s must be positive, is %d", name, v))
+		}
+	}
+	positive("PerPeerAsks", int64(c.PerPeerAsks))
+	positive("MaxAskBytes", c.MaxAskBytes)
+	positive("ServeSlots", int64(c.ServeSlots))
+	positive("ServeQueue", int64(c.ServeQueue))
+	positive("Patience", int64(c.Patience))
+	positive("HedgeAfter", int64(c.HedgeAfter))
+	positive("EndgameHedgeAfter", int64(c.EndgameHedgeAfter))
+	positive("WANMinBytes", c.WANMinBytes)
+	positive("WANSpan", int64(c.WANSpan))
+	positive("LeaseSilence", int64(c.LeaseSilence))
+	positive("LinkRetryMin", int64(c.LinkRetryMin))
+	positive("AskRetry", int64(c.AskRetry))
+	positive("MaxDocAsks", int64(c.MaxDocAsks))
+	positive("ReportMin", int64(c.ReportMin))
+	positive("Heartbeat", int64(c.Heartbeat))
+	positive("MaxOutbox", int64(c.MaxOutbox))
+	positive("ScanEvery", int64(c.ScanEvery))
+	positive("InstallRetryMin", int64(c.InstallRetryMin))
+	positive("SpaceRetry", int64(c.SpaceRetry))
+	positive("MaxPayloads", int64(c.MaxPayloads))
+	if c.WANMaxBytes < c.WANMinBytes {
+		errs = append(errs, fmt.Errorf("WANMaxBytes %d is below WANMinBytes %d", c.WANMaxBytes, c.WANMinBytes))
+	}
+	if c.LinkRetryMax < c.LinkRetryMin {
+		errs = append(errs, fmt.Errorf("LinkRetryMax %v is below LinkRetryMin %v", c.LinkRetryMax, c.LinkRetryMin))
+	}
+	return errors.Join(errs...)
+}

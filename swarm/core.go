@@ -1,0 +1,251 @@
+package swarm
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"patchmesh/content"
+	"patchmesh/policy"
+)
+
+// Self is what does not change about this node while it runs.
+type Self struct {
+	Peer PeerID
+	Site SiteID
+	// Seed: this node publishes and serves everything it has to every member; it runs no tasks.
+	Seed bool
+	// Egress: this machine may use the WAN (it has a route to a seed and is allowed to).
+	Egress bool
+	// Machine holds the facts that plans are made from. Ignored on a seed.
+	Machine policy.Machine
+}
+
+// Core is the state machine of one node. It is not safe for concurrent use: one goroutine owns it.
+type Core struct {
+	cfg  Config
+	self Self
+	rng  *rand.Rand
+
+	now     time.Time
+	started time.Time
+	acts    []Action
+	wake    time.Time // when a Tick is due; zero: none
+	lastReq Req
+	pending map[Req]*request // walked by requests() alone, which sorts
+
+	peers []*peer // sorted by id
+	byID  map[PeerID]*peer
+
+	news    newsState
+	link    linkState
+	slots   slotState
+	tasks   taskState
+	reports reportState
+
+	payloads []*payload // sorted by id
+	byMap    map[content.ID]*payload
+	askBytes int64 // outstanding at neighbours
+}
+
+// request is one thing asked of the driver and not yet ended.
+type request struct {
+	kind       string // see the req... constants
+	peer       PeerID
+	payload    *payload
+	index      int
+	bytes      int64
+	at         time.Time
+	hedged     bool // a second holder was asked because of this one's silence
+	descriptor content.ID
+	task       *task
+}
+
+// The kinds of requests.
+const (
+	reqManifest   = "manifest"
+	reqDescriptor = "descriptor"
+	reqOpen       = "open"
+	reqChunk      = "chunk"
+	reqOrigin     = "origin"
+	reqAssemble   = "assemble"
+	reqDetect     = "detect"
+	reqInstall    = "install"
+	reqRemove     = "remove"
+)
+
+// New makes a core that continues from the last saved snapshot (the zero Snapshot on a new machine).
+// The driver then sends ManifestArrived for the manifest it has, if any.
+func New(cfg Config, self Self, last Snapshot, rng *rand.Rand, now time.Time) (*Core, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("swarm configuration: %w", err)
+	}
+	if self.Peer == "" || self.Site == "" {
+		return nil, fmt.Errorf("swarm core needs a peer id and a site, has %q and %q", self.Peer, self.Site)
+	}
+	c := &Core{
+		cfg: cfg, self: self, rng: rng, now: now, started: now,
+		pending: map[Req]*request{},
+		byID:    map[PeerID]*peer{},
+		byMap:   map[content.ID]*payload{},
+	}
+	c.restore(last)
+	c.wakeBy(now.Add(cfg.JoinGrace))
+	return c, nil
+}
+
+// Step tells the core one event and returns what to do, in order. The slice is valid until the next Step.
+// Time never goes back: an earlier now counts as the latest seen.
+func (c *Core) Step(now time.Time, ev Event) []Action {
+	if now.After(c.now) {
+		c.now = now
+	}
+	c.acts = c.acts[:0]
+	c.dispatch(ev)
+	if !c.wake.IsZero() && !c.now.Before(c.wake) {
+		c.wake = time.Time{}
+		c.sweep()
+	}
+	return c.acts
+}
+
+// Wake is when the next Tick is due; zero means no need.
+func (c *Core) Wake() time.Time { return c.wake }
+
+func (c *Core) dispatch(ev Event) {
+	switch e := ev.(type) {
+	case Tick:
+		c.wake = c.now // sweep below
+	case PeerUp:
+		c.peerUp(e)
+	case PeerChanged:
+		c.peerChanged(e)
+	case PeerSynced:
+		c.peerSynced(e)
+	case PeerDown:
+		c.peerDown(e)
+	case LinkFailed:
+		c.linkFailed()
+	case EgressChanged:
+		c.egressChanged(e)
+	case Heard:
+		c.heard(e)
+	case ManifestArrived:
+		c.manifestArrived(e)
+	case DescriptorArrived:
+		c.descriptorArrived(e)
+	case HaveArrived:
+		c.haveArrived(e)
+	case GainedArrived:
+		c.gainedArrived(e)
+	case LostArrived:
+		c.lostArrived(e)
+	case LeaseHeard:
+		c.leaseHeard(e)
+	case PayloadOpened:
+		c.payloadOpened(e)
+	case ChunkStored:
+		c.chunkStored(e)
+	case Assembled:
+		c.assembled(e)
+	case UploadAsked:
+		c.uploadAsked(e)
+	case UploadEnded:
+		c.uploadEnded(e)
+	case Detected:
+		c.detected(e)
+	case Installed:
+		c.installed(e)
+	case InventoryChanged:
+		c.inventoryChanged(e)
+	case ReportQueued:
+		c.reportQueued(e)
+	case ReportAcked:
+		c.reportAcked(e)
+	case Failed:
+		c.failed(e)
+	default:
+		panic(fmt.Sprintf("swarm: unknown event %T", ev))
+	}
+}
+
+// sweep looks at everything that time alone can change and sets the next wake.
+func (c *Core) sweep() {
+	c.sweepNews()
+	c.sweepTasks()
+	for _, p := range c.payloads {
+		c.drive(p)
+	}
+	c.driveLink()
+	c.sweepReports()
+}
+
+// failed sends the end of a request to the file of its concept.
+func (c *Core) failed(e Failed) {
+	r := c.end(e.Req)
+	if r == nil {
+		return
+	}
+	switch r.kind {
+	case reqManifest:
+		c.manifestFailed(r, e)
+	case reqDescriptor:
+		c.descriptorFailed(r, e)
+	case reqOpen, reqAssemble:
+		c.payloadFailed(r, e)
+	case reqChunk, reqOrigin:
+		c.chunkFailed(r, e)
+	case reqDetect:
+		c.detectFailed(r, e)
+	case reqInstall, reqRemove:
+		c.installFailed(r, e)
+	}
+}
+
+func (c *Core) act(a Action) { c.acts = append(c.acts, a) }
+
+// begin registers a request and returns its number.
+func (c *Core) begin(r *request) Req {
+	c.lastReq++
+	r.at = c.now
+	c.pending[c.lastReq] = r
+	return c.lastReq
+}
+
+// end closes a request; nil if it is not open, which happens when its peer is already gone.
+func (c *Core) end(id Req) *request {
+	r := c.pending[id]
+	delete(c.pending, id)
+	return r
+}
+
+// requests lists the open requests that match, in the order they were made: the map that holds them
+// has no order of its own, and no decision may follow it.
+func (c *Core) requests(match func(*request) bool) []Req {
+	var ids []Req
+	for id, r := range c.pending {
+		if match(r) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// cancel withdraws the chunk requests at neighbours that match.
+func (c *Core) cancel(match func(*request) bool) {
+	for _, id := range c.requests(func(r *request) bool { return r.kind == reqChunk && match(r) }) {
+		c.act(CancelFetch{Req: id})
+	}
+}
+
+// wakeBy makes sure that a Tick comes no later than t. The wake never lies in the past, or a driver would spin.
+func (c *Core) wakeBy(t time.Time) {
+	if t.Before(c.now) {
+		t = c.now.Add(time.Millisecond)
+	}
+	if c.wake.IsZero() || t.Before(c.wake) {
+		c.wake = t
+	}
+}

@@ -1,0 +1,49 @@
+// Package swarm decides what one machine of the mesh does next: whom to believe worth asking for
+// news, which chunk to fetch from whom, who crosses the WAN for a site, when an update is installed
+// and what is reported. It decides only. It has no I/O, no goroutine, no clock and no randomness of
+// its own: time and a random source are arguments, so the very same Core runs inside a real node
+// and inside the simulator.
+//
+//	event ──▶ Core.Step(now, event) ──▶ actions, in order
+//	                 │
+//	           Core.Wake(): Step a Tick no later than this
+//
+// # Nouns
+//
+//   - A peer is a session with another node: a neighbour (same site) or a seed across the WAN.
+//   - A payload is known by its ID and its chunk count. Chunks are numbers here; bytes live in the driver.
+//   - The WAN lease of a payload is the right to fetch its missing chunks for the whole site.
+//   - The uplink is the egress peer that keeps a session with a seed for news and reports.
+//   - A task is the life of one update on this machine.
+//
+// # Invariants
+//
+//   - A chunk is asked from one holder at a time; a second holder is asked only after silence.
+//   - A chunk that a neighbour holds never crosses the WAN: only a lease holder emits FetchOrigin,
+//     and only for chunks that no neighbour has.
+//   - Nothing is installed unless the plan of the newest manifest says so at the moment of Install,
+//     and the intent was saved before.
+//   - Same configuration, random seed, events and times: same actions. No decision follows map order.
+//
+// # The life of an update
+//
+//	          held ◀──┐  (any time before installing: the plan is asked again)
+//	offered ─▶ waiting-content ─▶ downloading ─▶ downloaded ─▶ installing ─▶ installed
+//	   │                                                          │
+//	   └─ detected: installed                                     └─▶ failed-install ─ back-off ─▶ installing
+//
+// # Decisions
+//
+//   - Have-bits are pushed, once in full per session and then as deltas, instead of being asked for:
+//     one round trip less per chunk, and exact availability is what makes rarest-first exact.
+//   - Who takes a fresh chunk first is agreed by rendezvous hashing over (payload, chunk, peer)
+//     (Thaler and Ravishankar, "A Name-Based Mapping Scheme for Rendezvous", 1996): with k holders
+//     the first 2k-1 takers in hash order may ask, so copies double and whoever serves a cold site
+//     sends every chunk once before it sends any twice. Patience ends the wait if that order stalls.
+//   - One WAN lease per payload: many payloads spread over the egress peers by hash, while one
+//     payload has one writer, so that "once per site" needs no agreement per chunk.
+//   - Heads and manifests are verified by the driver with policy.Trust before the core hears of
+//     them: the core works on versions, so that the simulator need not sign anything.
+//   - Reports are whole states with a growing sequence number, so a relay may keep just the newest
+//     per machine, and losing one loses nothing.
+package swarm

@@ -1,0 +1,298 @@
+package swarm
+
+import (
+	"slices"
+	"time"
+
+	"patchmesh/policy"
+)
+
+// lease is the WAN lease of one payload as this machine sees it.
+type lease struct {
+	held     bool
+	asks     int
+	askBytes int64 // outstanding at the seed
+	cursor   int   // where the next look for a missing chunk begins
+
+	needAt     time.Time // since when the site needs the WAN for this payload; zero: it does not
+	progressAt time.Time // when a chunk last came into the site
+
+	claims []claim // of neighbours, sorted by peer
+
+	rate      float64 // bytes per second from the seed, smoothed
+	rateAt    time.Time
+	rateBytes int64
+}
+
+// claim is what a neighbour said last about the lease.
+type claim struct {
+	peer PeerID
+	held bool // claims it, or gave it up
+	// firstAt is when it claimed first since the last progress: claiming again and again without
+	// fetching anything (a squatter) gains no more time.
+	firstAt time.Time
+}
+
+// siteWants: this machine or a neighbour is fetching the payload.
+func (c *Core) siteWants(l *payload) bool {
+	if l.selfWant && !l.ready {
+		return true
+	}
+	for _, p := range c.peers {
+		if c.neighbour(p) && !p.seed {
+			if r := p.have[l.id]; r != nil && r.want {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// nextForWAN is the first chunk at or after from (wrapping once) that nobody in the site has and
+// nobody here is fetching; -1: none. Chunks lost with a neighbour that may come back are left out
+// for a while.
+func (c *Core) nextForWAN(l *payload, from int) int {
+	for _, half := range [][2]int{{from, l.chunks}, {0, from}} {
+		for i := l.have.NextMissing(half[0]); i >= 0 && i < half[1]; i = l.have.NextMissing(i + 1) {
+			if l.avail[i] > 0 || l.fetching[i] > 0 {
+				continue
+			}
+			if lost := l.lostAt[i]; lost != 0 {
+				if back := time.Unix(0, lost).Add(c.cfg.OrphanWait); c.now.Before(back) {
+					c.wakeBy(back)
+					continue
+				}
+			}
+			return i
+		}
+	}
+	return -1
+}
+
+// settled: this machine has heard what its neighbours hold, so that its wish for the WAN is informed.
+func (c *Core) settled(l *payload) bool {
+	due := l.knownAt.Add(c.cfg.LeaseSettle)
+	alone := true
+	for _, p := range c.peers {
+		if !c.neighbour(p) {
+			continue
+		}
+		alone = false
+		if t := p.upAt.Add(c.cfg.LeaseSettle); t.After(due) {
+			due = t
+		}
+		if t := p.upAt.Add(c.cfg.HedgeAfter); !p.synced && t.After(due) {
+			due = t
+		}
+	}
+	if t := c.started.Add(c.cfg.JoinGrace); alone && t.After(due) {
+		due = t
+	}
+	if c.now.Before(due) {
+		c.wakeBy(due)
+		return false
+	}
+	return true
+}
+
+// leaseDue says whether it is this machine's turn to hold the WAN lease of a payload: the site needs
+// chunks that nobody in it has, and this machine is the first of the live egress peers in the
+// payload's hash order. For every LeaseSilence without a new chunk in the
+// site, one more in line may go: a holder that claims and stalls delays the site, and no longer.
+func (c *Core) leaseDue(l *payload) bool {
+	if !c.egress() || c.localSeed() != nil || c.now.Before(l.blockedUntil) || !c.siteWants(l) {
+		l.lease.needAt = time.Time{}
+		return false
+	}
+	if c.nextForWAN(l, 0) < 0 {
+		if l.lease.asks == 0 {
+			l.lease.needAt = time.Time{}
+		}
+		return false
+	}
+	if l.lease.needAt.IsZero() {
+		l.lease.needAt = c.now
+	}
+	if !c.settled(l) {
+		return false
+	}
+	quietSince := l.lease.needAt
+	if l.lease.progressAt.After(quietSince) {
+		quietSince = l.lease.progressAt
+	}
+	for _, o := range l.lease.claims {
+		if o.held && o.firstAt.After(quietSince) {
+			quietSince = o.firstAt
+		}
+	}
+	skips := int(c.now.Sub(quietSince) / c.cfg.LeaseSilence)
+	c.wakeBy(quietSince.Add(time.Duration(skips+1) * c.cfg.LeaseSilence))
+	if skips == 0 && c.claimedByOther(l) {
+		return false
+	}
+	return c.inLine(l) <= skips
+}
+
+// claimedByOther: a neighbour says that it holds the lease.
+func (c *Core) claimedByOther(l *payload) bool {
+	return slices.ContainsFunc(l.lease.claims, func(k claim) bool { return k.held })
+}
+
+// inLine is this machine's place (from 0) among the live egress peers for a payload.
+func (c *Core) inLine(l *payload) int {
+	mine := weight(l.key, 0, c.self.Peer)
+	n := 0
+	c.toNeighbours(func(p *peer) {
+		if p.egress && !p.seed && before(weight(l.key, 0, p.id), p.id, mine, c.self.Peer) {
+			n++
+		}
+	})
+	return n
+}
+
+// driveLease claims, uses or gives up the lease of a payload.
+func (c *Core) driveLease(l *payload) {
+	k := &l.lease
+	if !k.held {
+		if !c.leaseDue(l) {
+			return
+		}
+		if c.linkedSeed() == nil {
+			if !c.link.wanted {
+				c.driveLink()
+			}
+			return
+		}
+		c.claim(l)
+	}
+	if !c.egress() || !c.siteWants(l) || (k.asks == 0 && c.nextForWAN(l, k.cursor) < 0 && !c.orphans(l)) {
+		c.release(l, "")
+		return
+	}
+	if !l.selfWant && !l.ready {
+		l.help = true
+	}
+	c.pickOrigin(l)
+}
+
+// orphans: chunks are still missing in the site, left alone for a while.
+func (c *Core) orphans(l *payload) bool {
+	for i := l.have.NextMissing(0); i >= 0; i = l.have.NextMissing(i + 1) {
+		if l.avail[i] == 0 && l.lostAt[i] != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Core) claim(l *payload) {
+	l.lease.held = true
+	l.lease.rateAt, l.lease.rateBytes = c.now, 0
+	// Machines begin at different places, so that two which both believe to hold the lease for a
+	// moment fetch different chunks.
+	l.lease.cursor = int(weight(l.key, 1, c.self.Peer) % uint64(l.chunks))
+	c.tellLease(l)
+	c.act(Note{Kind: NoteLease, Payload: l.id, Text: "claimed"})
+}
+
+func (c *Core) release(l *payload, reason policy.Reason) {
+	if !l.lease.held {
+		return
+	}
+	l.lease.held, l.help = false, false
+	c.tellLease(l)
+	c.act(Note{Kind: NoteLease, Payload: l.id, Reason: reason, Text: "given up"})
+}
+
+func (c *Core) releaseAll(reason policy.Reason) {
+	for _, l := range c.payloads {
+		c.release(l, reason)
+	}
+}
+
+func (c *Core) tellLease(l *payload) {
+	c.toNeighbours(func(p *peer) { c.act(TellLease{To: p.id, Payload: l.id, Held: l.lease.held}) })
+}
+
+// leaseHeard books a neighbour's claim. If both hold it, the one later in line gives it up.
+func (c *Core) leaseHeard(e LeaseHeard) {
+	p, l := c.byID[e.From], c.byMap[e.Payload]
+	if p == nil || l == nil || !c.neighbour(p) {
+		return
+	}
+	k := claim{peer: p.id, held: e.Held, firstAt: c.now}
+	for _, old := range l.lease.claims {
+		if old.peer == p.id && !l.lease.progressAt.After(old.firstAt) {
+			k.firstAt = old.firstAt
+		}
+	}
+	c.claimEnded(l, p.id)
+	l.lease.claims = append(l.lease.claims, k)
+	if e.Held && l.lease.held && before(weight(l.key, 0, p.id), p.id, weight(l.key, 0, c.self.Peer), c.self.Peer) {
+		c.release(l, "wan-lease-wait")
+	}
+	c.drive(l)
+	c.driveLink()
+}
+
+// claimEnded forgets what a peer said about the lease.
+func (c *Core) claimEnded(l *payload, id PeerID) {
+	l.lease.claims = slices.DeleteFunc(l.lease.claims, func(k claim) bool { return k.peer == id })
+}
+
+// claimProgress: the site got something new from a neighbour that claims the lease.
+func (c *Core) claimProgress(l *payload, from PeerID) {
+	for _, k := range l.lease.claims {
+		if k.peer == from && k.held {
+			l.lease.progressAt = c.now
+		}
+	}
+}
+
+// pickOrigin keeps a bounded amount outstanding at the seed.
+func (c *Core) pickOrigin(l *payload) {
+	s := c.linkedSeed()
+	if s == nil || !l.opened || l.opening || c.now.Before(l.blockedUntil) {
+		return
+	}
+	if c.now.Before(s.busyUntil) {
+		c.wakeBy(s.busyUntil)
+		return
+	}
+	k := &l.lease
+	window := min(max(int64(k.rate*c.cfg.WANSpan.Seconds()), c.cfg.WANMinBytes), c.cfg.WANMaxBytes)
+	for k.asks == 0 || k.askBytes+l.chunkBytes <= window {
+		i := c.nextForWAN(l, k.cursor)
+		if i < 0 {
+			return
+		}
+		k.cursor = i
+		id := c.begin(&request{kind: reqOrigin, peer: s.id, payload: l, index: i, bytes: l.chunkBytes})
+		k.asks++
+		k.askBytes += l.chunkBytes
+		c.startFetching(l, i)
+		c.act(FetchOrigin{Req: id, From: s.id, Payload: l.id, Index: i})
+	}
+}
+
+// originArrived measures the WAN rate over spans of at least 200 ms.
+func (c *Core) originArrived(l *payload, bytes int64) {
+	k := &l.lease
+	k.progressAt = c.now
+	k.rateBytes += bytes
+	if dt := c.now.Sub(k.rateAt); dt >= 200*time.Millisecond {
+		r := float64(k.rateBytes) / dt.Seconds()
+		if k.rate > 0 {
+			r = 0.7*k.rate + 0.3*r
+		}
+		k.rate, k.rateAt, k.rateBytes = r, c.now, 0
+	}
+}
+
+// originFailed: a seed that fell silent is left; the driver makes a new session or says LinkFailed,
+// and then the next in line takes over.
+func (c *Core) originFailed(r *request, e Failed) {
+	if e.Class == Retry && c.byID[r.peer] != nil && e.Reason != "cancelled-user" {
+		c.act(Unlink{Peer: r.peer, Reason: e.Reason})
+	}
+}

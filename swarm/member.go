@@ -1,0 +1,143 @@
+package swarm
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"patchmesh/content"
+)
+
+// peer is one open session.
+type peer struct {
+	id          PeerID
+	site        SiteID
+	seed        bool
+	egress      bool
+	sameSubnet  bool
+	synced      bool
+	headVersion int64
+	upAt        time.Time
+
+	have map[content.ID]*remote // looked up by id only, never walked
+
+	asks      int       // chunks outstanding there
+	busyUntil time.Time // refused or silent: not asked before
+	silences  int       // in a row
+
+	bytesIn, bytesOut int64
+}
+
+// remote is what a peer said of one payload.
+type remote struct {
+	bits *content.Bits
+	want bool // it is fetching this payload for itself or for others
+}
+
+// neighbour: a peer of this machine's own site. Nobody else serves or is asked, seeds aside.
+func (c *Core) neighbour(p *peer) bool { return p.site == c.self.Site }
+
+// wanSeed: a seed that can be reached only across the WAN.
+func (c *Core) wanSeed(p *peer) bool { return p.seed && p.site != c.self.Site }
+
+func (c *Core) peerUp(e PeerUp) {
+	if c.byID[e.Peer] != nil {
+		c.peerDown(PeerDown{Peer: e.Peer}) // the driver lost the order; the newer session counts
+	}
+	p := &peer{
+		id: e.Peer, site: e.Site, seed: e.Seed, egress: e.Egress, sameSubnet: e.SameSubnet,
+		headVersion: e.HeadVersion, upAt: c.now, have: map[content.ID]*remote{},
+	}
+	i, _ := slices.BinarySearchFunc(c.peers, p.id, func(q *peer, id PeerID) int { return strings.Compare(string(q.id), string(id)) })
+	c.peers = slices.Insert(c.peers, i, p)
+	c.byID[p.id] = p
+	if c.neighbour(p) {
+		c.tellAll(p)
+	}
+	if c.wanSeed(p) {
+		c.linkUp()
+	}
+	c.considerNews(p)
+	c.membershipChanged()
+}
+
+// tellAll opens a session with a neighbour: all have-lists, claims, then Synced.
+func (c *Core) tellAll(p *peer) {
+	for _, l := range c.payloads {
+		if l.have.Count() > 0 || l.wanted() {
+			c.act(TellHave{To: p.id, Payload: l.id, Want: l.wanted(), Bits: l.have})
+		}
+		if l.lease.held {
+			c.act(TellLease{To: p.id, Payload: l.id, Held: true})
+		}
+	}
+	c.act(TellSynced{To: p.id})
+	if c.self.Egress != c.egress() {
+		c.act(TellEgress{To: p.id, Egress: c.egress()})
+	}
+}
+
+func (c *Core) peerChanged(e PeerChanged) {
+	if p := c.byID[e.Peer]; p != nil && p.egress != e.Egress {
+		p.egress = e.Egress
+		c.membershipChanged()
+	}
+}
+
+func (c *Core) peerSynced(e PeerSynced) {
+	if p := c.byID[e.Peer]; p != nil {
+		p.synced = true
+		c.driveAll()
+	}
+}
+
+// peerDown forgets the session. Chunks outstanding there are free to be asked elsewhere at once;
+// their late Failed events find no request and are ignored.
+func (c *Core) peerDown(e PeerDown) {
+	p := c.byID[e.Peer]
+	if p == nil {
+		return
+	}
+	delete(c.byID, e.Peer)
+	c.peers = slices.DeleteFunc(c.peers, func(q *peer) bool { return q == p })
+	c.dropPendingOf(p)
+	for _, l := range c.payloads {
+		c.forgetHolder(l, p)
+	}
+	c.slotsPeerDown(p.id)
+	c.reportsPeerDown(p.id)
+	if c.wanSeed(p) {
+		c.linkLost()
+	}
+	c.membershipChanged()
+}
+
+// dropPendingOf ends the requests outstanding at a peer, in the order they were made.
+func (c *Core) dropPendingOf(p *peer) {
+	for _, id := range c.requests(func(r *request) bool { return r.peer == p.id }) {
+		c.failed(Failed{Req: id, Class: Retry, Reason: "net-timeout", Detail: "the peer is gone"})
+	}
+}
+
+// membershipChanged re-decides all that depends on who is there.
+func (c *Core) membershipChanged() {
+	c.driveLink()
+	c.driveAll()
+	c.sweepNews()
+	c.sweepReports()
+}
+
+func (c *Core) driveAll() {
+	for _, l := range c.payloads {
+		c.drive(l)
+	}
+}
+
+// toNeighbours does f for every neighbour, in order.
+func (c *Core) toNeighbours(f func(*peer)) {
+	for _, p := range c.peers {
+		if c.neighbour(p) {
+			f(p)
+		}
+	}
+}

@@ -1,0 +1,293 @@
+package swarm
+
+import (
+	"time"
+
+	"patchmesh/content"
+	"patchmesh/policy"
+)
+
+// newsState is what this machine knows and has heard of approvals.
+type newsState struct {
+	version   int64 // of the adopted head
+	expiresAt time.Time
+	manifest  *policy.Manifest
+	heard     int64 // newest verified head heard of
+	asking    Req
+	retryAt   time.Time
+	tried     map[PeerID]bool // for this heard version
+	descs     map[content.ID]*policy.Descriptor
+	wantDescs []descWant // approved, not at hand; in manifest order
+}
+
+// descWant is a descriptor that the manifest names and that is not at hand.
+type descWant struct {
+	id      content.ID
+	asking  Req
+	askedAt int // how many peers were asked
+	retryAt time.Time
+}
+
+// stale: the newest head has expired. Nothing new is taken up; what was begun goes on.
+func (c *Core) stale() bool {
+	return !c.news.expiresAt.IsZero() && c.now.After(c.news.expiresAt)
+}
+
+func (c *Core) heard(e Heard) {
+	if p := c.byID[e.From]; p != nil && e.Version > p.headVersion {
+		p.headVersion = e.Version
+	}
+	c.considerVersion(e.Version)
+	c.sweepNews()
+}
+
+// considerNews notes the head that a new session has shown.
+func (c *Core) considerNews(p *peer) { c.considerVersion(p.headVersion) }
+
+func (c *Core) considerVersion(v int64) {
+	if v > c.news.heard {
+		c.news.heard = v
+		c.news.tried = nil
+		c.news.retryAt = time.Time{}
+	}
+}
+
+// sweepNews asks for what is missing: first the manifest of the newest head, then descriptors.
+func (c *Core) sweepNews() {
+	c.askManifest()
+	c.askDescriptors()
+	if c.news.manifest != nil && !c.stale() && !c.news.expiresAt.IsZero() {
+		c.wakeBy(c.news.expiresAt.Add(time.Second))
+	}
+}
+
+func (c *Core) askManifest() {
+	n := &c.news
+	if n.heard <= n.version || n.asking != 0 {
+		return
+	}
+	if c.now.Before(n.retryAt) {
+		c.wakeBy(n.retryAt)
+		return
+	}
+	from := c.newsSource()
+	if from == nil {
+		// Everybody was asked, or nobody is there: begin anew a little later.
+		n.tried = nil
+		n.retryAt = c.now.Add(c.cfg.AskRetry)
+		if len(c.peers) > 0 {
+			c.wakeBy(n.retryAt)
+		}
+		return
+	}
+	if n.tried == nil {
+		n.tried = map[PeerID]bool{}
+	}
+	n.tried[from.id] = true
+	n.asking = c.begin(&request{kind: reqManifest, peer: from.id})
+	c.act(AskManifest{Req: n.asking, From: from.id, Version: n.heard})
+}
+
+// newsSource picks whom to ask for the newest manifest: a neighbour that has adopted it, else a
+// seed, else any neighbour that was not asked yet. A seed across the WAN comes after neighbours,
+// so that documents too cross the WAN once per site.
+func (c *Core) newsSource() *peer {
+	var best *peer
+	bestRank := 0
+	for _, p := range c.peers {
+		if c.news.tried[p.id] || c.now.Before(p.busyUntil) {
+			continue
+		}
+		rank := 0
+		switch {
+		case c.neighbour(p) && p.headVersion >= c.news.heard:
+			rank = 3
+		case p.seed:
+			rank = 2
+		case c.neighbour(p) && p.headVersion == 0:
+			rank = 1
+		}
+		if rank > bestRank || (rank == bestRank && rank == 3 && c.rng.IntN(2) == 0) {
+			best, bestRank = p, rank
+		}
+	}
+	return best
+}
+
+func (c *Core) manifestFailed(r *request, e Failed) {
+	c.news.asking = 0
+	c.news.retryAt = c.now.Add(c.cfg.AskRetry)
+	if e.Class == Refuse {
+		// Bytes that do not verify are the peer's doing: say so, and leave it alone for a while.
+		c.noteRefused(r.peer, e.Reason, e.Detail)
+		if p := c.byID[r.peer]; p != nil {
+			p.busyUntil = c.now.Add(c.cfg.LinkRetryMax)
+		}
+	}
+	c.sweepNews()
+}
+
+// manifestArrived adopts a manifest that the driver has verified and made durable, spreads the news
+// and re-plans. An older epoch cannot arrive: policy.Trust refuses it.
+func (c *Core) manifestArrived(e ManifestArrived) {
+	n := &c.news
+	if e.Req != 0 {
+		c.end(e.Req)
+		n.asking = 0
+	}
+	if e.Version <= n.version && n.manifest != nil {
+		c.sweepNews()
+		return
+	}
+	n.version = e.Version
+	n.heard = max(n.heard, e.Version)
+	n.manifest = e.Manifest
+	n.expiresAt = e.ExpiresAt
+	if n.descs == nil {
+		n.descs = map[content.ID]*policy.Descriptor{}
+	}
+	c.act(Note{Kind: NoteNews, Text: "manifest adopted"})
+	c.act(Announce{Version: e.Version})
+	c.listDescriptors()
+	c.replan()
+	c.sweepNews()
+	c.sweepReports()
+}
+
+// listDescriptors notes which documents the manifest names and this node lacks, and forgets those
+// that no approval names any more.
+func (c *Core) listDescriptors() {
+	n := &c.news
+	old := n.wantDescs
+	n.wantDescs = nil
+	named := map[content.ID]bool{}
+	for _, a := range n.manifest.Approvals {
+		if named[a.Descriptor] {
+			continue
+		}
+		named[a.Descriptor] = true
+		if n.descs[a.Descriptor] != nil {
+			continue
+		}
+		w := descWant{id: a.Descriptor}
+		for _, o := range old {
+			if o.id == w.id {
+				w = o
+			}
+		}
+		n.wantDescs = append(n.wantDescs, w)
+	}
+	for id := range n.descs { // deletes only: order does not matter
+		if !named[id] {
+			delete(n.descs, id)
+		}
+	}
+	c.dropUnnamedPayloads()
+}
+
+func (c *Core) askDescriptors() {
+	open := 0
+	for i := range c.news.wantDescs {
+		w := &c.news.wantDescs[i]
+		if w.asking != 0 {
+			open++
+			continue
+		}
+		if open >= c.cfg.MaxDocAsks {
+			return
+		}
+		if c.now.Before(w.retryAt) {
+			c.wakeBy(w.retryAt)
+			continue
+		}
+		from := PeerID("")
+		if w.askedAt > 0 { // the first ask looks at home only
+			p := c.docSource(w.askedAt - 1)
+			if p == nil {
+				w.retryAt = c.now.Add(c.cfg.AskRetry)
+				if len(c.peers) > 0 {
+					c.wakeBy(w.retryAt)
+				}
+				w.askedAt = 1
+				continue
+			}
+			from = p.id
+		}
+		w.askedAt++
+		w.asking = c.begin(&request{kind: reqDescriptor, peer: from, descriptor: w.id})
+		c.act(AskDescriptor{Req: w.asking, From: from, ID: w.id})
+		open++
+	}
+}
+
+// docSource is the nth choice for a document: the uplink, which has it first, then seeds, then the
+// neighbours that adopted this manifest, then the others. The uplink itself begins with the seed. So
+// a document crosses the WAN once, and nobody is asked who cannot have it yet. Nil when n is past the end.
+func (c *Core) docSource(n int) *peer {
+	uplink := c.firstEgress(uplinkKey)
+	if up := c.byID[uplink]; up != nil {
+		if n < uplinkAsks {
+			return up
+		}
+		n -= uplinkAsks
+	}
+	for _, want := range []func(*peer) bool{
+		func(p *peer) bool { return p.seed },
+		func(p *peer) bool { return c.neighbour(p) && p.headVersion >= c.news.version },
+		func(p *peer) bool { return c.neighbour(p) && p.headVersion < c.news.version },
+	} {
+		for _, p := range c.peers {
+			if !want(p) {
+				continue
+			}
+			if n == 0 {
+				return p
+			}
+			n--
+		}
+	}
+	return nil
+}
+
+func (c *Core) descriptorFailed(r *request, e Failed) {
+	if e.Class == Refuse {
+		c.noteRefused(r.peer, e.Reason, e.Detail)
+	}
+	for i := range c.news.wantDescs {
+		w := &c.news.wantDescs[i]
+		if w.id == r.descriptor {
+			w.asking = 0
+			if r.peer != "" {
+				w.retryAt = c.now.Add(c.cfg.AskRetry)
+			}
+		}
+	}
+	c.askDescriptors()
+}
+
+func (c *Core) descriptorArrived(e DescriptorArrived) {
+	if e.Req != 0 {
+		c.end(e.Req)
+	}
+	n := &c.news
+	for i := range n.wantDescs {
+		if n.wantDescs[i].id == e.ID {
+			n.wantDescs = append(n.wantDescs[:i], n.wantDescs[i+1:]...)
+			n.descs[e.ID] = e.Descriptor
+			c.addPayload(e.Payload)
+			c.replan()
+			break
+		}
+	}
+	c.askDescriptors()
+}
+
+// uplinkAsks is how often the uplink is asked before anybody else: it may be fetching the document
+// itself just then.
+const uplinkAsks = 6
+
+// noteRefused says that input was turned away and whose it was.
+func (c *Core) noteRefused(from PeerID, reason policy.Reason, detail string) {
+	c.act(Note{Kind: NoteRefused, Peer: from, Reason: reason, Text: detail})
+	c.reportSoon()
+}

@@ -1,0 +1,219 @@
+package swarm
+
+import (
+	"slices"
+	"time"
+
+	"patchmesh/content"
+	"patchmesh/policy"
+)
+
+// payload is what this machine knows of one payload that the manifest names.
+type payload struct {
+	id         content.ID
+	key        []byte // the id's hash, for rendezvous
+	chunks     int
+	chunkBytes int64
+	bytes      int64 // as stored
+	knownAt    time.Time
+
+	have      *content.Bits
+	haveBytes int64
+	opened    bool // the store has room for it
+	ready     bool // published: whole and hashed again
+	opening   bool
+	assembly  bool // an Assemble is under way
+
+	selfWant bool // the plan of this machine needs it
+	help     bool // this machine fetches it across the WAN for neighbours only
+
+	blockedUntil time.Time // disk full or the like
+	reason       policy.Reason
+	detail       string
+	facts        map[string]int64
+
+	avail    []uint16 // per chunk: how many neighbours hold it
+	fetching []uint8  // per chunk: how many requests are out for it
+	seenAt   []int64  // per chunk: when a neighbour was first seen to hold it (ns), 0 = nobody does
+	lostAt   []int64  // per chunk: when its last holder left (ns), 0 = never
+	inFlight int      // chunks with fetching > 0
+
+	lease lease
+	bytesBy
+}
+
+// bytesBy counts payload bytes by the tier they came from.
+type bytesBy struct {
+	Subnet, Site, Seed, Wasted, Duplicate int64
+}
+
+// wanted: this machine is fetching, or would if it could.
+func (l *payload) wanted() bool { return !l.ready && (l.selfWant || l.help) }
+
+// addPayload makes a payload known, with what the store has of it. Two updates may share one.
+func (c *Core) addPayload(i PayloadInfo) {
+	if c.byMap[i.ID] != nil {
+		return
+	}
+	sum := i.ID.SHA256()
+	l := &payload{
+		id: i.ID, key: sum[:], chunks: i.Chunks, chunkBytes: int64(i.ChunkBytes), bytes: i.StoredBytes,
+		knownAt: c.now,
+		have:    content.NewBits(i.Chunks), ready: i.Published,
+		avail: make([]uint16, i.Chunks), fetching: make([]uint8, i.Chunks),
+		seenAt: make([]int64, i.Chunks), lostAt: make([]int64, i.Chunks),
+	}
+	if i.Have != nil && i.Have.Len() == i.Chunks {
+		l.have = i.Have.Clone()
+		l.opened = !i.Published
+	}
+	l.haveBytes = l.countBytes()
+	c.restoreBytes(l)
+	at, _ := slices.BinarySearchFunc(c.payloads, l.id, func(q *payload, id content.ID) int { return q.id.Compare(id) })
+	c.payloads = slices.Insert(c.payloads, at, l)
+	c.byMap[l.id] = l
+	c.toNeighbours(func(p *peer) {
+		if r := p.have[l.id]; r != nil {
+			c.countHolder(l, p, r)
+		}
+	})
+	if l.have.Count() > 0 {
+		c.tellHave(l)
+	}
+}
+
+// countBytes estimates the stored bytes held: exact but for the last chunk.
+func (l *payload) countBytes() int64 {
+	if l.have.Full() {
+		return l.bytes
+	}
+	return min(int64(l.have.Count())*l.chunkBytes, l.bytes)
+}
+
+// dropUnnamedPayloads forgets payloads that no approval names any more. The store keeps the bytes.
+func (c *Core) dropUnnamedPayloads() {
+	named := map[content.ID]bool{}
+	for _, a := range c.news.manifest.Approvals {
+		if d := c.news.descs[a.Descriptor]; d != nil {
+			named[d.Payload] = true
+		}
+	}
+	c.payloads = slices.DeleteFunc(c.payloads, func(l *payload) bool {
+		if named[l.id] {
+			return false
+		}
+		c.cancelFetches(l)
+		if l.lease.held {
+			c.release(l, "")
+		}
+		delete(c.byMap, l.id)
+		return true
+	})
+}
+
+// cancelFetches withdraws what is asked of neighbours for a payload.
+func (c *Core) cancelFetches(l *payload) {
+	c.cancel(func(r *request) bool { return r.payload == l })
+}
+
+// tellHave sends the full list to every neighbour: on a new wish, or when much changed at once.
+func (c *Core) tellHave(l *payload) {
+	c.toNeighbours(func(p *peer) {
+		c.act(TellHave{To: p.id, Payload: l.id, Want: l.wanted(), Bits: l.have})
+	})
+}
+
+// setWant says whether this machine's own plan needs the payload.
+func (c *Core) setWant(l *payload, want bool) {
+	if l.selfWant == want {
+		return
+	}
+	was := l.wanted()
+	l.selfWant = want
+	if l.wanted() != was {
+		c.tellHave(l)
+		if !l.wanted() {
+			c.cancelFetches(l)
+		}
+	}
+	c.drive(l)
+	c.driveLink()
+}
+
+// drive moves a payload forward as far as it goes now: open, fetch, lease, assemble.
+func (c *Core) drive(l *payload) {
+	c.driveLease(l)
+	if !l.wanted() || l.opening || l.assembly {
+		return
+	}
+	if c.now.Before(l.blockedUntil) {
+		c.wakeBy(l.blockedUntil)
+		return
+	}
+	if !l.opened {
+		l.opening = true
+		id := c.begin(&request{kind: reqOpen, payload: l})
+		c.act(OpenPayload{Req: id, Payload: l.id})
+		return
+	}
+	if l.have.Full() {
+		l.assembly = true
+		id := c.begin(&request{kind: reqAssemble, payload: l})
+		c.act(Assemble{Req: id, Payload: l.id})
+		return
+	}
+	if l.selfWant { // a helper fetches across the WAN only
+		c.pick(l)
+	}
+}
+
+func (c *Core) payloadOpened(e PayloadOpened) {
+	r := c.end(e.Req)
+	if r == nil {
+		return
+	}
+	l := r.payload
+	l.opening, l.opened = false, true
+	l.reason, l.detail, l.facts = "", "", nil
+	if e.Have != nil && e.Have.Len() == l.chunks {
+		l.have = e.Have.Clone()
+		l.haveBytes = l.countBytes()
+	}
+	c.tellHave(l)
+	c.drive(l)
+	c.payloadChanged(l)
+}
+
+func (c *Core) assembled(e Assembled) {
+	r := c.end(e.Req)
+	if r == nil {
+		return
+	}
+	l := r.payload
+	l.assembly, l.ready, l.help = false, true, false
+	l.reason, l.detail, l.facts = "", "", nil
+	c.tellHave(l)
+	c.driveLease(l)
+	c.driveLink()
+	c.payloadChanged(l)
+}
+
+// payloadFailed: the store could not open or assemble. A full disk is tried again soon; damage means
+// that chunks on disk are not what they were, so the store is asked again what it has.
+func (c *Core) payloadFailed(r *request, e Failed) {
+	l := r.payload
+	l.opening, l.assembly = false, false
+	l.opened = false
+	c.block(l, e)
+	c.payloadChanged(l)
+}
+
+// block pauses fetching of a payload and says why.
+func (c *Core) block(l *payload, e Failed) {
+	l.reason, l.detail, l.facts = e.Reason, e.Detail, e.Facts
+	l.blockedUntil = c.now.Add(c.cfg.SpaceRetry)
+	c.wakeBy(l.blockedUntil)
+	if l.lease.held {
+		c.release(l, e.Reason)
+	}
+}

@@ -1,0 +1,88 @@
+package swarm
+
+import (
+	"slices"
+
+	"patchmesh/content"
+)
+
+// slotState is who is being served and who waits.
+type slotState struct {
+	busy  []upload
+	queue []upload
+}
+
+// upload is one ask for a chunk.
+type upload struct {
+	ref     uint64
+	to      PeerID
+	payload content.ID
+	index   int
+}
+
+// uploadAsked serves, queues or refuses an ask. Only members of this site are served; a seed serves
+// every member. Only what the manifest names is served: approved content and nothing else.
+func (c *Core) uploadAsked(e UploadAsked) {
+	p := c.byID[e.From]
+	l := c.byMap[e.Payload]
+	switch {
+	case p == nil || (!c.self.Seed && !c.neighbour(p)):
+		c.act(RefuseUpload{Ref: e.Ref, Class: Refuse})
+	case l == nil || e.Index < 0 || e.Index >= l.chunks || !l.have.Has(e.Index):
+		c.act(RefuseUpload{Ref: e.Ref, Class: Absent})
+	case len(c.slots.queue) >= c.cfg.ServeQueue:
+		c.act(RefuseUpload{Ref: e.Ref, Class: Busy})
+	default:
+		c.slots.queue = append(c.slots.queue, upload{ref: e.Ref, to: e.From, payload: e.Payload, index: e.Index})
+		c.fillSlots()
+	}
+}
+
+// fillSlots serves the waiting asks while there is a slot: the peer with the fewest running goes
+// first, so that one fast peer with a deep pipeline cannot starve the others.
+func (c *Core) fillSlots() {
+	s := &c.slots
+	for len(s.busy) < c.cfg.ServeSlots && len(s.queue) > 0 {
+		best, least := 0, -1
+		for i, u := range s.queue {
+			if n := s.running(u.to); least < 0 || n < least {
+				best, least = i, n
+			}
+			if least == 0 {
+				break
+			}
+		}
+		u := s.queue[best]
+		s.queue = slices.Delete(s.queue, best, best+1)
+		s.busy = append(s.busy, u)
+		c.act(Serve{Ref: u.ref, Payload: u.payload, Index: u.index})
+	}
+}
+
+// running counts the uploads to a peer that hold a slot.
+func (s *slotState) running(to PeerID) int {
+	n := 0
+	for _, u := range s.busy {
+		if u.to == to {
+			n++
+		}
+	}
+	return n
+}
+
+func (c *Core) uploadEnded(e UploadEnded) {
+	same := func(u upload) bool { return u.ref == e.Ref }
+	if i := slices.IndexFunc(c.slots.busy, same); i >= 0 {
+		if p := c.byID[c.slots.busy[i].to]; p != nil {
+			p.bytesOut += e.Bytes
+		}
+		c.slots.busy = slices.Delete(c.slots.busy, i, i+1)
+	}
+	c.slots.queue = slices.DeleteFunc(c.slots.queue, same)
+	c.fillSlots()
+}
+
+// slotsPeerDown drops what waits for a peer that left. Running uploads end by their own event.
+func (c *Core) slotsPeerDown(id PeerID) {
+	c.slots.queue = slices.DeleteFunc(c.slots.queue, func(u upload) bool { return u.to == id })
+}

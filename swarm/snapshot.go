@@ -1,0 +1,82 @@
+package swarm
+
+import (
+	"time"
+
+	"patchmesh/content"
+	"patchmesh/policy"
+)
+
+// Snapshot is what the core must not forget over a restart. It marshals to JSON. The zero value is a
+// machine that begins.
+type Snapshot struct {
+	Tasks     []SavedTask    `json:"tasks,omitempty"`
+	Payloads  []SavedPayload `json:"payloads,omitempty"`
+	Shuns     []Shun         `json:"shuns,omitempty"`
+	ReportSeq uint64         `json:"report_seq,omitempty"`
+}
+
+// SavedTask is what is kept of a task.
+type SavedTask struct {
+	Update   policy.UpdateID `json:"update"`
+	Revision int             `json:"revision"`
+	State    policy.State    `json:"state"`
+	Reason   policy.Reason   `json:"reason,omitempty"`
+	Detail   string          `json:"detail,omitempty"`
+	Since    time.Time       `json:"since"`
+	Attempts int             `json:"attempts,omitempty"`
+	RetryAt  time.Time       `json:"retry_at,omitzero"`
+}
+
+// SavedPayload is where the bytes of a payload came from so far.
+type SavedPayload struct {
+	ID content.ID `json:"id"`
+	bytesBy
+}
+
+func (c *Core) save() {
+	s := Snapshot{ReportSeq: c.reports.seq, Shuns: append([]Shun(nil), c.tasks.shuns...)}
+	for _, k := range c.tasks.tasks {
+		s.Tasks = append(s.Tasks, SavedTask{
+			Update: k.verdict.Update, Revision: k.verdict.Revision, State: k.state, Reason: k.reason,
+			Detail: k.detail, Since: k.since, Attempts: k.attempts, RetryAt: k.retryAt,
+		})
+	}
+	for _, l := range c.payloads {
+		if l.bytesBy != (bytesBy{}) {
+			s.Payloads = append(s.Payloads, SavedPayload{ID: l.id, bytesBy: l.bytesBy})
+		}
+	}
+	// What the last run saved and this one has not met yet (its descriptor is still on the way) stays.
+	for _, k := range c.tasks.kept {
+		if findTask(c.tasks.tasks, k.Update) == nil {
+			s.Tasks = append(s.Tasks, k)
+		}
+	}
+	for _, p := range c.tasks.counted {
+		if c.byMap[p.ID] == nil {
+			s.Payloads = append(s.Payloads, p)
+		}
+	}
+	c.act(Save{Snapshot: s})
+}
+
+func (c *Core) restore(s Snapshot) {
+	c.tasks.kept = s.Tasks
+	c.tasks.counted = s.Payloads
+	c.reports.seq = s.ReportSeq
+	for _, x := range s.Shuns {
+		if i, found := c.findShun(x.Peer); !found {
+			c.tasks.shuns = append(c.tasks.shuns[:i], append([]Shun{x}, c.tasks.shuns[i:]...)...)
+		}
+	}
+}
+
+// restoreBytes gives a payload that has become known its counters back.
+func (c *Core) restoreBytes(l *payload) {
+	for _, s := range c.tasks.counted {
+		if s.ID == l.id {
+			l.bytesBy = s.bytesBy
+		}
+	}
+}

@@ -1,0 +1,54 @@
+package swarm
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"patchmesh/policy"
+)
+
+// Shun is a peer that is not asked for chunks any more, and why.
+type Shun struct {
+	Peer   PeerID        `json:"peer"`
+	Until  time.Time     `json:"until"`
+	Reason policy.Reason `json:"reason"`
+}
+
+// maxShuns bounds the list; the oldest goes first. A site has fewer machines than this.
+const maxShuns = 4096
+
+// shun stops asking a peer that sent wrong bytes. One wrong chunk is enough: transport integrity is
+// guaranteed by TLS, so a chunk that does not hash right was wrong at the sender.
+func (c *Core) shun(p *peer, reason policy.Reason, detail string) {
+	c.noteRefused(p.id, reason, detail)
+	until := c.now.Add(c.cfg.ShunFor)
+	i, found := c.findShun(p.id)
+	if found {
+		c.tasks.shuns[i].Until = until
+	} else {
+		c.tasks.shuns = slices.Insert(c.tasks.shuns, i, Shun{Peer: p.id, Until: until, Reason: reason})
+	}
+	if len(c.tasks.shuns) > maxShuns {
+		c.tasks.shuns = c.tasks.shuns[1:]
+	}
+	for _, l := range c.payloads {
+		if p.have[l.id] != nil {
+			c.uncountHolder(l, p)
+			c.stampLost(l)
+		}
+	}
+	clear(p.have)
+	c.save()
+	c.driveAll()
+}
+
+func (c *Core) findShun(id PeerID) (int, bool) {
+	return slices.BinarySearchFunc(c.tasks.shuns, id, func(s Shun, id PeerID) int { return strings.Compare(string(s.Peer), string(id)) })
+}
+
+// shunned says whether a peer is not to be asked for chunks.
+func (c *Core) shunned(id PeerID) bool {
+	i, found := c.findShun(id)
+	return found && c.now.Before(c.tasks.shuns[i].Until)
+}

@@ -1,0 +1,351 @@
+package swarm
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"patchmesh/content"
+	"patchmesh/policy"
+)
+
+// taskState is the life of all updates on this machine.
+type taskState struct {
+	plan    policy.Plan
+	stale   bool // what the plan was made with
+	tasks   []*task
+	busy    *task // one install or removal at a time
+	shuns   []Shun
+	kept    []SavedTask    // from the last snapshot, until their update turns up
+	counted []SavedPayload // likewise, byte counters
+}
+
+// task is the life of one update on this machine.
+type task struct {
+	verdict    policy.Verdict
+	state      policy.State
+	reason     policy.Reason
+	detail     string
+	facts      map[string]int64
+	since      time.Time
+	attempts   int
+	retryAt    time.Time
+	detecting  bool
+	detectedAt time.Time
+	version    string // found on the machine
+}
+
+// replan asks policy for verdicts and drives every task by its own.
+func (c *Core) replan() {
+	if c.self.Seed || c.news.manifest == nil {
+		c.wantNothing()
+		return
+	}
+	t := &c.tasks
+	t.stale = c.stale()
+	t.plan = policy.MakePlan(c.news.manifest, c.describe, c.self.Machine, t.stale, c.now)
+	old := t.tasks
+	t.tasks = make([]*task, 0, len(t.plan.Verdicts))
+	for _, v := range t.plan.Verdicts {
+		k := findTask(old, v.Update)
+		if k == nil || k.verdict.Revision != v.Revision {
+			k = c.newTask(v)
+		}
+		k.verdict = v
+		t.tasks = append(t.tasks, k)
+	}
+	if !t.plan.NextAt.IsZero() {
+		c.wakeBy(t.plan.NextAt)
+	}
+	c.driveTasks()
+}
+
+func (c *Core) describe(id content.ID) *policy.Descriptor { return c.news.descs[id] }
+
+func findTask(tasks []*task, id policy.UpdateID) *task {
+	i, found := slices.BinarySearchFunc(tasks, id, func(t *task, id policy.UpdateID) int {
+		return strings.Compare(string(t.verdict.Update), string(id))
+	})
+	if !found {
+		return nil
+	}
+	return tasks[i]
+}
+
+// newTask begins a task, continuing what the last run of the program saved of it. A state that was
+// not final is not believed: the machine is looked at again first.
+func (c *Core) newTask(v policy.Verdict) *task {
+	k := &task{verdict: v, state: policy.StateOffered, reason: policy.ReasonUnknownFirstScan, since: c.now}
+	for _, s := range c.tasks.kept {
+		if s.Update == v.Update && s.Revision == v.Revision {
+			k.attempts, k.retryAt, k.since = s.Attempts, s.RetryAt, s.Since
+			if s.State == policy.StateInstalled || s.State < 0 {
+				k.state, k.reason, k.detail = s.State, s.Reason, s.Detail
+			}
+		}
+	}
+	return k
+}
+
+// wantNothing: a seed installs nothing itself; what it has it serves.
+func (c *Core) wantNothing() {
+	for _, l := range c.payloads {
+		c.setWant(l, false)
+	}
+}
+
+func (c *Core) driveTasks() {
+	for _, l := range c.payloads {
+		c.setWant(l, c.neededHere(l))
+	}
+	for _, k := range c.tasks.tasks {
+		c.driveTask(k)
+	}
+}
+
+// neededHere: some verdict of this machine needs the payload, and it is not on the machine yet.
+func (c *Core) neededHere(l *payload) bool {
+	for _, k := range c.tasks.tasks {
+		d := c.describe(k.verdict.Descriptor)
+		if d == nil || d.Payload != l.id {
+			continue
+		}
+		switch k.verdict.Verb {
+		case policy.VerbInstall:
+			if !k.detectedAt.IsZero() {
+				return true
+			}
+		case policy.VerbStage:
+			return true
+		}
+	}
+	return false
+}
+
+// sweepTasks looks at what time alone changes: plans, retries, rescans.
+func (c *Core) sweepTasks() {
+	p := c.tasks.plan
+	if c.news.manifest != nil && !c.self.Seed &&
+		((!p.NextAt.IsZero() && !c.now.Before(p.NextAt)) || c.tasks.stale != c.stale()) {
+		c.replan()
+		return
+	}
+	if !p.NextAt.IsZero() {
+		c.wakeBy(p.NextAt)
+	}
+	for _, k := range c.tasks.tasks {
+		c.driveTask(k)
+	}
+}
+
+// driveTask moves one update forward as far as its verdict allows.
+func (c *Core) driveTask(k *task) {
+	if k == c.tasks.busy {
+		return
+	}
+	d := c.describe(k.verdict.Descriptor)
+	if d == nil {
+		c.setState(k, policy.StateWaitingContent, policy.ReasonPeerNoneHolds, "the description of the update is not here yet", nil)
+		return
+	}
+	if c.detectDue(k) {
+		return
+	}
+	switch k.verdict.Verb {
+	case policy.VerbNone:
+		c.settleNone(k)
+	case policy.VerbHold:
+		c.setState(k, policy.StateHeld, k.verdict.Reason, k.verdict.Detail, nil)
+	case policy.VerbWait:
+		c.setState(k, policy.StateDeferred, k.verdict.Reason, k.verdict.Detail, nil)
+	case policy.VerbRemove:
+		c.startChange(k)
+	case policy.VerbStage, policy.VerbInstall:
+		c.driveContent(k, c.byMap[d.Payload])
+	}
+}
+
+// detectDue looks at the machine before anything else is decided, and again from time to time.
+// True while the answer is awaited for the first time.
+func (c *Core) detectDue(k *task) bool {
+	if k.verdict.Compliance == policy.NotApplicable {
+		return false
+	}
+	if !k.detecting && (k.detectedAt.IsZero() || c.now.Sub(k.detectedAt) >= c.cfg.ScanEvery) {
+		k.detecting = true
+		id := c.begin(&request{kind: reqDetect, task: k})
+		c.act(Detect{Req: id, Descriptor: k.verdict.Descriptor})
+	}
+	if !k.detectedAt.IsZero() {
+		c.wakeBy(k.detectedAt.Add(c.cfg.ScanEvery))
+	}
+	return k.detectedAt.IsZero()
+}
+
+// settleNone: nothing is to be done; say why.
+func (c *Core) settleNone(k *task) {
+	switch {
+	case k.verdict.Compliance == policy.Installed:
+		c.setState(k, policy.StateInstalled, k.verdict.Reason, k.verdict.Detail, nil)
+	case k.state == policy.StateRemoved:
+	default:
+		c.setState(k, policy.StateOffered, k.verdict.Reason, k.verdict.Detail, nil)
+	}
+}
+
+// driveContent brings the payload here, then installs.
+func (c *Core) driveContent(k *task, l *payload) {
+	switch {
+	case l == nil:
+		c.setState(k, policy.StateWaitingContent, policy.ReasonPeerNoneHolds, "the payload map is not here yet", nil)
+	case l.ready && k.verdict.Verb == policy.VerbStage:
+		c.setState(k, policy.StateDownloaded, "", "", nil)
+	case l.ready:
+		c.startChange(k)
+	case l.reason != "":
+		c.setState(k, policy.StateWaitingContent, l.reason, l.detail, l.facts)
+	case l.assembly:
+		c.setState(k, policy.StateDownloading, "", "checking the whole payload", nil)
+	case l.inFlight > 0 || l.haveBytes > 0:
+		c.setState(k, policy.StateDownloading, "", "", nil)
+	default:
+		reason, text := c.whyNoContent(l)
+		c.setState(k, policy.StateWaitingContent, reason, text, nil)
+	}
+}
+
+// whyNoContent says why not a single chunk is under way.
+func (c *Core) whyNoContent(l *payload) (policy.Reason, string) {
+	neighbours := 0
+	c.toNeighbours(func(*peer) { neighbours++ })
+	switch {
+	case neighbours == 0 && c.linkedSeed() == nil:
+		return policy.ReasonNetNoPeer, "no machine of the site and no seed is connected"
+	case c.claimedByOther(l) || l.lease.held:
+		return policy.ReasonWanLeaseWait, "a machine of the site is fetching it over the WAN"
+	case c.firstEgress(l.key) == "":
+		return policy.ReasonPeerNoneHolds, "no neighbour holds it and no machine of the site may use the WAN"
+	}
+	return policy.ReasonWanLeaseWait, "nobody in the site holds it yet"
+}
+
+// startChange installs or removes, one update at a time. The intent is durable before it begins, so
+// that after a crash the machine is looked at before anything is tried again.
+func (c *Core) startChange(k *task) {
+	if c.now.Before(k.retryAt) {
+		c.wakeBy(k.retryAt)
+		return
+	}
+	if c.tasks.busy != nil {
+		c.setState(k, policy.StateWaitingOtherInstall, "", "another update is being installed", nil)
+		return
+	}
+	c.tasks.busy = k
+	c.setState(k, policy.StateInstalling, "", "", nil)
+	c.save()
+	if k.verdict.Verb == policy.VerbRemove {
+		c.act(Remove{Req: c.begin(&request{kind: reqRemove, task: k}), Descriptor: k.verdict.Descriptor})
+		return
+	}
+	c.act(Install{Req: c.begin(&request{kind: reqInstall, task: k}), Descriptor: k.verdict.Descriptor})
+}
+
+func (c *Core) detected(e Detected) {
+	r := c.end(e.Req)
+	if r == nil {
+		return
+	}
+	r.task.detecting = false
+	r.task.detectedAt = c.now
+	c.learn(r.task, policy.Detection{Present: e.Present, Version: e.Version, At: c.now})
+	c.replan()
+}
+
+func (c *Core) detectFailed(r *request, e Failed) {
+	r.task.detecting = false
+	r.task.detectedAt = c.now
+	c.learn(r.task, policy.Detection{At: c.now, Err: e.Reason})
+	c.replan()
+}
+
+// learn books what was found on the machine; plans are made from it.
+func (c *Core) learn(k *task, d policy.Detection) {
+	if c.self.Machine.Detected == nil {
+		c.self.Machine.Detected = map[policy.UpdateID]policy.Detection{}
+	}
+	c.self.Machine.Detected[k.verdict.Update] = d
+	k.version = d.Version
+}
+
+func (c *Core) installed(e Installed) {
+	r := c.end(e.Req)
+	if r == nil {
+		return
+	}
+	k := r.task
+	c.tasks.busy = nil
+	k.attempts, k.retryAt = 0, time.Time{}
+	k.detectedAt = c.now
+	c.learn(k, policy.Detection{Present: r.kind == reqInstall, Version: e.Version, At: c.now})
+	if r.kind == reqInstall {
+		c.setState(k, policy.StateInstalled, "", "", nil)
+	} else {
+		c.setState(k, policy.StateRemoved, "", "", nil)
+	}
+	c.save()
+	c.replan()
+}
+
+func (c *Core) installFailed(r *request, e Failed) {
+	k := r.task
+	c.tasks.busy = nil
+	k.attempts++
+	back := c.cfg.InstallRetryMin << min(k.attempts-1, 16)
+	if e.Reason == policy.ReasonDiskShort {
+		back = c.cfg.SpaceRetry
+	}
+	k.retryAt = c.now.Add(min(back, c.cfg.InstallRetryMax))
+	state := policy.StateFailedInstall
+	if e.Reason == policy.ReasonVerifyNotDetected || e.Reason == policy.ReasonTrustBadChunk {
+		state = policy.StateFailedVerify
+	}
+	c.setState(k, state, e.Reason, e.Detail, e.Facts)
+	c.save()
+	c.wakeBy(k.retryAt)
+	c.driveTasks()
+}
+
+func (c *Core) inventoryChanged(e InventoryChanged) {
+	found := c.self.Machine.Detected
+	c.self.Machine = e.Machine
+	c.self.Machine.Detected = found
+	c.replan()
+}
+
+// payloadChanged drives the tasks that wait for a payload.
+func (c *Core) payloadChanged(l *payload) {
+	for _, k := range c.tasks.tasks {
+		if d := c.describe(k.verdict.Descriptor); d != nil && d.Payload == l.id {
+			c.driveTask(k)
+		}
+	}
+	if l.ready {
+		c.save()
+	}
+	c.reportProgress()
+}
+
+// setState records a state with its reason and says so once. A reason that a failure gave stays
+// until the state changes.
+func (c *Core) setState(k *task, s policy.State, r policy.Reason, detail string, facts map[string]int64) {
+	if k.state == s && k.reason == r && k.detail == detail {
+		k.facts = facts
+		return
+	}
+	if k.state != s || k.reason != r {
+		k.since = c.now
+		c.act(Note{Kind: NoteTask, Update: k.verdict.Update, State: s, Reason: r, Text: detail})
+		c.reportSoon()
+	}
+	k.state, k.reason, k.detail, k.facts = s, r, detail, facts
+}

@@ -1,0 +1,166 @@
+package swarm
+
+import "time"
+
+// hedge asks a second holder for chunks whose first holder has been silent: long, or not so long once
+// nothing else is left to ask for (the end-game). At most one hedge per chunk bounds the duplicates.
+func (c *Core) hedge(l *payload) {
+	if l.inFlight == 0 {
+		return
+	}
+	after := c.cfg.HedgeAfter
+	if l.have.Count()+l.inFlight >= l.chunks {
+		after = c.cfg.EndgameHedgeAfter
+	}
+	late := c.requests(func(r *request) bool {
+		if r.payload != l || r.kind != reqChunk || r.hedged || l.fetching[r.index] > 1 {
+			return false
+		}
+		due := r.at.Add(after)
+		if c.now.Before(due) {
+			c.wakeBy(due)
+			return false
+		}
+		return true
+	})
+	for _, id := range late {
+		r := c.pending[id]
+		if p := c.holderFor(l, r.index, r.peer); p != nil && l.fetching[r.index] == 1 {
+			r.hedged = true
+			c.fetch(l, p, r.index)
+		} else {
+			c.wakeBy(c.now.Add(after))
+		}
+	}
+}
+
+// chunkStored: a chunk is verified and in the store. Neighbours learn of it at once.
+func (c *Core) chunkStored(e ChunkStored) {
+	r := c.end(e.Req)
+	if r == nil {
+		return
+	}
+	l := r.payload
+	c.settle(r)
+	p := c.byID[r.peer]
+	if p != nil {
+		p.silences = 0
+		p.bytesIn += e.Bytes
+	}
+	if l.have.Set(r.index) {
+		l.haveBytes += e.Bytes
+		c.countArrival(l, r, p, e.Bytes)
+		c.tellGained(l, r.index)
+		c.cancelTwins(l, r.index)
+	} else {
+		l.Duplicate += e.Bytes
+	}
+	if r.kind == reqOrigin {
+		c.originArrived(l, e.Bytes)
+	}
+	c.drive(l)
+	c.payloadChanged(l)
+}
+
+// countArrival books the bytes on the tier that they came from.
+func (c *Core) countArrival(l *payload, r *request, p *peer, bytes int64) {
+	switch {
+	case r.kind == reqOrigin:
+		l.Seed += bytes
+	case p != nil && p.sameSubnet:
+		l.Subnet += bytes
+	default:
+		l.Site += bytes
+	}
+}
+
+// tellGained tells neighbours that lack something of the payload; the others have no use for it.
+func (c *Core) tellGained(l *payload, i int) {
+	c.toNeighbours(func(p *peer) {
+		if r := p.have[l.id]; r != nil && r.bits.Full() {
+			return
+		}
+		c.act(TellGained{To: p.id, Payload: l.id, Index: i})
+	})
+}
+
+// cancelTwins withdraws other requests for a chunk that has arrived.
+func (c *Core) cancelTwins(l *payload, i int) {
+	if l.fetching[i] == 0 {
+		return
+	}
+	c.cancel(func(r *request) bool { return r.payload == l && r.index == i })
+}
+
+// settle gives back what a chunk request had taken.
+func (c *Core) settle(r *request) {
+	c.stopFetching(r.payload, r.index)
+	if r.kind == reqOrigin {
+		r.payload.lease.asks--
+		r.payload.lease.askBytes -= r.bytes
+		return
+	}
+	c.askBytes -= r.bytes
+	if p := c.byID[r.peer]; p != nil {
+		p.asks--
+	}
+}
+
+// chunkFailed: a request for a chunk ended without one.
+func (c *Core) chunkFailed(r *request, e Failed) {
+	l := r.payload
+	c.settle(r)
+	p := c.byID[r.peer]
+	switch {
+	case e.Reason == "disk-short" || e.Reason == "disk-error":
+		// Ours, not the peer's. Stop asking until there is room; nothing that is stored is lost.
+		l.opened = false
+		c.block(l, e)
+		c.cancelFetches(l)
+		c.payloadChanged(l)
+		return
+	case p == nil:
+	case e.Class == Refuse && r.kind == reqOrigin:
+		// There may be no other seed, so it is not given up; but wrong bytes across the WAN cost the
+		// site its line, so each time it is left alone for longer.
+		l.Wasted += r.bytes
+		c.noteRefused(p.id, e.Reason, e.Detail)
+		c.silent(p)
+		p.busyUntil = c.now.Add(c.cfg.LinkRetryMax << p.silences)
+	case e.Class == Refuse:
+		l.Wasted += r.bytes
+		c.shun(p, e.Reason, e.Detail)
+	case e.Class == Absent && r.kind == reqOrigin:
+		// A seed that does not have what it has approved will not have it a moment later.
+		p.busyUntil = c.now.Add(c.cfg.LinkRetryMin)
+	case e.Class == Absent:
+		c.absent(l, p, r.index)
+	case e.Class == Busy:
+		p.busyUntil = c.now.Add(50 * time.Millisecond)
+		c.wakeBy(p.busyUntil)
+	case e.Reason == "cancelled-user":
+		// Withdrawn by this machine: the peer did nothing wrong.
+	default:
+		c.silent(p)
+	}
+	if r.kind == reqOrigin {
+		c.originFailed(r, e)
+	}
+	c.drive(l)
+}
+
+// absent: the peer does not hold what it said. Its word for this chunk no longer counts.
+func (c *Core) absent(l *payload, p *peer, i int) {
+	if r := p.have[l.id]; r != nil && i < r.bits.Len() && r.bits.Has(i) {
+		r.bits.Clear(i)
+		l.avail[i]--
+		c.stampLost(l)
+	}
+}
+
+// silent: the peer gave no byte in time. It is left alone for a while that doubles each time.
+func (c *Core) silent(p *peer) {
+	p.silences = min(p.silences+1, 6)
+	p.busyUntil = c.now.Add(time.Second << p.silences)
+	c.wakeBy(p.busyUntil)
+}

@@ -1,0 +1,105 @@
+package swarm
+
+import (
+	"time"
+
+	"patchmesh/content"
+	"patchmesh/policy"
+)
+
+// View is a copy of the core's state for people to look at.
+type View struct {
+	At          time.Time
+	Epoch       uint64
+	HeadVersion int64
+	HeardHead   int64 // newest head heard of; greater than HeadVersion while news is being fetched
+	Stale       bool
+	Egress      bool
+	Uplink      PeerID // of this machine's site, as it sees it
+	Tasks       []TaskView
+	Payloads    []PayloadView
+	Peers       []PeerView
+}
+
+// TaskView is one update on this machine.
+type TaskView struct {
+	Verdict    policy.Verdict
+	State      policy.State
+	Reason     policy.Reason
+	Detail     string
+	Facts      map[string]int64
+	Since      time.Time
+	DetectedAt time.Time
+	Version    string
+	Payload    content.ID // zero while the descriptor is missing
+}
+
+// PayloadView is one payload here.
+type PayloadView struct {
+	ID            content.ID
+	Bytes         int64
+	HaveBytes     int64
+	Chunks        int
+	HaveChunks    int
+	Ready         bool
+	Leased        bool   // this machine holds its WAN lease
+	LeaseClaimant PeerID // the neighbour that claims it
+	Subnet        int64
+	Site          int64
+	Seed          int64
+	Wasted        int64
+	Duplicate     int64
+}
+
+// PeerView is one session.
+type PeerView struct {
+	ID       PeerID
+	Site     SiteID
+	Seed     bool
+	Egress   bool
+	Shunned  bool
+	BytesIn  int64
+	BytesOut int64
+}
+
+// View copies the state. It is cheap next to a Step that installs something, and meant to be called
+// a few times a second at most.
+func (c *Core) View() View {
+	v := View{
+		At: c.now, HeadVersion: c.news.version, HeardHead: c.news.heard, Stale: c.stale(),
+		Egress: c.egress(), Uplink: c.firstEgress(uplinkKey),
+	}
+	if c.news.manifest != nil {
+		v.Epoch = c.news.manifest.Epoch
+	}
+	for _, k := range c.tasks.tasks {
+		t := TaskView{
+			Verdict: k.verdict, State: k.state, Reason: k.reason, Detail: k.detail, Facts: k.facts,
+			Since: k.since, DetectedAt: k.detectedAt, Version: k.version,
+		}
+		if d := c.describe(k.verdict.Descriptor); d != nil {
+			t.Payload = d.Payload
+		}
+		v.Tasks = append(v.Tasks, t)
+	}
+	for _, l := range c.payloads {
+		p := PayloadView{
+			ID: l.id, Bytes: l.bytes, HaveBytes: l.haveBytes, Chunks: l.chunks, HaveChunks: l.have.Count(),
+			Ready: l.ready, Leased: l.lease.held,
+			Subnet: l.Subnet, Site: l.Site, Seed: l.Seed, Wasted: l.Wasted, Duplicate: l.Duplicate,
+		}
+		for _, k := range l.lease.claims {
+			if k.held {
+				p.LeaseClaimant = k.peer
+			}
+		}
+		v.Payloads = append(v.Payloads, p)
+	}
+	for _, p := range c.peers {
+		v.Peers = append(v.Peers, PeerView{
+			ID: p.id, Site: p.site, Seed: p.seed, Egress: p.egress, Shunned: c.shunned(p.id),
+			BytesIn: p.bytesIn, BytesOut: p.bytesOut,
+		})
+	}
+	return v
+}
