@@ -1,0 +1,256 @@
+package api
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// Service is everything people may ask of a node. Reads answer from the latest view; commands
+// return once their effect is durable. All methods are safe for concurrent use.
+type Service interface {
+	// Status tells the fleet (on a seed) or this machine and what it knows (elsewhere).
+	// ClassNotFound when the query names a machine, update or group that is not known.
+	Status(ctx context.Context, q StatusQuery) (*Fleet, error)
+	// Explain gives the chain of facts from approval to today's state of one update on one machine.
+	Explain(ctx context.Context, update, machine string) (*Explanation, error)
+	// Node tells about the running node itself: addresses, peers, counters.
+	Node(ctx context.Context) (*NodeInfo, error)
+
+	// The rest answers on a seed only and is ClassRefused elsewhere.
+
+	// Invite makes one join token.
+	Invite(ctx context.Context, r InviteRequest) (*Invite, error)
+	// Import reads one payload of r.SizeBytes bytes from body into the catalogue.
+	Import(ctx context.Context, r ImportRequest, body io.Reader) (*Imported, error)
+	// Approve changes the draft, signs it with the keys at hand and publishes it if the threshold is met.
+	Approve(ctx context.Context, r ApproveRequest) (*Published, error)
+	// Hold adds a signed stop.
+	Hold(ctx context.Context, r HoldRequest) (*Published, error)
+	// Release ends a hold by its id.
+	Release(ctx context.Context, r ReleaseRequest) (*Published, error)
+	// Sign adds signatures with the keys at hand to the pending draft.
+	Sign(ctx context.Context, r SignRequest) (*Published, error)
+}
+
+// StatusQuery narrows Status; empty fields do not narrow.
+type StatusQuery struct {
+	Machine string `json:"machine,omitempty"` // id or name
+	Update  string `json:"update,omitempty"`
+	Group   string `json:"group,omitempty"`
+}
+
+// Fleet is the answer of Status.
+type Fleet struct {
+	Org      string    `json:"org"`
+	Epoch    uint64    `json:"epoch"` // newest trusted manifest here; 0 before the first
+	AsOf     time.Time `json:"as_of"`
+	Stale    bool      `json:"stale,omitempty"`   // the timestamp expired: nothing new is taken up
+	Reason   string    `json:"reason,omitempty"`  // node-wide trouble, from the closed list
+	Detail   string    `json:"detail,omitempty"`  // facts for Reason
+	Refused  []Refusal `json:"refused,omitempty"` // newest last, bounded: what this node turned away
+	Machines []Machine `json:"machines"`
+}
+
+// Refusal records hostile or broken input that this node turned away.
+type Refusal struct {
+	At     time.Time `json:"at"`
+	Peer   string    `json:"peer,omitempty"`
+	Reason string    `json:"reason"` // trust-bad-chunk, trust-bad-signature, trust-unknown-key, trust-rollback-epoch ...
+	Detail string    `json:"detail,omitempty"`
+	Count  int       `json:"count"`
+}
+
+// Machine is one row of the fleet.
+type Machine struct {
+	ID          string    `json:"id"`
+	Name        string    `json:"name"`
+	Site        string    `json:"site"`
+	Groups      []string  `json:"groups"`
+	Online      bool      `json:"online"`
+	Egress      bool      `json:"egress"`
+	LastContact time.Time `json:"last_contact,omitzero"`
+	LastReport  time.Time `json:"last_report,omitzero"`
+	LastScan    time.Time `json:"last_scan,omitzero"`
+	Epoch       uint64    `json:"epoch"`
+	Version     string    `json:"agent_version,omitempty"`
+	Reason      string    `json:"reason,omitempty"` // machine-wide trouble
+	Detail      string    `json:"detail,omitempty"`
+	Refused     []Refusal `json:"refused,omitempty"`
+	Updates     []Update  `json:"updates"`
+}
+
+// Update is the state of one update on one machine.
+type Update struct {
+	Update     string    `json:"update"`
+	Revision   int       `json:"revision"`
+	Title      string    `json:"title,omitempty"`
+	Compliance string    `json:"compliance"`
+	State      string    `json:"state"`
+	Reason     string    `json:"reason"`
+	Detail     string    `json:"detail,omitempty"` // facts for Reason, for people: "needs 64.0 MiB, 12.1 MiB free"
+	Since      time.Time `json:"since,omitzero"`
+	SizeBytes  int64     `json:"size_bytes"`
+	HaveBytes  int64     `json:"have_bytes"`
+	Bytes      Bytes     `json:"bytes"`
+	// Facts are the numbers behind Reason: disk-short has needed_bytes and free_bytes.
+	Facts map[string]int64 `json:"facts,omitempty"`
+}
+
+// Bytes counts payload bytes by the tier they came from. Seed and Origin crossed the WAN.
+type Bytes struct {
+	Store     int64 `json:"store"`
+	Subnet    int64 `json:"subnet"`
+	Site      int64 `json:"site"`
+	Media     int64 `json:"media"`
+	Neighbour int64 `json:"neighbour"`
+	Seed      int64 `json:"seed"`
+	Origin    int64 `json:"origin"`
+	Wasted    int64 `json:"wasted"`    // failed verification
+	Duplicate int64 `json:"duplicate"` // verified, but already there
+}
+
+// WAN is the part that crossed the WAN.
+func (b Bytes) WAN() int64 { return b.Seed + b.Origin }
+
+// Total is all that arrived and was kept.
+func (b Bytes) Total() int64 {
+	return b.Store + b.Subnet + b.Site + b.Media + b.Neighbour + b.Seed + b.Origin
+}
+
+// Explanation is a chain of facts that ends in a reason, an owner and a next step.
+type Explanation struct {
+	Update   string   `json:"update"`
+	Machine  string   `json:"machine"`
+	State    string   `json:"state"`
+	Reason   string   `json:"reason"`
+	Chain    []Fact   `json:"chain"`
+	Owner    string   `json:"owner"` // admin, machine, network, update, nobody
+	NextStep string   `json:"next_step"`
+	Losing   []string `json:"losing_approvals,omitempty"`
+}
+
+// Fact is one link of the chain.
+type Fact struct {
+	At   time.Time `json:"at,omitzero"`
+	Step string    `json:"step"` // approval, manifest, hold, plan, fetch, verify, install, report
+	Text string    `json:"text"`
+}
+
+// NodeInfo tells about the running node.
+type NodeInfo struct {
+	ID      string     `json:"id"`
+	Name    string     `json:"name"`
+	Org     string     `json:"org"`
+	Site    string     `json:"site"`
+	Seed    bool       `json:"seed"`
+	Egress  bool       `json:"egress"`
+	Listen  string     `json:"listen"`
+	Version string     `json:"agent_version"`
+	Epoch   uint64     `json:"epoch"`
+	Started time.Time  `json:"started"`
+	Peers   []PeerInfo `json:"peers"`
+}
+
+// PeerInfo is one connected peer.
+type PeerInfo struct {
+	ID         string `json:"id"`
+	Site       string `json:"site"`
+	Addr       string `json:"addr"`
+	Seed       bool   `json:"seed"`
+	Egress     bool   `json:"egress"`
+	BytesIn    int64  `json:"bytes_in"`  // payload bytes received
+	BytesOut   int64  `json:"bytes_out"` // payload bytes served
+	Standing   string `json:"standing"`  // good, shunned
+	ShunReason string `json:"shun_reason,omitempty"`
+}
+
+// InviteRequest asks for a join token. Zero Uses means 1, zero ExpiresIn means one hour.
+type InviteRequest struct {
+	Site      string        `json:"site"`
+	Groups    []string      `json:"groups"`
+	Uses      int           `json:"uses"`
+	ExpiresIn time.Duration `json:"expires_in"`
+}
+
+// Invite is a join token. It is a secret: whoever holds it becomes a member of the mesh.
+type Invite struct {
+	Token     string    `json:"token"`
+	Site      string    `json:"site"`
+	Groups    []string  `json:"groups"`
+	Uses      int       `json:"uses"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// ImportRequest describes a file for the catalogue. Empty metadata is read from the file where it has some.
+type ImportRequest struct {
+	FileName       string            `json:"file_name"` // base name only
+	SizeBytes      int64             `json:"size_bytes"`
+	ID             string            `json:"id,omitempty"`
+	Title          string            `json:"title,omitempty"`
+	Severity       string            `json:"severity,omitempty"`
+	Classification string            `json:"classification,omitempty"`
+	Product        string            `json:"product,omitempty"`
+	CVEs           []string          `json:"cves,omitempty"`
+	Installer      string            `json:"installer,omitempty"`
+	InstallerArgs  map[string]string `json:"installer_args,omitempty"`
+	Supersedes     []string          `json:"supersedes,omitempty"`
+}
+
+// Imported says what Import made.
+type Imported struct {
+	Update      string `json:"update"`
+	Revision    int    `json:"revision"`
+	Title       string `json:"title"`
+	Installer   string `json:"installer"`
+	Descriptor  string `json:"descriptor"` // content id
+	Payload     string `json:"payload"`    // content id of the payload map
+	SizeBytes   int64  `json:"size_bytes"`
+	StoredBytes int64  `json:"stored_bytes"` // what travels: less than SizeBytes where zstd helped
+	Chunks      int    `json:"chunks"`
+	SHA256      string `json:"sha256"`
+	Unchanged   bool   `json:"unchanged,omitempty"` // the same revision was there already
+}
+
+// ApproveRequest changes what is approved. Passphrase opens the approver keys and is never stored.
+type ApproveRequest struct {
+	Update     string    `json:"update"`
+	Group      string    `json:"group"`
+	Action     string    `json:"action"` // empty: install
+	NotBefore  time.Time `json:"not_before,omitzero"`
+	Deadline   time.Time `json:"deadline,omitzero"`
+	Expedite   bool      `json:"expedite,omitempty"`
+	Passphrase string    `json:"passphrase,omitempty"`
+}
+
+// HoldRequest adds a stop; Update may be "all", an empty Group means all machines.
+type HoldRequest struct {
+	Update     string `json:"update"`
+	Group      string `json:"group,omitempty"`
+	Reason     string `json:"reason"`
+	Passphrase string `json:"passphrase,omitempty"`
+}
+
+// ReleaseRequest ends a hold.
+type ReleaseRequest struct {
+	Hold       string `json:"hold"`
+	Passphrase string `json:"passphrase,omitempty"`
+}
+
+// SignRequest signs the pending draft.
+type SignRequest struct {
+	Passphrase string `json:"passphrase,omitempty"`
+}
+
+// Published says what became of a change to the draft.
+type Published struct {
+	Epoch      uint64   `json:"epoch"`               // of the manifest that holds the change
+	Published  bool     `json:"published"`           // false: signatures are missing
+	Hold       string   `json:"hold,omitempty"`      // id of the hold that was added or released
+	Signatures int      `json:"signatures"`          // made so far
+	Threshold  int      `json:"threshold"`           // needed
+	Missing    []string `json:"missing,omitempty"`   // ids of approver keys that have not signed
+	Machines   int      `json:"machines"`            // enrolled machines that the change addresses
+	Summary    string   `json:"summary"`             // what changed, one line
+	Unchanged  bool     `json:"unchanged,omitempty"` // the draft said so already: nothing was published
+}

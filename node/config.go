@@ -1,0 +1,113 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"time"
+)
+
+// DefaultListen is the mesh port on all addresses: one number for TCP and UDP.
+const DefaultListen = "0.0.0.0:7700"
+
+// Config says how one node runs. DataDir is required; the zero value of the rest is sensible.
+type Config struct {
+	// DataDir holds everything that is kept: keys, trust, state.db, payloads, work, control.sock.
+	DataDir string
+	// Listen is IP:PORT for the mesh, TCP and UDP. Empty: DefaultListen.
+	Listen string
+	// Peers are addresses (IP:PORT) that are tried for ever, besides what discovery finds.
+	Peers []string
+	// MDNS looks for machines on the local link.
+	MDNS bool
+	// Egress says whether this machine may use the WAN: auto (empty), yes or no.
+	Egress string
+	// Root is the folder below which updates are detected, installed and removed. Empty: the system itself.
+	Root string
+	// Metrics is IP:PORT for /metrics. Empty: none.
+	Metrics string
+	// Version of the program, for reports.
+	Version string
+	// Log takes what happens. Nil: discarded.
+	Log *slog.Logger
+	// Now is the clock. Nil: time.Now.
+	Now func() time.Time
+}
+
+// Bounds of the node's own queues and lists.
+const (
+	eventQueue    = 1024 // events waiting for the core; a full queue makes the sender wait
+	maxNeighbours = 64   // sessions this node itself dials within its site
+	maxRefusals   = 64   // kept for status
+	maxDescriptor = 256 << 10
+)
+
+// EgressAuto, EgressYes and EgressNo are the values of Config.Egress.
+const (
+	EgressAuto = "auto"
+	EgressYes  = "yes"
+	EgressNo   = "no"
+)
+
+// Validate fills defaults and names all problems at once.
+func (c *Config) Validate() error {
+	var errs []error
+	if c.DataDir == "" {
+		errs = append(errs, errors.New("no data folder"))
+	}
+	for _, p := range []*string{&c.DataDir, &c.Root} { // installers run elsewhere than this process may
+		if *p == "" {
+			continue
+		}
+		abs, err := filepath.Abs(*p)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		*p = abs
+	}
+	if c.Listen == "" {
+		c.Listen = DefaultListen
+	}
+	if c.Egress == "" {
+		c.Egress = EgressAuto
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	for _, a := range append([]string{c.Listen}, c.Peers...) {
+		if err := checkAddr(a); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if c.Metrics != "" {
+		if err := checkAddr(c.Metrics); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	switch c.Egress {
+	case EgressAuto, EgressYes, EgressNo:
+	default:
+		errs = append(errs, fmt.Errorf("egress is %q, must be auto, yes or no", c.Egress))
+	}
+	return errors.Join(errs...)
+}
+
+// checkAddr accepts IP:PORT only: names are not resolved, a DNS answer is no part of the trust.
+func checkAddr(a string) error {
+	host, port, err := net.SplitHostPort(a)
+	if err != nil {
+		return fmt.Errorf("address %q is not IP:PORT", a)
+	}
+	if net.ParseIP(host) == nil {
+		return fmt.Errorf("address %q does not begin with an IP address", a)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("address %q has no valid port", a)
+	}
+	return nil
+}

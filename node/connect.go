@@ -1,0 +1,232 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"patchmesh/node/transport"
+	"patchmesh/swarm/wire"
+)
+
+// connector keeps trying to have sessions with the machines of this site: those given by hand, those
+// remembered from before, and those that gossip, mDNS or a seed have named. It never gives up, so
+// that a site heals by itself after any outage.
+type connector struct {
+	n *Node
+
+	mu    sync.Mutex
+	cands []*candidate // small: bounded by maxCandidates
+	kick  chan struct{}
+}
+
+// candidate is one address worth trying.
+type candidate struct {
+	id     string // empty: not known yet
+	addr   string
+	fixed  bool // given by hand: never forgotten
+	trying bool
+	nextAt time.Time
+	fails  int
+}
+
+const (
+	maxCandidates = 512
+	dialers       = 8
+	retryFirst    = 300 * time.Millisecond
+	retryMost     = 20 * time.Second
+	foreignPause  = 10 * time.Minute // an address where another site's machine answered
+)
+
+func newConnector(n *Node) *connector {
+	return &connector{n: n, kick: make(chan struct{}, 1)}
+}
+
+// add makes an address known. It is a hint: what answers there must still show its certificate.
+func (c *connector) add(id, addr string, fixed bool) {
+	if addr == "" || id == c.n.id || checkAddr(addr) != nil || addr == c.n.host.ListenAddr() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range c.cands {
+		if k.addr == addr {
+			if id != "" && k.id != id {
+				k.id, k.nextAt, k.fails = id, time.Time{}, 0 // another machine has that address now
+			}
+			k.fixed = k.fixed || fixed
+			c.poke()
+			return
+		}
+	}
+	if len(c.cands) >= maxCandidates {
+		i := slices.IndexFunc(c.cands, func(k *candidate) bool { return !k.fixed && !k.trying })
+		if i < 0 {
+			return
+		}
+		c.cands = slices.Delete(c.cands, i, i+1)
+	}
+	c.cands = append(c.cands, &candidate{id: id, addr: addr, fixed: fixed})
+	c.poke()
+}
+
+// lost: a session ended; try again soon.
+func (c *connector) lost(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range c.cands {
+		if k.id == id {
+			k.fails, k.nextAt = 0, c.n.cfg.Now().Add(retryFirst)
+		}
+	}
+	c.poke()
+}
+
+func (c *connector) poke() {
+	select {
+	case c.kick <- struct{}{}:
+	default:
+	}
+}
+
+// run dials whatever is due, a few at a time.
+func (c *connector) run(ctx context.Context) {
+	t := time.NewTicker(retryFirst)
+	defer t.Stop()
+	slots := make(chan struct{}, dialers)
+	for {
+		for _, k := range c.due() {
+			select {
+			case slots <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+			c.n.work(func() {
+				defer func() { <-slots }()
+				c.dial(ctx, k)
+			})
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		case <-c.kick:
+		}
+	}
+}
+
+// due picks the candidates to dial now and marks them.
+func (c *connector) due() []*candidate {
+	up, seeds, neighbours := c.n.sessionsNow()
+	now := c.n.cfg.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []*candidate
+	for _, k := range c.cands {
+		switch {
+		case k.trying || now.Before(k.nextAt):
+		case k.id != "" && up[k.id]:
+		case neighbours >= maxNeighbours:
+		case c.isSeed(k.id, k.addr) && (!c.n.mayEgress() || neighbours > 0 || seeds > 0):
+			// A seed across the WAN is dialled from here only to find a site to join; for news and
+			// chunks the core asks for a link by itself.
+		default:
+			k.trying = true
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+func (c *connector) isSeed(id, addr string) bool {
+	return (id != "" && c.n.isSeed(id) || c.n.isSeedAddr(addr)) && c.n.seed == nil
+}
+
+func (c *connector) dial(ctx context.Context, k *candidate) {
+	c.mu.Lock()
+	id, addr := k.id, k.addr
+	c.mu.Unlock()
+	got, err := c.n.host.Connect(ctx, id, addr)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k.trying = false
+	now := c.n.cfg.Now()
+	if got != "" {
+		k.id = got
+	}
+	if err == nil {
+		k.fails, k.nextAt = 0, now.Add(retryFirst)
+		return
+	}
+	c.n.log.Debug("peer not reached", "addr", addr, "err", err)
+	if id != "" && k.fails > 2 && k.fixed {
+		k.id = "" // somebody else may have taken over the address: look again who is there
+	}
+	pause := min(retryFirst<<min(k.fails, 10), retryMost)
+	if isForeign(err) {
+		pause = foreignPause
+	}
+	k.fails++
+	k.nextAt = now.Add(pause)
+	if !k.fixed && k.fails > 12 {
+		c.cands = slices.DeleteFunc(c.cands, func(o *candidate) bool { return o == k })
+	}
+}
+
+// sessionsNow tells who is connected, how many seeds of other sites, and how many of the own site.
+func (n *Node) sessionsNow() (up map[string]bool, seeds, neighbours int) {
+	up = map[string]bool{}
+	for _, p := range n.host.Peers() {
+		up[p.ID] = true
+		if p.Site == n.member.Site {
+			neighbours++
+		} else if p.Seed {
+			seeds++
+		}
+	}
+	return up, seeds, neighbours
+}
+
+func (n *Node) hasNeighbours() bool {
+	_, _, k := n.sessionsNow()
+	return k > 0
+}
+
+// rememberPeer keeps an address for the next start.
+func (n *Node) rememberPeer(p transport.Peer) {
+	if p.Seed && p.Site != n.member.Site {
+		return // seeds stand in the roster
+	}
+	if err := n.db.PutPeer(p.ID, p.Addr, n.cfg.Now()); err != nil {
+		n.log.Debug("peer address not kept", "err", err)
+	}
+	n.connector.add(p.ID, p.Addr, false)
+}
+
+// sendHints: a seed tells a machine the addresses of others of its site, so that sites find
+// themselves without multicast.
+func (n *Node) sendHints(p transport.Peer) {
+	var m wire.Peers
+	for _, q := range n.host.Peers() {
+		if q.Site == p.Site && q.ID != p.ID && !q.Seed && len(m.Peers) < 16 {
+			m.Peers = append(m.Peers, wire.PeerAddr{ID: q.ID, Addr: q.Addr})
+		}
+	}
+	m.Peers = append(m.Peers, n.seed.recentAddrs(p.Site, p.ID, 16-len(m.Peers))...)
+	n.seed.sawAddr(p)
+	if len(m.Peers) > 0 {
+		n.work(func() { _ = n.host.Send(p.ID, m) })
+	}
+}
+
+// hintsArrived believes a seed's word as a hint, and nobody else's: an address that a peer invents
+// would make this machine dial it.
+func (n *Node) hintsArrived(from string, m wire.Peers) {
+	if !n.isSeed(from) {
+		return
+	}
+	for _, p := range m.Peers {
+		n.connector.add(p.ID, p.Addr, false)
+	}
+}

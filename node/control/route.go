@@ -1,0 +1,83 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+
+	"patchmesh/node/api"
+)
+
+// maxBody bounds every request but the bytes of an import.
+const maxBody = 1 << 20
+
+// importHeader carries the request of an import, whose body is the file.
+const importHeader = "Patchmesh-Import"
+
+// names are the two arguments of Explain.
+type names struct {
+	Update  string `json:"update"`
+	Machine string `json:"machine"`
+}
+
+// routes gives every method of the service its path.
+func routes(s api.Service) http.Handler {
+	m := http.NewServeMux()
+	m.Handle("POST /status", handle(s.Status))
+	m.Handle("POST /explain", handle(func(ctx context.Context, n names) (*api.Explanation, error) {
+		return s.Explain(ctx, n.Update, n.Machine)
+	}))
+	m.Handle("POST /node", handle(func(ctx context.Context, _ struct{}) (*api.NodeInfo, error) { return s.Node(ctx) }))
+	m.Handle("POST /invite", handle(s.Invite))
+	m.Handle("POST /approve", handle(s.Approve))
+	m.Handle("POST /hold", handle(s.Hold))
+	m.Handle("POST /release", handle(s.Release))
+	m.Handle("POST /sign", handle(s.Sign))
+	m.HandleFunc("POST /import", func(w http.ResponseWriter, r *http.Request) { importFile(s, w, r) })
+	return m
+}
+
+// handle makes a handler of a method that takes one request and gives one answer.
+func handle[Q, A any](f func(context.Context, Q) (A, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var q Q
+		if err := readJSON(http.MaxBytesReader(w, r.Body, maxBody), &q); err != nil {
+			answer(w, nil, api.Errorf(api.ClassUsage, "request: %v", err))
+			return
+		}
+		a, err := f(r.Context(), q)
+		answer(w, a, err)
+	})
+}
+
+func importFile(s api.Service, w http.ResponseWriter, r *http.Request) {
+	var q api.ImportRequest
+	if err := json.Unmarshal([]byte(r.Header.Get(importHeader)), &q); err != nil {
+		answer(w, nil, api.Errorf(api.ClassUsage, "import request: %v", err))
+		return
+	}
+	a, err := s.Import(r.Context(), q, r.Body)
+	answer(w, a, err)
+}
+
+func readJSON(r io.Reader, into any) error {
+	d := json.NewDecoder(r)
+	d.DisallowUnknownFields()
+	return d.Decode(into)
+}
+
+// answer writes the result, or the error as api.Error with status 400.
+func answer(w http.ResponseWriter, a any, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	if err != nil {
+		var e *api.Error
+		if !errors.As(err, &e) {
+			e = api.Errorf(api.ClassOf(err), "%v", err)
+		}
+		w.WriteHeader(http.StatusBadRequest)
+		a = e
+	}
+	_ = json.NewEncoder(w).Encode(a) // fails only if the caller has gone away
+}

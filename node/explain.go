@@ -1,0 +1,122 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"patchmesh/node/api"
+	"patchmesh/policy"
+)
+
+// Explain implements api.Service: the chain of facts from approval to today's state.
+func (n *Node) Explain(ctx context.Context, update, machine string) (*api.Explanation, error) {
+	if !n.knownUpdate(update) {
+		return nil, api.Errorf(api.ClassNotFound, "no update %q is known here", api.Clean(update)).WithHint("'patchmesh status' lists what there is")
+	}
+	f, err := n.Status(ctx, api.StatusQuery{Machine: machine})
+	if err != nil {
+		return nil, err
+	}
+	m := f.Machines[0]
+	e := &explanation{Explanation: api.Explanation{Update: update, Machine: m.Name}}
+	e.add(f.AsOf, "manifest", "this node trusts epoch %d, the machine has reported epoch %d", f.Epoch, m.Epoch)
+	n.explainApprovals(e, m)
+	n.explainHolds(e, m)
+	explainState(e, m)
+	return &e.Explanation, nil
+}
+
+// explanation is one being written.
+type explanation struct{ api.Explanation }
+
+func (e *explanation) add(at time.Time, step, format string, args ...any) {
+	e.Chain = append(e.Chain, api.Fact{At: at.UTC(), Step: step, Text: api.Clean(fmt.Sprintf(format, args...))})
+}
+
+// explainApprovals says which approvals address the machine, and which of them counts.
+func (n *Node) explainApprovals(e *explanation, m api.Machine) {
+	man := n.believer.current().Manifest()
+	facts := policy.Machine{ID: m.ID, Groups: m.Groups}
+	plan := policy.MakePlan(man, n.describer(), facts, false, n.cfg.Now())
+	for _, v := range plan.Verdicts {
+		if string(v.Update) != e.Update {
+			continue
+		}
+		a := man.Approvals[v.Approval]
+		e.add(a.At, "approval", "%s of revision %d is approved for group %s", a.Action, a.Revision, a.Group)
+		if !a.Deadline.IsZero() {
+			e.add(a.At, "approval", "deadline %s", a.Deadline.UTC().Format(time.RFC3339))
+		}
+		for _, i := range v.Losing {
+			l := man.Approvals[i]
+			e.Losing = append(e.Losing, fmt.Sprintf("%s for group %s", l.Action, l.Group))
+		}
+		return
+	}
+	e.add(time.Time{}, "approval", "no approval of %s addresses a group of this machine (%s)", e.Update, strings.Join(append([]string{"all"}, m.Groups...), ", "))
+	e.State, e.Reason = policy.StateOffered.String(), string(policy.ReasonPolicyDeclined)
+}
+
+func (n *Node) explainHolds(e *explanation, m api.Machine) {
+	for _, h := range n.believer.current().Manifest().Holds {
+		if h.Update == policy.AllUpdates || string(h.Update) == e.Update {
+			scope := "every machine"
+			if h.Group != "" {
+				scope = "group " + h.Group
+			}
+			e.add(h.At, "hold", "hold %s (%s) for %s: %s", h.ID, h.Kind, scope, h.Reason)
+		}
+	}
+}
+
+// explainState tells what the machine itself has reported, and who should do what next.
+func explainState(e *explanation, m api.Machine) {
+	seen := false
+	for _, u := range m.Updates {
+		if u.Update != e.Update {
+			continue
+		}
+		seen = true
+		e.State, e.Reason = u.State, u.Reason
+		if u.SizeBytes > 0 {
+			e.add(u.Since, "fetch", "%s of %s here: %s from the subnet, %s from the site, %s over the WAN",
+				api.Size(u.HaveBytes), api.Size(u.SizeBytes), api.Size(u.Bytes.Subnet), api.Size(u.Bytes.Site), api.Size(u.Bytes.WAN()))
+		}
+		if u.Bytes.Wasted > 0 {
+			e.add(u.Since, "verify", "%s did not match their hashes and were thrown away", api.Size(u.Bytes.Wasted))
+		}
+		text := "state " + u.State
+		if u.Reason != "" {
+			text += ", reason " + u.Reason
+		}
+		if u.Detail != "" {
+			text += ": " + u.Detail
+		}
+		e.add(u.Since, "install", "%s", text)
+	}
+	switch {
+	case m.LastReport.IsZero() && !seen:
+		e.add(time.Time{}, "report", "the machine has never reported")
+		e.State, e.Reason = "unknown", string(policy.ReasonHostSilent)
+	case !m.Online:
+		e.add(m.LastReport, "report", "nothing was heard from the machine since")
+	case !m.LastReport.IsZero():
+		e.add(m.LastReport, "report", "the machine reported this")
+	}
+	conclude(e, seen)
+}
+
+func conclude(e *explanation, seen bool) {
+	e.Owner, e.NextStep = "nobody", "nothing"
+	if !seen && e.Reason == "" {
+		e.State, e.Reason = policy.StateOffered.String(), string(policy.ReasonUnknownFirstScan)
+	}
+	if info, ok := policy.Reason(e.Reason).Info(); ok {
+		e.Owner, e.NextStep = info.Owner, info.NextStep
+	}
+	if e.Reason == "" && e.State != policy.StateInstalled.String() && e.State != policy.StateRemoved.String() {
+		e.NextStep = "wait: it is under way"
+	}
+}

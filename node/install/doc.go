@@ -1,0 +1,38 @@
+// Package install is the apply role's hands: it detects, installs and removes one update on this
+// machine, below a root folder. What may be installed, and when, was decided elsewhere.
+//
+// # Nouns
+//
+//   - An Installer handles one kind of payload: "file" places a file, "deb" calls dpkg.
+//   - A Job is one update and everything needed to work on it: the Spec (the part of the signed
+//     descriptor that matters here), the root folder, a work folder, and how to read the payload.
+//   - A Detection says whether the update is there, found by looking, never by remembering.
+//
+// # Invariants
+//
+//   - Only bytes that were copied into a place of ours and hashed there are installed (the copy is
+//     what was hashed: nobody can change the payload between the check and the use). A mismatch is
+//     ErrVerify, and nothing of the system was touched.
+//   - Install and Remove are idempotent and may be cut off at any point: the same call again, after
+//     a look with Detect, leads to a defined state.
+//   - A failure is reported only after looking again: what is there counts, not the exit code.
+//   - Every failure is *Error with a reason from the closed list.
+//   - Paths come from the signed descriptor only, are used below Root, and never leave it through
+//     "..", symbolic links or devices.
+//
+// # Decisions
+//
+//   - file: the staging copy is the temporary file in the destination folder, so a large payload is
+//     written once. Who can write that folder could replace the installed file anyway, so hashing
+//     there loses nothing. An absolute symbolic link in the path is refused even if it points back
+//     below Root, since its meaning depends on whether one looks from inside or outside.
+//   - deb: dpkg is told to keep changed configuration files and never asks. It is never killed: a
+//     killed dpkg leaves half-configured packages. When the time is up we stop waiting for it and say
+//     so; it finishes alone, writing to a log file rather than to a pipe that would die with us.
+//   - deb: dpkg unpacks first and finds missing dependencies afterwards, which breaks a working older
+//     version. So dependencies are checked before, from the control file of the verified copy.
+//   - deb: dpkg can downgrade; we refuse unless the update says allow-downgrade=true. A newer version
+//     than the approved one counts as present.
+//   - go-deb-version compares Debian versions and is imported here only: the rules for "~" and epochs
+//     have edge cases where an own comparison would be one more thing to get wrong.
+package install

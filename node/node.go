@@ -1,0 +1,285 @@
+package node
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"patchmesh/content/disk"
+	"patchmesh/node/api"
+	"patchmesh/node/control"
+	"patchmesh/node/gossip"
+	"patchmesh/node/state"
+	"patchmesh/node/transport"
+	"patchmesh/policy"
+	"patchmesh/swarm"
+)
+
+// Node is one running node.
+type Node struct {
+	cfg     Config
+	log     *slog.Logger
+	ctx     context.Context // ends when the node stops
+	cancel  context.CancelFunc
+	ready   chan struct{} // closed once every part is built
+	started time.Time
+
+	// Set once before anything runs, then read only.
+	dir       *folder
+	id        string
+	key       ed25519.PrivateKey
+	member    membership
+	db        *state.DB
+	store     *disk.Store
+	docs      *library
+	believer  *believer
+	seed      *seed // nil on an ordinary machine
+	host      *transport.Host
+	gossip    *gossip.Gossip // nil without a key
+	connector *connector
+	links     *links
+	metrics   *metrics
+	events    events
+
+	core *swarm.Core // owned by the loop
+
+	view    atomic.Pointer[swarm.View]
+	trouble atomic.Pointer[trouble]
+	running sync.WaitGroup // requests under way
+
+	fetchMu    sync.Mutex
+	fetches    map[swarm.Req]func() // how to withdraw a fetch
+	fetchEnded map[swarm.Req]bool   // ended before its way was known
+
+	refusalMu sync.Mutex
+	refusals  []api.Refusal
+}
+
+// Open opens the data folder and the mesh port. The node does nothing until Run.
+func Open(cfg Config) (*Node, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, api.Errorf(api.ClassUsage, "%v", err)
+	}
+	f, err := waitFolder(cfg.DataDir, cfg.Now, 2*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{
+		cfg: cfg, log: cfg.Log, dir: f, id: f.id, key: f.key, member: f.member, db: f.db, store: f.store, docs: f.docs,
+		believer: f.believer, seed: f.seed, ready: make(chan struct{}), started: cfg.Now(),
+		fetches: map[swarm.Req]func(){}, fetchEnded: map[swarm.Req]bool{},
+	}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.events = events{ch: make(chan swarm.Event, eventQueue), done: n.ctx.Done()}
+	n.connector, n.links = newConnector(n), &links{n: n}
+	n.metrics = newMetrics(n)
+	if n.host, err = n.openHost(); err != nil {
+		f.close()
+		return nil, err
+	}
+	if n.core, err = n.newCore(); err != nil {
+		_ = n.host.Close()
+		f.close()
+		return nil, err
+	}
+	n.publishView()
+	return n, nil
+}
+
+func (n *Node) openHost() (*transport.Host, error) {
+	h, err := transport.New(transport.Config{
+		Key: n.key, Listen: n.cfg.Listen, Hello: n.hello, Admit: n.admit, Handler: sessions{n}, Log: n.log,
+	})
+	switch {
+	case errors.Is(err, transport.ErrAddrInUse):
+		return nil, api.Errorf(api.ClassFailed, "the mesh port %s is in use", n.cfg.Listen).WithHint("another program listens there; choose another one with --listen IP:PORT")
+	case err != nil:
+		return nil, fmt.Errorf("open the mesh port: %w", err)
+	}
+	return h, nil
+}
+
+func (n *Node) newCore() (*swarm.Core, error) {
+	var last swarm.Snapshot
+	if b, err := n.db.Snapshot(); err == nil && len(b) > 0 {
+		if err := json.Unmarshal(b, &last); err != nil {
+			return nil, fmt.Errorf("saved state: %w", err)
+		}
+	} else if err != nil && !errors.Is(err, state.ErrNotFound) {
+		return nil, err
+	}
+	cfg := swarm.DefaultConfig()
+	if n.seed != nil {
+		cfg.ServeSlots = 64 // a slow site must not hold up the others
+	}
+	return swarm.New(cfg, swarm.Self{
+		Peer: swarm.PeerID(n.id), Site: swarm.SiteID(n.member.Site), Seed: n.seed != nil, Egress: n.mayEgress(), Machine: n.machineFacts(),
+	}, last, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), n.cfg.Now())
+}
+
+// Run works until ctx ends. Everything that was acknowledged is durable at any moment; Run's end only
+// tidies up.
+func (n *Node) Run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, n.cancel)()
+	defer n.stop()
+	if err := os.RemoveAll(filepath.Join(n.cfg.DataDir, "work")); err != nil { // always safe to delete
+		return fmt.Errorf("clear work folder: %w", err)
+	}
+	n.reportInterrupted()
+	if err := n.openGossip(); err != nil {
+		return err
+	}
+	if err := n.serveMetrics(n.ctx); err != nil {
+		return err
+	}
+	if err := n.prepareSeed(); err != nil {
+		return err
+	}
+	close(n.ready)
+	n.begin(n.ctx)
+	n.log.Info("running", "id", n.id, "name", n.member.Name, "site", n.member.Site, "seed", n.seed != nil, "listen", n.host.ListenAddr(), "epoch", n.believer.current().Epoch())
+	return n.loop(n.ctx)
+}
+
+// begin starts everything that runs beside the loop.
+func (n *Node) begin(ctx context.Context) {
+	n.work(func() { n.connector.run(ctx) })
+	n.work(func() { n.links.run(ctx) })
+	n.work(func() { n.rejoin(ctx) })
+	n.work(func() { n.serveControl(ctx) })
+	if n.seed != nil {
+		n.work(func() { n.freshen(ctx) })
+	}
+	if n.cfg.MDNS && n.seed == nil {
+		n.startMDNS(ctx)
+	}
+	for _, a := range append(append([]string{}, n.cfg.Peers...), n.member.Peers...) {
+		if n.cfg.Egress != EgressNo || !n.isSeedAddr(a) {
+			n.connector.add("", a, true)
+		}
+	}
+	n.recallPeers()
+	if t := n.believer.current(); t.Manifest() != nil {
+		n.work(func() { n.events.send(n.manifestEvent(0, t)) })
+	}
+}
+
+func (n *Node) recallPeers() {
+	known, err := n.db.KnownPeers(64)
+	if err != nil {
+		n.log.Warn("remembered peers not read", "err", err)
+		return
+	}
+	for _, p := range known {
+		n.connector.add(p.ID, p.Addr, false)
+	}
+	if n.seed != nil {
+		return
+	}
+	for _, s := range n.believer.current().Roster().Seeds {
+		for _, a := range s.Addrs {
+			if n.cfg.Egress != EgressNo || s.Site == n.member.Site {
+				n.connector.add(s.Peer, a, false)
+			}
+		}
+	}
+}
+
+func (n *Node) stop() {
+	n.cancel()
+	if n.gossip != nil {
+		n.gossip.Leave(500 * time.Millisecond)
+		_ = n.gossip.Close()
+	}
+	_ = n.host.Close()
+	n.running.Wait()
+	n.dir.close()
+}
+
+// serveControl offers the local socket. Without it the node still works, so it only complains.
+func (n *Node) serveControl(ctx context.Context) {
+	if err := control.Serve(ctx, n.cfg.DataDir, n, n.log); err != nil && ctx.Err() == nil {
+		n.log.Error("the local socket does not work: 'patchmesh status' cannot reach this node", "err", err)
+	}
+}
+
+func (n *Node) startMDNS(ctx context.Context) {
+	m, err := n.host.StartMDNS(func(id, addr string) {
+		if n.cfg.Egress != EgressNo || !n.isSeed(id) {
+			n.connector.add(id, addr, false)
+		}
+	})
+	if err != nil {
+		n.log.Info("no discovery by mDNS", "err", err)
+		return
+	}
+	n.work(func() {
+		<-ctx.Done()
+		_ = m.Close()
+	})
+}
+
+// freshen renews the online signatures long before they expire, and the roster when the seed's
+// addresses change.
+func (n *Node) freshen(ctx context.Context) {
+	t := time.NewTicker(10 * time.Minute)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		cur := n.believer.current()
+		if cur.ExpiresAt().Sub(n.cfg.Now()) > policy.DefaultLife().Timestamp-24*time.Hour {
+			continue
+		}
+		if err := n.seed.renew(nil); err != nil {
+			n.log.Error("the approvals' freshness was not renewed", "err", err, "expires", cur.ExpiresAt())
+		}
+	}
+}
+
+// prepareSeed tells machines where this seed is, if that has changed, and hears of own publications.
+func (n *Node) prepareSeed() error {
+	if n.seed == nil {
+		return nil
+	}
+	n.seed.published = func(t *policy.Trust) { n.events.send(n.manifestEvent(0, t)) }
+	return n.seed.moved(n.id, ownAddrs(n.host.ListenAddr()))
+}
+
+// ownAddrs are the addresses under which others may reach a listener.
+func ownAddrs(listen string) []string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return nil
+	}
+	if ip := net.ParseIP(host); ip != nil && !ip.IsUnspecified() {
+		return []string{listen}
+	}
+	nets, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, a := range nets {
+		if ipn, ok := a.(*net.IPNet); ok && !ipn.IP.IsLoopback() && !ipn.IP.IsLinkLocalUnicast() && len(out) < 16 {
+			out = append(out, net.JoinHostPort(ipn.IP.String(), port))
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, net.JoinHostPort("127.0.0.1", port))
+	}
+	return out
+}

@@ -1,0 +1,182 @@
+package node
+
+import (
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"patchmesh/node/api"
+	"patchmesh/node/keys"
+	"patchmesh/policy"
+	"patchmesh/swarm"
+	"patchmesh/swarm/wire"
+)
+
+// signedReport is what travels: a machine's own row of the fleet, signed by its node key. The key is
+// part of the peer ID, so nobody can speak for another machine, relays included.
+type signedReport struct {
+	Body []byte `json:"body"`
+	Sig  []byte `json:"sig"`
+}
+
+// reportDomain keeps a report's signature from being one of anything else.
+const reportDomain = "patchmesh report v1\x00"
+
+// makeReport signs the present state and keeps it in the outbox before anybody is told of it.
+func (n *Node) makeReport(seq uint64) {
+	v := n.core.View()
+	n.work(func() {
+		if err := n.queueReport(seq, v); err != nil {
+			n.log.Warn("report not made", "err", err)
+		}
+		n.events.send(swarm.ReportQueued{Machine: swarm.PeerID(n.id), Seq: seq})
+	})
+}
+
+func (n *Node) queueReport(seq uint64, v swarm.View) error {
+	row := n.ownRow(v)
+	row.LastReport, row.LastContact = v.At.UTC(), v.At.UTC()
+	body, err := json.Marshal(row)
+	if err != nil {
+		return fmt.Errorf("encode report: %w", err)
+	}
+	sig := ed25519.Sign(n.key, append([]byte(reportDomain), body...))
+	b, err := json.Marshal(signedReport{Body: body, Sig: sig})
+	if err != nil {
+		return fmt.Errorf("encode report: %w", err)
+	}
+	return n.db.PutOutbox(n.id, seq, b)
+}
+
+// forward sends a report from the outbox one hop on.
+func (n *Node) forward(a swarm.Forward) {
+	n.work(func() {
+		seq, body, err := n.db.Outbox(string(a.Machine))
+		if err != nil {
+			n.events.send(swarm.ReportAcked{Machine: a.Machine, Seq: a.Seq}) // nothing to send any more
+			return
+		}
+		n.tell(a.To, wire.Report{Machine: string(a.Machine), Seq: seq, Body: body})
+	})
+}
+
+// reportArrived takes a report over: a seed for good, another machine to relay it. It answers only
+// after the report is durable, and a machine without a way to a seed does not take it at all.
+func (n *Node) reportArrived(from string, m wire.Report) {
+	row, err := openReport(m)
+	if err != nil {
+		n.refuse(from, policy.ReasonTrustBadSignature, "report: "+err.Error())
+		return
+	}
+	if n.seed != nil {
+		err = n.seed.keepReport(m, row)
+	} else {
+		if !n.hasSeedSession() {
+			return
+		}
+		err = n.db.PutOutbox(m.Machine, m.Seq, m.Body)
+	}
+	if err != nil {
+		n.log.Warn("report not kept", "machine", m.Machine, "err", err)
+		return
+	}
+	n.tell(swarm.PeerID(from), wire.ReportAck{Machine: m.Machine, Seq: m.Seq})
+	if n.seed == nil {
+		n.events.send(swarm.ReportQueued{Machine: swarm.PeerID(m.Machine), Seq: m.Seq})
+	}
+}
+
+func (n *Node) reportAcked(m wire.ReportAck) {
+	if err := n.db.AckOutbox(m.Machine, m.Seq); err != nil {
+		n.log.Warn("outbox not cleared", "err", err)
+	}
+	n.events.send(swarm.ReportAcked{Machine: swarm.PeerID(m.Machine), Seq: m.Seq})
+}
+
+// openReport checks a report's signature against the machine that it names.
+func openReport(m wire.Report) (*api.Machine, error) {
+	pub, err := keys.PublicKey(m.Machine)
+	if err != nil {
+		return nil, err
+	}
+	var s signedReport
+	if err := json.Unmarshal(m.Body, &s); err != nil {
+		return nil, err
+	}
+	if !ed25519.Verify(pub, append([]byte(reportDomain), s.Body...), s.Sig) {
+		return nil, errors.New("the signature does not hold")
+	}
+	var row api.Machine
+	if err := json.Unmarshal(s.Body, &row); err != nil {
+		return nil, err
+	}
+	if row.ID != m.Machine {
+		return nil, fmt.Errorf("the report of %s speaks of %s", m.Machine, api.Clean(row.ID))
+	}
+	return &row, nil
+}
+
+// keepReport stores a report of an enrolled machine. What it says of its name, site and groups does
+// not count: those stand in the seed's own books.
+func (s *seed) keepReport(m wire.Report, row *api.Machine) error {
+	b, err := json.Marshal(row)
+	if err != nil {
+		return err
+	}
+	_, err = s.db.PutReport(m.Machine, m.Seq, s.now(), b)
+	return err
+}
+
+func (n *Node) hasSeedSession() bool {
+	for _, p := range n.host.Peers() {
+		if p.Seed {
+			return true
+		}
+	}
+	return false
+}
+
+// ownRow is this machine as it appears in the fleet.
+func (n *Node) ownRow(v swarm.View) api.Machine {
+	m := api.Machine{
+		ID: n.id, Name: n.member.Name, Site: n.member.Site, Groups: nonNil(n.member.Groups), Online: true, Egress: v.Egress,
+		Epoch: v.Epoch, Version: n.cfg.Version, Refused: n.refused(), Updates: []api.Update{},
+	}
+	if t := n.trouble.Load(); t != nil {
+		m.Reason, m.Detail = string(t.reason), t.detail
+	} else if v.Stale {
+		m.Reason, m.Detail = string(policy.ReasonTrustStale), "the approvals have expired and were not renewed"
+	}
+	for _, k := range v.Tasks {
+		if k.DetectedAt.After(m.LastScan) {
+			m.LastScan = k.DetectedAt.UTC()
+		}
+		m.Updates = append(m.Updates, n.updateRow(v, k))
+	}
+	return m
+}
+
+func nonNil(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}
+
+func (n *Node) updateRow(v swarm.View, k swarm.TaskView) api.Update {
+	u := api.Update{
+		Update: string(k.Verdict.Update), Revision: k.Verdict.Revision, Compliance: string(k.Verdict.Compliance),
+		State: k.State.String(), Reason: string(k.Reason), Detail: api.Clean(k.Detail), Since: k.Since.UTC(), Facts: k.Facts,
+	}
+	if d, err := n.descriptor(k.Verdict.Descriptor); err == nil {
+		u.Title, u.SizeBytes = d.Title, d.PlainBytes
+	}
+	for _, p := range v.Payloads {
+		if p.ID == k.Payload {
+			u.HaveBytes = p.HaveBytes
+			u.Bytes = api.Bytes{Subnet: p.Subnet, Site: p.Site, Seed: p.Seed, Wasted: p.Wasted, Duplicate: p.Duplicate}
+		}
+	}
+	return u
+}

@@ -1,0 +1,100 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"patchmesh/node/gossip"
+	"patchmesh/node/transport"
+)
+
+// Gossip: the member list of the site and the rumour of new heads. Nothing here has authority: a
+// member is a candidate to connect to, a rumour a hint of what to ask for.
+
+// Gossip numbers. A site's news should be everywhere within a second.
+const (
+	gossipInterval = 100 * time.Millisecond
+	probeInterval  = time.Second
+	rejoinEvery    = 5 * time.Second
+)
+
+func (n *Node) openGossip() error {
+	if len(n.member.GossipKey) == 0 {
+		return nil
+	}
+	g, err := gossip.Start(gossip.Config{
+		Self: n.id, Listen: n.host.ListenAddr(), Org: n.member.Org, Site: n.member.Site, Key: n.member.GossipKey,
+		Dial: n.host.DialGossip, Meta: n.gossipMeta, CheckMeta: n.checkMeta,
+		MemberUp:   func(id, addr string, _ []byte) { n.connector.add(id, addr, false) },
+		MemberDown: func(string) {}, // the session itself says when it is gone
+		Heard:      func(ts []byte) { n.heardHead("", ts) },
+		Head:       func() []byte { return n.believer.current().Files().Timestamp },
+		Log:        n.log, GossipInterval: gossipInterval, ProbeInterval: probeInterval,
+	})
+	if err != nil {
+		return fmt.Errorf("open gossip: %w", err)
+	}
+	n.gossip = g
+	return nil
+}
+
+// gossipMeta is the membership certificate: it shows that one was issued for the name, no more.
+// Possession of the key is proved by the session, which is the only thing that counts.
+func (n *Node) gossipMeta() []byte { return n.member.Cert }
+
+var errForeignMember = errors.New("member of another site")
+
+func (n *Node) checkMeta(id, _ string, meta []byte) error {
+	cert, err := n.checkCert(id, meta)
+	if err != nil {
+		return err
+	}
+	if cert.Site != n.member.Site {
+		return errForeignMember
+	}
+	return nil
+}
+
+// gossipJoin brings a peer of the own site into the member list.
+func (n *Node) gossipJoin(p transport.Peer) {
+	if n.gossip == nil || p.Site != n.member.Site {
+		return
+	}
+	n.work(func() {
+		if _, err := n.gossip.Join([]string{p.ID + "/" + p.Addr}); err != nil {
+			n.log.Debug("gossip not joined", "peer", p.ID, "err", err)
+		}
+	})
+}
+
+// rejoin heals a gossip pool that has fallen apart: for ever, whoever has a session but is no member
+// is joined again.
+func (n *Node) rejoin(ctx context.Context) {
+	t := time.NewTicker(rejoinEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if n.gossip == nil {
+			continue
+		}
+		in := map[string]bool{}
+		for _, m := range n.gossip.Members() {
+			in[m.ID] = true
+		}
+		for _, p := range n.host.Peers() {
+			if p.Site == n.member.Site && !in[p.ID] {
+				n.gossipJoin(p)
+				break // one a round: its member list brings the rest
+			}
+		}
+	}
+}
+
+// isForeign: a machine of another site answered.
+func isForeign(err error) bool { return errors.Is(err, errForeignSite) }

@@ -1,0 +1,252 @@
+package node
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"patchmesh/content"
+	"patchmesh/node/api"
+	"patchmesh/node/enrol"
+	"patchmesh/node/transport"
+	"patchmesh/policy"
+	"patchmesh/swarm"
+	"patchmesh/swarm/wire"
+)
+
+// sessions receives what transport reads from peers and turns it into events. Its methods run on
+// the readers' goroutines; waiting for a full event queue slows down that peer only.
+type sessions struct{ n *Node }
+
+// hello is what this node shows first on every session.
+func (n *Node) hello() wire.Hello {
+	return wire.Hello{
+		Version: 1, Cert: n.member.Cert,
+		Seed: n.seed != nil, Egress: n.mayEgress(), HeadVersion: n.believer.current().HeadVersion(),
+	}
+}
+
+// admit decides whether a peer may have a session: its certificate must be issued by a key of the
+// verified roster, for this organisation and for the key of this very connection, and not revoked.
+// Whether it is a seed is read from the roster, not from what it says.
+func (n *Node) admit(peerID string, h wire.Hello) (transport.Peer, error) {
+	cert, err := n.checkCert(peerID, h.Cert)
+	if err != nil {
+		n.refuse(peerID, reasonOfCert(err), "hello: "+err.Error())
+		return transport.Peer{}, err
+	}
+	p := transport.Peer{
+		ID: peerID, Site: cert.Site, Name: cert.Name, Groups: cert.Groups,
+		Seed: n.isSeed(peerID), Egress: h.Egress, HeadVersion: h.HeadVersion,
+	}
+	if p.Site != n.member.Site && !p.Seed && n.seed == nil {
+		return transport.Peer{}, errForeignSite
+	}
+	return p, nil
+}
+
+// errForeignSite: a machine of another site. It is neither served nor asked.
+var errForeignSite = errors.New("the peer belongs to another site")
+
+func (n *Node) checkCert(peerID string, b []byte) (enrol.Certificate, error) {
+	roster := n.believer.current().Roster()
+	keys, err := rosterKeys(roster)
+	if err != nil {
+		return enrol.Certificate{}, err
+	}
+	cert, err := enrol.Check(b, keys, peerID, n.cfg.Now())
+	if err != nil {
+		return cert, err
+	}
+	if cert.Org != n.member.Org {
+		return cert, fmt.Errorf("certificate of organisation %q: %w", cert.Org, enrol.ErrUntrustedIssuer)
+	}
+	if slices.Contains(roster.Revoked, peerID) {
+		return cert, errRevoked
+	}
+	return cert, nil
+}
+
+func rosterKeys(r *policy.Roster) ([]ed25519.PublicKey, error) {
+	if r == nil {
+		return nil, enrol.ErrUntrustedIssuer
+	}
+	var keys []ed25519.PublicKey
+	for _, k := range r.EnrolmentKeys {
+		b, err := hex.DecodeString(k)
+		if err != nil || len(b) != ed25519.PublicKeySize {
+			return nil, fmt.Errorf("enrolment key in the roster: %w", policy.ErrFormat)
+		}
+		keys = append(keys, b)
+	}
+	return keys, nil
+}
+
+func reasonOfCert(err error) policy.Reason {
+	if errors.Is(err, enrol.ErrUntrustedIssuer) {
+		return policy.ReasonTrustUnknownKey
+	}
+	return policy.ReasonTrustBadSignature
+}
+
+func (n *Node) isSeed(peerID string) bool {
+	r := n.believer.current().Roster()
+	return r != nil && slices.ContainsFunc(r.Seeds, func(s policy.SeedEntry) bool { return s.Peer == peerID })
+}
+
+// awaitReady holds back what peers send until every part of the node is built; false: it is stopping.
+// The port is open before that, so that a port in use is found before anything else is touched.
+func (n *Node) awaitReady() bool {
+	select {
+	case <-n.ready:
+		return true
+	case <-n.ctx.Done():
+		return false
+	}
+}
+
+// PeerUp tells the core, and remembers the address for the next start.
+func (s sessions) PeerUp(p transport.Peer) {
+	n := s.n
+	if !n.awaitReady() {
+		return
+	}
+	n.log.Info("peer connected", "peer", p.ID, "name", p.Name, "site", p.Site, "seed", p.Seed, "addr", p.Addr)
+	if n.seed != nil {
+		n.seed.sawMachine(p.ID)
+		n.sendHints(p)
+	}
+	if p.Site == n.member.Site || p.Seed {
+		n.rememberPeer(p)
+	}
+	if p.Seed && p.HeadVersion > 0 {
+		n.olderHead(p.ID, p.HeadVersion)
+	}
+	n.events.send(swarm.PeerUp{
+		Peer: swarm.PeerID(p.ID), Site: swarm.SiteID(p.Site), Seed: p.Seed, Egress: p.Egress,
+		SameSubnet: sameSubnet(p.Addr), HeadVersion: p.HeadVersion,
+	})
+	n.gossipJoin(p)
+}
+
+// PeerDown tells the core.
+func (s sessions) PeerDown(id string, why error) {
+	s.n.log.Info("peer gone", "peer", id, "why", why)
+	s.n.events.send(swarm.PeerDown{Peer: swarm.PeerID(id)})
+	s.n.connector.lost(id)
+}
+
+// Message turns one message of a member into an event. Sizes were checked by wire; numbers that
+// become lengths are checked here.
+func (s sessions) Message(from string, m wire.Message) {
+	n, id := s.n, swarm.PeerID(from)
+	switch m := m.(type) {
+	case wire.Head:
+		n.heardHead(from, m.Timestamp)
+	case wire.Flags:
+		n.events.send(swarm.PeerChanged{Peer: id, Egress: m.Egress})
+	case wire.Have:
+		bits, err := content.BitsFromBytes(m.Chunks, m.Bits)
+		if err != nil {
+			n.refuse(from, policy.ReasonTrustBadChunk, "have-list: "+err.Error())
+			return
+		}
+		n.events.send(swarm.HaveArrived{From: id, Payload: m.Payload, Want: m.Want, Bits: bits})
+	case wire.Gained:
+		n.events.send(swarm.GainedArrived{From: id, Payload: m.Payload, Indexes: m.Indexes})
+	case wire.Lost:
+		n.events.send(swarm.LostArrived{From: id, Payload: m.Payload})
+	case wire.Synced:
+		n.events.send(swarm.PeerSynced{Peer: id})
+	case wire.Lease:
+		n.events.send(swarm.LeaseHeard{From: id, Payload: m.Payload, Held: m.Held})
+	case wire.Report:
+		n.reportArrived(from, m)
+	case wire.ReportAck:
+		n.reportAcked(m)
+	case wire.Peers:
+		n.hintsArrived(from, m)
+	}
+}
+
+// ChunkAsked queues the ask; the core answers it with Serve or RefuseUpload.
+func (s sessions) ChunkAsked(from string, ref uint64, payload content.ID, index int) {
+	s.n.events.send(swarm.UploadAsked{From: swarm.PeerID(from), Ref: ref, Payload: payload, Index: index})
+}
+
+// ChunkCancelled withdraws a waiting ask.
+func (s sessions) ChunkCancelled(_ string, ref uint64) {
+	s.n.events.send(swarm.UploadEnded{Ref: ref})
+}
+
+// DocAsked answers a question for a document.
+func (s sessions) DocAsked(_ string, ask wire.DocAsk) ([]byte, bool) { return s.n.docAsked(ask) }
+
+// Enrol answers or relays a request to join.
+func (s sessions) Enrol(ctx context.Context, peerID, remoteAddr string, request []byte) ([]byte, error) {
+	if !s.n.awaitReady() {
+		return nil, errors.New("stopping")
+	}
+	return s.n.enrolAsked(ctx, peerID, remoteAddr, request)
+}
+
+// GossipStream hands memberlist's own streams over.
+func (s sessions) GossipStream(from string, c net.Conn) {
+	if !s.n.awaitReady() || s.n.gossip == nil {
+		_ = c.Close()
+		return
+	}
+	s.n.gossip.Accept(from, c)
+}
+
+// refuse counts what was turned away, for status and logs.
+func (n *Node) refuse(from string, reason policy.Reason, detail string) {
+	n.refusalMu.Lock()
+	defer n.refusalMu.Unlock()
+	now := n.cfg.Now().UTC()
+	n.metrics.refused(string(reason))
+	for i := range n.refusals {
+		r := &n.refusals[i]
+		if r.Peer == from && r.Reason == string(reason) {
+			r.Count++
+			r.At, r.Detail = now, api.Clean(detail)
+			return
+		}
+	}
+	n.log.Warn("refused", "peer", from, "reason", string(reason), "detail", detail)
+	if len(n.refusals) >= maxRefusals {
+		n.refusals = slices.Delete(n.refusals, 0, 1)
+	}
+	n.refusals = append(n.refusals, api.Refusal{At: now, Peer: from, Reason: string(reason), Detail: api.Clean(detail), Count: 1})
+}
+
+func (n *Node) refused() []api.Refusal {
+	n.refusalMu.Lock()
+	defer n.refusalMu.Unlock()
+	return slices.Clone(n.refusals)
+}
+
+// sameSubnet: the address lies in a network of one of this machine's interfaces.
+func sameSubnet(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	ip := net.ParseIP(host)
+	if err != nil || ip == nil {
+		return false
+	}
+	nets, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(nets, func(a net.Addr) bool {
+		n, ok := a.(*net.IPNet)
+		return ok && n.Contains(ip)
+	})
+}
+
+// certLife is how long a membership lasts before the machine must ask again.
+const certLife = 365 * 24 * time.Hour

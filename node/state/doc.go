@@ -1,0 +1,33 @@
+// Package state owns state.db, the embedded database of one machine: the core's snapshot, documents,
+// the install journal, reports on their way and, on a seed, the catalogue, draft, groups, tokens,
+// members and reports. Nobody else knows which engine it is.
+//
+// Payloads, keys and the trusted metadata are files elsewhere, never rows.
+//
+// # Nouns
+//
+//   - A document is a small immutable text under its content ID: descriptor, payload map, manifest.
+//   - The outbox holds the newest report of each machine until somebody nearer to the seed has it.
+//   - The journal notes what an install was about to do, for people to read after a crash.
+//   - A token row knows the hash of a join token, never the token.
+//
+// # Invariants
+//
+//   - A method that returns nil has made its change durable, but for Touch and PutPeer: those are
+//     hints, and an fsync for each would wear a disk out. They are durable with the next other change.
+//   - One writer at a time; readers do not wait for it.
+//   - A token use is recorded durably before SpendToken returns, at most once per machine.
+//   - Schema steps are numbered and only ever added. A file with a newer schema, of another program,
+//     or damaged is refused with its name, and nothing in it is changed.
+//   - Every body has a maximum size.
+//   - Times are kept in UTC with microseconds; the zero time stays zero.
+//
+// # Decisions
+//
+//   - SQLite in WAL mode with synchronous FULL: a commit is one fsync of the log. modernc's
+//     translation needs no cgo, so one static binary per system.
+//   - Three pools of connections: one writer, one hasty writer for hints (synchronous NORMAL), some
+//     readers. A mutex lets one writer go at a time, so SQLite never answers "busy" among ourselves.
+//   - Only the newest report of a machine is kept: reports are whole, not increments.
+//   - A damaged file is found when opening (quick check), not when a report is due.
+package state

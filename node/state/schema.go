@@ -1,0 +1,30 @@
+package state
+
+// steps are the schema, step by step. A step that was released is never changed: machines in the
+// field have taken it. The number of steps taken is the file's user_version.
+var steps = []string{
+	// 1: the beginning.
+	`
+CREATE TABLE singles   (name TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
+CREATE TABLE settings  (name TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
+CREATE TABLE docs      (id BLOB PRIMARY KEY, kind TEXT NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE TABLE reports   (machine TEXT PRIMARY KEY, seq INTEGER NOT NULL, at INTEGER NOT NULL, contact_at INTEGER NOT NULL, body BLOB) STRICT;
+CREATE TABLE outbox    (machine TEXT PRIMARY KEY, seq INTEGER NOT NULL, turn INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE INDEX outbox_turn ON outbox(turn);
+CREATE TABLE journal   (id INTEGER PRIMARY KEY, "update" TEXT NOT NULL, revision INTEGER NOT NULL, step TEXT NOT NULL,
+                        begun_at INTEGER NOT NULL, at INTEGER NOT NULL, open INTEGER NOT NULL) STRICT;
+CREATE UNIQUE INDEX journal_open ON journal("update", revision) WHERE open = 1;
+CREATE TABLE catalogue ("update" TEXT NOT NULL, revision INTEGER NOT NULL, descriptor BLOB NOT NULL, body BLOB NOT NULL, at INTEGER NOT NULL,
+                        PRIMARY KEY ("update", revision)) STRICT;
+CREATE TABLE groups    (name TEXT PRIMARY KEY, parent TEXT NOT NULL) STRICT;
+CREATE TABLE tokens    (hash BLOB PRIMARY KEY, site TEXT NOT NULL, groups TEXT NOT NULL, uses_left INTEGER NOT NULL, expires_at INTEGER NOT NULL) STRICT;
+CREATE TABLE token_uses(hash BLOB NOT NULL REFERENCES tokens(hash) ON DELETE CASCADE, machine TEXT NOT NULL, at INTEGER NOT NULL,
+                        PRIMARY KEY (hash, machine)) STRICT;
+CREATE TABLE members   (id TEXT PRIMARY KEY, name TEXT NOT NULL, site TEXT NOT NULL, groups TEXT NOT NULL, serial INTEGER NOT NULL,
+                        not_after INTEGER NOT NULL, joined_at INTEGER NOT NULL) STRICT;
+CREATE TABLE serials   (last INTEGER NOT NULL) STRICT;
+INSERT INTO serials VALUES (0);
+CREATE TABLE peers     (id TEXT NOT NULL, addr TEXT NOT NULL, seen_at INTEGER NOT NULL, PRIMARY KEY (id, addr)) STRICT;
+CREATE INDEX peers_seen ON peers(seen_at);
+`,
+}

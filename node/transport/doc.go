@@ -1,0 +1,51 @@
+// Package transport is how machines of a mesh talk: one authenticated, encrypted connection per pair,
+// messages both ways on it, chunks, documents, enrolment and gossip streams beside them. It moves
+// what it is told to move; whom to talk to, what to ask for and what to believe is decided above.
+//
+// # Nouns
+//
+//   - A link is one libp2p connection: TCP, TLS 1.3, yamux. The peer's identity is its Ed25519 key.
+//   - A session is a link on which both sides have admitted each other's hello. There is at most one
+//     per peer, however the two dial each other.
+//   - A stranger is the other end of an accepted link before that. It holds a seat at the door: there
+//     are few, each for seconds and for a few kilobytes.
+//   - A ref names an ask for a chunk that waits for SendChunk or RefuseChunk.
+//
+// # What a link goes through
+//
+//	accepted ──▶ TLS ──▶ hello ──▶ admitted? ──▶ newest? ──▶ ready ──▶ session ──▶ gone
+//	  seat at the door ............................................ seat left
+//	dialled  ──▶ TLS ──▶ hello ──▶ hello back ──▶ admitted? ─────────▶ session ──▶ gone
+//
+// # Invariants
+//
+//   - PeerUp and PeerDown alternate per peer, PeerUp first; messages and asks lie in between.
+//   - A stranger gets no stream but mesh and enrol; everything else is reset and ends its link.
+//   - Nothing that a caller from the outside does here blocks on a peer: Send, FetchChunk, SendChunk,
+//     RefuseChunk and Disconnect queue. Callbacks run on other goroutines, never within the call.
+//   - Every read and write has an end: a deadline, a stall limit or the silence limit of the session.
+//   - Every fetch is answered exactly once, every chunk given to SendChunk reported exactly once.
+//
+// # Goroutines
+//
+// Per session: yamux's own three, one that accepts streams, one that reads messages and one that
+// writes them; two more for each direction in which chunks flow. None per chunk. One keeper per host
+// watches silence, pings and seats.
+//
+// # Decisions
+//
+//   - libp2p assembled by hand from its upgrader, TLS, yamux and resource manager: the root package
+//     links every transport there is, and its host and swarm keep a second connection per pair when
+//     both dial, which is what the rules in arbiter.go exist to avoid. Its TCP transport shares ports
+//     (SO_REUSEPORT), so a second program on our port would go unnoticed; and seats, byte limits and
+//     stall limits need the socket. So sockets are opened here and handed to the upgrader.
+//   - Hellos carry a boot number and a sequence: the newest hello of a peer wins, and of two that
+//     cross, the one dialled by the smaller peer ID. That is enough for crossing dials, restarts and
+//     half-open connections, without timeouts.
+//   - Stall, not time: a write may take long if bytes keep moving, so that slow WAN links work while
+//     a peer that stops reading is dropped after Timing.Stall.
+//   - Chunk buffers are pooled and hold the answer's header in front of the bytes: one write, no copy.
+//   - Asks are answered in whatever order the server likes; a cancelled ask is answered too, so both
+//     sides always agree on what is outstanding.
+//   - mDNS is libp2p's; it needs a host only for two methods, which discovery.go provides.
+package transport

@@ -1,0 +1,125 @@
+package transport
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	manet "github.com/multiformats/go-multiaddr/net"
+)
+
+// closeGrace separates the deadline that TLS sets for its last alert from yamux's general ones.
+const closeGrace = 6 * time.Second
+
+var errStrangerBytes = errors.New("a stranger sent too much")
+
+// rawConn is the TCP connection under a link. It sees every byte, so it is where silence, stalled
+// writes and the byte limit of strangers are measured.
+type rawConn struct {
+	manet.Conn
+	clock *clock
+	stall time.Duration
+
+	readAt  atomic.Int64 // clock of the last byte in
+	wroteAt atomic.Int64 // clock of the last byte out
+
+	limited atomic.Bool // until the peer is admitted
+	left    int64       // bytes a stranger may still send; owned by the reader
+
+	deadlineAt atomic.Int64 // clock at which the write deadline was last moved
+	closing    atomic.Bool  // TLS has set its own last deadline
+
+	gather gather // owned by the reader
+
+	closeOnce sync.Once
+	onClose   func()
+}
+
+func newRawConn(c manet.Conn, clock *clock, stall time.Duration) *rawConn {
+	r := &rawConn{Conn: c, clock: clock, stall: stall}
+	now := clock.now()
+	r.readAt.Store(int64(now))
+	r.wroteAt.Store(int64(now))
+	r.deadlineAt.Store(int64(-stall))
+	return r
+}
+
+// limit lets a stranger send n bytes, handshake included.
+func (r *rawConn) limit(n int64) {
+	r.left = n
+	r.limited.Store(true)
+}
+
+func (r *rawConn) unlimit() { r.limited.Store(false) }
+
+func (r *rawConn) Read(b []byte) (int, error) {
+	limited := r.limited.Load()
+	if limited {
+		if r.left <= 0 {
+			_ = r.Close()
+			return 0, errStrangerBytes
+		}
+		b = b[:min(int64(len(b)), r.left)]
+	}
+	if !limited {
+		return r.gather.read(r, b)
+	}
+	n, err := r.receive(b)
+	r.left -= int64(n)
+	return n, err
+}
+
+// receive reads from the socket.
+func (r *rawConn) receive(b []byte) (int, error) {
+	n, err := r.Conn.Read(b)
+	if n > 0 {
+		r.readAt.Store(int64(r.clock.now()))
+	}
+	return n, err
+}
+
+// Write gives each TLS record (16 KiB) its own Stall to leave. yamux would give a message of 256 KiB
+// ten seconds in all, which a slow WAN link cannot keep although it moves.
+func (r *rawConn) Write(b []byte) (int, error) {
+	now := r.clock.now()
+	if !r.closing.Load() && now-time.Duration(r.deadlineAt.Load()) > r.stall/8 {
+		r.deadlineAt.Store(int64(now))
+		if err := r.Conn.SetWriteDeadline(time.Now().Add(r.stall)); err != nil {
+			return 0, err
+		}
+	}
+	n, err := r.Conn.Write(b)
+	if n > 0 {
+		r.wroteAt.Store(int64(r.clock.now()))
+	}
+	return n, err
+}
+
+// SetWriteDeadline takes only the near deadlines with which TLS bounds its closing alert.
+func (r *rawConn) SetWriteDeadline(t time.Time) error {
+	if t.IsZero() || time.Until(t) > closeGrace {
+		return nil
+	}
+	r.closing.Store(true)
+	return r.Conn.SetWriteDeadline(t)
+}
+
+// SetDeadline moves the read half; the write half has the stall limit.
+func (r *rawConn) SetDeadline(t time.Time) error { return r.Conn.SetReadDeadline(t) }
+
+func (r *rawConn) Close() error {
+	var err error
+	r.closeOnce.Do(func() {
+		err = r.Conn.Close()
+		if r.onClose != nil {
+			r.onClose()
+		}
+	})
+	return err
+}
+
+// clock is monotonic time since the host's start: a corrected wall clock must not end sessions.
+type clock struct{ start time.Time }
+
+func (c *clock) now() time.Duration { return time.Since(c.start) }

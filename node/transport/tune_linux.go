@@ -1,0 +1,19 @@
+package transport
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// unsentBytes bounds what the kernel holds of a connection beyond what is on the way. A write then
+// ends about when its bytes leave: serve slots mean what they say, a message does not wait behind
+// megabytes of chunks, and what is asked for in vain can still be withdrawn.
+const unsentBytes = 128 << 10
+
+// tuneSocket sets what libraries do not. It is an optimisation: an old kernel without it works too.
+func tuneSocket(_, _ string, c syscall.RawConn) error {
+	return c.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentBytes)
+	})
+}

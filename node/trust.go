@@ -1,0 +1,236 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"patchmesh/content"
+	"patchmesh/node/transport"
+	"patchmesh/node/trustdir"
+	"patchmesh/policy"
+	"patchmesh/swarm"
+	"patchmesh/swarm/wire"
+)
+
+// docTimeout bounds one document: 30 s carry 2 MiB over 0.5 Mbit/s.
+const docTimeout = 30 * time.Second
+
+// believer guards what this node trusts: the verified set, on disk and in memory, and the newest
+// head whose signature holds.
+type believer struct {
+	dir *trustdir.Dir
+
+	mu    sync.Mutex
+	trust *policy.Trust
+	head  []byte // signed timestamp, newest verified
+	headV int64
+	// adoptedAt is when trust was adopted by this run of the program; zero if loaded from disk.
+	adoptedAt time.Time
+}
+
+// openBeliever loads and verifies the set on disk.
+func openBeliever(path string, now time.Time) (*believer, error) {
+	dir, err := trustdir.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	files, err := dir.Load()
+	if err != nil {
+		return nil, err
+	}
+	t, err := policy.OpenTrust(files, now)
+	if err != nil {
+		return nil, fmt.Errorf("trusted documents: %w", err)
+	}
+	return &believer{dir: dir, trust: t, head: files.Timestamp, headV: t.HeadVersion()}, nil
+}
+
+// current is the trust in force. It never changes in place.
+func (b *believer) current() *policy.Trust {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.trust
+}
+
+// newestHead is the newest head heard, with its version.
+func (b *believer) newestHead() ([]byte, int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.head, b.headV
+}
+
+// adopt makes a new trust durable and then current. One that is not newer is left alone.
+func (b *believer) adopt(t *policy.Trust, now time.Time) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.trust != nil && t.HeadVersion() < b.trust.HeadVersion() {
+		return nil
+	}
+	if err := b.dir.Save(t.Files()); err != nil {
+		return err
+	}
+	b.trust, b.adoptedAt = t, now
+	if t.HeadVersion() >= b.headV {
+		b.head, b.headV = t.Files().Timestamp, t.HeadVersion()
+	}
+	return nil
+}
+
+// heardHead looks at a head from gossip or from a peer. It tells the core only of heads whose
+// signature holds; anything else is counted and dropped, whoever sent it.
+func (n *Node) heardHead(from string, ts []byte) {
+	if len(ts) == 0 {
+		return
+	}
+	b := n.believer
+	b.mu.Lock()
+	same := string(ts) == string(b.head)
+	t, newest := b.trust, b.headV
+	b.mu.Unlock()
+	if same {
+		if from != "" {
+			n.events.send(swarm.Heard{From: swarm.PeerID(from), Version: newest})
+		}
+		return
+	}
+	newer, version, err := t.CheckHead(ts, n.cfg.Now())
+	if errors.Is(err, policy.ErrRollback) {
+		n.olderHead(from, version)
+		return
+	}
+	if err != nil {
+		n.refuse(from, policy.ReasonOf(err), "head: "+err.Error())
+		return
+	}
+	if newer {
+		b.mu.Lock()
+		if version > b.headV {
+			b.head, b.headV = ts, version
+		}
+		b.mu.Unlock()
+	}
+	n.events.send(swarm.Heard{From: swarm.PeerID(from), Version: version})
+}
+
+// olderHead: an old rumour, or a peer that has not caught up, is no attack. A seed that goes back is:
+// it was restored from a backup, or somebody else speaks with its key.
+func (n *Node) olderHead(from string, version int64) {
+	b := n.believer
+	b.mu.Lock()
+	ours, since := b.trust.HeadVersion(), b.adoptedAt
+	b.mu.Unlock()
+	if !n.isSeed(from) || version >= ours || n.cfg.Now().Sub(since) < rollbackGrace {
+		return
+	}
+	n.refuse(from, policy.ReasonTrustRollbackEpoch,
+		fmt.Sprintf("the seed shows head %d, this machine has trusted head %d already", version, ours))
+}
+
+// rollbackGrace is how long after a new head an older one of a seed may still be on its way.
+const rollbackGrace = 5 * time.Second
+
+// fetchManifest walks from the newest head to the manifest, asking one peer for each document that
+// is not at home. Only when all of it verifies is it saved, and only then does the core hear of it.
+func (n *Node) fetchManifest(ctx context.Context, a swarm.AskManifest) {
+	t, err := n.refresh(ctx, a.From)
+	if err != nil {
+		n.events.send(docFailure(a.Req, err))
+		return
+	}
+	n.events.send(n.manifestEvent(a.Req, t))
+}
+
+func (n *Node) refresh(ctx context.Context, from swarm.PeerID) (*policy.Trust, error) {
+	head, _ := n.believer.newestHead()
+	r := n.believer.current().Refresh(head, n.cfg.Now())
+	for need, more := r.Need(); more; need, more = r.Need() {
+		b, err := n.needed(ctx, from, need)
+		if err != nil {
+			return nil, err
+		}
+		if err := r.Supply(b); err != nil {
+			return nil, fmt.Errorf("%s from %s: %w", need.Role, from, err)
+		}
+	}
+	t, err := r.Result()
+	if err != nil {
+		return nil, err
+	}
+	if err := n.takeUp(t); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// takeUp makes a verified trust durable, current and servable.
+func (n *Node) takeUp(t *policy.Trust) error {
+	if err := n.believer.adopt(t, n.cfg.Now()); err != nil {
+		return err
+	}
+	f := t.Files()
+	if err := n.db.PutValue(rootKey(t.RootVersion()), f.Root); err != nil {
+		return err
+	}
+	n.docs.setTrusted(f)
+	n.dropRevoked(t)
+	return nil
+}
+
+// needed gets one document of a refresh; nil without error is "there is no newer root".
+func (n *Node) needed(ctx context.Context, from swarm.PeerID, need policy.Need) ([]byte, error) {
+	if need.RootVersion > 0 {
+		b, err := n.ask(ctx, from, wire.DocAsk{Kind: wire.DocRoot, RootVersion: need.RootVersion, MaxBytes: need.MaxBytes})
+		if errors.Is(err, transport.ErrNotFound) {
+			return nil, nil
+		}
+		return b, err
+	}
+	if b, err := n.docs.document(need.ID); err == nil {
+		return b, nil
+	}
+	b, err := n.ask(ctx, from, wire.DocAsk{Kind: wire.DocContent, ID: need.ID, MaxBytes: need.MaxBytes})
+	if err != nil {
+		return nil, err
+	}
+	if content.Sum(b) != need.ID {
+		return nil, fmt.Errorf("%s: %w", need.Role, policy.ErrHash)
+	}
+	return b, nil
+}
+
+func (n *Node) manifestEvent(req swarm.Req, t *policy.Trust) swarm.ManifestArrived {
+	return swarm.ManifestArrived{Req: req, Version: t.HeadVersion(), Manifest: t.Manifest(), ExpiresAt: t.ExpiresAt()}
+}
+
+// announce spreads the adopted head: as rumour in the site, and at once to every session of it. A
+// seed tells all its sessions: the uplinks of other sites.
+func (n *Node) announce() {
+	ts := n.believer.current().Files().Timestamp
+	if n.gossip != nil {
+		if err := n.gossip.Announce(ts); err != nil {
+			n.log.Warn("head not gossiped", "err", err)
+		}
+	}
+	for _, p := range n.host.Peers() {
+		if p.Seed && p.Site != n.member.Site {
+			continue // it told us
+		}
+		n.tell(swarm.PeerID(p.ID), wire.Head{Timestamp: ts})
+	}
+}
+
+// dropRevoked ends sessions with machines that the roster has locked out.
+func (n *Node) dropRevoked(t *policy.Trust) {
+	revoked := t.Roster().Revoked
+	if n.host == nil || len(revoked) == 0 {
+		return
+	}
+	for _, id := range revoked {
+		n.host.Disconnect(id, errRevoked)
+	}
+}
+
+var errRevoked = errors.New("this machine was revoked")
