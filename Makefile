@@ -1,0 +1,68 @@
+# patchmesh. `make` alone lists what there is.
+
+GO         ?= go
+VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS    := -s -w -X main.version=$(VERSION)
+PLATFORMS  := linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME   ?= 5s
+RACE       ?= ./...
+E2E        ?= .
+
+# One static binary per system: no cgo anywhere but in the race detector, which needs it.
+export CGO_ENABLED = 0
+
+.DEFAULT_GOAL := help
+.PHONY: help build build-all test race fuzz lint e2e demo bench cover clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+build: ## the static binary of this system, in bin/
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+build-all: ## linux, windows and darwin on amd64 and arm64, in bin/
+	@set -e; for p in $(PLATFORMS); do \
+		os=$${p%/*}; arch=$${p#*/}; ext=; [ $$os != windows ] || ext=.exe; \
+		echo "build $$os/$$arch"; \
+		GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -ldflags '$(LDFLAGS)' \
+			-o bin/patchmesh-$$os-$$arch$$ext ./cmd/patchmesh; \
+	done
+
+test: ## the tests: no network, no root, about a minute
+	$(GO) test ./...
+
+race: ## the tests under the race detector; RACE=./swarm/... for a part
+	CGO_ENABLED=1 $(GO) test -race $(RACE)
+
+fuzz: ## every fuzz target for a few seconds; FUZZTIME=1m for longer
+	@set -e; grep -rlE --include='*_test.go' '^func Fuzz[A-Z]' . | sort | while read -r file; do \
+		for name in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]+)\(.*/\1/p' "$$file"); do \
+			echo "fuzz $$(dirname "$$file") $$name"; \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" </dev/null; \
+		done; \
+	done
+
+lint: ## gofmt, go vet for three systems, staticcheck
+	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "not formatted (run gofmt -w):"; echo "$$bad"; exit 1; }
+	$(GO) vet ./...
+	GOOS=windows $(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+e2e: ## the main job in network namespaces, measured from outside (root on Linux); E2E=Cut for a part
+	PATCHMESH_E2E=1 $(GO) test -count=1 -v -timeout 20m -run '^TestLab' ./bench
+	PATCHMESH_E2E=1 $(GO) test -count=1 -v -timeout 20m -run '^TestE2E$$/$(E2E)' ./cmd/patchmesh
+
+demo: build ## the whole story on this computer: a seed, two sites, real bytes
+	bin/patchmesh demo
+
+bench: ## Go benchmarks of every package
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+cover: ## test coverage by function, total last
+	$(GO) test -coverprofile=cover.out ./...
+	$(GO) tool cover -func=cover.out
+
+clean: ## removes what make made
+	rm -rf bin cover.out

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"patchmesh/node/api"
+)
+
+func (a *app) approveCmd() *cobra.Command {
+	var r api.ApproveRequest
+	var notBefore, deadline, file string
+	c := &cobra.Command{
+		Use:   "approve UPDATE --group GROUP",
+		Short: "approve an update for the machines of a group",
+		Long:  "approve changes the draft and, where the threshold of signatures is met with the keys at hand, signs and publishes\nit. Else it says whose signatures are missing.\n" + exits,
+		Example: `  patchmesh approve openssl-3.0.15 --group office
+  patchmesh approve openssl-3.0.15 --group all --not-before 2026-04-01T20:00:00Z --deadline 2026-04-08T20:00:00Z`,
+		Args: exactly(1, "the id of one update"),
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			r.Update = args[0]
+			if r.Group == "" {
+				return api.Errorf(api.ClassUsage, "for which group?").WithHint("add --group NAME, or --group all for every machine")
+			}
+			if r.NotBefore, err = readTime("--not-before", notBefore); err != nil {
+				return err
+			}
+			if r.Deadline, err = readTime("--deadline", deadline); err != nil {
+				return err
+			}
+			return a.onSeed(func(s api.Service) error {
+				return a.signing(file, func(p string) error {
+					r.Passphrase = p
+					return a.published(s.Approve(c.Context(), r))
+				})
+			})
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&r.Group, "group", "", "group of machines; all is every machine, unassigned those without a group")
+	f.StringVar(&r.Action, "action", "install", "install, remove, detect-only, decline, optional or stage-only")
+	f.StringVar(&notBefore, "not-before", "", "available from this time (RFC 3339, or a duration from now)")
+	f.StringVar(&deadline, "deadline", "", "install no later than (RFC 3339, or a duration from now)")
+	f.BoolVar(&r.Expedite, "expedite", false, "out of band: skip what would delay it")
+	f.StringVar(&file, "passphrase-file", "", "file whose first line is the passphrase of the approver key")
+	return c
+}
+
+// readTime reads RFC 3339 or a duration from now.
+func readTime(flag, s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t, nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return time.Time{}, api.Errorf(api.ClassUsage, "%s %q is no time", flag, s).WithHint("like 2026-04-01T20:00:00Z, or 72h for a time from now")
+	}
+	return time.Now().Add(d), nil
+}
+
+// published prints what became of a change to the draft.
+func (a *app) published(p *api.Published, err error) error {
+	if err != nil {
+		return err
+	}
+	return a.print(p, func(w io.Writer) {
+		if p.Published {
+			fmt.Fprintf(w, "published: %s (epoch %d, %d machine(s) addressed)\n", p.Summary, p.Epoch, p.Machines)
+		} else {
+			fmt.Fprintf(w, "not published yet: %s\nsignatures %d of %d; missing one of:\n  %s\nnext: 'patchmesh sign' with one of those keys\n",
+				p.Summary, p.Signatures, p.Threshold, strings.Join(p.Missing, "\n  "))
+		}
+		if p.Hold != "" {
+			fmt.Fprintf(w, "hold: %s\n", p.Hold)
+		}
+	})
+}
+
+func (a *app) signCmd() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:     "sign",
+		Short:   "add the signatures of the keys here to the pending draft",
+		Long:    "sign adds the signatures of the approver keys in this data folder to the draft that waits for them.\n" + exits,
+		Example: "  patchmesh sign --passphrase-file /root/pass",
+		Args:    exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.onSeed(func(s api.Service) error {
+				return a.signing(file, func(p string) error { return a.published(s.Sign(c.Context(), api.SignRequest{Passphrase: p})) })
+			})
+		},
+	}
+	c.Flags().StringVar(&file, "passphrase-file", "", "file whose first line is the passphrase of the approver key")
+	return c
+}

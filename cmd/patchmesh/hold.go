@@ -1,0 +1,56 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"patchmesh/node/api"
+)
+
+func (a *app) holdCmd() *cobra.Command {
+	var r api.HoldRequest
+	var file string
+	c := &cobra.Command{
+		Use:   "hold UPDATE|all --reason TEXT",
+		Short: "stop an update, signed",
+		Long:  "hold stops an update, or all, on every machine or those of one group. It travels as fast as gossip and is\nsigned like an approval. It prints the id with which it is released.\n" + exits,
+		Example: `  patchmesh hold openssl-3.0.15 --reason "breaks the till software"
+  patchmesh hold all --group servers --reason "year-end freeze"`,
+		Args: exactly(1, "the id of one update, or all"),
+		RunE: func(c *cobra.Command, args []string) error {
+			r.Update = args[0]
+			return a.onSeed(func(s api.Service) error {
+				return a.signing(file, func(p string) error {
+					r.Passphrase = p
+					return a.published(s.Hold(c.Context(), r))
+				})
+			})
+		},
+	}
+	c.Flags().StringVar(&r.Group, "group", "", "only for this group (default: every machine)")
+	c.Flags().StringVar(&r.Reason, "reason", "", "why; everybody who meets the hold reads it")
+	c.Flags().StringVar(&file, "passphrase-file", "", "file whose first line is the passphrase of the approver key")
+	return c
+}
+
+func (a *app) releaseCmd() *cobra.Command {
+	var r api.ReleaseRequest
+	var file string
+	c := &cobra.Command{
+		Use:     "release HOLD",
+		Short:   "end a hold",
+		Long:    "release ends a hold by the id that 'patchmesh hold' printed; 'patchmesh explain' shows it too.\n" + exits,
+		Example: "  patchmesh release h-0f3a5c2b9d11",
+		Args:    exactly(1, "the id of one hold"),
+		RunE: func(c *cobra.Command, args []string) error {
+			r.Hold = args[0]
+			return a.onSeed(func(s api.Service) error {
+				return a.signing(file, func(p string) error {
+					r.Passphrase = p
+					return a.published(s.Release(c.Context(), r))
+				})
+			})
+		},
+	}
+	c.Flags().StringVar(&file, "passphrase-file", "", "file whose first line is the passphrase of the approver key")
+	return c
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"patchmesh/node/api"
+)
+
+func (a *app) importCmd() *cobra.Command {
+	var r api.ImportRequest
+	var args []string
+	c := &cobra.Command{
+		Use:   "import PATH...",
+		Short: "put files into the catalogue",
+		Long:  "import reads files into the seed's catalogue and prints the id of each update. What a file says of itself\n(.deb: name, version, architecture) is read from it. Nothing reaches a machine before it is approved.\n" + exits,
+		Example: `  patchmesh import openssl_3.0.15_amd64.deb
+  patchmesh import hosts --installer file --installer-arg dest=/etc/hosts --id hosts-2026-03 --severity important`,
+		Args: func(c *cobra.Command, paths []string) error {
+			if len(paths) == 0 {
+				return exactly(1, "one or more files")(c, paths)
+			}
+			if len(paths) > 1 && r.ID != "" {
+				return api.Errorf(api.ClassUsage, "--id names one update, %d files are given", len(paths))
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, paths []string) error {
+			var err error
+			if r.InstallerArgs, err = keyValues(args); err != nil {
+				return err
+			}
+			return a.onSeed(func(s api.Service) error { return a.importAll(c.Context(), s, r, paths) })
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&r.ID, "id", "", "id of the update (default: from the file)")
+	f.StringVar(&r.Title, "title", "", "title for people")
+	f.StringVar(&r.Severity, "severity", "", "critical, important, moderate, low or unspecified")
+	f.StringVar(&r.Classification, "classification", "", "security, critical, driver, feature, ... or other")
+	f.StringVar(&r.Product, "product", "", "what it is for")
+	f.StringArrayVar(&r.CVEs, "cve", nil, "CVE that it fixes; may be repeated")
+	f.StringVar(&r.Installer, "installer", "", "file or deb (default: from the file's name)")
+	f.StringArrayVar(&args, "installer-arg", nil, "KEY=VALUE for the installer; may be repeated")
+	f.StringArrayVar(&r.Supersedes, "supersedes", nil, "id of an update that this one replaces; may be repeated")
+	return c
+}
+
+func keyValues(args []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, x := range args {
+		k, v, ok := strings.Cut(x, "=")
+		if !ok || k == "" {
+			return nil, api.Errorf(api.ClassUsage, "--installer-arg %q is not KEY=VALUE", x)
+		}
+		out[k] = v
+	}
+	return out, nil
+}
+
+// importAll imports one file after the other. With --json it prints one object for one file, and a
+// list for several.
+func (a *app) importAll(ctx context.Context, s api.Service, r api.ImportRequest, paths []string) error {
+	var done []*api.Imported
+	for _, p := range paths {
+		i, err := a.importOne(ctx, s, r, p)
+		if err != nil {
+			return err
+		}
+		done = append(done, i)
+		if !a.json {
+			note := ""
+			if i.Unchanged {
+				note = " (was there already)"
+			}
+			fmt.Fprintf(a.errOut, "%s: %s, %s in %d chunks, installer %s, revision %d%s\n", filepath.Base(p), i.Title, api.Size(i.SizeBytes), i.Chunks, i.Installer, i.Revision, note)
+			fmt.Fprintln(a.out, i.Update)
+		}
+	}
+	if !a.json {
+		return nil
+	}
+	var facts any = done
+	if len(done) == 1 {
+		facts = done[0]
+	}
+	return a.print(facts, func(io.Writer) {})
+}
+
+func (a *app) importOne(ctx context.Context, s api.Service, r api.ImportRequest, path string) (*api.Imported, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		if os.IsNotExist(err) {
+			return nil, api.Errorf(api.ClassNotFound, "no file %s", path)
+		}
+		return nil, api.Errorf(api.ClassFailed, "%v", err)
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil || !fi.Mode().IsRegular() {
+		return nil, api.Errorf(api.ClassUsage, "%s is no regular file", path)
+	}
+	r.FileName, r.SizeBytes = filepath.Base(path), fi.Size()
+	var body io.Reader = f
+	if term.IsTerminal(int(os.Stderr.Fd())) && !a.json {
+		bar := progressbar.DefaultBytes(fi.Size(), r.FileName)
+		defer func() { _ = bar.Finish() }()
+		body = io.TeeReader(f, bar)
+	}
+	return s.Import(ctx, r, body)
+}

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"patchmesh/node"
+	"patchmesh/node/api"
+)
+
+func (a *app) inviteCmd() *cobra.Command {
+	var r api.InviteRequest
+	c := &cobra.Command{
+		Use:   "invite",
+		Short: "print a token with which machines join",
+		Long:  "invite makes a join token on the seed. It is a secret: whoever holds it becomes a member of the mesh.\n" + exits,
+		Example: `  patchmesh invite --site berlin --group office
+  patchmesh invite --site berlin --group office --uses 40 --expires 8h > token`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.onSeed(func(s api.Service) error {
+				t, err := s.Invite(c.Context(), r)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(a.errOut, "for site %s, %d use(s), until %s\n", t.Site, t.Uses, t.ExpiresAt.Local().Format("2006-01-02 15:04"))
+				return a.print(t, func(w io.Writer) { fmt.Fprintln(w, t.Token) })
+			})
+		},
+	}
+	c.Flags().StringVar(&r.Site, "site", node.DefaultSite, "site that the machines belong to: those that share one internet line")
+	c.Flags().StringArrayVar(&r.Groups, "group", nil, "group of the machines; may be repeated")
+	c.Flags().IntVar(&r.Uses, "uses", 1, "how many machines may use the token")
+	c.Flags().DurationVar(&r.ExpiresIn, "expires", 0, "how long it is good for (default 1h)")
+	return c
+}

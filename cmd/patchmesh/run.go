@@ -1,0 +1,81 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"patchmesh/node"
+	"patchmesh/node/api"
+)
+
+// cores is how many processor cores the node may use: a quarter of an ordinary machine's, since it
+// belongs to somebody who works on it, and all of a seed's.
+func cores(dataDir string) int {
+	if node.IsSeed(dataDir) {
+		return runtime.NumCPU()
+	}
+	return max(1, runtime.NumCPU()/4)
+}
+
+// softMemory is what the garbage collector aims at. Chunk buffers are short-lived; without it the
+// heap would grow to twice what is needed before it is collected.
+const softMemory = 80 << 20
+
+func (a *app) runCmd() *cobra.Command {
+	cfg := node.Config{Version: version}
+	var level string
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "run this machine's node in the foreground",
+		Long:  "run takes part in the mesh until it is told to stop (Ctrl-C or SIGTERM).\nIt is a seed when the data folder holds approval keys. One port number, TCP and UDP, carries the whole mesh.\n" + exits,
+		Example: `  patchmesh run
+  patchmesh run --listen 10.0.0.5:7700 --peer 10.0.0.6:7700 --egress=no`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			var err error
+			if cfg.Log, err = a.logger(level); err != nil {
+				return err
+			}
+			cfg.DataDir = a.data
+			if os.Getenv("GOMAXPROCS") == "" {
+				runtime.GOMAXPROCS(cores(a.data))
+			}
+			if os.Getenv("GOMEMLIMIT") == "" {
+				debug.SetMemoryLimit(softMemory)
+				debug.SetGCPercent(400) // little lives long here: collect late, the limit above bounds it
+			}
+			n, err := node.Open(cfg)
+			if err != nil {
+				return err
+			}
+			return n.Run(c.Context())
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&cfg.Listen, "listen", node.DefaultListen, "IP:PORT of the mesh, TCP and UDP")
+	f.StringArrayVar(&cfg.Peers, "peer", nil, "IP:PORT of a machine to connect to; may be repeated")
+	f.BoolVar(&cfg.MDNS, "mdns", true, "look for machines on the local link")
+	f.StringVar(&cfg.Egress, "egress", node.EgressAuto, "may this machine use the WAN: auto, yes or no")
+	f.StringVar(&cfg.Root, "root", "", "detect, install and remove updates below this folder instead of /")
+	f.StringVar(&cfg.Metrics, "metrics", "", "IP:PORT for Prometheus metrics at /metrics")
+	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	return c
+}
+
+// logger writes text for a terminal and JSON for everything else, to standard error.
+func (a *app) logger(level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, api.Errorf(api.ClassUsage, "unknown log level %q", level).WithHint("debug, info, warn or error")
+	}
+	opt := &slog.HandlerOptions{Level: l}
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		return slog.New(slog.NewTextHandler(a.errOut, opt)), nil
+	}
+	return slog.New(slog.NewJSONHandler(a.errOut, opt)), nil
+}

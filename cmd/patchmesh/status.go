@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"patchmesh/node/api"
+)
+
+func (a *app) statusCmd() *cobra.Command {
+	var q api.StatusQuery
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "how far every machine is",
+		Long:  "status shows the fleet on a seed, and this machine elsewhere.\n" + exits,
+		Example: `  patchmesh status
+  patchmesh status --update openssl-3.0.15 --json`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.running(func(s api.Service) error {
+				f, err := s.Status(c.Context(), q)
+				if err != nil {
+					return err
+				}
+				return a.print(f, func(w io.Writer) { writeFleet(w, f) })
+			})
+		},
+	}
+	c.Flags().StringVar(&q.Machine, "machine", "", "one machine, by name or id")
+	c.Flags().StringVar(&q.Update, "update", "", "one update")
+	c.Flags().StringVar(&q.Group, "group", "", "machines of one group")
+	return c
+}
+
+func writeFleet(w io.Writer, f *api.Fleet) {
+	fmt.Fprintf(w, "%s, epoch %d, as of %s\n", f.Org, f.Epoch, f.AsOf.Local().Format("2006-01-02 15:04:05"))
+	if f.Stale {
+		fmt.Fprintln(w, "STALE: the approvals have expired and were not renewed; nothing new is installed")
+	}
+	if f.Reason != "" {
+		fmt.Fprintf(w, "TROUBLE: %s: %s\n", f.Reason, f.Detail)
+	}
+	for _, r := range f.Refused {
+		fmt.Fprintf(w, "refused %d time(s): %s from %s: %s\n", r.Count, r.Reason, shortID(r.Peer), r.Detail)
+	}
+	fmt.Fprintln(w)
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "MACHINE\tSITE\tEPOCH\tCONTACT\tUPDATE\tSTATE\tREASON\tHERE\tOVER THE WAN")
+	for _, m := range f.Machines {
+		contact := "never"
+		if !m.LastContact.IsZero() {
+			contact = api.Duration(max(f.AsOf.Sub(m.LastContact), 0).Round(time.Second)) + " ago"
+		}
+		if m.Online {
+			contact = "online"
+		}
+		if len(m.Updates) == 0 {
+			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t-\t-\t%s\t\t\n", api.Clean(m.Name), m.Site, m.Epoch, contact, m.Reason)
+		}
+		for _, u := range m.Updates {
+			here := api.Size(u.HaveBytes)
+			if u.SizeBytes > 0 && u.HaveBytes < u.SizeBytes {
+				here = fmt.Sprintf("%d %% of %s", 100*u.HaveBytes/u.SizeBytes, api.Size(u.SizeBytes))
+			}
+			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", api.Clean(m.Name), m.Site, m.Epoch, contact, u.Update, u.State, reasonText(u), here, api.Size(u.Bytes.WAN()))
+		}
+		for _, r := range m.Refused {
+			fmt.Fprintf(t, "%s\t\t\t\t\trefused\t%s from %s (%d)\t\t\n", api.Clean(m.Name), r.Reason, shortID(r.Peer), r.Count)
+		}
+	}
+	_ = t.Flush()
+}
+
+func reasonText(u api.Update) string {
+	if u.Detail == "" {
+		return u.Reason
+	}
+	d := api.Clean(u.Detail)
+	if len(d) > 60 {
+		d = d[:60] + "..."
+	}
+	return u.Reason + " (" + d + ")"
+}
+
+func shortID(id string) string {
+	if len(id) > 12 {
+		return "..." + id[len(id)-8:]
+	}
+	if id == "" {
+		return "somebody"
+	}
+	return id
+}
