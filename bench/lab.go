@@ -175,6 +175,7 @@ func (l *Lab) addWAN() error {
 		run("ip", "-n", r, "link", "add", bridge, "type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0"),
 		run("ip", "-n", r, "addr", "add", "10.77.0.254/24", "dev", bridge),
 		run("ip", "-n", r, "link", "set", bridge, "up"),
+		l.router.bridgeUnfiltered(),
 		linkUp(l.Origin, wanLink, l.Config.WANBitPerSec),
 		linkUp(l.router, wanLink, l.Config.WANBitPerSec),
 		run("ip", "-n", o, "route", "add", "default", "via", l.router.Addr.String()),
