@@ -39,7 +39,7 @@ func openFolder(dir string, now func() time.Time) (*folder, error) {
 	if _, err := os.Stat(filepath.Join(dir, "state.db")); errors.Is(err, fs.ErrNotExist) {
 		return nil, notAMember(dir)
 	} else if errors.Is(err, fs.ErrPermission) {
-		return nil, api.Errorf(api.ClassFailed, "no permission to use the data folder %s", dir).WithHint("run it as the user who owns the folder, or choose another one with --data")
+		return nil, forbidden(dir)
 	}
 	f := &folder{dir: dir, now: now}
 	if err := f.open(); err != nil {
@@ -47,6 +47,12 @@ func openFolder(dir string, now func() time.Time) (*folder, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// forbidden: this user may not use the data folder.
+func forbidden(dir string) error {
+	return api.Errorf(api.ClassFailed, "no permission to use the data folder %s", dir).
+		WithHint("run it as the user who owns the folder, or choose another one with --data")
 }
 
 // waitFolder opens a data folder that a short command may just be using.
@@ -99,6 +105,9 @@ func openStore(dir string, now func() time.Time) (*disk.Store, error) {
 		return nil, fmt.Errorf("%w: %w", ErrLocked, api.Errorf(api.ClassFailed, "another patchmesh works on %s", dir).
 			WithHint("stop it first, or choose another folder with --data"))
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, forbidden(dir)
+	}
 	return s, err
 }
 
@@ -118,7 +127,9 @@ func (f *folder) close() {
 
 // newFolder makes an empty data folder for init or join. One that holds a member already is refused.
 func newFolder(dir string, now func() time.Time) (*folder, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); errors.Is(err, fs.ErrPermission) {
+		return nil, forbidden(dir)
+	} else if err != nil {
 		return nil, fmt.Errorf("make data folder: %w", err)
 	}
 	f := &folder{dir: dir, now: now}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -315,8 +316,41 @@ func mistakes(t *testing.T, bin string) {
 			t.Errorf("%s: says %q", c.what, line)
 		}
 	}
+	f.expectForbidden(other, "status", "invite", "approve "+d.update+" --group "+group, "init --org Mine --insecure-no-passphrase")
 	if after := f.status(); after.Epoch != before || after.Machines[0].Name == "" {
 		t.Errorf("epoch went from %d to %d by mistakes alone", before, after.Epoch)
 	}
 	d.awaitState("installed", time.Minute)
+}
+
+// expectForbidden: another user of the computer gets one clear line for each command, and changes nothing.
+func (f *fleet) expectForbidden(dataDir string, commands ...string) {
+	f.t.Helper()
+	const nobody = 65534
+	if err := os.Chmod(f.dir, 0o755); err != nil { // the folders below are private by themselves
+		f.t.Fatal(err)
+	}
+	bin := filepath.Join(f.dir, "patchmesh")
+	copyFile(f.t, f.bin, bin)
+	for _, c := range commands {
+		cmd := exec.Command(bin, append(strings.Fields(c), "--data", dataDir)...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		cmd.Dir = f.dir
+		out, err := cmd.CombinedOutput()
+		f.t.Logf("as another user, %s: %v %q", c, err, strings.TrimSpace(string(out)))
+		if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(string(out), "no permission") {
+			f.t.Errorf("as another user, %s: exit code %d, want 1 and a word about permission", c, code)
+		}
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, b, 0o755); err != nil {
+		t.Fatal(err)
+	}
 }
