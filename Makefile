@@ -5,15 +5,17 @@ VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo d
 LDFLAGS    := -s -w -X main.version=$(VERSION)
 PLATFORMS  := linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME   ?= 5s
 RACE       ?= ./...
+SOAK       ?= ./...
 E2E        ?= .
 
 # One static binary per system: no cgo anywhere but in the race detector, which needs it.
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-all test race fuzz lint e2e demo bench cover clean
+.PHONY: help build build-all test soak race fuzz lint vuln e2e demo bench cover clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +34,9 @@ build-all: ## linux, windows and darwin on amd64 and arm64, in bin/
 test: ## the tests: no network, no root, about a minute
 	$(GO) test ./...
 
+soak: ## the tests with the full numbers of seeded runs; SOAK=./policy/... for a part
+	PATCHMESH_SOAK=1 $(GO) test -timeout 90m $(SOAK)
+
 race: ## the tests under the race detector; RACE=./swarm/... for a part
 	CGO_ENABLED=1 $(GO) test -race $(RACE)
 
@@ -43,12 +48,18 @@ fuzz: ## every fuzz target for a few seconds; FUZZTIME=1m for longer
 		done; \
 	done
 
-lint: ## gofmt, go vet for three systems, staticcheck
+lint: vuln ## gofmt, go vet for three systems, staticcheck, known vulnerabilities
 	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "not formatted (run gofmt -w):"; echo "$$bad"; exit 1; }
 	$(GO) vet ./...
 	GOOS=windows $(GO) vet ./...
 	GOOS=darwin $(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+
+vuln: ## known vulnerabilities that the program can reach; skipped where their database cannot be had
+	@out=$$($(GO) run $(GOVULNCHECK) ./cmd/patchmesh 2>&1); code=$$?; case "$$out" in \
+		*"fetching vulnerabilities"*) echo "govulncheck skipped: its database cannot be had here" ;; \
+		*) echo "$$out"; exit $$code ;; \
+	esac
 
 e2e: ## the main job in network namespaces, measured from outside (root on Linux); E2E=Cut for a part
 	PATCHMESH_E2E=1 $(GO) test -count=1 -v -timeout 20m -run '^TestLab' ./bench
