@@ -91,12 +91,22 @@ func (h *hostile) chunkAsks(payload content.ID, index int) (neighbours []asked, 
 	return neighbours, origins
 }
 
+// leaving: the plan was made anew just before the core was told that this peer is gone, so it may have been
+// asked in that very moment.
+func (h *hostile) leaving(id PeerID) bool {
+	down, ok := h.last.(PeerDown)
+	return ok && down.Peer == id
+}
+
 // mayFetch: a chunk is asked of one neighbour at a time; a second one only after silence.
 func (h *hostile) mayFetch(a FetchChunk) {
 	h.reached.chunks++
 	l, p := h.c.byMap[a.Payload], h.c.byID[a.From]
 	if l == nil || a.Index < 0 || a.Index >= l.chunks {
 		h.fail("fetches chunk %d, which is none of an approved payload", a.Index)
+		return
+	}
+	if h.leaving(a.From) {
 		return
 	}
 	if p == nil || p.site != h.self.Site {
@@ -122,6 +132,9 @@ func (h *hostile) mayFetch(a FetchChunk) {
 func (h *hostile) mayCrossWAN(a FetchOrigin) {
 	h.reached.origins++
 	l, p := h.c.byMap[a.Payload], h.c.byID[a.From]
+	if h.leaving(a.From) {
+		return
+	}
 	switch {
 	case l == nil || a.Index < 0 || a.Index >= l.chunks:
 		h.fail("fetches chunk %d across the WAN, which is none of an approved payload", a.Index)

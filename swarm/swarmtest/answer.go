@@ -2,6 +2,8 @@ package swarmtest
 
 import (
 	"slices"
+	"strings"
+	"time"
 
 	"patchmesh/content"
 	"patchmesh/policy"
@@ -112,8 +114,12 @@ func (s *story) result(r request) swarm.Event {
 // approve adds one approval or hold to a manifest.
 func (s *story) approve(m *policy.Manifest, name, action string) {
 	u := s.update(name)
-	if action == "hold" {
-		m.Holds = append(m.Holds, policy.Hold{ID: "h-" + name, Update: policy.UpdateID(name), Kind: "pause", Reason: "breaks printers"})
+	if kind, length, _ := strings.Cut(action, ":"); kind == "hold" {
+		h := policy.Hold{ID: "h-" + name, Update: policy.UpdateID(name), Kind: "pause", Reason: "breaks printers"}
+		if d, err := time.ParseDuration(length); err == nil {
+			h.ExpiresAt = s.now.Add(d)
+		}
+		m.Holds = append(m.Holds, h)
 		return
 	}
 	m.Approvals = append(m.Approvals, policy.Approval{
