@@ -106,7 +106,7 @@ func (s *seed) admit(request []byte) ([]byte, error) {
 		return nil, err
 	}
 	t := s.believer.current()
-	if slices.Contains(t.Roster().Revoked, o.Peer) {
+	if t.Roster().IsRevoked(o.Peer) {
 		return nil, errRevoked
 	}
 	tok, err := s.db.SpendToken(o.TokenHash, o.Peer, s.now())

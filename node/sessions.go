@@ -66,7 +66,7 @@ func (n *Node) checkCert(peerID string, b []byte) (enrol.Certificate, error) {
 	if cert.Org != n.member.Org {
 		return cert, fmt.Errorf("certificate of organisation %q: %w", cert.Org, enrol.ErrUntrustedIssuer)
 	}
-	if slices.Contains(roster.Revoked, peerID) {
+	if roster.IsRevoked(peerID) {
 		return cert, errRevoked
 	}
 	return cert, nil

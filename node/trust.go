@@ -228,8 +228,8 @@ func (n *Node) dropRevoked(t *policy.Trust) {
 	if n.host == nil || len(revoked) == 0 {
 		return
 	}
-	for _, id := range revoked {
-		n.host.Disconnect(id, errRevoked)
+	for _, v := range revoked {
+		n.host.Disconnect(v.Peer, errRevoked)
 	}
 }
 
