@@ -134,7 +134,7 @@ func (s *seed) admit(request []byte) ([]byte, error) {
 	}); err != nil {
 		return nil, err
 	}
-	key, err := siteGossipKey(s.gossip, tok.Site)
+	key, err := s.enrolGossipKey(tok.Site)
 	if err != nil {
 		return nil, err
 	}
