@@ -107,7 +107,7 @@ func (n *Node) judgeSelf(t *policy.Trust) {
 			n.log.Error("this machine was locked out of the mesh by its admin; its state is kept", "why", l.detail)
 		}
 		n.locked.Store(l)
-	case was != nil:
+	case was != nil && was.verified: // what only a peer has said, a peer takes back
 		n.locked.Store(nil)
 		n.log.Info("this machine is welcome in the mesh again")
 	}
