@@ -20,6 +20,9 @@ type Config struct {
 	Listen string
 	// Peers are addresses (IP:PORT) that are tried for ever, besides what discovery finds.
 	Peers []string
+	// SitePrefixes are where machines of this site are ("10.1.0.0/16"). Empty: the subnets of this
+	// machine's interfaces, and what the roster says of the site. See reach.go.
+	SitePrefixes []string
 	// MDNS looks for machines on the local link.
 	MDNS bool
 	// Egress says whether this machine may use the WAN: auto (empty), yes or no.
@@ -81,6 +84,11 @@ func (c *Config) Validate() error {
 	}
 	for _, a := range append([]string{c.Listen}, c.Peers...) {
 		if err := checkAddr(a); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for _, p := range c.SitePrefixes {
+		if _, err := parseSitePrefix(p); err != nil {
 			errs = append(errs, err)
 		}
 	}

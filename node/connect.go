@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -36,6 +37,7 @@ const (
 	dialers       = 8
 	retryFirst    = 300 * time.Millisecond
 	retryMost     = 20 * time.Second
+	maxPerAddr    = 4                // candidates for one address, and addresses of one machine
 	foreignPause  = 10 * time.Minute // an address where another site's machine answered
 )
 
@@ -45,20 +47,36 @@ func newConnector(n *Node) *connector {
 
 // add makes an address known. It is a hint: what answers there must still show its certificate.
 func (c *connector) add(id, addr string, fixed bool) {
-	if addr == "" || id == c.n.id || checkAddr(addr) != nil || addr == c.n.host.ListenAddr() {
+	if id == c.n.id || addr == c.n.listenAddr() || c.n.isRevoked(id) {
+		return
+	}
+	if _, err := c.n.reach.Load().check(addr); err != nil && !fixed {
+		c.n.outside(id, addr, err)
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	same, ofPeer := 0, 0
 	for _, k := range c.cands {
-		if k.addr == addr {
-			if id != "" && k.id != id {
-				k.id, k.nextAt, k.fails = id, time.Time{}, 0 // another machine has that address now
+		if k.addr == addr && (k.id == id || k.id == "" || id == "") {
+			if k.id == "" && id != "" {
+				k.id, k.nextAt, k.fails = id, time.Time{}, 0
 			}
 			k.fixed = k.fixed || fixed
 			c.poke()
 			return
 		}
+		if k.addr == addr {
+			same++
+		}
+		if k.id == id {
+			ofPeer++
+		}
+	}
+	// Gossip may name somebody else's address for a machine. That becomes another candidate and takes
+	// nothing from the one that is there; a few such lies are all that fit.
+	if !fixed && (same >= maxPerAddr || ofPeer >= maxPerAddr) {
+		return
 	}
 	if len(c.cands) >= maxCandidates {
 		i := slices.IndexFunc(c.cands, func(k *candidate) bool { return !k.fixed && !k.trying })
@@ -81,6 +99,18 @@ func (c *connector) lost(id string) {
 		}
 	}
 	c.poke()
+}
+
+// forget drops every address of a machine but those given by hand, which may be somebody else's now.
+func (c *connector) forget(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cands = slices.DeleteFunc(c.cands, func(k *candidate) bool { return k.id == id && !k.fixed })
+	for _, k := range c.cands {
+		if k.id == id {
+			k.id = ""
+		}
+	}
 }
 
 func (c *connector) poke() {
@@ -160,12 +190,16 @@ func (c *connector) dial(ctx context.Context, k *candidate) {
 		return
 	}
 	c.n.log.Debug("peer not reached", "addr", addr, "err", err)
+	c.n.toldRevoked(got, err)
 	if id != "" && k.fails > 2 && k.fixed {
 		k.id = "" // somebody else may have taken over the address: look again who is there
 	}
 	pause := min(retryFirst<<min(k.fails, 10), retryMost)
-	if isForeign(err) {
+	switch {
+	case isForeign(err):
 		pause = foreignPause
+	case errors.Is(err, errRevoked):
+		pause = retryMost
 	}
 	k.fails++
 	k.nextAt = now.Add(pause)

@@ -106,7 +106,7 @@ func (s *seed) admit(request []byte) ([]byte, error) {
 		return nil, err
 	}
 	t := s.believer.current()
-	if slices.Contains(t.Roster().Revoked, o.Peer) {
+	if t.Roster().IsRevoked(o.Peer) {
 		return nil, errRevoked
 	}
 	tok, err := s.db.SpendToken(o.TokenHash, o.Peer, s.now())
@@ -134,7 +134,7 @@ func (s *seed) admit(request []byte) ([]byte, error) {
 	}); err != nil {
 		return nil, err
 	}
-	key, err := siteGossipKey(s.gossip, tok.Site)
+	key, err := s.enrolGossipKey(tok.Site)
 	if err != nil {
 		return nil, err
 	}

@@ -2,9 +2,7 @@ package node
 
 import (
 	"crypto/ed25519"
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"os"
@@ -62,6 +60,11 @@ func Found(r FoundRequest, now func() time.Time) (*Founded, error) {
 		Org: r.Org, EnrolmentKeys: []string{hex.EncodeToString(made.enrol.Public().(ed25519.PublicKey))},
 		Seeds: []policy.SeedEntry{{Peer: f.id, Site: r.Site}},
 	}
+	epoch, err := gossipEpoch(made.gossip.Seed(), r.Org, []string{r.Site}, 1, now())
+	if err != nil {
+		return nil, err
+	}
+	roster.Gossip = []policy.GossipEpoch{epoch}
 	files, err := policy.NewRepository(r.Org, made.roles, roster, now())
 	if err != nil {
 		return nil, fmt.Errorf("first documents: %w", err)
@@ -75,7 +78,7 @@ func Found(r FoundRequest, now func() time.Time) (*Founded, error) {
 	}, made.enrol); err != nil {
 		return nil, err
 	}
-	if m.GossipKey, err = siteGossipKey(made.gossip.Seed(), r.Site); err != nil {
+	if m.GossipKey, err = epochGossipKey(made.gossip.Seed(), r.Site, epoch.ID); err != nil {
 		return nil, err
 	}
 	if err := saveMembership(f.db, m); err != nil { // last: what makes the folder a member's
@@ -137,12 +140,6 @@ func makeRoles(dir string, r FoundRequest) (madeRoles, error) {
 	m.gossip = create(roleGossip, "")
 	m.roles.Online.Timestamp = signer(create(roleTimestamp, "")) // last: its presence makes the folder a seed's
 	return m, failed
-}
-
-// siteGossipKey derives the gossip key of a site from the organisation's secret (RFC 5869), so that
-// a machine of one site cannot read or join the gossip of another.
-func siteGossipKey(secret []byte, site string) ([]byte, error) {
-	return hkdf.Key(sha256.New, secret, nil, "patchmesh gossip site "+site, 32)
 }
 
 func hostname() string {

@@ -50,6 +50,12 @@ type Node struct {
 	links     *links
 	metrics   *metrics
 	events    events
+	reach     atomic.Pointer[reach] // what may be dialled
+	foreign   foreigners            // peers of other sites that knocked lately
+	locked    atomic.Pointer[lockout]
+
+	outsideNoted atomic.Bool
+	gossipKeys   gossipKeys
 
 	core *swarm.Core // owned by the loop
 
@@ -83,6 +89,7 @@ func Open(cfg Config) (*Node, error) {
 	n.events = events{ch: make(chan swarm.Event, eventQueue), done: n.ctx.Done()}
 	n.connector, n.links = newConnector(n), &links{n: n}
 	n.metrics = newMetrics(n)
+	n.renewReach()
 	if n.host, err = n.openHost(); err != nil {
 		f.close()
 		return nil, err
@@ -99,6 +106,7 @@ func Open(cfg Config) (*Node, error) {
 func (n *Node) openHost() (*transport.Host, error) {
 	h, err := transport.New(transport.Config{
 		Key: n.key, Listen: n.cfg.Listen, Hello: n.hello, Admit: n.admit, Handler: sessions{n}, Log: n.log,
+		Allow: n.allowed, Farewell: n.farewell, MayDial: n.mayDial,
 	})
 	switch {
 	case errors.Is(err, transport.ErrAddrInUse):
@@ -156,6 +164,7 @@ func (n *Node) begin(ctx context.Context) {
 	n.work(func() { n.connector.run(ctx) })
 	n.work(func() { n.links.run(ctx) })
 	n.work(func() { n.rejoin(ctx) })
+	n.work(func() { n.keepAdmission(ctx) })
 	n.work(func() { n.serveControl(ctx) })
 	if n.seed != nil {
 		n.work(func() { n.freshen(ctx) })
@@ -240,6 +249,9 @@ func (n *Node) freshen(ctx context.Context) {
 			return
 		case <-t.C:
 		}
+		if err := n.seed.readyGossip(""); err != nil {
+			n.log.Error("the gossip keys were not renewed", "err", err)
+		}
 		cur := n.believer.current()
 		if cur.ExpiresAt().Sub(n.cfg.Now()) > policy.DefaultLife().Timestamp-24*time.Hour {
 			continue
@@ -255,7 +267,13 @@ func (n *Node) prepareSeed() error {
 	if n.seed == nil {
 		return nil
 	}
-	n.seed.published = func(t *policy.Trust) { n.events.send(n.manifestEvent(0, t)) }
+	n.seed.published = func(t *policy.Trust) {
+		n.trustChanged(t)
+		n.events.send(n.manifestEvent(0, t))
+	}
+	if err := n.seed.readyGossip(""); err != nil {
+		return err
+	}
 	return n.seed.moved(n.id, ownAddrs(n.host.ListenAddr()))
 }
 

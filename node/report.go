@@ -69,6 +69,10 @@ func (n *Node) reportArrived(from string, m wire.Report) {
 		n.refuse(from, policy.ReasonTrustBadSignature, "report: "+err.Error())
 		return
 	}
+	if n.isRevoked(m.Machine) { // whoever carries it
+		n.refuse(from, policy.ReasonHostRevoked, "report of a machine that was locked out")
+		return
+	}
 	if n.seed != nil {
 		err = n.seed.keepReport(m, row)
 	} else {

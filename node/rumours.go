@@ -24,9 +24,12 @@ func (n *Node) openGossip() error {
 	if len(n.member.GossipKey) == 0 {
 		return nil
 	}
+	if err := n.loadGossipKeys(); err != nil {
+		return fmt.Errorf("gossip keys: %w", err)
+	}
 	g, err := gossip.Start(gossip.Config{
 		Self: n.id, Listen: n.host.ListenAddr(), Org: n.member.Org, Site: n.member.Site, Key: n.member.GossipKey,
-		Dial: n.host.DialGossip, Meta: n.gossipMeta, CheckMeta: n.checkMeta,
+		Dial: n.host.DialGossip, Meta: n.gossipMeta, CheckMeta: n.checkMeta, MayReach: n.mayDial,
 		MemberUp:   func(id, addr string, _ []byte) { n.connector.add(id, addr, false) },
 		MemberDown: func(string) {}, // the session itself says when it is gone
 		Heard:      func(ts []byte) { n.heardHead("", ts) },
@@ -37,6 +40,7 @@ func (n *Node) openGossip() error {
 		return fmt.Errorf("open gossip: %w", err)
 	}
 	n.gossip = g
+	n.applyGossipKeys()
 	return nil
 }
 
@@ -46,7 +50,12 @@ func (n *Node) gossipMeta() []byte { return n.member.Cert }
 
 var errForeignMember = errors.New("member of another site")
 
-func (n *Node) checkMeta(id, _ string, meta []byte) error {
+// checkMeta refuses a member without a certificate of this site, one that is locked out, and one that
+// says it is where no machine of the site can be.
+func (n *Node) checkMeta(id, addr string, meta []byte) error {
+	if _, err := n.reach.Load().check(addr); err != nil {
+		return err
+	}
 	cert, err := n.checkCert(id, meta)
 	if err != nil {
 		return err

@@ -121,6 +121,9 @@ func (s *seed) invite(r api.InviteRequest) (*api.Invite, error) {
 			return nil, err
 		}
 	}
+	if err := s.readyGossip(r.Site); err != nil { // before the first machine of a new site asks for its key
+		return nil, err
+	}
 	return s.newToken(r)
 }
 

@@ -24,6 +24,8 @@ func (n *Node) Status(_ context.Context, q api.StatusQuery) (*api.Fleet, error) 
 	f := &api.Fleet{Org: n.member.Org, Epoch: v.Epoch, AsOf: n.cfg.Now().UTC(), Stale: v.Stale, Refused: n.refused()}
 	if t := n.trouble.Load(); t != nil {
 		f.Reason, f.Detail = string(t.reason), t.detail
+	} else if l := n.locked.Load(); l != nil {
+		f.Reason, f.Detail = string(policy.ReasonHostRevoked), l.detail
 	}
 	if n.seed != nil {
 		rows, err := n.seed.fleet(n.connected())
@@ -84,6 +86,9 @@ func (s *seed) fleet(connected map[string]bool) ([]api.Machine, error) {
 		m.Online = !m.LastContact.IsZero() && s.now().Sub(m.LastContact) < onlineFor
 		if !m.Online && m.Reason == "" {
 			m.Reason = string(policy.ReasonHostSilent)
+		}
+		if v, ok := s.believer.current().Roster().Revocation(k.ID); ok {
+			m.Online, m.Reason, m.Detail = false, string(policy.ReasonHostRevoked), revokedError(v).Error()
 		}
 		out = append(out, m)
 	}

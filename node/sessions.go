@@ -45,6 +45,7 @@ func (n *Node) admit(peerID string, h wire.Hello) (transport.Peer, error) {
 		Seed: n.isSeed(peerID), Egress: h.Egress, HeadVersion: h.HeadVersion,
 	}
 	if p.Site != n.member.Site && !p.Seed && n.seed == nil {
+		n.foreign.knocked(peerID, n.cfg.Now())
 		return transport.Peer{}, errForeignSite
 	}
 	return p, nil
@@ -66,8 +67,8 @@ func (n *Node) checkCert(peerID string, b []byte) (enrol.Certificate, error) {
 	if cert.Org != n.member.Org {
 		return cert, fmt.Errorf("certificate of organisation %q: %w", cert.Org, enrol.ErrUntrustedIssuer)
 	}
-	if slices.Contains(roster.Revoked, peerID) {
-		return cert, errRevoked
+	if v, ok := roster.Revocation(peerID); ok {
+		return cert, revokedError(v)
 	}
 	return cert, nil
 }
@@ -116,6 +117,9 @@ func (s sessions) PeerUp(p transport.Peer) {
 	if !n.awaitReady() {
 		return
 	}
+	if n.expelled(p.ID) { // the roster changed while it was being admitted
+		return
+	}
 	n.log.Info("peer connected", "peer", p.ID, "name", p.Name, "site", p.Site, "seed", p.Seed, "addr", p.Addr)
 	if n.seed != nil {
 		n.seed.sawMachine(p.ID)
@@ -132,11 +136,16 @@ func (s sessions) PeerUp(p transport.Peer) {
 		SameSubnet: sameSubnet(p.Addr), HeadVersion: p.HeadVersion,
 	})
 	n.gossipJoin(p)
+	n.welcomed()
+	if p.Site == n.member.Site || p.Seed {
+		n.askGossipKey(p.ID)
+	}
 }
 
 // PeerDown tells the core.
 func (s sessions) PeerDown(id string, why error) {
 	s.n.log.Info("peer gone", "peer", id, "why", why)
+	s.n.toldRevoked(id, why)
 	s.n.events.send(swarm.PeerDown{Peer: swarm.PeerID(id)})
 	s.n.connector.lost(id)
 }
@@ -171,6 +180,10 @@ func (s sessions) Message(from string, m wire.Message) {
 		n.reportAcked(m)
 	case wire.Peers:
 		n.hintsArrived(from, m)
+	case wire.GossipKeyAsk:
+		n.gossipKeyAsked(from, m)
+	case wire.GossipKey:
+		n.gossipKeyArrived(from, m)
 	}
 }
 

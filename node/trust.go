@@ -175,7 +175,7 @@ func (n *Node) takeUp(t *policy.Trust) error {
 		return err
 	}
 	n.docs.setTrusted(f)
-	n.dropRevoked(t)
+	n.trustChanged(t)
 	return nil
 }
 
@@ -221,16 +221,3 @@ func (n *Node) announce() {
 		n.tell(swarm.PeerID(p.ID), wire.Head{Timestamp: ts})
 	}
 }
-
-// dropRevoked ends sessions with machines that the roster has locked out.
-func (n *Node) dropRevoked(t *policy.Trust) {
-	revoked := t.Roster().Revoked
-	if n.host == nil || len(revoked) == 0 {
-		return
-	}
-	for _, id := range revoked {
-		n.host.Disconnect(id, errRevoked)
-	}
-}
-
-var errRevoked = errors.New("this machine was revoked")

@@ -71,7 +71,7 @@ func TestReplayOfARosterIsRefused(t *testing.T) {
 	m := newMesh(t, "acme", 1, 1)
 	old := m.trust.Files()
 	roster := *m.trust.Roster()
-	roster.Revoked = []string{"12D3KooWStolen"}
+	roster.Revoked = []Revocation{{Peer: "12D3KooWStolen", At: t0, Until: t0.Add(time.Hour)}}
 	f, err := m.trust.Publish(nil, &roster, m.keys.Online, t0)
 	if err != nil {
 		t.Fatal(err)

@@ -96,6 +96,7 @@ func (p *publication) takeRoster(given *Roster) error {
 	p.rosterVersion++
 	r := *given // the caller's copy, or the one of a Trust that others read
 	r.Serial, r.IssuedAt = uint64(p.rosterVersion), stamp(p.now)
+	r.prune(p.now)
 	doc, err := r.Encode()
 	if err != nil {
 		return err

@@ -45,6 +45,7 @@ const (
 	ReasonUnknownFirstScan   Reason = "unknown-first-scan"
 	ReasonHostSilent         Reason = "host-silent"
 	ReasonHostOffline        Reason = "host-offline"
+	ReasonHostRevoked        Reason = "host-revoked"
 )
 
 // Info looks a reason up; ok is false for one that is not on the list.
@@ -56,6 +57,7 @@ func (r Reason) Info() (ReasonInfo, bool) {
 var reasons = map[Reason]ReasonInfo{
 	"host-offline":            {"machine", "the machine is switched off or not on the network", "switch it on; it catches up by itself", false},
 	"host-reimaged":           {"machine", "the machine was set up anew", "nothing; it is scanned again", true},
+	"host-revoked":            {"admin", "the machine was locked out of the mesh", "if it is welcome again: 'patchmesh revoke --undo MACHINE' on the seed", false},
 	"host-silent":             {"machine", "nothing was heard from the machine for a while", "see whether it is on and patchmesh is running there", false},
 	"agent-stopped":           {"machine", "patchmesh is not running on the machine", "start it there", false},
 	"agent-outdated":          {"admin", "the machine's patchmesh is too old for this update", "update patchmesh there first", false},

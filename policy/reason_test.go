@@ -8,7 +8,7 @@ import (
 )
 
 // The closed list, as people read it in the list of features, section 4.
-const closedList = `host-offline host-reimaged host-silent agent-stopped agent-outdated disk-short disk-error memory-short
+const closedList = `host-offline host-reimaged host-silent host-revoked agent-stopped agent-outdated disk-short disk-error memory-short
 net-no-peer net-no-report-path net-site-unknown net-timeout net-refused net-proxy-auth net-metered peer-none-holds
 peer-all-refused peer-banned wan-budget-spent wan-lease-wait media-incomplete media-damaged trust-bad-signature
 trust-unknown-key trust-rollback-epoch trust-stale trust-bad-chunk policy-hold policy-deferred policy-declined

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -21,7 +22,11 @@ type Roster struct {
 	IssuedAt      time.Time   `json:"issued_at"`
 	EnrolmentKeys []string    `json:"enrolment_keys"` // ed25519 public keys, hex
 	Seeds         []SeedEntry `json:"seeds"`
-	Revoked       []string    `json:"revoked"` // peer ids
+	// Revoked machines, by peer id. Gossip names the epochs of the gossip keys, oldest first. Sites
+	// says where the machines of a site may be, beyond the subnets that each sees by itself.
+	Revoked []Revocation  `json:"revoked"`
+	Gossip  []GossipEpoch `json:"gossip,omitempty"`
+	Sites   []SiteEntry   `json:"sites,omitempty"`
 }
 
 // Limits of a roster.
@@ -62,7 +67,7 @@ func (r *Roster) check() error {
 	if err := checkOrg(r.Org); err != nil {
 		return err
 	}
-	if r.Format != RosterFormat || len(r.EnrolmentKeys) > 64 || len(r.Seeds) > 256 || len(r.Revoked) > 40000 {
+	if r.Format != RosterFormat || len(r.EnrolmentKeys) > 64 || len(r.Seeds) > 256 {
 		return fmt.Errorf("roster format %d with %d seeds: %w", r.Format, len(r.Seeds), ErrFormat)
 	}
 	for _, k := range r.EnrolmentKeys {
@@ -83,14 +88,5 @@ func (r *Roster) check() error {
 			}
 		}
 	}
-	return checkTexts("revoked peer", r.Revoked, 128)
-}
-
-func checkTexts(kind string, all []string, most int) error {
-	for _, s := range all {
-		if err := checkText(kind, s, most); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(checkRevoked(r.Revoked), checkGossip(r.Gossip), checkSites(r.Sites))
 }

@@ -59,6 +59,7 @@ func (a *app) runCmd() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&cfg.Listen, "listen", node.DefaultListen, "IP:PORT of the mesh, TCP and UDP")
 	f.StringArrayVar(&cfg.Peers, "peer", nil, "IP:PORT of a machine to connect to; may be repeated")
+	f.StringArrayVar(&cfg.SitePrefixes, "site-prefix", nil, "where machines of this site are, as 10.1.0.0/16; may be repeated (default: the subnets of this machine)")
 	f.BoolVar(&cfg.MDNS, "mdns", true, "look for machines on the local link")
 	f.StringVar(&cfg.Egress, "egress", node.EgressAuto, "may this machine use the WAN: auto, yes or no")
 	f.StringVar(&cfg.Root, "root", "", "detect, install and remove updates below this folder instead of /")

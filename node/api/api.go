@@ -31,6 +31,8 @@ type Service interface {
 	Release(ctx context.Context, r ReleaseRequest) (*Published, error)
 	// Sign adds signatures with the keys at hand to the pending draft.
 	Sign(ctx context.Context, r SignRequest) (*Published, error)
+	// Revoke locks a machine out of the mesh, or lets it in again.
+	Revoke(ctx context.Context, r RevokeRequest) (*Revoked, error)
 }
 
 // StatusQuery narrows Status; empty fields do not narrow.

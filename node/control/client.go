@@ -145,3 +145,8 @@ func (c *client) Release(ctx context.Context, r api.ReleaseRequest) (*api.Publis
 func (c *client) Sign(ctx context.Context, r api.SignRequest) (*api.Published, error) {
 	return call[api.Published](ctx, c, "sign", r)
 }
+
+// Revoke implements api.Service.
+func (c *client) Revoke(ctx context.Context, r api.RevokeRequest) (*api.Revoked, error) {
+	return call[api.Revoked](ctx, c, "revoke", r)
+}

@@ -46,6 +46,10 @@ func (f *fake) Sign(context.Context, api.SignRequest) (*api.Published, error) {
 }
 
 // serve starts a server and waits until it answers.
+func (f *fake) Revoke(_ context.Context, r api.RevokeRequest) (*api.Revoked, error) {
+	return &api.Revoked{ID: r.Machine, Reason: r.Reason, Undone: r.Undo}, nil
+}
+
 func serve(t *testing.T, dir string, s api.Service) api.Service {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())

@@ -1,6 +1,8 @@
 package gossip
 
 import (
+	"time"
+
 	"github.com/hashicorp/memberlist"
 
 	"patchmesh/swarm/wire"
@@ -25,6 +27,9 @@ func (d delegate) hear(b []byte) {
 	r, err := wire.DecodeRumour(b)
 	if err != nil || r.Site != d.g.cfg.Site {
 		return // a member's nonsense: nothing is lost by not hearing it
+	}
+	if !d.g.trans.guard.head(r.Timestamp, time.Now()) {
+		return
 	}
 	d.g.later(func() { d.g.cfg.Heard(r.Timestamp) })
 }

@@ -8,6 +8,7 @@ import (
 	"log"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strconv"
 	"sync"
 	"time"
@@ -33,7 +34,10 @@ type Config struct {
 	Listen string // ip:port, UDP
 	Org    string
 	Site   string
-	Key    []byte // 32 bytes
+	Key    []byte // 32 bytes; SetKeys changes it later
+	// MayReach judges every address that a packet is about to go to: members name addresses for each
+	// other, and even ask for probes of third ones. Nil allows all.
+	MayReach func(addr netip.AddrPort) error
 	// Dial opens a stream to a member through the authenticated transport.
 	Dial func(ctx context.Context, peerID, addr string) (net.Conn, error)
 	// Meta is what this node shows, at most 512 bytes; CheckMeta judges what others show.
@@ -57,6 +61,8 @@ type Member struct{ ID, Addr string }
 type Gossip struct {
 	cfg    Config
 	list   *memberlist.Memberlist
+	ring   *memberlist.Keyring
+	ringMu sync.Mutex
 	trans  *packets
 	queue  *memberlist.TransmitLimitedQueue
 	heard  chan func()
@@ -80,6 +86,10 @@ func Start(cfg Config) (*Gossip, error) {
 	}
 	g := &Gossip{cfg: cfg, trans: t, heard: make(chan func(), queueItems), done: make(chan struct{})}
 	g.queue = &memberlist.TransmitLimitedQueue{NumNodes: g.members, RetransmitMult: 4}
+	if g.ring, err = memberlist.NewKeyring(nil, cfg.Key); err != nil {
+		_ = t.Shutdown()
+		return nil, fmt.Errorf("gossip key: %w", err)
+	}
 	g.list, err = memberlist.Create(g.settings())
 	if err != nil {
 		_ = t.Shutdown()
@@ -96,7 +106,7 @@ func (g *Gossip) settings() *memberlist.Config {
 	c.Name = g.cfg.Self
 	c.RequireNodeNames = true
 	c.Label = label(g.cfg.Org, g.cfg.Site)
-	c.SecretKey = g.cfg.Key
+	c.Keyring = g.ring
 	c.GossipVerifyIncoming, c.GossipVerifyOutgoing = true, true
 	c.Transport = g.trans
 	c.Delegate, c.Events, c.Alive, c.Merge = delegate{g}, events{g}, checks{g}, checks{g}

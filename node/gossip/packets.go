@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"syscall"
 	"time"
@@ -16,6 +17,7 @@ import (
 type packets struct {
 	cfg    Config
 	sieve  *sieve
+	guard  *guard
 	conn   *net.UDPConn
 	in     chan *memberlist.Packet
 	stream chan net.Conn
@@ -42,7 +44,7 @@ func listen(cfg Config) (*packets, error) {
 	}
 	_ = conn.SetReadBuffer(1 << 20) // bursts of a big site; the system may give less
 	p := &packets{
-		cfg: cfg, sieve: sieve, conn: conn, in: make(chan *memberlist.Packet, 256), stream: make(chan net.Conn), done: make(chan struct{}),
+		cfg: cfg, sieve: sieve, guard: newGuard(), conn: conn, in: make(chan *memberlist.Packet, 256), stream: make(chan net.Conn), done: make(chan struct{}),
 	}
 	p.reader.Add(1)
 	go p.read()
@@ -66,7 +68,8 @@ func (p *packets) read() {
 			}
 			continue // for example an ICMP answer to an earlier packet
 		}
-		if !p.sieve.packet(buf[:n]) {
+		rumours, ok := p.sieve.look(buf[:n])
+		if !ok || !p.guard.packet(from.AddrPort(), rumours, time.Now()) {
 			continue
 		}
 		select {
@@ -110,11 +113,17 @@ func reachableIP() net.IP {
 
 // WriteTo sends a packet.
 func (p *packets) WriteTo(b []byte, addr string) (time.Time, error) {
-	to, err := net.ResolveUDPAddr("udp", addr)
+	to, err := netip.ParseAddrPort(addr) // nothing is resolved
 	if err != nil {
-		return time.Time{}, fmt.Errorf("gossip to %s: %w", addr, err)
+		return time.Time{}, fmt.Errorf("gossip to %.64q: %w", addr, err)
 	}
-	_, err = p.conn.WriteToUDP(b, to)
+	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+	if p.cfg.MayReach != nil {
+		if err := p.cfg.MayReach(to); err != nil {
+			return time.Time{}, fmt.Errorf("gossip to %s: %w", to, err)
+		}
+	}
+	_, err = p.conn.WriteToUDPAddrPort(b, to)
 	if errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH) {
 		err = nil // as good as lost on the way; the failure detector sees to it
 	}

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // The bytes of memberlist's protocol that the sieve looks at.
@@ -52,19 +53,29 @@ var errSieve = errors.New("not what our machines send")
 // nest, and as many states are allocated as a push/pull claims.
 type sieve struct {
 	label []byte
-	aead  cipher.AEAD
+	aeads atomic.Pointer[[]cipher.AEAD] // one per key that memberlist opens with
 }
 
-func newSieve(label string, key []byte) (*sieve, error) {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, fmt.Errorf("gossip key: %w", err)
+func newSieve(label string, keys ...[]byte) (*sieve, error) {
+	s := &sieve{label: []byte(label)}
+	return s, s.setKeys(keys)
+}
+
+func (s *sieve) setKeys(keys [][]byte) error {
+	var aeads []cipher.AEAD
+	for _, key := range keys {
+		block, err := aes.NewCipher(key)
+		if err != nil {
+			return fmt.Errorf("gossip key: %w", err)
+		}
+		aead, err := cipher.NewGCM(block)
+		if err != nil {
+			return fmt.Errorf("gossip key: %w", err)
+		}
+		aeads = append(aeads, aead)
 	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		return nil, fmt.Errorf("gossip key: %w", err)
-	}
-	return &sieve{label: []byte(label), aead: aead}, nil
+	s.aeads.Store(&aeads)
+	return nil
 }
 
 // cutLabel takes our label from the front.
@@ -81,30 +92,42 @@ func (s *sieve) unseal(b, auth []byte) ([]byte, bool) {
 	if len(b) <= sealBytes || b[0] != sealVersion {
 		return nil, false
 	}
-	plain, err := s.aead.Open(nil, b[1:1+nonceBytes], b[1+nonceBytes:], auth)
-	return plain, err == nil
+	for _, aead := range *s.aeads.Load() {
+		if plain, err := aead.Open(nil, b[1:1+nonceBytes], b[1+nonceBytes:], auth); err == nil {
+			return plain, true
+		}
+	}
+	return nil, false
 }
 
 // packet says whether memberlist may see this UDP packet.
 func (s *sieve) packet(b []byte) bool {
-	b, ok := s.cutLabel(b)
-	if !ok {
-		return false
+	_, ok := s.look(b)
+	return ok
+}
+
+// look is packet that also counts the rumours in it.
+func (s *sieve) look(b []byte) (rumours int, ok bool) {
+	if b, ok = s.cutLabel(b); !ok {
+		return 0, false
 	}
 	plain, ok := s.unseal(b, s.label)
 	if !ok {
-		return false
+		return 0, false
 	}
 	if plain[0] == typeCRC {
 		if len(plain) < 6 || binary.BigEndian.Uint32(plain[1:]) != crc32.ChecksumIEEE(plain[5:]) {
-			return false
+			return 0, false
 		}
 		plain = plain[5:]
 	}
 	if plain[0] == typeCompound {
 		return flatCompound(plain[1:])
 	}
-	return plainType(plain[0])
+	if plain[0] == typeUser {
+		rumours = 1
+	}
+	return rumours, plainType(plain[0])
 }
 
 // plainType: a message that our machines put into packets, by itself or into a compound.
@@ -117,23 +140,26 @@ func plainType(t byte) bool {
 }
 
 // flatCompound wants all parts there and none of them nested: nesting multiplies work.
-func flatCompound(b []byte) bool {
+func flatCompound(b []byte) (rumours int, ok bool) {
 	if len(b) < 1 {
-		return false
+		return 0, false
 	}
 	n := int(b[0])
 	if len(b) < 1+2*n {
-		return false
+		return 0, false
 	}
 	lengths, parts := b[1:1+2*n], b[1+2*n:]
 	for i := range n {
 		size := int(binary.BigEndian.Uint16(lengths[2*i:]))
 		if size < 1 || size > len(parts) || !plainType(parts[0]) {
-			return false
+			return 0, false
+		}
+		if parts[0] == typeUser {
+			rumours++
 		}
 		parts = parts[size:]
 	}
-	return len(parts) == 0
+	return rumours, len(parts) == 0
 }
 
 // message reads the one message of a stream, our label first if labelled. It returns all bytes read,

@@ -23,7 +23,7 @@ func sealed(s *sieve, version byte, plain []byte) []byte {
 	b := append([]byte{typeLabel, byte(len(s.label))}, s.label...)
 	nonce := make([]byte, nonceBytes)
 	b = append(append(b, version), nonce...)
-	return s.aead.Seal(b, nonce, plain, s.label)
+	return (*s.aeads.Load())[0].Seal(b, nonce, plain, s.label)
 }
 
 // Each of these ended the program, or made it work a multiple, when memberlist saw it.
@@ -69,7 +69,7 @@ func streamOf(s *sieve, plain []byte) []byte {
 	head := binary.BigEndian.AppendUint32([]byte{typeEncrypt}, uint32(sealBytes+len(plain)))
 	nonce := make([]byte, nonceBytes)
 	b := append(append(bytes.Clone(head), sealVersion), nonce...)
-	return s.aead.Seal(b, nonce, plain, append(head, s.label...))
+	return (*s.aeads.Load())[0].Seal(b, nonce, plain, append(head, s.label...))
 }
 
 func TestStreamsOfMembersGoThroughTheSieve(t *testing.T) {

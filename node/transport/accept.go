@@ -79,5 +79,9 @@ func (h *Host) welcome(raw *rawConn, scope network.ConnManagementScope) {
 		l.close()
 		return
 	}
+	if !(gater{allow: h.cfg.Allow}).may(l.peer) {
+		l.farewell()
+		return
+	}
 	l.serve()
 }

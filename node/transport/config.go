@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"patchmesh/content"
@@ -63,9 +64,15 @@ type Config struct {
 	Admit   func(peerID string, h wire.Hello) (Peer, error)
 	Handler Handler
 	Allow   func(peerID string) bool // asked as soon as an identity is proven; nil allows all
-	Log     *slog.Logger             // nil: nothing is logged
-	Timing  Timing                   // zero fields take defaults
-	Window  int                      // receive window of a stream in bytes; 0: 1 MiB. More for links of > 5 ms
+	// Farewell is the reason for a peer that Allow refuses: it is told once a minute, before its
+	// connection is cut. Nil or an empty text: the connection is cut at once. See farewell.go.
+	Farewell func(peerID string) string
+	// MayDial judges every address right before a socket is opened to it; nil allows all. Its error
+	// is joined with ErrOutside.
+	MayDial func(addr netip.AddrPort) error
+	Log     *slog.Logger // nil: nothing is logged
+	Timing  Timing       // zero fields take defaults
+	Window  int          // receive window of a stream in bytes; 0: 1 MiB. More for links of > 5 ms
 }
 
 // Timing holds the waits. The zero value of each field means its default.
@@ -112,9 +119,10 @@ const (
 	systemMemoryBytes  = 512 << 20
 	systemConns        = 2048
 	connsPerAddr       = 64
-	maxChunkStreams    = 4       // of one peer: the live one and those being reset
-	maxWaitingAsks     = 1024    // of one peer
-	maxQueueBytes      = 8 << 20 // of messages to one peer: the have-lists of thousands of payloads
+	connsPerSubnet     = systemConns / 2 // of one /24 or /56: nobody takes all there are
+	maxChunkStreams    = 4               // of one peer: the live one and those being reset
+	maxWaitingAsks     = 1024            // of one peer
+	maxQueueBytes      = 8 << 20         // of messages to one peer: the have-lists of thousands of payloads
 	maxQueueMessages   = 1 << 14
 	defaultWindowBytes = 1 << 20
 	maxMuxMessageBytes = 256 << 10

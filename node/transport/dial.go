@@ -64,7 +64,7 @@ func (h *Host) dialLink(ctx context.Context, id, addr string) (*link, error) {
 	if p == h.stack.id {
 		return nil, ErrSelf
 	}
-	if !(gater{h.cfg.Allow}).may(p) {
+	if !(gater{allow: h.cfg.Allow}).may(p) {
 		return nil, fmt.Errorf("dial %s: %w", id, ErrForbidden)
 	}
 	maddr, err := manet.FromNetAddr(net.TCPAddrFromAddrPort(ap))
@@ -98,7 +98,14 @@ func (h *Host) dialLink(ctx context.Context, id, addr string) (*link, error) {
 	return l, nil
 }
 
+// dialTCP opens every socket of this package that goes out, so it is where addresses are judged,
+// whoever named them.
 func (h *Host) dialTCP(ctx context.Context, ap netip.AddrPort) (*rawConn, error) {
+	if h.cfg.MayDial != nil {
+		if err := h.cfg.MayDial(ap); err != nil {
+			return nil, errors.Join(ErrOutside, err)
+		}
+	}
 	d := net.Dialer{Control: tuneSocket}
 	c, err := d.DialContext(ctx, "tcp", ap.String())
 	if err != nil {

@@ -30,6 +30,10 @@ var (
 	ErrReplaced = errors.New("replaced by a newer session")
 	// ErrForbidden: Config.Allow refuses that peer.
 	ErrForbidden = errors.New("peer is not allowed")
+	// ErrRevoked: this machine, or the peer, was locked out of the mesh. From a peer it is a claim.
+	ErrRevoked = errors.New("locked out of the mesh")
+	// ErrOutside: Config.MayDial refuses the address.
+	ErrOutside = errors.New("address is not of this site")
 	// ErrSelf: the address is our own.
 	ErrSelf = errors.New("that is this machine itself")
 	// ErrAddress: not "ip:port" with a literal IP, or not a peer ID.

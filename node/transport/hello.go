@@ -162,6 +162,8 @@ func goodbyeError(g wire.Goodbye) error {
 	switch g.Code {
 	case wire.CodeDuplicate:
 		return errDuplicate
+	case wire.CodeRevoked:
+		return fmt.Errorf("%w: it says %q", ErrRevoked, g.Reason)
 	case wire.CodeNotAdmitted:
 		return fmt.Errorf("%w: it says %q", ErrNotAdmitted, g.Reason)
 	case wire.CodeProtocol, wire.CodeTooSlow:

@@ -28,9 +28,12 @@ type Host struct {
 	boot  uint64 // names this run, in hellos
 	clock *clock
 	door  *door
-	ln    lptransport.GatedMaListener
-	addr  string
-	port  int
+
+	farewells *farewells
+
+	ln   lptransport.GatedMaListener
+	addr string
+	port int
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -67,7 +70,8 @@ func New(cfg Config) (*Host, error) {
 		peers: map[string]*peerState{}, links: map[*link]struct{}{}, refs: map[uint64]*waitingAsk{},
 	}
 	var err error
-	if h.stack, err = newStack(&cfg, h.t); err != nil {
+	h.farewells = &farewells{clock: h.clock, text: cfg.Farewell, given: map[string]farewell{}}
+	if h.stack, err = newStack(&cfg, h.t, h.farewells); err != nil {
 		return nil, err
 	}
 	h.id = h.stack.id.String()

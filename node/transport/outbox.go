@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -127,7 +128,11 @@ func (h *Host) Disconnect(id string, why error) {
 	if why == nil {
 		why = ErrGone
 	}
-	bye := wire.NewGoodbye(wire.CodeClosing, why.Error())
+	code := wire.CodeClosing
+	if errors.Is(why, ErrRevoked) {
+		code = wire.CodeRevoked
+	}
+	bye := wire.NewGoodbye(code, why.Error())
 	s.shut(why, &bye)
 }
 

@@ -39,7 +39,7 @@ type stack struct {
 	protocols *multistream.MultistreamMuxer[protocol.ID]
 }
 
-func newStack(cfg *Config, t Timing) (*stack, error) {
+func newStack(cfg *Config, t Timing, bye *farewells) (*stack, error) {
 	key, err := crypto.UnmarshalEd25519PrivateKey(cfg.Key)
 	if err != nil {
 		return nil, fmt.Errorf("identity key: %w", err)
@@ -58,7 +58,7 @@ func newStack(cfg *Config, t Timing) (*stack, error) {
 	if s.rcmgr, err = newResources(); err != nil {
 		return nil, fmt.Errorf("resource manager: %w", err)
 	}
-	s.up, err = upgrader.New([]sec.SecureTransport{s.tls}, muxers, nil, s.rcmgr, gater{cfg.Allow}, upgrader.WithAcceptTimeout(t.Hello))
+	s.up, err = upgrader.New([]sec.SecureTransport{s.tls}, muxers, nil, s.rcmgr, gater{cfg.Allow, bye}, upgrader.WithAcceptTimeout(t.Hello))
 	if err != nil {
 		_ = s.rcmgr.Close()
 		return nil, fmt.Errorf("libp2p upgrader: %w", err)
@@ -105,8 +105,8 @@ func newResources() (network.ResourceManager, error) {
 		Conn:        with(conns(1), peerStreams, peerMemoryBytes),
 		Stream:      with(conns(1), 1, peerMemoryBytes),
 	}
-	perAddr := []rcmgr.ConnLimitPerSubnet{{PrefixLength: 32, ConnCount: connsPerAddr}}
-	perNet6 := []rcmgr.ConnLimitPerSubnet{{PrefixLength: 64, ConnCount: 4 * connsPerAddr}}
+	perAddr := []rcmgr.ConnLimitPerSubnet{{PrefixLength: 32, ConnCount: connsPerAddr}, {PrefixLength: 24, ConnCount: connsPerSubnet}}
+	perNet6 := []rcmgr.ConnLimitPerSubnet{{PrefixLength: 64, ConnCount: 4 * connsPerAddr}, {PrefixLength: 56, ConnCount: connsPerSubnet}}
 	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(limits.Build(rcmgr.InfiniteLimits)),
 		rcmgr.WithMetricsDisabled(), rcmgr.WithLimitPerSubnet(perAddr, perNet6), rcmgr.WithConnRateLimiters(newConnRate()))
 }
@@ -126,16 +126,20 @@ func newConnRate() *rate.Limiter {
 	}
 }
 
-// gater asks Config.Allow as soon as the identity is proven, before yamux starts.
-type gater struct{ allow func(peerID string) bool }
+// gater asks Config.Allow as soon as the identity is proven, before yamux starts. Whom it refuses is
+// cut there, but for those who dialled and are due to hear why.
+type gater struct {
+	allow func(peerID string) bool
+	bye   *farewells
+}
 
 func (g gater) may(p peer.ID) bool                                            { return g.allow == nil || g.allow(p.String()) }
 func (g gater) InterceptPeerDial(p peer.ID) bool                              { return g.may(p) }
 func (gater) InterceptAddrDial(peer.ID, ma.Multiaddr) bool                    { return true }
 func (gater) InterceptAccept(network.ConnMultiaddrs) bool                     { return true }
 func (gater) InterceptUpgraded(network.Conn) (bool, control.DisconnectReason) { return true, 0 }
-func (g gater) InterceptSecured(_ network.Direction, p peer.ID, _ network.ConnMultiaddrs) bool {
-	return g.may(p)
+func (g gater) InterceptSecured(dir network.Direction, p peer.ID, _ network.ConnMultiaddrs) bool {
+	return g.may(p) || dir == network.DirInbound && g.bye.due(p.String())
 }
 
 // PeerID is the peer ID text of a public key; empty if it is none.

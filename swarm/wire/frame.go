@@ -31,6 +31,8 @@ const (
 	KindPeers
 	KindPing
 	KindGoodbye
+	KindGossipKeyAsk
+	KindGossipKey
 )
 
 // Message is one frame of the mesh stream. The types of this package implement it, as plain values.
@@ -62,6 +64,9 @@ var kinds = [...]kindInfo{
 	KindPeers:     {"peers", maxPeersBody, decodePeers},
 	KindPing:      {"ping", 0, func(*decoder) Message { return Ping{} }},
 	KindGoodbye:   {"goodbye", maxGoodbyeBody, decodeGoodbye},
+
+	KindGossipKeyAsk: {"gossip-key-ask", maxVarint, decodeGossipKeyAsk},
+	KindGossipKey:    {"gossip-key", maxVarint + GossipKeyBytes, decodeGossipKey},
 }
 
 // String is the name of the kind, for logs.

@@ -93,6 +93,7 @@ const (
 	CodeNotAdmitted             // the hello was refused
 	CodeProtocol                // the receiver of this broke the protocol
 	CodeTooSlow                 // the receiver of this did not keep up
+	CodeRevoked                 // the receiver of this was locked out of the mesh
 	codeEnd
 )
 

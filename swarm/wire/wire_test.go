@@ -37,6 +37,8 @@ var samples = []struct {
 	{Peers{Peers: []PeerAddr{{ID: "p", Addr: "10.0.0.1:1"}}}, "0f0c" + "01" + "0170" + "0a31302e302e302e313a31"},
 	{Ping{}, "010d"},
 	{Goodbye{Code: CodeDuplicate, Reason: "no"}, "050e" + "01" + "026e6f"},
+	{GossipKeyAsk{Epoch: 300}, "030f" + "ac02"},
+	{GossipKey{Epoch: 300, Key: content.Sum([]byte("key")).SHA256()}, "2310" + "ac02" + "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683"},
 }
 
 const idHex = "aa000000000000000000000000000000000000000000000000000000000000bb"
@@ -57,7 +59,7 @@ func TestBytesOfEveryMessageNeverChange(t *testing.T) {
 			t.Errorf("%T comes back as %+v, %v", s.m, back, err)
 		}
 	}
-	for k := KindHello; k <= KindGoodbye; k++ {
+	for k := KindHello; int(k) < len(kinds); k++ {
 		if !seen[k] {
 			t.Errorf("%s has no golden bytes", k)
 		}
@@ -102,7 +104,7 @@ func TestEncodeRefusesWhatTheOtherSideWould(t *testing.T) {
 		Gained{Payload: someID}, Gained{Payload: someID, Indexes: []int{-1}},
 		Gained{Payload: someID, Indexes: []int{content.MaxChunks}}, Gained{Payload: someID, Indexes: make([]int, MaxGained+1)},
 		Report{Machine: "a\x1b[2J"}, Report{Machine: "m", Body: make([]byte, MaxReportBytes+1)},
-		Peers{Peers: make([]PeerAddr, MaxPeerHints+1)}, Goodbye{Code: codeEnd}, Lost{}, Lease{},
+		Peers{Peers: make([]PeerAddr, MaxPeerHints+1)}, Goodbye{Code: codeEnd}, Lost{}, Lease{}, GossipKeyAsk{}, GossipKey{},
 	} {
 		kept := []byte("kept")
 		b, err := Encode(kept, m)
@@ -128,6 +130,9 @@ func TestDecodeRefusesHostileFrames(t *testing.T) {
 		"goodbye code":       "030e" + "63" + "00",
 		"zero payload":       "2107" + strings.Repeat("00", 32),
 		"huge length":        "ffffffff7f0d",
+		"gossip epoch zero":  "020f00",
+		"short gossip key":   "0310" + "01" + "00",
+		"long gossip key":    "2310" + "01" + strings.Repeat("00", 33),
 	} {
 		b, err := hex.DecodeString(text)
 		if err != nil {
