@@ -18,6 +18,7 @@ import (
 	"patchmesh/content/disk"
 	"patchmesh/node/api"
 	"patchmesh/node/control"
+	"patchmesh/node/enrol"
 	"patchmesh/node/gossip"
 	"patchmesh/node/state"
 	"patchmesh/node/transport"
@@ -49,7 +50,10 @@ type Node struct {
 	connector *connector
 	links     *links
 	metrics   *metrics
+	renewal   *renewal
 	events    events
+
+	strangers, relays *enrol.Limiter // of requests to join or renew that fail
 
 	core *swarm.Core // owned by the loop
 
@@ -78,11 +82,16 @@ func Open(cfg Config) (*Node, error) {
 		cfg: cfg, log: cfg.Log, dir: f, id: f.id, key: f.key, member: f.member, db: f.db, store: f.store, docs: f.docs,
 		believer: f.believer, seed: f.seed, ready: make(chan struct{}), started: cfg.Now(),
 		fetches: map[swarm.Req]func(){}, fetchEnded: map[swarm.Req]bool{},
+		strangers: enrol.NewLimiter(strangerBurst, strangerPause), relays: enrol.NewLimiter(relayBurst, relayPause),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.events = events{ch: make(chan swarm.Event, eventQueue), done: n.ctx.Done()}
 	n.connector, n.links = newConnector(n), &links{n: n}
 	n.metrics = newMetrics(n)
+	if n.renewal, err = newRenewal(n); err != nil {
+		f.close()
+		return nil, err
+	}
 	if n.host, err = n.openHost(); err != nil {
 		f.close()
 		return nil, err
@@ -156,6 +165,7 @@ func (n *Node) begin(ctx context.Context) {
 	n.work(func() { n.connector.run(ctx) })
 	n.work(func() { n.links.run(ctx) })
 	n.work(func() { n.rejoin(ctx) })
+	n.work(func() { n.renewal.run(ctx) })
 	n.work(func() { n.serveControl(ctx) })
 	if n.seed != nil {
 		n.work(func() { n.freshen(ctx) })
@@ -254,6 +264,12 @@ func (n *Node) freshen(ctx context.Context) {
 func (n *Node) prepareSeed() error {
 	if n.seed == nil {
 		return nil
+	}
+	n.seed.connected = n.connected
+	if n.renewal.due() { // before anybody is shown a certificate that has lapsed
+		if err := n.renewal.renewSeed(); err != nil {
+			return fmt.Errorf("renew the seed's own membership: %w", err)
+		}
 	}
 	n.seed.published = func(t *policy.Trust) { n.events.send(n.manifestEvent(0, t)) }
 	return n.seed.moved(n.id, ownAddrs(n.host.ListenAddr()))

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"time"
 
 	"patchmesh/content"
 	"patchmesh/node/api"
@@ -26,7 +25,7 @@ type sessions struct{ n *Node }
 // hello is what this node shows first on every session.
 func (n *Node) hello() wire.Hello {
 	return wire.Hello{
-		Version: 1, Cert: n.member.Cert,
+		Version: 1, Cert: n.renewal.certificate(),
 		Seed: n.seed != nil, Egress: n.mayEgress(), HeadVersion: n.believer.current().HeadVersion(),
 	}
 }
@@ -47,6 +46,7 @@ func (n *Node) admit(peerID string, h wire.Hello) (transport.Peer, error) {
 	if p.Site != n.member.Site && !p.Seed && n.seed == nil {
 		return transport.Peer{}, errForeignSite
 	}
+	n.renewal.showed(peerID, cert.NotAfter)
 	return p, nil
 }
 
@@ -247,6 +247,3 @@ func sameSubnet(addr string) bool {
 		return ok && n.Contains(ip)
 	})
 }
-
-// certLife is how long a membership lasts before the machine must ask again.
-const certLife = 365 * 24 * time.Hour
