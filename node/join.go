@@ -64,7 +64,11 @@ func Join(ctx context.Context, r JoinRequest, now func() time.Time) (*Joined, er
 		return nil, spaceClass(err)
 	}
 	defer f.close()
-	p, err := f.joinRequest(r, tok)
+	var hardware []string
+	if dir, err := filepath.Abs(r.DataDir); err == nil && !r.NoHardware {
+		hardware = enrol.HardwareIDs(tok.RootDigest, dir, inventory.Hardware())
+	}
+	p, err := f.joinRequest(r.Name, hardware, tok)
 	if err != nil {
 		return nil, spaceClass(err)
 	}
@@ -106,10 +110,10 @@ type joining struct {
 const joiningKey = "joining"
 
 // joinRequest is the request under way if it is for the same token and name, else a new one.
-func (f *folder) joinRequest(r JoinRequest, tok enrol.Token) (*enrol.Pending, error) {
+func (f *folder) joinRequest(name string, hardware []string, tok enrol.Token) (*enrol.Pending, error) {
 	if b, err := f.db.Value(joiningKey); err == nil {
 		var j joining
-		if json.Unmarshal(b, &j) == nil && j.Name == r.Name {
+		if json.Unmarshal(b, &j) == nil && j.Name == name {
 			if p, err := enrol.DecodePending(j.Pending); err == nil && p.Token == tok.Hash() {
 				return p, nil
 			}
@@ -117,15 +121,7 @@ func (f *folder) joinRequest(r JoinRequest, tok enrol.Token) (*enrol.Pending, er
 	} else if !errors.Is(err, state.ErrNotFound) {
 		return nil, err
 	}
-	var hardware []string
-	if !r.NoHardware {
-		dir, err := filepath.Abs(r.DataDir)
-		if err != nil {
-			return nil, err
-		}
-		hardware = enrol.HardwareIDs(tok.RootDigest, dir, inventory.Hardware())
-	}
-	p, err := enrol.NewRequest(tok, f.key, r.Name, hardware, rand.Reader)
+	p, err := enrol.NewRequest(tok, f.key, name, hardware, rand.Reader)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +129,7 @@ func (f *folder) joinRequest(r JoinRequest, tok enrol.Token) (*enrol.Pending, er
 	if err != nil {
 		return nil, err
 	}
-	b, err := json.Marshal(joining{Name: r.Name, Pending: kept})
+	b, err := json.Marshal(joining{Name: name, Pending: kept})
 	if err != nil {
 		return nil, err
 	}
