@@ -292,7 +292,7 @@ func (s *seed) addressed(m *policy.Manifest) int {
 	}
 	n := 0
 	for _, k := range members {
-		if slices.ContainsFunc(m.Approvals, func(a policy.Approval) bool {
+		if k.ReplacedBy == "" && slices.ContainsFunc(m.Approvals, func(a policy.Approval) bool {
 			return a.Group == "all" || slices.Contains(k.Groups, a.Group) || (a.Group == "unassigned" && len(k.Groups) == 0)
 		}) {
 			n++

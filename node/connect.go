@@ -148,6 +148,9 @@ func (c *connector) run(ctx context.Context) {
 
 // due picks the candidates to dial now and marks them.
 func (c *connector) due() []*candidate {
+	if c.n.renewal.lapsed() {
+		return nil // nobody would admit it: the renewal comes first
+	}
 	up, seeds, neighbours := c.n.sessionsNow()
 	now := c.n.cfg.Now()
 	c.mu.Lock()

@@ -2,13 +2,12 @@ package node
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
+	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"patchmesh/content"
@@ -20,6 +19,13 @@ import (
 	"patchmesh/swarm/wire"
 )
 
+// Life of a membership. Short, so that a machine that cannot be told of a revocation is locked out
+// soon; the grace lets a machine that was off for long come back by itself.
+const (
+	certLife   = 7 * 24 * time.Hour
+	renewGrace = 180 * 24 * time.Hour
+)
+
 // newToken makes a token of an invitation that has been checked.
 func (s *seed) newToken(r api.InviteRequest) (*api.Invite, error) {
 	t := s.believer.current()
@@ -27,16 +33,15 @@ func (s *seed) newToken(r api.InviteRequest) (*api.Invite, error) {
 	if i < 0 {
 		return nil, api.Errorf(api.ClassRefused, "the roster names no seed here")
 	}
+	if err := s.checkNames(r); err != nil {
+		return nil, err
+	}
 	box, err := enrol.BoxPublic(s.box)
 	if err != nil {
 		return nil, err
 	}
-	root, err := s.db.Value(rootKey(1))
-	if err != nil {
-		return nil, fmt.Errorf("first root: %w", err)
-	}
 	tok := enrol.Token{
-		Secret: make([]byte, 32), SeedPeer: t.Roster().Seeds[i].Peer, Box: box, RootDigest: content.Sum(root),
+		Secret: make([]byte, 32), SeedPeer: t.Roster().Seeds[i].Peer, Box: box, RootDigest: content.Sum(t.Files().Root),
 		Addrs: t.Roster().Seeds[i].Addrs, Site: r.Site,
 	}
 	if _, err := rand.Read(tok.Secret); err != nil {
@@ -47,43 +52,106 @@ func (s *seed) newToken(r api.InviteRequest) (*api.Invite, error) {
 		return nil, err
 	}
 	expires := s.now().Add(r.ExpiresIn)
-	if err := s.db.PutToken(tok.Hash(), r.Site, r.Groups, r.Uses, expires); err != nil {
+	if err := s.db.PutToken(state.TokenRow{
+		Hash: tok.Hash(), Site: r.Site, Groups: r.Groups, UsesLeft: r.Uses, ExpiresAt: expires, Approve: r.ApproveEach, NamePattern: r.NamePattern,
+	}); err != nil {
 		return nil, err
 	}
-	return &api.Invite{Token: text, Site: r.Site, Groups: nonNil(r.Groups), Uses: r.Uses, ExpiresAt: expires.UTC()}, nil
+	return &api.Invite{
+		Token: text, Site: r.Site, Groups: nonNil(r.Groups), Uses: r.Uses, ExpiresAt: expires.UTC(), ApproveEach: r.ApproveEach, NamePattern: r.NamePattern,
+	}, nil
 }
 
-// enrolAsked answers a request to join on a seed, and carries it on elsewhere. The relay learns
-// nothing: request and answer are sealed between machine and seed.
-func (n *Node) enrolAsked(ctx context.Context, _, remoteAddr string, request []byte) ([]byte, error) {
+// checkNames refuses what would only fail on the machines: a pattern that matches nothing, and groups
+// so many that a certificate cannot hold them.
+func (s *seed) checkNames(r api.InviteRequest) error {
+	if _, err := path.Match(r.NamePattern, "x"); err != nil || len(r.NamePattern) > 64 || api.Clean(r.NamePattern) != r.NamePattern {
+		return api.Errorf(api.ClassUsage, "%q is no pattern of machine names", api.Clean(r.NamePattern)).
+			WithHint("* stands for any characters, ? for one, [ab] for a choice: till-*")
+	}
+	if !s.fits(r.Site, r.Groups, strings.Repeat("n", 15)) {
+		return api.Errorf(api.ClassUsage, "organisation, site and %d groups are too long for a membership certificate", len(r.Groups)).
+			WithHint("use fewer groups, or shorter names")
+	}
+	return nil
+}
+
+// fits says whether a certificate can be issued for the name, with the number that may be added to it.
+func (s *seed) fits(site string, groups []string, name string) bool {
+	_, err := enrol.Issue(s.certificate(state.MemberRow{
+		ID: s.id(), Serial: 1 << 62, Site: site, Groups: groups, Name: name + "-9999", NotBefore: s.now(), NotAfter: s.now(),
+	}), s.enrol)
+	return err == nil
+}
+
+// certificate is what a row of the books says. Nothing of a request but the name gets into it: the site
+// and the groups are the token's, the key is the one that has signed the request.
+func (s *seed) certificate(m state.MemberRow) enrol.Certificate {
+	return enrol.Certificate{
+		Serial: m.Serial, Org: s.member.Org, Site: m.Site, Name: m.Name, Groups: m.Groups, Peer: m.ID, NotBefore: m.NotBefore, NotAfter: m.NotAfter,
+	}
+}
+
+// enrolAsked answers a request to join or to renew on a seed, and carries it on elsewhere. The relay
+// learns nothing: request and answer are sealed between machine and seed.
+func (n *Node) enrolAsked(ctx context.Context, peerID, remoteAddr string, request []byte) ([]byte, error) {
+	limiter, who := n.strangers, enrol.AddrKey(remoteAddr)
+	if n.connected()[peerID] { // it may speak for a whole site
+		limiter, who = n.relays, peerID
+	}
+	if !limiter.Allow(who, n.cfg.Now()) {
+		n.metrics.refused("enrol-too-often")
+		return nil, errTooOften
+	}
 	if n.seed != nil {
-		b, err := n.seed.admit(request)
-		if err != nil {
-			n.log.Warn("join refused", "from", remoteAddr, "err", err)
+		b, status, err := n.seed.answer(request)
+		if err != nil || status == enrol.StatusRefused {
+			limiter.Failed(who, n.cfg.Now())
+			n.log.Warn("enrolment refused", "from", remoteAddr, "err", err)
 		}
 		return b, err
+	}
+	if limiter == n.strangers { // what becomes of it is sealed: each one counts
+		limiter.Failed(who, n.cfg.Now())
 	}
 	var last error = errors.New("no way to the seed from here")
 	for _, s := range n.believer.current().Roster().Seeds {
 		for _, a := range n.waysTo(s) {
+			if a.ID == peerID {
+				continue // it came from there
+			}
 			b, err := n.host.EnrolWith(ctx, a.ID, a.Addr, request)
 			if err == nil {
 				return b, nil
 			}
 			last = err
-			if errors.Is(err, transport.ErrRefused) {
-				return nil, err // the seed has spoken
-			}
 		}
 	}
-	return nil, last
+	n.log.Debug("enrolment not carried on", "err", last)
+	return nil, errNoWay
 }
+
+// What a stranger is told in the clear: no names, no addresses.
+var (
+	errTooOften = errors.New("too many requests from your address: try again in a minute")
+	errNoWay    = errors.New("the seed cannot be reached from here")
+	errNotOurs  = errors.New("not a request that this seed can read")
+)
+
+// How many failing requests are free, and how long each further one takes: of one stranger's address,
+// and of a member that carries those of its site.
+const (
+	strangerBurst = 20
+	strangerPause = 3 * time.Second
+	relayBurst    = 200
+	relayPause    = 300 * time.Millisecond
+)
 
 // waysTo lists whom to hand a request to: the seed itself where this machine may use the WAN, else
 // the uplink of the site, which is one hop nearer.
 func (n *Node) waysTo(s policy.SeedEntry) []wire.PeerAddr {
 	var out []wire.PeerAddr
-	if n.mayEgress() {
+	if n.mayEgress() || s.Site == n.member.Site {
 		for _, a := range s.Addrs {
 			out = append(out, wire.PeerAddr{ID: s.Peer, Addr: a})
 		}
@@ -98,49 +166,101 @@ func (n *Node) waysTo(s policy.SeedEntry) []wire.PeerAddr {
 	return out
 }
 
-// admit turns a sealed request into a membership. The use of the token is durable before the
-// certificate leaves; the same machine may ask again after a lost answer without a second use.
-func (s *seed) admit(request []byte) ([]byte, error) {
+// answer turns a sealed request into a sealed answer. What it promises is durable before it returns. An
+// error means that the request was not readable; everything else, a refusal too, is told under seal.
+func (s *seed) answer(request []byte) ([]byte, enrol.Status, error) {
 	o, err := enrol.OpenRequest(s.box, request)
 	if err != nil {
-		return nil, err
+		return nil, "", fmt.Errorf("%w: %w", errNotOurs, err)
 	}
-	t := s.believer.current()
-	if t.Roster().IsRevoked(o.Peer) {
-		return nil, errRevoked
+	m, err := s.admit(o)
+	var a enrol.Answer
+	switch {
+	case errors.Is(err, state.ErrWaiting):
+		a = enrol.Answer{Status: enrol.StatusWaiting, RequestID: enrol.RequestID(o.TokenHash, o.Peer)}
+	case err != nil:
+		code, reason := refusal(err)
+		a = enrol.Answer{Status: enrol.StatusRefused, Code: code, Reason: reason}
+	default:
+		if a, err = s.membership(o.Kind, m); err != nil {
+			return nil, "", err
+		}
 	}
-	tok, err := s.db.SpendToken(o.TokenHash, o.Peer, s.now())
+	b, err := o.Answer(a)
+	return b, a.Status, err
+}
+
+// admit decides, in one durable step.
+func (s *seed) admit(o *enrol.Opened) (state.MemberRow, error) {
+	if s.believer.current().Roster().IsRevoked(o.Peer) {
+		return state.MemberRow{}, errRevoked
+	}
+	if o.Kind == enrol.KindRenew {
+		return s.db.Renew(o.Peer, certLife, renewGrace, s.now())
+	}
+	if !policy.ValidName(o.Name) {
+		return state.MemberRow{}, errBadName
+	}
+	t, err := s.db.Token(o.TokenHash)
 	if err != nil {
-		return nil, err
+		return state.MemberRow{}, err
 	}
-	name := o.Name
-	if !policy.ValidName(name) {
-		name = "machine"
+	if !s.fits(t.Site, t.Groups, o.Name) { // before a use is spent on it
+		return state.MemberRow{}, errBadName
 	}
-	serial, err := s.db.NextSerial()
+	return s.db.Enrol(state.Applicant{
+		Token: o.TokenHash, Machine: o.Peer, ID: enrol.RequestID(o.TokenHash, o.Peer), Name: o.Name, Hardware: o.Hardware,
+		Life: certLife, Alive: s.isAlive,
+	}, s.now())
+}
+
+var errBadName = errors.New("no valid name for a machine, or too long for a certificate")
+
+// isAlive: the machine has a session here or was in contact just now.
+func (s *seed) isAlive(id string) bool {
+	if s.connected != nil && s.connected()[id] {
+		return true
+	}
+	at, err := s.db.ContactAt(id)
+	return err == nil && s.now().Sub(at) < onlineFor
+}
+
+// refusal says why not. What is wrong with the seed itself is none of a stranger's business.
+func refusal(err error) (enrol.Code, string) {
+	for _, r := range []struct {
+		err  error
+		code enrol.Code
+	}{
+		{state.ErrTokenUnknown, enrol.CodeUnknown}, {state.ErrNotFound, enrol.CodeUnknown}, {state.ErrTokenExpired, enrol.CodeExpired},
+		{state.ErrTokenSpent, enrol.CodeSpent}, {state.ErrTokenName, enrol.CodeName}, {errBadName, enrol.CodeName},
+		{state.ErrRejected, enrol.CodeRejected}, {errRevoked, enrol.CodeRevoked}, {state.ErrReplaced, enrol.CodeReplaced},
+		{state.ErrLapsed, enrol.CodeLapsed}, {state.ErrTooMany, enrol.CodeBusy},
+	} {
+		if errors.Is(err, r.err) {
+			if r.err == state.ErrNotFound {
+				return r.code, "this machine is no member here"
+			}
+			return r.code, r.err.Error()
+		}
+	}
+	return enrol.CodeBusy, "the seed cannot keep the request now"
+}
+
+// membership is the answer to a machine that is a member.
+func (s *seed) membership(kind enrol.Kind, m state.MemberRow) (enrol.Answer, error) {
+	signed, err := enrol.Issue(s.certificate(m), s.enrol)
 	if err != nil {
-		return nil, err
+		return enrol.Answer{}, err
 	}
-	cert := enrol.Certificate{
-		Serial: serial, Org: s.member.Org, Site: tok.Site, Name: name, Groups: tok.Groups, Peer: o.Peer,
-		NotBefore: s.now().Add(-time.Hour), NotAfter: s.now().Add(certLife),
-	}
-	signed, err := enrol.Issue(cert, s.enrol)
+	key, err := s.enrolGossipKey(m.Site)
 	if err != nil {
-		return nil, err
+		return enrol.Answer{}, err
 	}
-	if err := s.db.PutMember(state.MemberRow{
-		ID: o.Peer, Name: name, Site: tok.Site, Groups: tok.Groups, Serial: serial, NotAfter: cert.NotAfter, JoinedAt: s.now(),
-	}); err != nil {
-		return nil, err
+	a := enrol.Answer{Status: enrol.StatusMember, Org: s.member.Org, Site: m.Site, Name: m.Name, Groups: m.Groups, Cert: signed, GossipKey: key}
+	if kind == enrol.KindJoin {
+		a.Documents = s.firstDocuments(s.believer.current())
 	}
-	key, err := s.enrolGossipKey(tok.Site)
-	if err != nil {
-		return nil, err
-	}
-	return o.Answer(enrol.Answer{
-		Org: s.member.Org, Site: tok.Site, Name: name, Groups: tok.Groups, Cert: signed, GossipKey: key, Documents: s.firstDocuments(t),
-	})
+	return a, nil
 }
 
 // firstDocuments is the chain that a new machine begins with: the pinned root and what follows.
@@ -152,162 +272,5 @@ func (s *seed) firstDocuments(t *policy.Trust) map[string][]byte {
 	}
 }
 
-// JoinRequest is what join needs.
-type JoinRequest struct {
-	DataDir string
-	Token   string
-	Peers   []string // ip:port of the seed or of enrolled machines; tried before the token's own
-	Name    string
-}
-
-// Joined is what came of it.
-type Joined struct {
-	ID     string   `json:"id"`
-	Name   string   `json:"name"`
-	Org    string   `json:"org"`
-	Site   string   `json:"site"`
-	Groups []string `json:"groups"`
-}
-
-// Join enrols this machine: it makes its key, asks the seed through whoever can be reached, verifies
-// what comes back from the root pinned in the token on, and keeps it.
-func Join(ctx context.Context, r JoinRequest, now func() time.Time) (*Joined, error) {
-	tok, err := checkJoin(&r)
-	if err != nil {
-		return nil, err
-	}
-	f, err := newFolder(r.DataDir, now)
-	if err != nil {
-		return nil, spaceClass(err)
-	}
-	defer f.close()
-	request, pending, err := enrol.NewRequest(tok, f.key, r.Name, rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	b, err := ask(ctx, f.key, tok, r.Peers, request)
-	if err != nil {
-		return nil, err
-	}
-	a, err := pending.Open(b)
-	if err != nil {
-		return nil, api.Errorf(api.ClassRefused, "the answer was not made by the seed of this token: %v", err)
-	}
-	return f.enrol(a, tok, r.Peers)
-}
-
-func checkJoin(r *JoinRequest) (enrol.Token, error) {
-	tok, err := enrol.ParseToken(r.Token)
-	switch {
-	case errors.Is(err, enrol.ErrTypo):
-		return tok, api.Errorf(api.ClassUsage, "%v", err).WithHint("paste the whole line that 'patchmesh invite' printed")
-	case err != nil:
-		return tok, api.Errorf(api.ClassUsage, "that is no join token: %v", err).WithHint("ask the admin for one: 'patchmesh invite'")
-	}
-	for _, p := range r.Peers {
-		if err := checkAddr(p); err != nil {
-			return tok, api.Errorf(api.ClassUsage, "--peer: %v", err)
-		}
-	}
-	r.Name = first(r.Name, hostname())
-	if !policy.ValidName(r.Name) {
-		return tok, api.Errorf(api.ClassUsage, "%q is no valid machine name", r.Name).WithHint("use letters, digits, dot, dash and underscore, 1 to 63 of them")
-	}
-	if len(r.Peers)+len(tok.Addrs) == 0 {
-		return tok, api.Errorf(api.ClassUsage, "the token names no address of the seed").WithHint("add --peer IP:PORT of the seed or of an enrolled machine")
-	}
-	return tok, nil
-}
-
-// ask tries every address once: those given by hand, then the seed's own.
-func ask(ctx context.Context, key ed25519.PrivateKey, tok enrol.Token, peers []string, request []byte) ([]byte, error) {
-	h, err := transport.New(transport.Config{
-		Key: key, Listen: "127.0.0.1:0", Handler: noHandler{}, Log: slog.New(slog.DiscardHandler),
-		Hello: func() wire.Hello { return wire.Hello{Version: 1} },
-		Admit: func(string, wire.Hello) (transport.Peer, error) { return transport.Peer{}, errForeignSite },
-	})
-	if err != nil {
-		return nil, err
-	}
-	defer h.Close()
-	var last error
-	try := func(id, addr string) []byte {
-		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-		defer cancel()
-		b, err := h.EnrolWith(ctx, id, addr, request)
-		if err != nil {
-			last = fmt.Errorf("%s: %w", addr, err)
-			return nil
-		}
-		return b
-	}
-	for _, p := range peers {
-		id := ""
-		if slices.Contains(tok.Addrs, p) {
-			id = tok.SeedPeer
-		}
-		if b := try(id, p); b != nil || errors.Is(last, transport.ErrRefused) {
-			return b, refusedJoin(b, last)
-		}
-	}
-	for _, a := range tok.Addrs {
-		if b := try(tok.SeedPeer, a); b != nil || errors.Is(last, transport.ErrRefused) {
-			return b, refusedJoin(b, last)
-		}
-	}
-	return nil, api.Errorf(api.ClassUnreachable, "neither the seed nor an enrolled machine could be reached: %v", last).
-		WithHint("see that patchmesh runs there and the mesh port is open, or name a machine that can be reached with --peer IP:PORT")
-}
-
-func refusedJoin(b []byte, last error) error {
-	if b != nil {
-		return nil
-	}
-	return api.Errorf(api.ClassRefused, "the seed refused: %v", last).WithHint("tokens expire and are used up; ask the admin for a new one: 'patchmesh invite'")
-}
-
-// enrol keeps the membership, after verifying all of it.
-func (f *folder) enrol(a *enrol.Answer, tok enrol.Token, peers []string) (*Joined, error) {
-	files := policy.Files{
-		Root: a.Documents["root"], Timestamp: a.Documents["timestamp"], Snapshot: a.Documents["snapshot"], Targets: a.Documents["targets"],
-		RosterRole: a.Documents["roster-role"], Roster: a.Documents["roster"], Manifest: a.Documents["manifest"],
-	}
-	if content.Sum(files.Root) != tok.RootDigest {
-		return nil, api.Errorf(api.ClassRefused, "the root of trust is not the one that the token names")
-	}
-	t, err := policy.OpenTrust(files, f.now())
-	if err != nil {
-		return nil, api.Errorf(api.ClassRefused, "the documents that came with the membership cannot be believed: %v", err)
-	}
-	keys, err := rosterKeys(t.Roster())
-	if err != nil {
-		return nil, err
-	}
-	if _, err := enrol.Check(a.Cert, keys, f.id, f.now()); err != nil {
-		return nil, api.Errorf(api.ClassRefused, "the membership certificate cannot be believed: %v", err).WithHint("see that this machine's clock is right")
-	}
-	if err := f.beginTrust(files); err != nil {
-		return nil, err
-	}
-	m := membership{Org: a.Org, Site: a.Site, Name: a.Name, Groups: nonNil(a.Groups), Cert: a.Cert, GossipKey: a.GossipKey, Peers: peers}
-	if err := saveMembership(f.db, m); err != nil { // last: what makes the folder a member's
-		return nil, err
-	}
-	return &Joined{ID: f.id, Name: m.Name, Org: m.Org, Site: m.Site, Groups: m.Groups}, nil
-}
-
-// noHandler is a machine that only asks.
-type noHandler struct{}
-
-func (noHandler) PeerUp(transport.Peer)                       {}
-func (noHandler) PeerDown(string, error)                      {}
-func (noHandler) Message(string, wire.Message)                {}
-func (noHandler) ChunkAsked(string, uint64, content.ID, int)  {}
-func (noHandler) ChunkCancelled(string, uint64)               {}
-func (noHandler) DocAsked(string, wire.DocAsk) ([]byte, bool) { return nil, false }
-func (noHandler) GossipStream(_ string, c net.Conn)           { _ = c.Close() }
-func (noHandler) Enrol(context.Context, string, string, []byte) ([]byte, error) {
-	return nil, errForeignSite
-}
-
-func failureIsTrust(err error) bool { return policy.ReasonOf(err) != "" }
+// isRefused: the other machine said no in the clear. It may be a relay that lies.
+func isRefused(err error) bool { return errors.Is(err, transport.ErrRefused) }

@@ -162,7 +162,7 @@ func (f *folder) openIdentity() (err error) {
 }
 
 // beginTrust keeps the first set of documents of a new folder.
-func (f *folder) beginTrust(files policy.Files) error {
+func (f *folder) beginTrust(files policy.Files, rootVersion int64) error {
 	dir, err := trustdir.Open(filepath.Join(f.dir, "trust"))
 	if err != nil {
 		return err
@@ -170,5 +170,5 @@ func (f *folder) beginTrust(files policy.Files) error {
 	if err := dir.Save(files); err != nil {
 		return err
 	}
-	return f.db.PutValue(rootKey(1), files.Root)
+	return f.db.PutValue(rootKey(rootVersion), files.Root)
 }

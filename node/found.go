@@ -69,13 +69,15 @@ func Found(r FoundRequest, now func() time.Time) (*Founded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("first documents: %w", err)
 	}
-	if err := f.beginTrust(files); err != nil {
+	if err := f.beginTrust(files, 1); err != nil {
 		return nil, err
 	}
 	m := membership{Org: r.Org, Site: r.Site, Name: first(r.Name, hostname()), Groups: []string{}}
-	if m.Cert, err = enrol.Issue(enrol.Certificate{
-		Serial: 1, Org: r.Org, Site: r.Site, Name: m.Name, Peer: f.id, Seed: true, NotBefore: now().Add(-time.Hour), NotAfter: now().Add(10 * certLife),
-	}, made.enrol); err != nil {
+	serial, err := f.db.NextSerial()
+	if err != nil {
+		return nil, err
+	}
+	if m.Cert, err = enrol.Issue(seedCertificate(m, f.id, serial, now()), made.enrol); err != nil {
 		return nil, err
 	}
 	if m.GossipKey, err = epochGossipKey(made.gossip.Seed(), r.Site, epoch.ID); err != nil {

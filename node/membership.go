@@ -29,7 +29,7 @@ const (
 	SeedSite    = "hq"
 )
 
-// membership is what this node is in the mesh. It is written once, by init or join.
+// membership is what this node is in the mesh. It is written by init or join; a renewal changes the certificate.
 type membership struct {
 	Org       string   `json:"org"`
 	Site      string   `json:"site"`
@@ -38,6 +38,7 @@ type membership struct {
 	Cert      []byte   `json:"cert"`
 	GossipKey []byte   `json:"gossip_key"` // of this site, 32 bytes
 	Peers     []string `json:"peers"`      // given by hand when joining
+	Box       []byte   `json:"box"`        // of the seed: what renewals are sealed to; empty on the seed itself
 }
 
 const membershipKey = "membership"

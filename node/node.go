@@ -18,6 +18,7 @@ import (
 	"patchmesh/content/disk"
 	"patchmesh/node/api"
 	"patchmesh/node/control"
+	"patchmesh/node/enrol"
 	"patchmesh/node/gossip"
 	"patchmesh/node/state"
 	"patchmesh/node/transport"
@@ -49,6 +50,7 @@ type Node struct {
 	connector *connector
 	links     *links
 	metrics   *metrics
+	renewal   *renewal
 	events    events
 	reach     atomic.Pointer[reach] // what may be dialled
 	foreign   foreigners            // peers of other sites that knocked lately
@@ -56,6 +58,8 @@ type Node struct {
 
 	outsideNoted atomic.Bool
 	gossipKeys   gossipKeys
+
+	strangers, relays *enrol.Limiter // of requests to join or renew that fail
 
 	core *swarm.Core // owned by the loop
 
@@ -84,12 +88,17 @@ func Open(cfg Config) (*Node, error) {
 		cfg: cfg, log: cfg.Log, dir: f, id: f.id, key: f.key, member: f.member, db: f.db, store: f.store, docs: f.docs,
 		believer: f.believer, seed: f.seed, ready: make(chan struct{}), started: cfg.Now(),
 		fetches: map[swarm.Req]func(){}, fetchEnded: map[swarm.Req]bool{},
+		strangers: enrol.NewLimiter(strangerBurst, strangerPause), relays: enrol.NewLimiter(relayBurst, relayPause),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.events = events{ch: make(chan swarm.Event, eventQueue), done: n.ctx.Done()}
 	n.connector, n.links = newConnector(n), &links{n: n}
 	n.metrics = newMetrics(n)
 	n.renewReach()
+	if n.renewal, err = newRenewal(n); err != nil {
+		f.close()
+		return nil, err
+	}
 	if n.host, err = n.openHost(); err != nil {
 		f.close()
 		return nil, err
@@ -165,6 +174,7 @@ func (n *Node) begin(ctx context.Context) {
 	n.work(func() { n.links.run(ctx) })
 	n.work(func() { n.rejoin(ctx) })
 	n.work(func() { n.keepAdmission(ctx) })
+	n.work(func() { n.renewal.run(ctx) })
 	n.work(func() { n.serveControl(ctx) })
 	if n.seed != nil {
 		n.work(func() { n.freshen(ctx) })
@@ -266,6 +276,12 @@ func (n *Node) freshen(ctx context.Context) {
 func (n *Node) prepareSeed() error {
 	if n.seed == nil {
 		return nil
+	}
+	n.seed.connected = n.connected
+	if n.renewal.due() { // before anybody is shown a certificate that has lapsed
+		if err := n.renewal.renewSeed(); err != nil {
+			return fmt.Errorf("renew the seed's own membership: %w", err)
+		}
 	}
 	n.seed.published = func(t *policy.Trust) {
 		n.trustChanged(t)

@@ -149,6 +149,8 @@ func (n *Node) ownRow(v swarm.View) api.Machine {
 	}
 	if t := n.trouble.Load(); t != nil {
 		m.Reason, m.Detail = string(t.reason), t.detail
+	} else if t := n.renewal.lastTrouble(); t != nil {
+		m.Reason, m.Detail = string(t.reason), t.detail
 	} else if v.Stale {
 		m.Reason, m.Detail = string(policy.ReasonTrustStale), "the approvals have expired and were not renewed"
 	}

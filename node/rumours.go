@@ -46,7 +46,7 @@ func (n *Node) openGossip() error {
 
 // gossipMeta is the membership certificate: it shows that one was issued for the name, no more.
 // Possession of the key is proved by the session, which is the only thing that counts.
-func (n *Node) gossipMeta() []byte { return n.member.Cert }
+func (n *Node) gossipMeta() []byte { return n.renewal.certificate() }
 
 var errForeignMember = errors.New("member of another site")
 

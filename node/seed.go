@@ -41,6 +41,8 @@ type seed struct {
 	gossip []byte // secret from which the key of each site's gossip is made
 
 	mu sync.Mutex // one change of the draft at a time
+	// connected names the machines that have a session here; nil beside a stopped node.
+	connected func() map[string]bool
 	// published is told of a new trust; nil beside a stopped node.
 	published func(*policy.Trust)
 
@@ -274,6 +276,16 @@ func (s *seed) catalogue(d *policy.Descriptor, m *content.PayloadMap) error {
 	return s.db.PutUpdate(state.CatalogueRow{
 		Update: string(d.Update), Revision: d.Revision, Descriptor: d.ID(), Body: body, At: s.now(),
 	})
+}
+
+// id is this seed's own.
+func (s *seed) id() string {
+	for _, e := range s.believer.current().Roster().Seeds {
+		if e.Site == s.member.Site {
+			return e.Peer
+		}
+	}
+	return ""
 }
 
 // sawMachine books a contact; sawAddr an address, for hints.

@@ -26,6 +26,10 @@ func (n *Node) Status(_ context.Context, q api.StatusQuery) (*api.Fleet, error) 
 		f.Reason, f.Detail = string(t.reason), t.detail
 	} else if l := n.locked.Load(); l != nil {
 		f.Reason, f.Detail = string(policy.ReasonHostRevoked), l.detail
+	} else if n.renewal != nil { // offline there is none
+		if t := n.renewal.lastTrouble(); t != nil {
+			f.Reason, f.Detail = string(t.reason), t.detail
+		}
 	}
 	if n.seed != nil {
 		rows, err := n.seed.fleet(n.connected())
@@ -84,6 +88,12 @@ func (s *seed) fleet(connected map[string]bool) ([]api.Machine, error) {
 			m.LastContact = s.now().UTC()
 		}
 		m.Online = !m.LastContact.IsZero() && s.now().Sub(m.LastContact) < onlineFor
+		if k.ReplacedBy != "" && !m.Online {
+			continue // its row is kept as history: 'enrol list --all' shows it
+		}
+		if k.Replaces != "" && m.LastReport.IsZero() {
+			reimaged(&m, k)
+		}
 		if !m.Online && m.Reason == "" {
 			m.Reason = string(policy.ReasonHostSilent)
 		}
@@ -158,6 +168,7 @@ func (n *Node) Node(context.Context) (*api.NodeInfo, error) {
 	info := &api.NodeInfo{
 		ID: n.id, Name: n.member.Name, Org: n.member.Org, Site: n.member.Site, Seed: n.seed != nil, Egress: v.Egress,
 		Listen: n.host.ListenAddr(), Version: n.cfg.Version, Epoch: v.Epoch, Started: n.started.UTC(), Peers: []api.PeerInfo{},
+		Membership: n.renewal.info(),
 	}
 	addr := map[string]string{}
 	for _, p := range n.host.Peers() {

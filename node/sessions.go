@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"time"
 
 	"patchmesh/content"
 	"patchmesh/node/api"
@@ -26,7 +25,7 @@ type sessions struct{ n *Node }
 // hello is what this node shows first on every session.
 func (n *Node) hello() wire.Hello {
 	return wire.Hello{
-		Version: 1, Cert: n.member.Cert,
+		Version: 1, Cert: n.renewal.certificate(),
 		Seed: n.seed != nil, Egress: n.mayEgress(), HeadVersion: n.believer.current().HeadVersion(),
 	}
 }
@@ -48,6 +47,7 @@ func (n *Node) admit(peerID string, h wire.Hello) (transport.Peer, error) {
 		n.foreign.knocked(peerID, n.cfg.Now())
 		return transport.Peer{}, errForeignSite
 	}
+	n.renewal.showed(peerID, cert.NotAfter)
 	return p, nil
 }
 
@@ -260,6 +260,3 @@ func sameSubnet(addr string) bool {
 		return ok && n.Contains(ip)
 	})
 }
-
-// certLife is how long a membership lasts before the machine must ask again.
-const certLife = 365 * 24 * time.Hour

@@ -15,9 +15,10 @@ func (a *app) inviteCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "invite",
 		Short: "print a token with which machines join",
-		Long:  "invite makes a join token on the seed. It is a secret: whoever holds it becomes a member of the mesh.\n" + exits,
+		Long:  "invite makes a join token on the seed. It is a secret: whoever holds it becomes a member of the mesh,\nunless --approve-each leaves the last word to an admin.\n" + exits,
 		Example: `  patchmesh invite --site berlin --group office
-  patchmesh invite --site berlin --group office --uses 40 --expires 8h > token`,
+  patchmesh invite --site berlin --group office --uses 40 --expires 8h > token
+  patchmesh invite --site berlin --uses 40 --expires 72h --approve-each --name-pattern 'till-*'`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.onSeed(func(s api.Service) error {
@@ -26,6 +27,9 @@ func (a *app) inviteCmd() *cobra.Command {
 					return err
 				}
 				fmt.Fprintf(a.errOut, "for site %s, %d use(s), until %s\n", t.Site, t.Uses, t.ExpiresAt.Local().Format("2006-01-02 15:04"))
+				if t.ApproveEach {
+					fmt.Fprintln(a.errOut, "each machine waits until 'patchmesh enrol accept' lets it in")
+				}
 				return a.print(t, func(w io.Writer) { fmt.Fprintln(w, t.Token) })
 			})
 		},
@@ -34,5 +38,7 @@ func (a *app) inviteCmd() *cobra.Command {
 	c.Flags().StringArrayVar(&r.Groups, "group", nil, "group of the machines; may be repeated")
 	c.Flags().IntVar(&r.Uses, "uses", 1, "how many machines may use the token")
 	c.Flags().DurationVar(&r.ExpiresIn, "expires", 0, "how long it is good for (default 1h)")
+	c.Flags().BoolVar(&r.ApproveEach, "approve-each", false, "let each machine wait until an admin accepts it ('patchmesh enrol')")
+	c.Flags().StringVar(&r.NamePattern, "name-pattern", "", "only machines with such names, as 'till-*' (default: any)")
 	return c
 }

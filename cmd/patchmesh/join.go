@@ -15,22 +15,40 @@ func (a *app) joinCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "join TOKEN",
 		Short: "enrol this machine",
-		Long:  "join enrols this machine with a token from 'patchmesh invite'. It goes to the seed, or through any enrolled\nmachine named by --peer: a machine without a way to the internet can join too.\n" + exits,
+		Long: `join enrols this machine with a token from 'patchmesh invite'. It goes to the seed, or through any enrolled
+machine named by --peer: a machine without a way to the internet can join too. Where there is no way at all,
+--via carries the request on a stick: join writes it, 'patchmesh enrol answer DIR' on the seed answers it, and
+the same join again on the machine takes the answer. Cut off at any point, the same command goes on.
+` + exits,
 		Example: `  patchmesh join pmj1-...
-  patchmesh join pmj1-... --peer 10.0.0.6:7700 --name till-3`,
+  patchmesh join pmj1-... --peer 10.0.0.6:7700 --name till-3
+  patchmesh join pmj1-... --via /media/stick`,
 		Args: exactly(1, "one token"),
 		RunE: func(c *cobra.Command, args []string) error {
 			r.DataDir, r.Token = a.data, args[0]
+			r.Waiting = func(id string) {
+				fmt.Fprintf(a.errOut, "waiting for an admin: on the seed, compare the number and run 'patchmesh enrol accept %s'\n", id)
+			}
 			j, err := node.Join(c.Context(), r, time.Now)
 			if err != nil {
 				return err
 			}
-			return a.print(j, func(w io.Writer) {
-				fmt.Fprintf(w, "organisation  %s\nsite          %s\ngroups        %v\nmachine       %s (%s)\n\nnext: patchmesh run --data %s\n", j.Org, j.Site, j.Groups, j.Name, j.ID, a.data)
-			})
+			return a.print(j, func(w io.Writer) { writeJoined(w, j, a.data) })
 		},
 	}
 	c.Flags().StringArrayVar(&r.Peers, "peer", nil, "IP:PORT of the seed or of an enrolled machine; may be repeated")
 	c.Flags().StringVar(&r.Name, "name", "", "name of this machine (default: the host name)")
+	c.Flags().StringVar(&r.Via, "via", "", "folder of a stick that carries request and answer instead of the network")
+	c.Flags().DurationVar(&r.Wait, "wait", 0, "how long to wait for an admin's word (default: until there is one)")
+	c.Flags().BoolVar(&r.NoHardware, "no-hardware-id", false, "do not tell the seed by which hardware this machine would be known again")
 	return c
+}
+
+func writeJoined(w io.Writer, j *node.Joined, data string) {
+	if j.Written != "" {
+		fmt.Fprintf(w, "machine  %s (%s)\nrequest  %s, written to %s\n\nnext: carry it to the seed and run 'patchmesh enrol answer DIR' there; then the same join here again\n",
+			j.Name, j.ID, j.Request, j.Written)
+		return
+	}
+	fmt.Fprintf(w, "organisation  %s\nsite          %s\ngroups        %v\nmachine       %s (%s)\n\nnext: patchmesh run --data %s\n", j.Org, j.Site, j.Groups, j.Name, j.ID, data)
 }

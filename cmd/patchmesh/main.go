@@ -83,7 +83,7 @@ func (a *app) root() *cobra.Command {
 		return api.Errorf(api.ClassUsage, "%v", err).WithHint("see '%s --help'", c.CommandPath())
 	})
 	root.AddCommand(
-		a.initCmd(), a.runCmd(), a.inviteCmd(), a.joinCmd(), a.importCmd(), a.approveCmd(), a.holdCmd(), a.releaseCmd(),
+		a.initCmd(), a.runCmd(), a.inviteCmd(), a.joinCmd(), a.enrolCmd(), a.importCmd(), a.approveCmd(), a.holdCmd(), a.releaseCmd(),
 		a.signCmd(), a.revokeCmd(), a.statusCmd(), a.explainCmd(), a.peersCmd(), a.demoCmd(),
 	)
 	return root

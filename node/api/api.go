@@ -21,6 +21,12 @@ type Service interface {
 
 	// Invite makes one join token.
 	Invite(ctx context.Context, r InviteRequest) (*Invite, error)
+	// EnrolRequests lists the machines that wait for an admin's word.
+	EnrolRequests(ctx context.Context, q EnrolQuery) (*EnrolList, error)
+	// DecideEnrol accepts or rejects one of them. ClassNotFound, ClassRefused if the token is used up.
+	DecideEnrol(ctx context.Context, d EnrolDecision) (*EnrolRequest, error)
+	// AnswerEnrol answers a sealed request that came on a stick. ClassRefused if it is for another seed.
+	AnswerEnrol(ctx context.Context, r SealedRequest) (*SealedAnswer, error)
 	// Import reads one payload of r.SizeBytes bytes from body into the catalogue.
 	Import(ctx context.Context, r ImportRequest, body io.Reader) (*Imported, error)
 	// Approve changes the draft, signs it with the keys at hand and publishes it if the threshold is met.
@@ -152,6 +158,8 @@ type NodeInfo struct {
 	Epoch   uint64     `json:"epoch"`
 	Started time.Time  `json:"started"`
 	Peers   []PeerInfo `json:"peers"`
+
+	Membership *Membership `json:"membership,omitempty"`
 }
 
 // PeerInfo is one connected peer.
@@ -173,6 +181,10 @@ type InviteRequest struct {
 	Groups    []string      `json:"groups"`
 	Uses      int           `json:"uses"`
 	ExpiresIn time.Duration `json:"expires_in"`
+	// ApproveEach: each machine needs an admin's word besides the token.
+	ApproveEach bool `json:"approve_each,omitempty"`
+	// NamePattern is a shell pattern ("till-*") that names of machines must match; empty: any.
+	NamePattern string `json:"name_pattern,omitempty"`
 }
 
 // Invite is a join token. It is a secret: whoever holds it becomes a member of the mesh.
@@ -182,6 +194,9 @@ type Invite struct {
 	Groups    []string  `json:"groups"`
 	Uses      int       `json:"uses"`
 	ExpiresAt time.Time `json:"expires_at"`
+
+	ApproveEach bool   `json:"approve_each,omitempty"`
+	NamePattern string `json:"name_pattern,omitempty"`
 }
 
 // ImportRequest describes a file for the catalogue. Empty metadata is read from the file where it has some.

@@ -27,6 +27,15 @@ func (f *fake) Node(context.Context) (*api.NodeInfo, error) { return &api.NodeIn
 func (f *fake) Invite(_ context.Context, r api.InviteRequest) (*api.Invite, error) {
 	return &api.Invite{Site: r.Site}, nil
 }
+func (f *fake) EnrolRequests(_ context.Context, q api.EnrolQuery) (*api.EnrolList, error) {
+	return &api.EnrolList{Requests: []api.EnrolRequest{{ID: "r", State: map[bool]string{true: "all", false: "waiting"}[q.All]}}}, nil
+}
+func (f *fake) DecideEnrol(_ context.Context, d api.EnrolDecision) (*api.EnrolRequest, error) {
+	return &api.EnrolRequest{ID: d.ID, State: map[bool]string{true: "accepted", false: "rejected"}[d.Accept]}, nil
+}
+func (f *fake) AnswerEnrol(_ context.Context, r api.SealedRequest) (*api.SealedAnswer, error) {
+	return &api.SealedAnswer{Answer: r.Request, Status: "member"}, nil
+}
 func (f *fake) Import(_ context.Context, r api.ImportRequest, body io.Reader) (*api.Imported, error) {
 	b, err := io.ReadAll(body)
 	f.imported = b

@@ -9,10 +9,10 @@ import (
 	"fmt"
 )
 
-// Purposes of the two keys that one key agreement gives.
+// Purposes of the two keys that one key agreement gives; the kind of the request is added to each.
 const (
-	purposeRequest = "patchmesh join request v1"
-	purposeAnswer  = "patchmesh join answer v1"
+	purposeRequest = "patchmesh request v2 "
+	purposeAnswer  = "patchmesh answer v2 "
 )
 
 // BoxPublic is the public half of a box key.

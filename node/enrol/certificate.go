@@ -93,6 +93,18 @@ func Check(b []byte, keys []ed25519.PublicKey, peerID string, now time.Time) (Ce
 	return c, nil
 }
 
+// Read reads the own certificate, which was checked when it came. It is no check of anybody else's.
+func Read(b []byte) (Certificate, error) {
+	var c Certificate
+	if len(b) == 0 || len(b) > 2*MaxCertBytes {
+		return c, fmt.Errorf("certificate of %d bytes: %w", len(b), ErrFormat)
+	}
+	if _, err := record.ConsumeTypedEnvelope(b, &c); err != nil {
+		return c, fmt.Errorf("certificate: %w: %w", ErrFormat, err)
+	}
+	return c, nil
+}
+
 func issuedBy(env *record.Envelope, keys []ed25519.PublicKey) bool {
 	if env.PublicKey.Type() != crypto.Ed25519 {
 		return false

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -66,24 +67,32 @@ func TestTokenSurvivesPastingAndTellsTypos(t *testing.T) {
 func TestJoinThroughARelay(t *testing.T) {
 	tok, box := newToken(t)
 	node := newKey(t)
-	req, pending, err := NewRequest(tok, node, "till-3", rand.Reader)
+	pending, err := NewRequest(tok, node, "till-3", []string{"uuid:abc"}, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if bytes.Contains(req, tok.Secret) || bytes.Contains(req, []byte("till-3")) {
+	req := pending.Request
+	if bytes.Contains(req, tok.Secret) || bytes.Contains(req, []byte("till-3")) || bytes.Contains(req, []byte("abc")) {
 		t.Fatal("a relay can read the request")
 	}
 	o, err := OpenRequest(box, req)
 	id, _ := peerOf(node.Public().(ed25519.PublicKey))
-	if err != nil || o.TokenHash != tok.Hash() || o.Peer != id || o.Name != "till-3" {
+	if err != nil || o.Kind != KindJoin || o.TokenHash != tok.Hash() || o.Peer != id || o.Name != "till-3" || len(o.Hardware) != 1 {
 		t.Fatalf("%+v, %v", o, err)
 	}
-	ans, err := o.Answer(Answer{Org: "acme", GossipKey: []byte("very secret key")})
+	ans, err := o.Answer(Answer{Status: StatusMember, Org: "acme", GossipKey: []byte("very secret key")})
 	if err != nil || bytes.Contains(ans, []byte("very secret key")) {
 		t.Fatalf("the answer can be read on the way, or %v", err)
 	}
+	kept, err := pending.Encode() // the answer comes after a restart
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pending, err = DecodePending(kept); err != nil || !bytes.Equal(pending.Request, req) || pending.Token != tok.Hash() {
+		t.Fatalf("kept and read again: %v", err)
+	}
 	got, err := pending.Open(ans)
-	if err != nil || got.Org != "acme" {
+	if err != nil || got.Org != "acme" || got.Status != StatusMember {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	ans[len(ans)/2] ^= 1
@@ -95,21 +104,82 @@ func TestJoinThroughARelay(t *testing.T) {
 	}
 }
 
-// Whoever knows a token must not get a certificate for a key that is not his.
-func TestRequestForAForeignKeyIsRefused(t *testing.T) {
+func TestRenewalSaysNothingButWhoAsks(t *testing.T) {
 	tok, box := newToken(t)
-	mine, victim := newKey(t), newKey(t)
-	victimID, _ := peerOf(victim.Public().(ed25519.PublicKey))
-	body := requestBody{Secret: tok.Secret, Peer: victimID, Name: "x"}
-	_, p, err := NewRequest(tok, mine, "x", rand.Reader)
+	node := newKey(t)
+	p, err := NewRenewal(tok.Box, node, 17, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	body.Sig = ed25519.Sign(mine, body.signed(p.ephemeral))
-	a, _ := agree(p.secret, tok.Box, p.ephemeral, tok.Box, purposeRequest)
-	req := encode(t, requestDoc{Version: 1, Ephemeral: p.ephemeral, Sealed: seal(a, encode(t, body))})
-	if _, err := OpenRequest(box, req); !errors.Is(err, ErrWrongPeer) {
-		t.Fatalf("%v, want ErrWrongPeer", err)
+	id, _ := peerOf(node.Public().(ed25519.PublicKey))
+	o, err := OpenRequest(box, p.Request)
+	if err != nil || o.Kind != KindRenew || o.Peer != id || o.Serial != 17 || o.Name != "" || o.TokenHash != [32]byte{} {
+		t.Fatalf("%+v, %v", o, err)
+	}
+}
+
+func TestHardwareIDsAreNoTrackingIDs(t *testing.T) {
+	facts := []string{"uuid:4c4c4544", "mac:aa,bb", "nonsense", ":", "x:"}
+	here := HardwareIDs(content.Sum([]byte("root")), "/var/lib/patchmesh", facts)
+	if len(here) != 2 || !strings.HasPrefix(here[0], "uuid:") || !strings.HasPrefix(here[1], "mac:") || strings.Contains(here[0], "4c4c") {
+		t.Fatalf("%q", here)
+	}
+	again := HardwareIDs(content.Sum([]byte("root")), "/var/lib/patchmesh", facts)
+	elsewhere := HardwareIDs(content.Sum([]byte("other")), "/var/lib/patchmesh", facts)
+	second := HardwareIDs(content.Sum([]byte("root")), "/srv/second", facts)
+	for i := range here {
+		if here[i] != again[i] {
+			t.Errorf("%q is not found again: %q", here[i], again[i])
+		}
+		if here[i] == elsewhere[i] || here[i] == second[i] {
+			t.Errorf("%q is the same for another organisation or node", here[i])
+		}
+	}
+	for range 4 {
+		facts = append(facts, facts...)
+	}
+	if n := len(HardwareIDs(content.Sum([]byte("root")), "d", facts)); n > maxHardware {
+		t.Errorf("%d ids", n)
+	}
+}
+
+func TestLimiterSlowsDownWhoFailsAndNobodyElse(t *testing.T) {
+	l := NewLimiter(5, 10*time.Second)
+	at := now
+	for range 5 {
+		if !l.Allow("a", at) {
+			t.Fatal("refused before the burst was used")
+		}
+		l.Failed("a", at)
+	}
+	if l.Allow("a", at) || !l.Allow("b", at) {
+		t.Fatal("the one that failed goes on, or another one pays for it")
+	}
+	tried := 0
+	for i := range 600 { // ten minutes, one try a second
+		if at := at.Add(time.Duration(i) * time.Second); l.Allow("a", at) {
+			l.Failed("a", at)
+			tried++
+		}
+	}
+	if tried < 55 || tried > 61 {
+		t.Errorf("%d tries in ten minutes, one in ten seconds is allowed", tried)
+	}
+	if !l.Allow("a", at.Add(time.Hour)) {
+		t.Error("it is never forgiven")
+	}
+	for i := range 3 * maxDebtors {
+		l.Failed(AddrKey(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 1).String()), at)
+	}
+	if len(l.debt) > maxDebtors {
+		t.Errorf("%d addresses are remembered", len(l.debt))
+	}
+	for addr, want := range map[string]string{
+		"10.0.0.1:5": "10.0.0.1", "[::ffff:10.0.0.1]:9": "10.0.0.1", "[2001:db8::1]:5": "2001:db8::/64", "[2001:db8::ffff:1]:5": "2001:db8::/64", "?": "?",
+	} {
+		if got := AddrKey(addr); got != want {
+			t.Errorf("%s counts as %s, want %s", addr, got, want)
+		}
 	}
 }
 
@@ -172,28 +242,6 @@ func errString(err error) string {
 		return "no error"
 	}
 	return err.Error()
-}
-
-func FuzzDecoders(f *testing.F) {
-	tok, box := newToken(f)
-	s, _ := tok.Encode()
-	req, p, _ := NewRequest(tok, newKey(f), "n", rand.Reader)
-	cert, _ := Issue(Certificate{Org: "o"}, newKey(f))
-	f.Add([]byte(s))
-	f.Add(req)
-	f.Add(cert)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		_, _ = ParseToken(string(b))
-		if o, err := OpenRequest(box, b); err == nil && o.Peer == "" {
-			t.Fatal("a request of nobody opened")
-		}
-		if _, err := p.Open(b); err == nil {
-			t.Fatal("an answer that the seed did not make opened")
-		}
-		if _, err := Check(b, nil, "x", now); err == nil {
-			t.Fatal("a certificate by nobody was believed")
-		}
-	})
 }
 
 func encode(t testing.TB, v any) []byte {

@@ -11,17 +11,17 @@ import (
 // key, to anybody who knows one of the two texts; most of an answer is public.
 func TestAnswersToARepeatedRequestShareNoKeyStream(t *testing.T) {
 	tok, box := newToken(t)
-	req, pending, err := NewRequest(tok, newKey(t), "till-3", rand.Reader)
+	pending, err := NewRequest(tok, newKey(t), "till-3", nil, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var sealed [2][]byte
 	for i := range sealed {
-		o, err := OpenRequest(box, req)
+		o, err := OpenRequest(box, pending.Request)
 		if err != nil {
 			t.Fatal(err)
 		}
-		a := Answer{Org: "acme", Cert: bytes.Repeat([]byte{byte(i)}, 200), GossipKey: bytes.Repeat([]byte("k"), 32)}
+		a := Answer{Status: StatusMember, Org: "acme", Cert: bytes.Repeat([]byte{byte(i)}, 200), GossipKey: bytes.Repeat([]byte("k"), 32)}
 		if sealed[i], err = o.Answer(a); err != nil {
 			t.Fatal(err)
 		}

@@ -13,7 +13,8 @@ import (
 	"patchmesh/content"
 )
 
-// Token is what a machine needs in order to join. It is a secret.
+// Token is what a machine needs in order to join. It is a secret. Only its hash, how often it may be used,
+// and by whom, is kept by the seed.
 type Token struct {
 	Secret     []byte     `json:"s"` // 32 bytes
 	SeedPeer   string     `json:"p"`

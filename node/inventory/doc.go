@@ -1,5 +1,5 @@
-// Package inventory reads facts about the machine itself: free disk space today; hardware and
-// software inventory join it as further files.
+// Package inventory reads facts about the machine itself: free disk space, and what of its hardware
+// stays when the system is set up anew.
 //
 // It is a leaf: it asks the operating system and returns plain values. What the facts mean is decided
 // in policy and swarm.

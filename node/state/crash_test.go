@@ -26,8 +26,8 @@ func crashHash(i int) [32]byte { return [32]byte{byte(i), byte(i >> 8), 1} }
 func spendUntilKilled(path string) {
 	db, err := Open(path)
 	for i := 0; err == nil; i++ {
-		if err = db.PutToken(crashHash(i), "s", nil, 1, noon.Add(time.Hour)); err == nil {
-			if _, err = db.SpendToken(crashHash(i), "first", noon); err == nil {
+		if err = db.PutToken(TokenRow{Hash: crashHash(i), Site: "s", UsesLeft: 1, ExpiresAt: noon.Add(time.Hour)}); err == nil {
+			if _, err = enrolWith(db, crashHash(i), "first", noon); err == nil {
 				fmt.Println(i)
 			}
 		}
@@ -60,10 +60,10 @@ func TestKilledProcessForgetsNoSpentToken(t *testing.T) {
 		}
 		db := reopen(t, path)
 		for i := 0; i <= last; i++ {
-			if _, err := db.SpendToken(crashHash(i), "second", noon); err == nil {
+			if _, err := enrolWith(db, crashHash(i), "second", noon); err == nil {
 				t.Errorf("round %d: token %d let a second machine in", round, i)
 			}
-			if _, err := db.SpendToken(crashHash(i), "first", noon); err != nil {
+			if _, err := enrolWith(db, crashHash(i), "first", noon); err != nil {
 				t.Errorf("round %d: token %d: the first machine is turned away: %v", round, i, err)
 			}
 		}

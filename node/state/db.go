@@ -22,7 +22,13 @@ type DB struct {
 	writing sync.Mutex // held around every use of write and hasty
 	write   *sql.DB    // one connection; a commit is durable
 	hasty   *sql.DB    // one connection; a commit may be lost with the power
+
+	watch func(what string, done bool)
 }
+
+// Watch has f called before and after every durable change, with no lock held: where a test cuts the
+// power. Set it before the first use.
+func (db *DB) Watch(f func(what string, done bool)) { db.watch = f }
 
 const (
 	maxReaders = 4
@@ -151,7 +157,15 @@ func (db *DB) Close() error {
 }
 
 // change runs f in a transaction that is durable when change returns nil.
-func (db *DB) change(what string, f func(*sql.Tx) error) error { return db.transact(what, db.write, f) }
+func (db *DB) change(what string, f func(*sql.Tx) error) error {
+	if db.watch == nil {
+		return db.transact(what, db.write, f)
+	}
+	db.watch(what, false)
+	err := db.transact(what, db.write, f)
+	db.watch(what, true)
+	return err
+}
 
 // hint runs f in a transaction that may be lost with the power.
 func (db *DB) hint(what string, f func(*sql.Tx) error) error { return db.transact(what, db.hasty, f) }

@@ -16,7 +16,9 @@
 //   - A method that returns nil has made its change durable, but for Touch and PutPeer: those are
 //     hints, and an fsync for each would wear a disk out. They are durable with the next other change.
 //   - One writer at a time; readers do not wait for it.
-//   - A token use is recorded durably before SpendToken returns, at most once per machine.
+//   - A token use is recorded durably before Enrol returns, at most once per machine, in one transaction
+//     with the serial and the membership that it buys.
+//   - A request that waits for an admin is recorded before anybody is told that it waits.
 //   - Schema steps are numbered and only ever added. A file with a newer schema, of another program,
 //     or damaged is refused with its name, and nothing in it is changed.
 //   - Every body has a maximum size.

@@ -29,6 +29,20 @@ var (
 	ErrTokenExpired = errors.New("the token has expired")
 	// ErrTokenSpent: all uses of the token are taken. Class: refuse.
 	ErrTokenSpent = errors.New("the token is used up")
+	// ErrTokenName: the token is for machines of other names. Class: refuse.
+	ErrTokenName = errors.New("the token is for machines of other names")
+	// ErrWaiting: the request is kept; an admin must accept it first. Class: retry.
+	ErrWaiting = errors.New("the request waits for an admin")
+	// ErrTooMany: so many requests wait already that no further one is kept. Class: retry.
+	ErrTooMany = errors.New("too many requests wait for an admin")
+	// ErrRejected: an admin has said no. Class: refuse.
+	ErrRejected = errors.New("an admin has rejected the request")
+	// ErrReplaced: the machine was set up anew and has another key now. Class: refuse.
+	ErrReplaced = errors.New("the machine was set up anew and has another key now")
+	// ErrLapsed: the certificate ended too long ago to be renewed. Class: refuse.
+	ErrLapsed = errors.New("the membership lapsed too long ago")
+	// ErrDecided: the decision comes too late. Class: refuse.
+	ErrDecided = errors.New("the machine is a member already")
 )
 
 // classify adds our sentinel to an error of the engine.

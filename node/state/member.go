@@ -17,73 +17,46 @@ const (
 
 // TokenRow is a join token as the seed knows it: by its hash.
 type TokenRow struct {
-	Hash      [32]byte
-	Site      string
-	Groups    []string
-	UsesLeft  int
-	ExpiresAt time.Time
+	Hash        [32]byte
+	Site        string
+	Groups      []string
+	UsesLeft    int
+	ExpiresAt   time.Time
+	Approve     bool   // each machine needs an admin's word
+	NamePattern string // shell pattern of machine names; empty: any
 }
 
-// PutToken keeps a new token; a hash that is known already is refused. SpendToken forgets tokens a
-// month after they expired.
-func (db *DB) PutToken(hash [32]byte, site string, groups []string, usesLeft int, expiresAt time.Time) error {
-	text, err := encodeGroups(groups)
+// PutToken keeps a new token; a hash that is known already is refused. Tokens are forgotten a month
+// after they expired.
+func (db *DB) PutToken(t TokenRow) error {
+	text, err := encodeGroups(t.Groups)
 	if err == nil {
-		err = limit("site", []byte(site), maxLabelText)
+		err = errors.Join(limit("site", []byte(t.Site), maxLabelText), limit("name pattern", []byte(t.NamePattern), maxLabelText))
 	}
-	if err == nil && (usesLeft < 1 || usesLeft > maxTokenUses || expiresAt.IsZero()) {
-		err = fmt.Errorf("%d uses until %s", usesLeft, expiresAt)
+	if err == nil && (t.UsesLeft < 1 || t.UsesLeft > maxTokenUses || t.ExpiresAt.IsZero()) {
+		err = fmt.Errorf("%d uses until %s", t.UsesLeft, t.ExpiresAt)
 	}
 	if err != nil {
 		return fmt.Errorf("put token: %w", err)
 	}
-	return db.exec("put token", `INSERT INTO tokens VALUES (?, ?, ?, ?, ?)`, hash[:], site, text, usesLeft, toDB(expiresAt))
+	return db.exec("put token", `INSERT INTO tokens (hash, site, groups, uses_left, expires_at, approve, name_pattern) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		t.Hash[:], t.Site, text, t.UsesLeft, toDB(t.ExpiresAt), t.Approve, t.NamePattern)
 }
 
-// SpendToken takes one use of a token for a machine. The use is durable before SpendToken returns,
-// so a crash at any point spends no token twice. The same machine may ask again until the token
-// expires without a second use: its first answer may have been lost. ErrTokenUnknown,
-// ErrTokenExpired, ErrTokenSpent.
-func (db *DB) SpendToken(hash [32]byte, machine string, now time.Time) (TokenRow, error) {
-	if err := checkMachine(machine, nil); err != nil {
-		return TokenRow{}, err
-	}
+// Token is one token by its hash. ErrTokenUnknown.
+func (db *DB) Token(hash [32]byte) (TokenRow, error) {
 	t := TokenRow{Hash: hash}
-	err := db.change("spend token", func(tx *sql.Tx) error {
-		if err := readToken(tx, &t); err != nil {
-			return err
-		}
-		if !now.Before(t.ExpiresAt) {
-			return ErrTokenExpired
-		}
-		res, err := tx.Exec(`INSERT OR IGNORE INTO token_uses VALUES (?, ?, ?)`, hash[:], machine, toDB(now))
-		if err != nil {
-			return err
-		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return err // this machine has its use already
-		}
-		if t.UsesLeft < 1 {
-			return ErrTokenSpent // and the insert above is rolled back
-		}
-		t.UsesLeft--
-		if _, err := tx.Exec(`UPDATE tokens SET uses_left = ? WHERE hash = ?`, t.UsesLeft, hash[:]); err != nil {
-			return err
-		}
-		_, err = tx.Exec(`DELETE FROM tokens WHERE expires_at < ?`, toDB(now.Add(-keepTokensFor)))
-		return err
-	})
-	if err != nil {
-		return TokenRow{}, err
+	if err := readToken(db.read, &t); err != nil {
+		return TokenRow{}, fmt.Errorf("read token: %w", classify(err))
 	}
 	return t, nil
 }
 
-func readToken(tx *sql.Tx, t *TokenRow) error {
+func readToken(tx querier, t *TokenRow) error {
 	var groups string
 	var expires int64
-	err := tx.QueryRow(`SELECT site, groups, uses_left, expires_at FROM tokens WHERE hash = ?`, t.Hash[:]).
-		Scan(&t.Site, &groups, &t.UsesLeft, &expires)
+	err := tx.QueryRow(`SELECT site, groups, uses_left, expires_at, approve, name_pattern FROM tokens WHERE hash = ?`, t.Hash[:]).
+		Scan(&t.Site, &groups, &t.UsesLeft, &expires, &t.Approve, &t.NamePattern)
 	if errors.Is(err, sql.ErrNoRows) {
 		return ErrTokenUnknown
 	}
@@ -95,32 +68,50 @@ func readToken(tx *sql.Tx, t *TokenRow) error {
 	return err
 }
 
-// MemberRow is an enrolled machine as the seed knows it.
+// MemberRow is an enrolled machine as the seed knows it. Its newest certificate can be made again from
+// it: Ed25519 signs the same text the same way.
 type MemberRow struct {
-	ID       string // peer id
-	Name     string
-	Site     string
-	Groups   []string
-	Serial   uint64    // of its newest certificate
-	NotAfter time.Time // of its newest certificate
-	JoinedAt time.Time
+	ID        string // peer id
+	Name      string
+	Site      string
+	Groups    []string
+	Serial    uint64    // of its newest certificate
+	NotBefore time.Time // of its newest certificate
+	NotAfter  time.Time // of its newest certificate
+	JoinedAt  time.Time
+	Replaces  string // peer id that the same hardware had before; empty: none is known
+
+	ReplacedBy string // peer id that the same hardware has now; empty: this one
+	ReplacedAt time.Time
 }
 
 // PutMember keeps a machine or what is new about it. JoinedAt stays that of the first time.
 func (db *DB) PutMember(m MemberRow) error {
-	text, err := encodeGroups(m.Groups)
-	if err == nil {
-		err = errors.Join(checkMachine(m.ID, nil), limit("name", []byte(m.Name), maxLabelText), limit("site", []byte(m.Site), maxLabelText))
-	}
+	text, err := checkMember(m)
 	if err != nil {
 		return fmt.Errorf("put member: %w", err)
 	}
-	return db.exec("put member "+m.ID, `INSERT INTO members VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-		name = excluded.name, site = excluded.site, groups = excluded.groups, serial = excluded.serial, not_after = excluded.not_after`,
-		m.ID, m.Name, m.Site, text, int64(m.Serial), toDB(m.NotAfter), toDB(m.JoinedAt))
+	return db.change("put member "+m.ID, func(tx *sql.Tx) error { return putMember(tx, m, text) })
 }
 
-const memberColumns = `SELECT id, name, site, groups, serial, not_after, joined_at FROM members `
+func checkMember(m MemberRow) (groups string, err error) {
+	groups, err = encodeGroups(m.Groups)
+	if err == nil {
+		err = errors.Join(checkMachine(m.ID, nil), limit("name", []byte(m.Name), maxLabelText), limit("site", []byte(m.Site), maxLabelText))
+	}
+	return groups, err
+}
+
+func putMember(tx *sql.Tx, m MemberRow, groups string) error {
+	_, err := tx.Exec(`INSERT INTO members (id, name, site, groups, serial, not_before, not_after, joined_at, replaces, replaced_by, replaced_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+		name = excluded.name, site = excluded.site, groups = excluded.groups, serial = excluded.serial, not_before = excluded.not_before,
+		not_after = excluded.not_after, replaces = excluded.replaces, replaced_by = excluded.replaced_by, replaced_at = excluded.replaced_at`,
+		m.ID, m.Name, m.Site, groups, int64(m.Serial), toDB(m.NotBefore), toDB(m.NotAfter), toDB(m.JoinedAt), m.Replaces, m.ReplacedBy, toDB(m.ReplacedAt))
+	return err
+}
+
+const memberColumns = `SELECT id, name, site, groups, serial, not_before, not_after, joined_at, replaces, replaced_by, replaced_at FROM members `
 
 // Member is one machine by its id. ErrNotFound.
 func (db *DB) Member(id string) (MemberRow, error) {
@@ -134,18 +125,18 @@ func (db *DB) Member(id string) (MemberRow, error) {
 	return all[0], nil
 }
 
-// Members lists all machines by id.
+// Members lists all machines by id, those that were replaced too.
 func (db *DB) Members() ([]MemberRow, error) {
 	return rows(db, "read members", memberColumns+`ORDER BY id`, nil, scanMember)
 }
 
 func scanMember(m *MemberRow, scan func(...any) error) error {
 	var groups string
-	var serial, notAfter, joined int64
-	if err := scan(&m.ID, &m.Name, &m.Site, &groups, &serial, &notAfter, &joined); err != nil {
+	var serial, notBefore, notAfter, joined, replaced int64
+	if err := scan(&m.ID, &m.Name, &m.Site, &groups, &serial, &notBefore, &notAfter, &joined, &m.Replaces, &m.ReplacedBy, &replaced); err != nil {
 		return err
 	}
-	m.Serial, m.NotAfter, m.JoinedAt = uint64(serial), fromDB(notAfter), fromDB(joined)
+	m.Serial, m.NotBefore, m.NotAfter, m.JoinedAt, m.ReplacedAt = uint64(serial), fromDB(notBefore), fromDB(notAfter), fromDB(joined), fromDB(replaced)
 	var err error
 	m.Groups, err = decodeGroups(groups)
 	return err
@@ -153,16 +144,28 @@ func scanMember(m *MemberRow, scan func(...any) error) error {
 
 // DropMember forgets a machine; unknown is no error.
 func (db *DB) DropMember(id string) error {
-	return db.exec("drop member", `DELETE FROM members WHERE id = ?`, id)
+	return db.change("drop member", func(tx *sql.Tx) error {
+		_, err := tx.Exec(`DELETE FROM hardware WHERE machine = ?`, id)
+		if err == nil {
+			_, err = tx.Exec(`DELETE FROM members WHERE id = ?`, id)
+		}
+		return err
+	})
 }
 
 // NextSerial is a certificate serial that was never given out before, not even by a run that crashed.
 func (db *DB) NextSerial() (uint64, error) {
 	var n int64
-	err := db.change("take a serial", func(tx *sql.Tx) error {
-		return tx.QueryRow(`UPDATE serials SET last = last + 1 RETURNING last`).Scan(&n)
+	err := db.change("take a serial", func(tx *sql.Tx) (err error) {
+		n, err = nextSerial(tx)
+		return err
 	})
 	return uint64(n), err
+}
+
+func nextSerial(tx *sql.Tx) (n int64, err error) {
+	err = tx.QueryRow(`UPDATE serials SET last = last + 1 RETURNING last`).Scan(&n)
+	return n, err
 }
 
 func encodeGroups(groups []string) (string, error) {

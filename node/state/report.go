@@ -142,3 +142,10 @@ func checkMachine(machine string, body []byte) error {
 	}
 	return limit("report of "+machine, body, maxReportBytes)
 }
+
+// ContactAt is when a machine was last in contact; ErrNotFound if never.
+func (db *DB) ContactAt(machine string) (time.Time, error) {
+	var at int64
+	err := db.row("read contact", `SELECT contact_at FROM reports WHERE machine = ?`, []any{machine}, &at)
+	return fromDB(at), err
+}

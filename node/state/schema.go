@@ -27,4 +27,19 @@ INSERT INTO serials VALUES (0);
 CREATE TABLE peers     (id TEXT NOT NULL, addr TEXT NOT NULL, seen_at INTEGER NOT NULL, PRIMARY KEY (id, addr)) STRICT;
 CREATE INDEX peers_seen ON peers(seen_at);
 `,
+	// enrolment: tokens that need an admin's word, renewals, machines that were set up anew.
+	`
+ALTER TABLE tokens  ADD COLUMN approve      INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tokens  ADD COLUMN name_pattern TEXT    NOT NULL DEFAULT '';
+ALTER TABLE members ADD COLUMN not_before   INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE members ADD COLUMN replaces     TEXT    NOT NULL DEFAULT '';
+ALTER TABLE members ADD COLUMN replaced_by  TEXT    NOT NULL DEFAULT '';
+ALTER TABLE members ADD COLUMN replaced_at  INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX members_name ON members(name COLLATE NOCASE);
+CREATE TABLE hardware  (machine TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (machine, kind)) STRICT;
+CREATE INDEX hardware_id ON hardware(id);
+CREATE TABLE requests  (token BLOB NOT NULL REFERENCES tokens(hash) ON DELETE CASCADE, machine TEXT NOT NULL, id TEXT NOT NULL UNIQUE,
+                        name TEXT NOT NULL, hardware TEXT NOT NULL, state TEXT NOT NULL, at INTEGER NOT NULL, decided_at INTEGER NOT NULL,
+                        PRIMARY KEY (token, machine)) STRICT;
+`,
 }

@@ -467,33 +467,46 @@ func TestSerialsAreNeverGivenTwice(t *testing.T) {
 	}
 }
 
+// token is one for any machine; enrolWith uses it.
+func token(n byte, site string, groups []string, uses int, expires time.Time) TokenRow {
+	return TokenRow{Hash: [32]byte{n}, Site: site, Groups: groups, UsesLeft: uses, ExpiresAt: expires}
+}
+
+func enrolWith(db *DB, hash [32]byte, machine string, now time.Time) (MemberRow, error) {
+	return db.Enrol(Applicant{Token: hash, Machine: machine, ID: machine, Name: "m", Life: 7 * 24 * time.Hour}, now)
+}
+
 func TestTokensAreSpentOncePerMachine(t *testing.T) {
 	db := openDB(t)
 	hash := [32]byte{1}
-	must(t, db.PutToken(hash, "north", []string{"web"}, 2, noon.Add(time.Hour)))
+	must(t, db.PutToken(token(1, "north", []string{"web"}, 2, noon.Add(time.Hour))))
+	serials := map[string]uint64{}
 	spend := func(machine string, at time.Duration, want error) {
 		t.Helper()
-		row, err := db.SpendToken(hash, machine, noon.Add(at))
+		row, err := enrolWith(db, hash, machine, noon.Add(at))
 		if !errors.Is(err, want) || err == nil && (row.Site != "north" || !slices.Equal(row.Groups, []string{"web"})) {
 			t.Errorf("%s: %+v, %v, want %v", machine, row, err, want)
 		}
+		if was := serials[machine]; err == nil && was != 0 && was != row.Serial {
+			t.Errorf("%s asked again and got serial %d after %d", machine, row.Serial, was)
+		}
+		serials[machine] = row.Serial
 	}
 	spend("a", 0, nil)
 	spend("a", time.Minute, nil) // its answer was lost
 	spend("b", time.Minute, nil)
 	spend("c", time.Minute, ErrTokenSpent)
 	spend("c", time.Minute, ErrTokenSpent)
-	spend("a", time.Minute, nil) // still
-	spend("a", time.Hour, ErrTokenExpired)
+	spend("a", time.Hour, nil) // it must not be stranded because the token expired since
 	spend("c", time.Hour, ErrTokenExpired)
-	if _, err := db.SpendToken([32]byte{2}, "a", noon); !errors.Is(err, ErrTokenUnknown) {
+	if _, err := enrolWith(db, [32]byte{2}, "a", noon); !errors.Is(err, ErrTokenUnknown) {
 		t.Errorf("%v, want ErrTokenUnknown", err)
 	}
-	if err := db.PutToken(hash, "south", nil, 9, noon.Add(9*time.Hour)); err == nil {
+	if err := db.PutToken(token(1, "south", nil, 9, noon.Add(9*time.Hour))); err == nil {
 		t.Error("a token was replaced")
 	}
 	for _, uses := range []int{0, -1, maxTokenUses + 1} {
-		if err := db.PutToken([32]byte{3}, "x", nil, uses, noon); err == nil {
+		if err := db.PutToken(token(3, "x", nil, uses, noon)); err == nil {
 			t.Errorf("%d uses were accepted", uses)
 		}
 	}
@@ -501,12 +514,12 @@ func TestTokensAreSpentOncePerMachine(t *testing.T) {
 
 func TestASingleUseTokenIsSpentOnceInARace(t *testing.T) {
 	db := openDB(t)
-	must(t, db.PutToken([32]byte{1}, "s", nil, 1, noon.Add(time.Hour)))
+	must(t, db.PutToken(token(1, "s", nil, 1, noon.Add(time.Hour))))
 	var wg sync.WaitGroup
 	won := make(chan string, 16)
 	for i := range 16 {
 		wg.Go(func() {
-			if _, err := db.SpendToken([32]byte{1}, fmt.Sprint(i), noon); err == nil {
+			if _, err := enrolWith(db, [32]byte{1}, fmt.Sprint(i), noon); err == nil {
 				won <- fmt.Sprint(i)
 			} else if !errors.Is(err, ErrTokenSpent) {
 				t.Error(err)
@@ -521,15 +534,15 @@ func TestASingleUseTokenIsSpentOnceInARace(t *testing.T) {
 
 func TestExpiredTokensAreForgottenLater(t *testing.T) {
 	db := openDB(t)
-	must(t, db.PutToken([32]byte{1}, "s", nil, 1, noon), db.PutToken([32]byte{2}, "s", nil, 9, noon.Add(1000*time.Hour)))
-	_, err := db.SpendToken([32]byte{2}, "a", noon.Add(24*time.Hour))
+	must(t, db.PutToken(token(1, "s", nil, 1, noon)), db.PutToken(token(2, "s", nil, 9, noon.Add(1000*time.Hour))))
+	_, err := enrolWith(db, [32]byte{2}, "a", noon.Add(24*time.Hour))
 	must(t, err)
-	if _, err := db.SpendToken([32]byte{1}, "a", noon.Add(24*time.Hour)); !errors.Is(err, ErrTokenExpired) {
+	if _, err := enrolWith(db, [32]byte{1}, "a", noon.Add(24*time.Hour)); !errors.Is(err, ErrTokenExpired) {
 		t.Errorf("a day later: %v, want ErrTokenExpired", err)
 	}
-	_, err = db.SpendToken([32]byte{2}, "b", noon.Add(31*24*time.Hour))
+	_, err = enrolWith(db, [32]byte{2}, "b", noon.Add(31*24*time.Hour))
 	must(t, err)
-	if _, err := db.SpendToken([32]byte{1}, "a", noon.Add(31*24*time.Hour)); !errors.Is(err, ErrTokenUnknown) {
+	if _, err := enrolWith(db, [32]byte{1}, "a", noon.Add(31*24*time.Hour)); !errors.Is(err, ErrTokenUnknown) {
 		t.Errorf("a month later: %v, want ErrTokenUnknown", err)
 	}
 }

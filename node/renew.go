@@ -1,0 +1,338 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	mrand "math/rand/v2"
+	"sync"
+	"time"
+
+	"patchmesh/node/api"
+	"patchmesh/node/enrol"
+	"patchmesh/policy"
+	"patchmesh/swarm/wire"
+)
+
+// renewal keeps this machine's membership from lapsing, and ends sessions with those whose membership
+// has. A machine that lapsed while it was off is a stranger to all others: they give it no session,
+// only the one stream on which it can ask for its next certificate.
+type renewal struct {
+	n *Node
+
+	mu      sync.Mutex
+	cert    []byte // what is shown
+	own     enrol.Certificate
+	nextAt  time.Time // when to ask
+	fails   int
+	trouble *trouble
+	peers   map[string]time.Time // end of the certificate that a peer has shown last
+}
+
+// Pauses after a failure, doubled each time up to the greatest. A lapsed machine is of no use until it
+// succeeds, so it asks more often; one that was told no asks seldom.
+const (
+	renewTick        = time.Second // how often the clock is looked at
+	renewFirst       = time.Minute
+	renewMost        = time.Hour
+	renewMostLapsed  = 10 * time.Minute
+	renewRefused     = 6 * time.Hour
+	renewWays        = 12               // asked in one attempt
+	lapseGrace       = 10 * time.Minute // clocks differ, and a renewal may be under way
+	maxCertificates  = 1 << 16
+	renewSpreadShare = 20 // jitter: up to 1/20 of the life, so that a site invited together does not ask together
+)
+
+func newRenewal(n *Node) (*renewal, error) {
+	r := &renewal{n: n, peers: map[string]time.Time{}}
+	own, err := enrol.Read(n.member.Cert)
+	if err != nil {
+		return nil, fmt.Errorf("own certificate in %s: %w", n.cfg.DataDir, err)
+	}
+	r.set(n.member.Cert, own)
+	return r, nil
+}
+
+// set takes a certificate for the own one; mu is held or nobody else knows r yet.
+func (r *renewal) set(cert []byte, own enrol.Certificate) {
+	life := own.NotAfter.Sub(own.NotBefore)
+	r.cert, r.own, r.fails, r.trouble = cert, own, 0, nil
+	r.nextAt = own.NotBefore.Add(life / 2)
+	if spread := life / renewSpreadShare; spread > 0 {
+		r.nextAt = r.nextAt.Add(mrand.N(spread))
+	}
+}
+
+// certificate is what this machine shows.
+func (r *renewal) certificate() []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cert
+}
+
+// lapsed: nobody gives this machine a session.
+func (r *renewal) lapsed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.n.cfg.Now().Before(r.own.NotAfter)
+}
+
+func (r *renewal) lastTrouble() *trouble {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.trouble
+}
+
+func (r *renewal) info() *api.Membership {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := &api.Membership{Serial: r.own.Serial, NotBefore: r.own.NotBefore.UTC(), NotAfter: r.own.NotAfter.UTC(), RenewAt: r.nextAt.UTC()}
+	m.Lapsed = !r.n.cfg.Now().Before(r.own.NotAfter)
+	if r.trouble != nil {
+		m.Trouble = r.trouble.detail
+	}
+	return m
+}
+
+// run looks at the clock: the node's own, so that a test can turn it, and a machine that slept asks at
+// once.
+func (r *renewal) run(ctx context.Context) {
+	t := time.NewTicker(renewTick)
+	defer t.Stop()
+	for {
+		if r.due() {
+			r.attempt(ctx)
+		}
+		r.dropLapsed()
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+func (r *renewal) due() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.n.cfg.Now().Before(r.nextAt)
+}
+
+// attempt asks once and says what came of it.
+func (r *renewal) attempt(ctx context.Context) {
+	n := r.n
+	err := r.renew(ctx)
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	r.mu.Lock()
+	r.fails++
+	most := renewMost
+	if !n.cfg.Now().Before(r.own.NotAfter) {
+		most = renewMostLapsed
+	}
+	pause := min(renewFirst<<min(r.fails-1, 10), most)
+	t := &trouble{reason: policy.ReasonNetNoReportPath, detail: r.story() + err.Error()}
+	var refused *refusedError
+	if errors.As(err, &refused) && refused.code != enrol.CodeBusy {
+		pause, t.reason = renewRefused, policy.ReasonNetRefused
+	}
+	pause += mrand.N(pause / 4)
+	r.nextAt = n.cfg.Now().Add(pause)
+	if refused != nil || r.fails > 2 || most == renewMostLapsed { // a seed that is off for a minute is no news
+		r.trouble = t
+	}
+	r.mu.Unlock()
+	n.log.Warn("membership not renewed", "err", err, "ends", r.own.NotAfter, "again_in", pause.Round(time.Second))
+}
+
+// story begins what people read; mu is held.
+func (r *renewal) story() string {
+	end := r.own.NotAfter
+	if r.n.cfg.Now().Before(end) {
+		return "the membership ends on " + end.UTC().Format(time.DateOnly) + " and is not renewed yet: "
+	}
+	return "the membership lapsed on " + end.UTC().Format(time.DateOnly) + " and is not renewed: "
+}
+
+// refusedError is the seed's own word.
+type refusedError struct {
+	code   enrol.Code
+	reason string
+}
+
+func (e *refusedError) Error() string {
+	s := "the seed refused: " + api.Clean(e.reason)
+	switch e.code {
+	case enrol.CodeLapsed, enrol.CodeUnknown, enrol.CodeReplaced, enrol.CodeRevoked:
+		s += "; to come back this machine needs a new token ('patchmesh invite' on the seed) and an empty data folder"
+	}
+	return s
+}
+
+var (
+	errNobody    = errors.New("no seed and no machine that leads to one was reached")
+	errUnchanged = errors.New("the seed gave the same certificate again: see that both clocks are right")
+)
+
+// renew gets the next certificate and makes it durable before it is shown.
+func (r *renewal) renew(ctx context.Context) error {
+	n := r.n
+	if n.seed != nil {
+		return r.renewSeed()
+	}
+	r.mu.Lock()
+	serial := r.own.Serial
+	r.mu.Unlock()
+	p, err := enrol.NewRenewal(n.member.Box, n.key, serial, rand.Reader)
+	if err != nil {
+		return err
+	}
+	a, err := r.ask(ctx, p)
+	if err != nil {
+		return err
+	}
+	if a.Status != enrol.StatusMember {
+		return &refusedError{a.Code, a.Reason}
+	}
+	return r.takeUp(a.Cert)
+}
+
+// renewSeed: a seed is the issuer of its own.
+func (r *renewal) renewSeed() error {
+	n := r.n
+	serial, err := n.db.NextSerial()
+	if err != nil {
+		return err
+	}
+	cert, err := enrol.Issue(seedCertificate(n.member, n.id, serial, n.cfg.Now()), n.seed.enrol)
+	if err != nil {
+		return err
+	}
+	return r.takeUp(cert)
+}
+
+func seedCertificate(m membership, id string, serial uint64, now time.Time) enrol.Certificate {
+	return enrol.Certificate{
+		Serial: serial, Org: m.Org, Site: m.Site, Name: m.Name, Peer: id, Seed: true, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(certLife),
+	}
+}
+
+// takeUp believes a certificate that is as good as others will demand, and no other: it must be of this
+// key, place and organisation, by a key of the roster, and last longer than the one at hand.
+func (r *renewal) takeUp(cert []byte) error {
+	n := r.n
+	own, err := n.checkCert(n.id, cert)
+	switch {
+	case err != nil:
+		return fmt.Errorf("the new certificate: %w", err)
+	case own.Site != n.member.Site:
+		return fmt.Errorf("the new certificate is for site %s: %w", api.Clean(own.Site), enrol.ErrWrongPeer)
+	}
+	r.mu.Lock()
+	old := r.own
+	r.mu.Unlock()
+	if !own.NotAfter.After(old.NotAfter) {
+		return errUnchanged
+	}
+	m, err := loadMembership(n.cfg.DataDir, n.db)
+	if err != nil {
+		return err
+	}
+	m.Cert = cert
+	if err := saveMembership(n.db, m); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.set(cert, own)
+	next := r.nextAt
+	r.mu.Unlock()
+	n.log.Info("membership renewed", "serial", own.Serial, "ends", own.NotAfter, "next", next)
+	if n.gossip != nil {
+		if err := n.gossip.ShowMeta(); err != nil {
+			n.log.Debug("new certificate not gossiped yet", "err", err)
+		}
+	}
+	n.connector.poke()
+	return nil
+}
+
+// ask tries the ways until an answer opens. Who carries it can do no more than keep silent.
+func (r *renewal) ask(ctx context.Context, p *enrol.Pending) (*enrol.Answer, error) {
+	last := errNobody
+	for _, w := range r.ways() {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		a, err := askOne(ctx, r.n.host, w, p)
+		if err == nil {
+			return a, nil
+		}
+		last = fmt.Errorf("%w: %s: %w", errNobody, w.Addr, err)
+	}
+	return nil, last
+}
+
+// ways lists whom to ask: the way of a request to join, then the machines of the site, then, for one
+// that nobody gives a session, whoever was there before.
+func (r *renewal) ways() []wire.PeerAddr {
+	n := r.n
+	var out []wire.PeerAddr
+	seen := map[string]bool{}
+	add := func(id, addr string) {
+		if addr == "" || seen[addr] || len(out) >= renewWays || id == n.id || addr == n.host.ListenAddr() || n.isSeedAddr(addr) && !n.mayEgress() {
+			return
+		}
+		seen[addr] = true
+		out = append(out, wire.PeerAddr{ID: id, Addr: addr})
+	}
+	for _, s := range n.believer.current().Roster().Seeds {
+		for _, w := range n.waysTo(s) {
+			add(w.ID, w.Addr)
+		}
+	}
+	for _, p := range n.host.Peers() {
+		add(p.ID, p.Addr)
+	}
+	if known, err := n.db.KnownPeers(renewWays); err == nil {
+		for _, p := range known {
+			add(p.ID, p.Addr)
+		}
+	}
+	for _, a := range append(append([]string{}, n.cfg.Peers...), n.member.Peers...) {
+		add("", a)
+	}
+	return out
+}
+
+// showed notes until when the certificate of a peer is good. A later hello with a newer one counts.
+func (r *renewal) showed(peer string, until time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.peers) >= maxCertificates {
+		clear(r.peers) // those are dropped no more, until they say hello again
+	}
+	r.peers[peer] = until
+}
+
+// dropLapsed ends sessions with peers whose certificate has lapsed while they were connected. One that
+// has renewed connects again at once and shows its new certificate.
+func (r *renewal) dropLapsed() {
+	n := r.n
+	var over []string
+	r.mu.Lock()
+	limit := n.cfg.Now().Add(-lapseGrace)
+	for id, until := range r.peers {
+		if until.Before(limit) {
+			over = append(over, id)
+			delete(r.peers, id)
+		}
+	}
+	r.mu.Unlock()
+	for _, id := range over {
+		n.host.Disconnect(id, errLapsedPeer)
+	}
+}
+
+var errLapsedPeer = errors.New("its membership has lapsed")
