@@ -20,7 +20,8 @@ import (
 )
 
 // Life of a membership. Short, so that a machine that cannot be told of a revocation is locked out
-// soon; the grace lets a machine that was off for long come back by itself.
+// soon; the grace lets a machine that was off for long come back by itself. A revocation is kept until
+// the machine's last certificate is past both.
 const (
 	certLife   = 7 * 24 * time.Hour
 	renewGrace = 180 * 24 * time.Hour

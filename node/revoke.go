@@ -28,10 +28,6 @@ func revokedError(v policy.Revocation) error {
 	return fmt.Errorf("%w on %s: %s", errRevoked, v.At.Format(time.DateOnly), v.Reason)
 }
 
-// renewalGrace is how long after its end a certificate can still be renewed, and so how long after
-// the end of the last one a revocation is kept.
-const renewalGrace = 180 * 24 * time.Hour
-
 func (n *Node) isRevoked(peerID string) bool {
 	return peerID != "" && n.believer.current().Roster().IsRevoked(peerID)
 }
@@ -230,8 +226,8 @@ func (s *seed) revoke(r api.RevokeRequest) (*api.Revoked, error) {
 		out.Reason, out.At, out.Unchanged = was.Reason, was.At, true
 		return out, nil
 	}
-	v := policy.Revocation{Peer: m.ID, Serial: m.Serial, At: s.now(), Until: s.now().Add(certLife + renewalGrace), Reason: r.Reason}
-	if end := m.NotAfter.Add(renewalGrace); end.After(v.Until) {
+	v := policy.Revocation{Peer: m.ID, Serial: m.Serial, At: s.now(), Until: s.now().Add(certLife + renewGrace), Reason: r.Reason}
+	if end := m.NotAfter.Add(renewGrace); end.After(v.Until) {
 		v.Until = end
 	}
 	next, err := t.Roster().Revoke(v)

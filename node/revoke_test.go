@@ -205,11 +205,3 @@ func TestRevokeRefusesWhatMakesNoSense(t *testing.T) {
 		t.Fatal(err)
 	}
 }
-
-// soak is the short count, or the long one with PATCHMESH_SOAK=1.
-func soak(short, long int) int {
-	if os.Getenv("PATCHMESH_SOAK") == "1" {
-		return long
-	}
-	return short
-}

@@ -18,15 +18,8 @@ import (
 	"patchmesh/node/api"
 	"patchmesh/node/enrol"
 	"patchmesh/node/keys"
+	"patchmesh/policy"
 )
-
-// soak is the full count when PATCHMESH_SOAK=1, else a slice of it.
-func soak(slice, full int) int {
-	if os.Getenv("PATCHMESH_SOAK") == "1" {
-		return full
-	}
-	return slice
-}
 
 // testClock is a clock that a test turns.
 type testClock struct{ offset atomic.Int64 }
@@ -190,7 +183,7 @@ func TestSEnrolAdmissionRefusesUnderSealAndSaysWhy(t *testing.T) {
 		t.Fatalf("%+v", a)
 	}
 	roster := *b.node.believer.current().Roster()
-	roster.Revoked = []string{f.id}
+	roster.Revoked = []policy.Revocation{{Peer: f.id, At: b.clock.now(), Until: b.clock.now().Add(24 * time.Hour)}}
 	if err := b.node.seed.renew(&roster); err != nil {
 		t.Fatal(err)
 	}
