@@ -102,6 +102,9 @@ func (c *Core) Step(now time.Time, ev Event) []Action {
 		c.now = now
 	}
 	c.acts = c.acts[:0]
+	if _, news := ev.(ManifestArrived); !news { // which plans anew by itself: it may bring a hold
+		c.refreshPlan()
+	}
 	c.dispatch(ev)
 	if !c.wake.IsZero() && !c.now.Before(c.wake) {
 		c.wake = time.Time{}

@@ -113,9 +113,6 @@ func (c *Core) leaseDue(l *payload) bool {
 	if l.lease.needAt.IsZero() {
 		l.lease.needAt = c.now
 	}
-	if !c.settled(l) {
-		return false
-	}
 	quietSince := l.lease.needAt
 	if l.lease.progressAt.After(quietSince) {
 		quietSince = l.lease.progressAt
@@ -127,6 +124,11 @@ func (c *Core) leaseDue(l *payload) bool {
 	}
 	skips := int(c.now.Sub(quietSince) / c.cfg.LeaseSilence)
 	c.wakeBy(quietSince.Add(time.Duration(skips+1) * c.cfg.LeaseSilence))
+	// Neighbours that come and go without end and never say what they hold must not keep the site from
+	// the WAN: after a silence nobody waits for them any more.
+	if !c.settled(l) && skips == 0 {
+		return false
+	}
 	if skips == 0 && c.claimedByOther(l) {
 		return false
 	}

@@ -31,7 +31,7 @@ type peer struct {
 // remote is what a peer said of one payload.
 type remote struct {
 	bits *content.Bits
-	want bool // it is fetching this payload for itself or for others
+	want bool // it is fetching this payload for itself
 }
 
 // neighbour: a peer of this machine's own site. Nobody else serves or is asked, seeds aside.
@@ -64,8 +64,8 @@ func (c *Core) peerUp(e PeerUp) {
 // tellAll opens a session with a neighbour: all have-lists, claims, then Synced.
 func (c *Core) tellAll(p *peer) {
 	for _, l := range c.payloads {
-		if l.have.Count() > 0 || l.wanted() {
-			c.act(TellHave{To: p.id, Payload: l.id, Want: l.wanted(), Bits: l.have})
+		if l.have.Count() > 0 || l.wanted() || l.opened { // what is gained later counts only after a list
+			c.act(TellHave{To: p.id, Payload: l.id, Want: l.needed(), Bits: l.have})
 		}
 		if l.lease.held {
 			c.act(TellLease{To: p.id, Payload: l.id, Held: true})

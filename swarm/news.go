@@ -279,6 +279,10 @@ func (c *Core) descriptorArrived(e DescriptorArrived) {
 			break
 		}
 	}
+	if l := c.byMap[e.Payload.ID]; l != nil {
+		c.drive(l) // neighbours may need it across the WAN even if this machine does not
+		c.driveLink()
+	}
 	c.askDescriptors()
 }
 

@@ -50,6 +50,10 @@ type bytesBy struct {
 // wanted: this machine is fetching, or would if it could.
 func (l *payload) wanted() bool { return !l.ready && (l.selfWant || l.help) }
 
+// needed: this machine is fetching for itself. Only that is told to neighbours: if helpers told theirs too,
+// two of them would each fetch for the other, across the WAN, what nobody needs any more.
+func (l *payload) needed() bool { return !l.ready && l.selfWant }
+
 // addPayload makes a payload known, with what the store has of it. Two updates may share one.
 func (c *Core) addPayload(i PayloadInfo) {
 	if c.byMap[i.ID] != nil {
@@ -106,6 +110,7 @@ func (c *Core) dropUnnamedPayloads() {
 		if l.lease.held {
 			c.release(l, "")
 		}
+		l.selfWant, l.help = false, false
 		delete(c.byMap, l.id)
 		return true
 	})
@@ -119,7 +124,7 @@ func (c *Core) cancelFetches(l *payload) {
 // tellHave sends the full list to every neighbour: on a new wish, or when much changed at once.
 func (c *Core) tellHave(l *payload) {
 	c.toNeighbours(func(p *peer) {
-		c.act(TellHave{To: p.id, Payload: l.id, Want: l.wanted(), Bits: l.have})
+		c.act(TellHave{To: p.id, Payload: l.id, Want: l.needed(), Bits: l.have})
 	})
 }
 
@@ -128,11 +133,11 @@ func (c *Core) setWant(l *payload, want bool) {
 	if l.selfWant == want {
 		return
 	}
-	was := l.wanted()
+	was := l.needed()
 	l.selfWant = want
-	if l.wanted() != was {
+	if l.needed() != was {
 		c.tellHave(l)
-		if !l.wanted() {
+		if !l.needed() {
 			c.cancelFetches(l)
 		}
 	}
@@ -142,6 +147,9 @@ func (c *Core) setWant(l *payload, want bool) {
 
 // drive moves a payload forward as far as it goes now: open, fetch, lease, assemble.
 func (c *Core) drive(l *payload) {
+	if c.byMap[l.id] != l {
+		return // withdrawn: what was asked for may still arrive, and must not start anything new
+	}
 	c.driveLease(l)
 	if !l.wanted() || l.opening || l.assembly {
 		return
@@ -173,6 +181,9 @@ func (c *Core) payloadOpened(e PayloadOpened) {
 		return
 	}
 	l := r.payload
+	if c.byMap[l.id] != l {
+		return
+	}
 	l.opening, l.opened = false, true
 	l.reason, l.detail, l.facts = "", "", nil
 	if e.Have != nil && e.Have.Len() == l.chunks {
@@ -190,6 +201,9 @@ func (c *Core) assembled(e Assembled) {
 		return
 	}
 	l := r.payload
+	if c.byMap[l.id] != l {
+		return
+	}
 	l.assembly, l.ready, l.help = false, true, false
 	l.reason, l.detail, l.facts = "", "", nil
 	c.tellHave(l)

@@ -71,11 +71,10 @@ func (c *Core) sweepReports() {
 			// The number is the time in milliseconds, so that it grows across restarts even if the
 			// last snapshot was lost; a clock that went back only adds one.
 			r.seq = max(r.seq+1, uint64(max(c.now.UnixMilli(), 0)))
-			moved := r.progress
 			r.lastAt, r.soon, r.progress, r.making = c.now, false, false, true
-			if moved {
-				c.save() // where the bytes came from outlives a kill, but for the last seconds
-			}
+			// No number is used twice, not even by a machine whose clock went back while it was off; and
+			// where the bytes came from outlives a kill, but for the last seconds.
+			c.save()
 			c.act(Report{Seq: r.seq})
 		}
 	}

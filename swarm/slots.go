@@ -30,12 +30,34 @@ func (c *Core) uploadAsked(e UploadAsked) {
 		c.act(RefuseUpload{Ref: e.Ref, Class: Refuse})
 	case l == nil || e.Index < 0 || e.Index >= l.chunks || !l.have.Has(e.Index):
 		c.act(RefuseUpload{Ref: e.Ref, Class: Absent})
-	case len(c.slots.queue) >= c.cfg.ServeQueue:
+	case len(c.slots.queue) >= c.cfg.ServeQueue && !c.makeRoom(e.From):
 		c.act(RefuseUpload{Ref: e.Ref, Class: Busy})
 	default:
 		c.slots.queue = append(c.slots.queue, upload{ref: e.Ref, to: e.From, payload: e.Payload, index: e.Index})
 		c.fillSlots()
 	}
+}
+
+// makeRoom turns down the newest ask of the peer that waits for most, if that is more than the newcomer
+// would wait for: one greedy peer must not fill the queue and shut out the rest of the site.
+func (c *Core) makeRoom(newcomer PeerID) bool {
+	s := &c.slots
+	waiting := map[PeerID]int{}
+	for _, u := range s.queue {
+		waiting[u.to]++
+	}
+	newest := -1
+	for i, u := range s.queue {
+		if newest < 0 || waiting[u.to] >= waiting[s.queue[newest].to] {
+			newest = i
+		}
+	}
+	if waiting[s.queue[newest].to] <= waiting[newcomer]+1 {
+		return false
+	}
+	c.act(RefuseUpload{Ref: s.queue[newest].ref, Class: Busy})
+	s.queue = slices.Delete(s.queue, newest, newest+1)
+	return true
 }
 
 // fillSlots serves the waiting asks while there is a slot: the peer with the fewest running goes
@@ -54,6 +76,10 @@ func (c *Core) fillSlots() {
 		}
 		u := s.queue[best]
 		s.queue = slices.Delete(s.queue, best, best+1)
+		if l := c.byMap[u.payload]; l == nil || !l.have.Has(u.index) { // withdrawn or lost while it waited
+			c.act(RefuseUpload{Ref: u.ref, Class: Absent})
+			continue
+		}
 		s.busy = append(s.busy, u)
 		c.act(Serve{Ref: u.ref, Payload: u.payload, Index: u.index})
 	}

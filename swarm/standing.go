@@ -15,7 +15,7 @@ type Shun struct {
 	Reason policy.Reason `json:"reason"`
 }
 
-// maxShuns bounds the list; the oldest goes first. A site has fewer machines than this.
+// maxShuns bounds the list; the one that ends first goes first. A site has fewer machines than this.
 const maxShuns = 4096
 
 // shun stops asking a peer that sent wrong bytes. One wrong chunk is enough: transport integrity is
@@ -30,7 +30,13 @@ func (c *Core) shun(p *peer, reason policy.Reason, detail string) {
 		c.tasks.shuns = slices.Insert(c.tasks.shuns, i, Shun{Peer: p.id, Until: until, Reason: reason})
 	}
 	if len(c.tasks.shuns) > maxShuns {
-		c.tasks.shuns = c.tasks.shuns[1:]
+		first := 0
+		for i, s := range c.tasks.shuns {
+			if s.Until.Before(c.tasks.shuns[first].Until) {
+				first = i
+			}
+		}
+		c.tasks.shuns = slices.Delete(c.tasks.shuns, first, first+1)
 	}
 	for _, l := range c.payloads {
 		if p.have[l.id] != nil {

@@ -122,16 +122,24 @@ func (c *Core) neededHere(l *payload) bool {
 	return false
 }
 
-// sweepTasks looks at what time alone changes: plans, retries, rescans.
-func (c *Core) sweepTasks() {
-	p := c.tasks.plan
-	if c.news.manifest != nil && !c.self.Seed &&
-		((!p.NextAt.IsZero() && !c.now.Before(p.NextAt)) || c.tasks.stale != c.stale()) {
-		c.replan()
+// refreshPlan plans anew if time has passed an instant at which an answer may change. It comes before every
+// event and not only with the next Tick: a machine that was suspended wakes with some event of before, and
+// nothing may be begun then on approvals that have expired or a window that has closed meanwhile.
+func (c *Core) refreshPlan() {
+	if c.news.manifest == nil || c.self.Seed {
 		return
 	}
-	if !p.NextAt.IsZero() {
-		c.wakeBy(p.NextAt)
+	next := c.tasks.plan.NextAt
+	if (!next.IsZero() && !c.now.Before(next)) || c.tasks.stale != c.stale() {
+		c.replan()
+	}
+}
+
+// sweepTasks looks at what time alone changes: plans, retries, rescans.
+func (c *Core) sweepTasks() {
+	c.refreshPlan()
+	if next := c.tasks.plan.NextAt; !next.IsZero() {
+		c.wakeBy(next)
 	}
 	for _, k := range c.tasks.tasks {
 		c.driveTask(k)
@@ -144,6 +152,9 @@ func (c *Core) driveTask(k *task) {
 		return
 	}
 	d := c.describe(k.verdict.Descriptor)
+	if d == nil && k.state == policy.StateInstalled && k.detectedAt.IsZero() {
+		return // installed before a restart: its description is at home and comes in a moment
+	}
 	if d == nil {
 		c.setState(k, policy.StateWaitingContent, policy.ReasonPeerNoneHolds, "the description of the update is not here yet", nil)
 		return
@@ -268,8 +279,12 @@ func (c *Core) detectFailed(r *request, e Failed) {
 	c.replan()
 }
 
-// learn books what was found on the machine; plans are made from it.
+// learn books what was found on the machine; plans are made from it. What was found of a revision that is
+// no longer approved says nothing about the present one.
 func (c *Core) learn(k *task, d policy.Detection) {
+	if findTask(c.tasks.tasks, k.verdict.Update) != k {
+		return
+	}
 	if c.self.Machine.Detected == nil {
 		c.self.Machine.Detected = map[policy.UpdateID]policy.Detection{}
 	}
@@ -286,6 +301,9 @@ func (c *Core) installed(e Installed) {
 	c.tasks.busy = nil
 	k.attempts, k.retryAt = 0, time.Time{}
 	k.detectedAt = c.now
+	if now := findTask(c.tasks.tasks, k.verdict.Update); now != nil && now != k {
+		now.detectedAt = time.Time{} // the old revision changed the machine: look again for the new one
+	}
 	c.learn(k, policy.Detection{Present: r.kind == reqInstall, Version: e.Version, At: c.now})
 	if r.kind == reqInstall {
 		c.setState(k, policy.StateInstalled, "", "", nil)

@@ -25,7 +25,8 @@ func (c *Core) hedge(l *payload) {
 	})
 	for _, id := range late {
 		r := c.pending[id]
-		if p := c.holderFor(l, r.index, r.peer); p != nil && l.fetching[r.index] == 1 {
+		room := c.askBytes+l.chunkBytes <= c.cfg.MaxAskBytes // on a slow network all is late: no second copy of it all
+		if p := c.holderFor(l, r.index, r.peer); p != nil && room && l.fetching[r.index] == 1 {
 			r.hedged = true
 			c.fetch(l, p, r.index)
 		} else {
@@ -153,8 +154,11 @@ func (c *Core) chunkFailed(r *request, e Failed) {
 func (c *Core) absent(l *payload, p *peer, i int) {
 	if r := p.have[l.id]; r != nil && i < r.bits.Len() && r.bits.Has(i) {
 		r.bits.Clear(i)
-		l.avail[i]--
-		c.stampLost(l)
+		if now := c.byMap[l.id]; now != nil { // not l: it may have been withdrawn and approved again since
+			now.avail[i]--
+			c.stampLost(now)
+			c.drive(now)
+		}
 	}
 }
 

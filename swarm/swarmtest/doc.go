@@ -1,0 +1,42 @@
+// Package swarmtest runs the scripts in swarm/testdata: short stories of one machine, told to a
+// swarm.Core event by event, with the actions that it answered written below.
+//
+//	story                                # everything before is forgotten
+//	machine c                            # the machine that is tested
+//	peer a have=1111                     # a neighbour that has all four chunks of u1
+//	peer b have=11.. want                # one that has two and wants the others
+//	manifest u1=install
+//	----
+//	c: fetch-chunk u1/2 from=a
+//
+// What stands above "----" is typed by people, what stands below is written by
+// `go test ./swarm -rewrite` and compared byte for byte by `go test ./swarm`. A block without "story"
+// goes on where the last one ended.
+//
+// # Given
+//
+//   - show WORDS: print these actions only, in the whole file. Without it all are printed.
+//   - manual WORDS: leave these requests open until the script ends them. The others (describe, open,
+//     assemble, detect, install, remove, report, cancel) are answered at once, and well.
+//   - config NAME=VALUE: another number of swarm.Config, before machine.
+//   - machine NAME [site=S] [egress] [seed]; update NAME [chunks=N] [chunk-bytes=N] [stored=BITS] [away].
+//     revise NAME: a new revision.
+//     Updates that are merely mentioned have four chunks of 256 KiB. An update that is away has its
+//     documents at peers only.
+//   - line UPDATE NAMES: prints the order in which machines take the WAN lease.
+//
+// # Events
+//
+//   - peer NAMES [site=S] [seed] [egress] [subnet] [head=N] [have=BITS] [UPDATE=BITS] [want] [unsynced]; down NAME;
+//     flap NAMES times=N every=TIME; synced NAME; changed NAME egress|no-egress; egress on|off; link failed
+//   - heard [NAME] version=N; manifest [version=N] [epoch=N] [expires=TIME] [UPDATE=ACTION] [UPDATE=hold[:TIME]]
+//     [elsewhere] (it exists, this machine has it not yet)
+//   - have NAME BITS [want]; gained NAME CHUNKS; lost NAME; lease NAME claimed|given-up [UPDATE]
+//   - stored UPDATE/CHUNK [from=NAME] (UPDATE/* is the oldest one asked for); done WHAT [UPDATE] [present|absent] [newest]; failed WHAT [from=NAME] CLASS [REASON]
+//   - asks NAME UPDATE/CHUNK [times=N]; sent NAME UPDATE/CHUNK
+//   - queued NAME seq=N; acked NAME
+//   - wait TIME: time passes, and the core is woken whenever it asked to be; sleep TIME: the same without
+//     waking it, as on a machine that was suspended; back TIME: the clock is turned back; until ACTION [TIME]: wait for the first such action
+//   - restart: a new core with the last saved snapshot and what is in the store
+//   - view [tasks] [payloads] [peers]: what people would see
+package swarmtest
