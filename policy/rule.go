@@ -33,6 +33,7 @@ var rules = []rule{
 	{"present", rulePresent},
 	{"hold", ruleHold},
 	{"known", ruleKnown},
+	{"looked", ruleLooked},
 	{"stale", ruleStale},
 	{"available", ruleAvailable},
 	{"act", ruleAct},
@@ -114,6 +115,18 @@ func ruleKnown(q question, v *Verdict) bool {
 		}
 	}
 	return false
+}
+
+// ruleLooked: a machine that could not find out whether the update is there changes nothing. It looks
+// again soon; to install on a guess could break what works, or install twice.
+func ruleLooked(q question, v *Verdict) bool {
+	d := q.machine.Detected[q.approval.Update]
+	if d.Err == "" || (q.approval.Action != ActionInstall && q.approval.Action != ActionRemove) {
+		return false
+	}
+	v.Verb, v.Compliance, v.Reason = VerbHold, ComplianceError, d.Err
+	v.Detail = "this machine could not find out whether the update is installed; it looks again soon"
+	return true
 }
 
 // ruleStale: nothing new is begun on approvals that may have been withdrawn meanwhile.

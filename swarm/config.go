@@ -61,8 +61,9 @@ type Config struct {
 
 	// ShunFor is how long a peer that sent a wrong chunk is not asked again.
 	ShunFor time.Duration
-	// MaxPayloads bounds the have-lists remembered per peer.
-	MaxPayloads int
+	// MaxPayloads bounds the have-lists remembered per peer, MaxHaveChunks their length together: a
+	// list takes one bit for each chunk.
+	MaxPayloads, MaxHaveChunks int
 }
 
 // DefaultConfig suits sites of a few to a few hundred machines on LANs of 100 Mbit/s and more.
@@ -84,7 +85,7 @@ func DefaultConfig() Config {
 		InstallRetryMin: 30 * time.Second, InstallRetryMax: time.Hour,
 		SpaceRetry:  2 * time.Second,
 		ShunFor:     24 * time.Hour,
-		MaxPayloads: 8192,
+		MaxPayloads: 8192, MaxHaveChunks: 8 << 20, // 1 MiB: 2 TiB of payloads in chunks of 256 KiB
 	}
 }
 
@@ -116,6 +117,7 @@ func (c Config) Validate() error {
 	positive("InstallRetryMin", int64(c.InstallRetryMin))
 	positive("SpaceRetry", int64(c.SpaceRetry))
 	positive("MaxPayloads", int64(c.MaxPayloads))
+	positive("MaxHaveChunks", int64(c.MaxHaveChunks))
 	if c.WANMaxBytes < c.WANMinBytes {
 		errs = append(errs, fmt.Errorf("WANMaxBytes %d is below WANMinBytes %d", c.WANMaxBytes, c.WANMinBytes))
 	}

@@ -22,7 +22,7 @@
 //   - A chunk that a neighbour holds never crosses the WAN: only a lease holder emits FetchOrigin,
 //     and only for chunks that no neighbour has.
 //   - Nothing is installed unless the plan of the newest manifest says so at the moment of Install,
-//     and the intent was saved before.
+//     and the intent was saved before. A plan that time has overtaken is made anew before any event counts.
 //   - Same configuration, random seed, events and times: same actions. No decision follows map order.
 //
 // # The life of an update
@@ -46,4 +46,11 @@
 //     them: the core works on versions, so that the simulator need not sign anything.
 //   - Reports are whole states with a growing sequence number, so a relay may keep just the newest
 //     per machine, and losing one loses nothing.
+//   - Only a wish of its own is told with a have-list, never that of a helper: two helpers would each fetch
+//     for the other, across the WAN, what nobody needs any more.
+//
+// # Tests
+//
+// Stories in testdata, one concept per file, show what each decision looks like (swarmtest runs them);
+// FuzzCore checks the invariants in a hostile world; world_test.go has whole sites.
 package swarm

@@ -142,6 +142,7 @@ func newHostile(t *testing.T, in []byte) *hostile {
 	h.cfg.ServeSlots, h.cfg.ServeQueue = 2, 4
 	h.cfg.WANMinBytes, h.cfg.WANMaxBytes = 2*hostileChunk, 4*hostileChunk
 	h.cfg.MaxOutbox, h.cfg.MaxPayloads, h.cfg.MaxDocAsks = 3, 4, 2
+	h.cfg.MaxHaveChunks = 40
 	h.cfg.JoinGrace = 100 * time.Millisecond
 	for i, chunks := range []int{1, 5, 20} {
 		d := &policy.Descriptor{

@@ -8,18 +8,23 @@ func (c *Core) haveArrived(e HaveArrived) {
 	if p == nil || !c.neighbour(p) {
 		return // nobody outside the site is asked, so what they have does not matter
 	}
-	if p.have[e.Payload] == nil && len(p.have) >= c.cfg.MaxPayloads {
-		return // a peer that invents payloads must not fill our memory
-	}
 	l := c.byMap[e.Payload]
 	if l != nil {
 		c.uncountHolder(l, p)
+	}
+	p.forget(e.Payload)
+	if len(p.have) >= c.cfg.MaxPayloads || p.haveChunks+e.Bits.Len() > c.cfg.MaxHaveChunks {
+		if l != nil {
+			c.stampLost(l)
+		}
+		return // a peer that invents payloads must not fill our memory
 	}
 	r := &remote{bits: e.Bits, want: e.Want}
 	if c.shunned(p.id) {
 		r.bits = content.NewBits(e.Bits.Len()) // what it claims to hold does not count; what it wants does
 	}
 	p.have[e.Payload] = r
+	p.haveChunks += r.bits.Len()
 	if l == nil {
 		return
 	}
@@ -62,11 +67,19 @@ func (c *Core) lostArrived(e LostArrived) {
 	if l := c.byMap[e.Payload]; l != nil {
 		c.uncountHolder(l, p)
 		c.stampLost(l)
-		delete(p.have, e.Payload)
+		p.forget(e.Payload)
 		c.drive(l)
 		return
 	}
-	delete(p.have, e.Payload)
+	p.forget(e.Payload)
+}
+
+// forget drops what a peer said of a payload; the caller has uncounted it.
+func (p *peer) forget(id content.ID) {
+	if r := p.have[id]; r != nil {
+		p.haveChunks -= r.bits.Len()
+		delete(p.have, id)
+	}
 }
 
 // gainHolder counts one more holder of a chunk.
@@ -81,7 +94,7 @@ func (c *Core) gainHolder(l *payload, i int) {
 // countHolder adds a peer's have-list to the availability. A list of another length is a lie and counts nothing.
 func (c *Core) countHolder(l *payload, p *peer, r *remote) {
 	if r.bits.Len() != l.chunks {
-		delete(p.have, l.id)
+		p.forget(l.id)
 		return
 	}
 	for i := range l.chunks {

@@ -19,7 +19,8 @@ type peer struct {
 	headVersion int64
 	upAt        time.Time
 
-	have map[content.ID]*remote // looked up by id only, never walked
+	have       map[content.ID]*remote // looked up by id only, never walked
+	haveChunks int                    // length of all its have-lists together
 
 	asks      int       // chunks outstanding there
 	busyUntil time.Time // refused or silent: not asked before

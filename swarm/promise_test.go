@@ -239,6 +239,13 @@ func (h *hostile) books() {
 		if len(p.have) > h.cfg.MaxPayloads {
 			h.fail("%d have-lists of %s are kept", len(p.have), p.id)
 		}
+		kept := 0
+		for _, r := range p.have {
+			kept += r.bits.Len()
+		}
+		if kept != p.haveChunks || kept > h.cfg.MaxHaveChunks {
+			h.fail("have-lists of %d chunks of %s are kept, the core counts %d, the bound is %d", kept, p.id, p.haveChunks, h.cfg.MaxHaveChunks)
+		}
 	}
 	for _, l := range c.payloads {
 		h.payloadBooks(l)

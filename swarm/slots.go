@@ -76,6 +76,10 @@ func (c *Core) fillSlots() {
 		}
 		u := s.queue[best]
 		s.queue = slices.Delete(s.queue, best, best+1)
+		if l := c.byMap[u.payload]; l == nil || !l.have.Has(u.index) { // withdrawn or lost while it waited
+			c.act(RefuseUpload{Ref: u.ref, Class: Absent})
+			continue
+		}
 		s.busy = append(s.busy, u)
 		c.act(Serve{Ref: u.ref, Payload: u.payload, Index: u.index})
 	}

@@ -45,6 +45,7 @@ func (c *Core) shun(p *peer, reason policy.Reason, detail string) {
 		}
 	}
 	clear(p.have)
+	p.haveChunks = 0
 	c.save()
 	c.driveAll()
 }

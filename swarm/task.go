@@ -32,6 +32,7 @@ type task struct {
 	retryAt    time.Time
 	detecting  bool
 	detectedAt time.Time
+	blind      int    // detections that did not work, in a row
 	version    string // found on the machine
 }
 
@@ -182,15 +183,25 @@ func (c *Core) detectDue(k *task) bool {
 	if k.verdict.Compliance == policy.NotApplicable {
 		return false
 	}
-	if !k.detecting && (k.detectedAt.IsZero() || c.now.Sub(k.detectedAt) >= c.cfg.ScanEvery) {
+	every := c.scanEvery(k)
+	if !k.detecting && (k.detectedAt.IsZero() || c.now.Sub(k.detectedAt) >= every) {
 		k.detecting = true
 		id := c.begin(&request{kind: reqDetect, task: k})
 		c.act(Detect{Req: id, Descriptor: k.verdict.Descriptor})
 	}
-	if !k.detectedAt.IsZero() {
-		c.wakeBy(k.detectedAt.Add(c.cfg.ScanEvery))
+	if !k.detectedAt.IsZero() && !k.detecting {
+		c.wakeBy(k.detectedAt.Add(every))
 	}
 	return k.detectedAt.IsZero()
+}
+
+// scanEvery is the time until the next look: soon where the last one did not work, since nothing is
+// done before one does.
+func (c *Core) scanEvery(k *task) time.Duration {
+	if k.blind == 0 {
+		return c.cfg.ScanEvery
+	}
+	return min(c.cfg.InstallRetryMin<<min(k.blind-1, 16), c.cfg.InstallRetryMax)
 }
 
 // settleNone: nothing is to be done; say why.
@@ -266,7 +277,7 @@ func (c *Core) detected(e Detected) {
 	if r == nil {
 		return
 	}
-	r.task.detecting = false
+	r.task.detecting, r.task.blind = false, 0
 	r.task.detectedAt = c.now
 	c.learn(r.task, policy.Detection{Present: e.Present, Version: e.Version, At: c.now})
 	c.replan()
@@ -274,6 +285,7 @@ func (c *Core) detected(e Detected) {
 
 func (c *Core) detectFailed(r *request, e Failed) {
 	r.task.detecting = false
+	r.task.blind++
 	r.task.detectedAt = c.now
 	c.learn(r.task, policy.Detection{At: c.now, Err: e.Reason})
 	c.replan()

@@ -154,8 +154,11 @@ func (c *Core) chunkFailed(r *request, e Failed) {
 func (c *Core) absent(l *payload, p *peer, i int) {
 	if r := p.have[l.id]; r != nil && i < r.bits.Len() && r.bits.Has(i) {
 		r.bits.Clear(i)
-		l.avail[i]--
-		c.stampLost(l)
+		if now := c.byMap[l.id]; now != nil { // not l: it may have been withdrawn and approved again since
+			now.avail[i]--
+			c.stampLost(now)
+			c.drive(now)
+		}
 	}
 }
 
