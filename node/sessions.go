@@ -131,6 +131,9 @@ func (s sessions) PeerUp(p transport.Peer) {
 	if p.Seed && p.HeadVersion > 0 {
 		n.olderHead(p.ID, p.HeadVersion)
 	}
+	if t := n.believer.current(); t.HeadVersion() > p.HeadVersion { // its gossip may be of another key, or down
+		n.tell(swarm.PeerID(p.ID), wire.Head{Timestamp: t.Files().Timestamp})
+	}
 	n.events.send(swarm.PeerUp{
 		Peer: swarm.PeerID(p.ID), Site: swarm.SiteID(p.Site), Seed: p.Seed, Egress: p.Egress,
 		SameSubnet: sameSubnet(p.Addr), HeadVersion: p.HeadVersion,
