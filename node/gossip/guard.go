@@ -164,7 +164,7 @@ func (g *guard) head(b []byte, now time.Time) bool {
 func (g *Gossip) Block(id string) {
 	for _, n := range g.list.Members() {
 		if a, ok := netip.AddrFromSlice(n.Addr); ok && n.Name == id && id != g.cfg.Self {
-			g.trans.guard.block(netip.AddrPortFrom(a.Unmap(), n.Port), time.Now())
+			g.trans.gate.guard.block(netip.AddrPortFrom(a.Unmap(), n.Port), time.Now())
 		}
 	}
 }
