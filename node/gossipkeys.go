@@ -361,6 +361,16 @@ func (n *Node) gossipKeyArrived(from string, m wire.GossipKey) {
 		}
 		n.log.Info("new gossip key", "epoch", m.Epoch, "from", from)
 		n.applyGossipKeys()
+		n.rejoinThrough(from)
+	}
+}
+
+// rejoinThrough brings this machine back into the member list with a key that works again.
+func (n *Node) rejoinThrough(peerID string) {
+	for _, p := range n.host.Peers() {
+		if p.ID == peerID {
+			n.gossipJoin(p)
+		}
 	}
 }
 

@@ -131,15 +131,26 @@ func (s sessions) PeerUp(p transport.Peer) {
 	if p.Seed && p.HeadVersion > 0 {
 		n.olderHead(p.ID, p.HeadVersion)
 	}
+	if t := n.believer.current(); t.HeadVersion() > p.HeadVersion { // its gossip may be of another key, or down
+		n.tell(swarm.PeerID(p.ID), wire.Head{Timestamp: t.Files().Timestamp})
+	}
 	n.events.send(swarm.PeerUp{
 		Peer: swarm.PeerID(p.ID), Site: swarm.SiteID(p.Site), Seed: p.Seed, Egress: p.Egress,
-		SameSubnet: sameSubnet(p.Addr), HeadVersion: p.HeadVersion,
+		SameSubnet: sameSubnet(p.Addr), HeadVersion: n.believable(p.HeadVersion),
 	})
 	n.gossipJoin(p)
 	n.welcomed()
 	if p.Site == n.member.Site || p.Seed {
 		n.askGossipKey(p.ID)
 	}
+}
+
+// believable is what counts of the head version in a hello: no more than this machine has seen signed.
+// A liar's would have it ask everybody for a head that does not exist, for ever; who has a newer one
+// sends it at once.
+func (n *Node) believable(version int64) int64 {
+	_, newest := n.believer.newestHead()
+	return min(version, newest)
 }
 
 // PeerDown tells the core.

@@ -24,14 +24,9 @@ func (d delegate) NodeMeta(limit int) []byte {
 func (d delegate) NotifyMsg(b []byte) { d.hear(b) }
 
 func (d delegate) hear(b []byte) {
-	r, err := wire.DecodeRumour(b)
-	if err != nil || r.Site != d.g.cfg.Site {
-		return // a member's nonsense: nothing is lost by not hearing it
+	if head, ok := d.g.trans.gate.Rumour(b, time.Now()); ok {
+		d.g.later(func() { d.g.cfg.Heard(head) })
 	}
-	if !d.g.trans.guard.head(r.Timestamp, time.Now()) {
-		return
-	}
-	d.g.later(func() { d.g.cfg.Heard(r.Timestamp) })
 }
 
 // GetBroadcasts gives rumours that are waiting.

@@ -58,6 +58,8 @@ type guard struct {
 	sources map[netip.AddrPort]*allowance
 	blocked map[netip.AddrPort]time.Time // until when
 
+	droppedAt time.Time
+
 	heads    bucket
 	seen     map[[32]byte]time.Time
 	seenRing [headsKept][32]byte
@@ -109,8 +111,13 @@ func (g *guard) packet(from netip.AddrPort, rumours int, now time.Time) bool {
 	return b.packets.take(now, sourcePacketsPerSec, sourceBurst) && g.all.take(now, allPacketsPerSec, allBurst)
 }
 
-// dropIdle forgets sources whose allowance is full again: forgetting them changes nothing.
+// dropIdle forgets sources whose allowance is full again: forgetting them changes nothing. It looks
+// at all of them, so it does that once a second.
 func (g *guard) dropIdle(now time.Time) {
+	if now.Sub(g.droppedAt) < time.Second {
+		return
+	}
+	g.droppedAt = now
 	for k, b := range g.sources {
 		if now.Sub(b.packets.at) > sourceHeadBurst/sourceHeadsPerSec*time.Second && now.Sub(b.heads.at) > sourceHeadBurst/sourceHeadsPerSec*time.Second {
 			delete(g.sources, k)
@@ -157,7 +164,7 @@ func (g *guard) head(b []byte, now time.Time) bool {
 func (g *Gossip) Block(id string) {
 	for _, n := range g.list.Members() {
 		if a, ok := netip.AddrFromSlice(n.Addr); ok && n.Name == id && id != g.cfg.Self {
-			g.trans.guard.block(netip.AddrPortFrom(a.Unmap(), n.Port), time.Now())
+			g.trans.gate.guard.block(netip.AddrPortFrom(a.Unmap(), n.Port), time.Now())
 		}
 	}
 }

@@ -20,7 +20,7 @@ func (g *Gossip) SetKeys(use []byte, also ...[]byte) error {
 	}
 	old := g.ring.GetKeys()
 	both := append(slices.Clone(want), old...)
-	if err := g.trans.sieve.setKeys(compact(both)); err != nil {
+	if err := g.trans.gate.sieve.setKeys(compact(both)); err != nil {
 		return err
 	}
 	for _, k := range want {
@@ -39,7 +39,7 @@ func (g *Gossip) SetKeys(use []byte, also ...[]byte) error {
 			return fmt.Errorf("remove gossip key: %w", err)
 		}
 	}
-	return g.trans.sieve.setKeys(compact(want))
+	return g.trans.gate.sieve.setKeys(compact(want))
 }
 
 // compact drops keys that stand there twice; there is a handful.

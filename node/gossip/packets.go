@@ -16,8 +16,7 @@ import (
 // packets is memberlist's transport: packets on a UDP socket of our own, streams over libp2p.
 type packets struct {
 	cfg    Config
-	sieve  *sieve
-	guard  *guard
+	gate   *Gate
 	conn   *net.UDPConn
 	in     chan *memberlist.Packet
 	stream chan net.Conn
@@ -34,7 +33,7 @@ func listen(cfg Config) (*packets, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gossip address: %w", err)
 	}
-	sieve, err := newSieve(label(cfg.Org, cfg.Site), cfg.Key)
+	gate, err := NewGate(cfg.Org, cfg.Site, cfg.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +43,7 @@ func listen(cfg Config) (*packets, error) {
 	}
 	_ = conn.SetReadBuffer(1 << 20) // bursts of a big site; the system may give less
 	p := &packets{
-		cfg: cfg, sieve: sieve, guard: newGuard(), conn: conn, in: make(chan *memberlist.Packet, 256), stream: make(chan net.Conn), done: make(chan struct{}),
+		cfg: cfg, gate: gate, conn: conn, in: make(chan *memberlist.Packet, 256), stream: make(chan net.Conn), done: make(chan struct{}),
 	}
 	p.reader.Add(1)
 	go p.read()
@@ -68,8 +67,7 @@ func (p *packets) read() {
 			}
 			continue // for example an ICMP answer to an earlier packet
 		}
-		rumours, ok := p.sieve.look(buf[:n])
-		if !ok || !p.guard.packet(from.AddrPort(), rumours, time.Now()) {
+		if !p.gate.Packet(buf[:n], from.AddrPort(), time.Now()) {
 			continue
 		}
 		select {
@@ -154,7 +152,7 @@ func (p *packets) DialAddressTimeout(a memberlist.Address, timeout time.Duration
 	if err != nil {
 		return nil, err
 	}
-	return &sievedConn{Conn: c, s: p.sieve}, nil
+	return &sievedConn{Conn: c, s: p.gate.sieve}, nil
 }
 
 // StreamCh gives streams that others opened.
@@ -163,7 +161,7 @@ func (p *packets) StreamCh() <-chan net.Conn { return p.stream }
 // accept hands a stream over, or closes it when nobody takes it any more.
 func (p *packets) accept(c net.Conn) {
 	select {
-	case p.stream <- &sievedConn{Conn: c, s: p.sieve, labelled: true}:
+	case p.stream <- &sievedConn{Conn: c, s: p.gate.sieve, labelled: true}:
 	case <-p.done:
 		_ = c.Close()
 	}
