@@ -324,3 +324,24 @@ func TestSEnrolGuessingIsSlowedDownPerAddress(t *testing.T) {
 		t.Errorf("an honest machine behind a relay: %v", err)
 	}
 }
+
+// A clock that jumped a year ahead and back leaves certificates from the future behind. Nobody believes
+// those; the mesh must find back by itself.
+func TestSEnrolMeshSurvivesAClockThatWasWrong(t *testing.T) {
+	m, clock := clockMesh(t)
+	a := m.machine("a", "", Config{Egress: EgressYes, Now: clock.now})
+	until(t, "the session", func() bool { return a.sees(m.seed.id) })
+	const year = 365 * 24 * time.Hour
+	clock.forward(year / 4)
+	until(t, "certificates from the future", func() bool {
+		clock.forward(10 * time.Second)
+		now := clock.now()
+		return a.ends(t).After(now) && m.seed.ends(t).After(now)
+	})
+	clock.forward(-year / 4)
+	until(t, "certificates of today, and a session with them", func() bool {
+		clock.forward(10 * time.Second)
+		limit := clock.now().Add(certLife + time.Hour)
+		return a.ends(t).Before(limit) && m.seed.ends(t).Before(limit) && a.sees(m.seed.id)
+	})
+}
