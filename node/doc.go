@@ -15,7 +15,9 @@
 //   - The library holds documents by content ID (docs.go).
 //   - The connector keeps sessions with the site, links the way to the seeds (connect.go, links.go).
 //   - The apply role (apply.go) verifies everything again before it changes the machine.
-//   - The seed part (seed.go, approve.go, enrolment.go) exists where the data folder holds approval keys.
+//   - The renewal keeps the own membership alive and ends sessions with those who have lapsed (renew.go).
+//   - The seed part (seed.go, approve.go, enrolment.go, requests.go) exists where the data folder holds
+//     approval keys.
 //
 // # Invariants
 //
@@ -23,6 +25,8 @@
 //   - A Save is durable before the next action begins; if it cannot be, the node waits or stops.
 //   - A manifest is verified and synced to disk before the core hears of it.
 //   - A chunk is verified and in the store before the core hears of it.
+//   - The use of a token, the serial and the membership that it buys are one durable step, taken before
+//     the certificate leaves. A cut at any point strands nobody: the same command goes on.
 //   - Nothing is served or asked outside the site, seeds aside; nobody without a certificate of the
 //     verified roster gets a session.
 //
@@ -30,6 +34,10 @@
 //
 //   - prometheus/client_golang is used here because libp2p links it anyway.
 //   - Seeds install nothing: the machine that holds approval keys is not one that updates are tried on.
+//   - A seed issues its own certificate. Its members ask it through whoever leads there, at half life,
+//     spread over a twentieth of it, with pauses that double after a failure.
+//   - A machine that was replaced by itself under a new key may not renew the old one; the certificate
+//     that the old key has ends within its week.
 //   - Gossip key and token secrets are derived from or sealed to keys on the seed; a relay that
 //     carries a request to join learns neither.
 package node

@@ -105,11 +105,11 @@ func (n *Node) enrolAsked(ctx context.Context, peerID, remoteAddr string, reques
 		return nil, errTooOften
 	}
 	if n.seed != nil {
-		b, status, err := n.seed.answer(request)
-		if err != nil || status == enrol.StatusRefused {
+		b, v, err := n.seed.answer(request)
+		if v.failed {
 			limiter.Failed(who, n.cfg.Now())
-			n.log.Warn("enrolment refused", "from", remoteAddr, "err", err)
 		}
+		n.noteVerdict(v, remoteAddr)
 		return b, err
 	}
 	if limiter == n.strangers { // what becomes of it is sealed: each one counts
@@ -167,28 +167,49 @@ func (n *Node) waysTo(s policy.SeedEntry) []wire.PeerAddr {
 	return out
 }
 
+// verdict is what became of a request, for the log.
+type verdict struct {
+	kind       enrol.Kind
+	status     enrol.Status // empty: it was not readable
+	peer, name string
+	cause      error
+	failed     bool // through the fault of who asked
+}
+
+// noteVerdict keeps who came in and who did not. A refusal that a stranger caused is a warning.
+func (n *Node) noteVerdict(v verdict, from string) {
+	say := n.log.Info
+	if v.cause != nil && v.status != enrol.StatusWaiting {
+		say = n.log.Warn
+	}
+	say("enrolment", "kind", v.kind, "status", v.status, "peer", v.peer, "name", api.Clean(v.name), "from", from, "cause", v.cause)
+}
+
 // answer turns a sealed request into a sealed answer. What it promises is durable before it returns. An
 // error means that the request was not readable; everything else, a refusal too, is told under seal.
-func (s *seed) answer(request []byte) ([]byte, enrol.Status, error) {
+func (s *seed) answer(request []byte) ([]byte, verdict, error) {
 	o, err := enrol.OpenRequest(s.box, request)
 	if err != nil {
-		return nil, "", fmt.Errorf("%w: %w", errNotOurs, err)
+		return nil, verdict{cause: err, failed: true}, errNotOurs
 	}
-	m, err := s.admit(o)
+	v := verdict{kind: o.Kind, status: enrol.StatusMember, peer: o.Peer, name: o.Name}
 	var a enrol.Answer
-	switch {
+	m, err := s.admit(o)
+	if err == nil {
+		v.name = m.Name
+		a, err = s.membership(o.Kind, m)
+	}
+	switch v.cause = err; {
 	case errors.Is(err, state.ErrWaiting):
 		a = enrol.Answer{Status: enrol.StatusWaiting, RequestID: enrol.RequestID(o.TokenHash, o.Peer)}
 	case err != nil:
 		code, reason := refusal(err)
 		a = enrol.Answer{Status: enrol.StatusRefused, Code: code, Reason: reason}
-	default:
-		if a, err = s.membership(o.Kind, m); err != nil {
-			return nil, "", err
-		}
+		v.failed = code != enrol.CodeBusy
 	}
+	v.status = a.Status
 	b, err := o.Answer(a)
-	return b, a.Status, err
+	return b, v, err
 }
 
 // admit decides, in one durable step.

@@ -113,10 +113,12 @@ func (r *renewal) run(ctx context.Context) {
 	}
 }
 
+// due: it is time, or the clock was set back so far that the time noted means nothing any more.
 func (r *renewal) due() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return !r.n.cfg.Now().Before(r.nextAt)
+	wait := r.nextAt.Sub(r.n.cfg.Now())
+	return wait <= 0 || wait > certLife
 }
 
 // attempt asks once and says what came of it.
@@ -220,7 +222,8 @@ func seedCertificate(m membership, id string, serial uint64, now time.Time) enro
 }
 
 // takeUp believes a certificate that is as good as others will demand, and no other: it must be of this
-// key, place and organisation, by a key of the roster, and last longer than the one at hand.
+// key, place and organisation, by a key of the roster, and last longer than the one at hand, unless that
+// one comes from the future: a clock was wrong.
 func (r *renewal) takeUp(cert []byte) error {
 	n := r.n
 	own, err := n.checkCert(n.id, cert)
@@ -233,7 +236,7 @@ func (r *renewal) takeUp(cert []byte) error {
 	r.mu.Lock()
 	old := r.own
 	r.mu.Unlock()
-	if !own.NotAfter.After(old.NotAfter) {
+	if !own.NotAfter.After(old.NotAfter) && !n.cfg.Now().Before(old.NotBefore) {
 		return errUnchanged
 	}
 	m, err := loadMembership(n.cfg.DataDir, n.db)

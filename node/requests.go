@@ -23,14 +23,15 @@ func (n *Node) DecideEnrol(_ context.Context, r api.EnrolDecision) (*api.EnrolRe
 // AnswerEnrol implements api.Service.
 func (n *Node) AnswerEnrol(_ context.Context, r api.SealedRequest) (*api.SealedAnswer, error) {
 	return onSeed(n.seed, func(s *seed) (*api.SealedAnswer, error) {
-		b, status, err := s.answer(r.Request)
+		b, v, err := s.answer(r.Request)
+		n.noteVerdict(v, "stick")
 		if errors.Is(err, errNotOurs) {
 			return nil, api.Errorf(api.ClassRefused, "%v", errNotOurs)
 		}
 		if err != nil {
 			return nil, err
 		}
-		return &api.SealedAnswer{Answer: b, Status: string(status)}, nil
+		return &api.SealedAnswer{Answer: b, Status: string(v.status)}, nil
 	})
 }
 

@@ -264,7 +264,7 @@ func publicOf(id string) (ed25519.PublicKey, error) {
 		return nil, ErrFormat
 	}
 	p, err := peer.Decode(id)
-	if err != nil || p.String() != id {
+	if err != nil {
 		return nil, fmt.Errorf("peer id: %w", ErrFormat)
 	}
 	k, err := p.ExtractPublicKey()

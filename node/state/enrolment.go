@@ -187,9 +187,10 @@ func admit(tx *sql.Tx, t TokenRow, a Applicant, again bool, now time.Time) (Memb
 }
 
 // certify gives a member a certificate, or the one that it has while that is fresh: a request may be
-// repeated by anybody who has seen it pass, and must not cost a serial each time.
+// repeated by anybody who has seen it pass, and must not cost a serial each time. One from the future was
+// issued while the clock was wrong: nobody believes it now.
 func certify(tx *sql.Tx, m MemberRow, life time.Duration, now time.Time) (MemberRow, error) {
-	if m.NotAfter.Sub(now) > life/4*3 {
+	if m.NotAfter.Sub(now) > life/4*3 && !now.Before(m.NotBefore) {
 		return m, nil
 	}
 	n, err := nextSerial(tx)

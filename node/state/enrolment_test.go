@@ -160,7 +160,10 @@ func TestRenewalIsBoundedAndHasAnEnd(t *testing.T) {
 	if m := renew(long, nil); !m.NotAfter.Equal(noon.Add(long + week)) {
 		t.Errorf("after 179 days: %+v", m)
 	}
-	renew(long+week+181*24*time.Hour, ErrLapsed)
+	if m := renew(-24*time.Hour, nil); !m.NotAfter.Equal(noon.Add(-24*time.Hour + week)) {
+		t.Errorf("after the clock was set back: %+v", m)
+	}
+	renew(-24*time.Hour+week+181*24*time.Hour, ErrLapsed)
 	if _, err := db.Renew("nobody", week, week, noon); !errors.Is(err, ErrNotFound) {
 		t.Errorf("nobody renews: %v", err)
 	}

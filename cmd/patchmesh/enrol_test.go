@@ -1,0 +1,76 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// An offline site: the token is typed in, a stick goes there and back, an admin decides on the seed.
+func TestOfflineSiteIsEnrolledByStickAndAnAdminsWord(t *testing.T) {
+	dir := t.TempDir()
+	seed, till, stick := filepath.Join(dir, "seed"), filepath.Join(dir, "till"), filepath.Join(dir, "stick")
+	if err := os.Mkdir(stick, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ok := func(args ...string) string {
+		t.Helper()
+		code, out, errOut := call(args...)
+		if code != 0 {
+			t.Fatalf("%q: exit code %d: %s", args, code, errOut)
+		}
+		return out
+	}
+	ok("init", "--org", "acme", "--insecure-no-passphrase", "--data", seed)
+	token := strings.TrimSpace(ok("invite", "--site", "ship", "--approve-each", "--name-pattern", "till-*", "--data", seed))
+	join := []string{"join", token, "--via", stick, "--name", "till-1", "--data", till, "--json"}
+	var first struct{ Request, Written, Site string }
+	if err := json.Unmarshal([]byte(ok(join...)), &first); err != nil || first.Written == "" || first.Site != "" || len(first.Request) != 16 {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	if out := ok("enrol", "answer", stick, "--data", seed); !strings.Contains(out, "waiting for an admin 1") {
+		t.Error(out)
+	}
+	ok(join...) // too early: still waiting
+	if out := ok("enrol", "list", "--data", seed); !strings.Contains(out, first.Request) || !strings.Contains(out, "till-1") {
+		t.Error(out)
+	}
+	ok("enrol", "accept", first.Request, "--data", seed)
+	ok("enrol", "answer", stick, "--data", seed)
+	if out := ok(join...); !strings.Contains(out, `"site": "ship"`) {
+		t.Error(out)
+	}
+	left, err := os.ReadDir(filepath.Join(stick, "pm-enrol"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("the stick still holds %v, %v", left, err)
+	}
+	if out := ok("enrol", "list", "--all", "--data", seed); !strings.Contains(out, "enrolled") {
+		t.Error(out)
+	}
+	for name, c := range map[string]struct {
+		code int
+		args []string
+	}{
+		"a name that the token is not for": {0, []string{"join", token, "--via", stick, "--name", "server", "--data", filepath.Join(dir, "x")}},
+		"no verb":                          {2, []string{"enrol", "--data", seed}},
+		"no number":                        {2, []string{"enrol", "accept", "--data", seed}},
+		"unknown number":                   {5, []string{"enrol", "accept", "ffff", "--data", seed}},
+		"no such stick":                    {5, []string{"enrol", "answer", filepath.Join(dir, "none"), "--data", seed}},
+		"a stick without requests":         {5, []string{"enrol", "answer", seed, "--data", seed}},
+		"no such folder":                   {5, []string{"join", token, "--via", filepath.Join(dir, "none"), "--data", filepath.Join(dir, "y")}},
+		"not on a seed":                    {4, []string{"enrol", "list", "--data", till}},
+		"a pattern that is none":           {2, []string{"invite", "--name-pattern", "[", "--data", seed}},
+		"rejecting a member":               {3, []string{"enrol", "reject", first.Request, "--data", seed}},
+	} {
+		if code, _, errOut := call(c.args...); code != c.code {
+			t.Errorf("%s: exit code %d, want %d: %s", name, code, c.code, errOut)
+		}
+	}
+	ok("enrol", "answer", stick, "--data", seed)
+	code, _, errOut := call("join", token, "--via", stick, "--name", "server", "--data", filepath.Join(dir, "x"))
+	if code != 3 || !strings.Contains(errOut, "--name") {
+		t.Errorf("a name that the token is not for: %d: %s", code, errOut)
+	}
+}
