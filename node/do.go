@@ -120,6 +120,14 @@ type trouble struct {
 	detail string
 }
 
+// nodeTrouble is the node's own, or else what is wrong with its trust or its clock.
+func (n *Node) nodeTrouble() *trouble {
+	if t := n.trouble.Load(); t != nil {
+		return t
+	}
+	return n.believer.trouble(n.cfg.Now())
+}
+
 func statusOf(c swarm.Class) wire.Status {
 	switch c {
 	case swarm.Busy:

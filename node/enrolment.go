@@ -101,6 +101,9 @@ func (n *Node) waysTo(s policy.SeedEntry) []wire.PeerAddr {
 // admit turns a sealed request into a membership. The use of the token is durable before the
 // certificate leaves; the same machine may ask again after a lost answer without a second use.
 func (s *seed) admit(request []byte) ([]byte, error) {
+	if err := s.whole(); err != nil { // without the roster nobody knows who was locked out
+		return nil, err
+	}
 	o, err := enrol.OpenRequest(s.box, request)
 	if err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ const onlineFor = 150 * time.Second
 func (n *Node) Status(_ context.Context, q api.StatusQuery) (*api.Fleet, error) {
 	v := n.view.Load()
 	f := &api.Fleet{Org: n.member.Org, Epoch: v.Epoch, AsOf: n.cfg.Now().UTC(), Stale: v.Stale, Refused: n.refused()}
-	if t := n.trouble.Load(); t != nil {
+	if t := n.nodeTrouble(); t != nil {
 		f.Reason, f.Detail = string(t.reason), t.detail
 	}
 	if n.seed != nil {
