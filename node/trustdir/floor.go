@@ -34,8 +34,10 @@ func (f floorDoc) encode() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode floor: %w", err)
 	}
-	return fmt.Appendf(nil, "%s\n%s", content.Sum(body), body), nil
+	return seal(body), nil
 }
+
+func seal(body []byte) []byte { return fmt.Appendf(nil, "%s\n%s", content.Sum(body), body) }
 
 // decodeFloor reads a floor file; any damage is ErrDamaged.
 func decodeFloor(b []byte) (floorDoc, error) {
