@@ -40,7 +40,7 @@ func openBeliever(path string, wall func() time.Time, roots ...[]byte) (*believe
 		return nil, fmt.Errorf("trusted documents: %w", err)
 	}
 	b := &believer{
-		dir: dir, clock: newTrustClock(wall, r.ProvenAt), trust: r.Trust,
+		dir: dir, clock: newTrustClock(wall, r.Clock), trust: r.Trust,
 		head: r.Trust.Files().Timestamp, headV: r.Trust.HeadVersion(), lost: r.Lost,
 	}
 	b.clock.learn(r.Trust)
@@ -89,7 +89,7 @@ func (b *believer) adopt(t *policy.Trust, now time.Time) error {
 		return nil
 	}
 	b.clock.learn(t)
-	if err := b.dir.Keep(t, b.clock.proven()); err != nil {
+	if err := b.dir.Keep(t, b.clock.state()); err != nil {
 		return err
 	}
 	b.trust, b.adoptedAt, b.lost = t, now, nil
@@ -108,7 +108,7 @@ func (b *believer) keepTime(ctx context.Context, log *slog.Logger) {
 	defer t.Stop()
 	for {
 		b.mu.Lock()
-		err := b.dir.KeepTime(b.clock.proven())
+		err := b.dir.KeepTime(b.clock.state())
 		b.mu.Unlock()
 		if err != nil {
 			log.Warn("the proven time was not saved", "err", err)

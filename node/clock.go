@@ -19,7 +19,7 @@ type trustClock struct {
 }
 
 // newTrustClock begins with the time that was saved, zero if none was, and the age of the program.
-func newTrustClock(wall func() time.Time, saved time.Time) *trustClock {
+func newTrustClock(wall func() time.Time, saved policy.ClockState) *trustClock {
 	return &trustClock{wall: wall, c: policy.NewClock(saved, builtAt()), last: time.Now()}
 }
 
@@ -59,12 +59,12 @@ func (k *trustClock) learn(t *policy.Trust) {
 	k.c.Learn(t)
 }
 
-// proven is what is saved for the next start.
-func (k *trustClock) proven() time.Time {
+// state is what is saved for the next start.
+func (k *trustClock) state() policy.ClockState {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.read()
-	return k.c.Proven()
+	return k.c.State()
 }
 
 // behind is by how much the wall clock is wrong for certain; zero if it may be right.

@@ -172,7 +172,7 @@ func (f *folder) beginTrust(files policy.Files) error {
 	if err != nil {
 		return err
 	}
-	if err := dir.Keep(t, time.Time{}); err != nil {
+	if err := dir.Keep(t, policy.ClockState{}); err != nil {
 		return err
 	}
 	return f.db.PutValue(rootKey(1), files.Root)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"patchmesh/content"
 	"patchmesh/policy"
@@ -19,13 +18,13 @@ var floorNames = []string{"floor", "floor.copy"}
 // maxFloorBytes bounds a floor file: the root in base64, and the versions.
 const maxFloorBytes = 1 << 20
 
-// floorDoc is what a floor file holds: the floor, the proven time, and the root, from which a machine
+// floorDoc is what a floor file holds: the floor, the time, and the root, from which a machine
 // that has lost all its documents fetches them again.
 type floorDoc struct {
-	Number   uint64       `json:"number"` // grows with every write
-	Floor    policy.Floor `json:"floor"`
-	ProvenAt time.Time    `json:"proven_at,omitzero"`
-	Root     []byte       `json:"root"`
+	Number uint64            `json:"number"` // grows with every write
+	Floor  policy.Floor      `json:"floor"`
+	Clock  policy.ClockState `json:"clock"`
+	Root   []byte            `json:"root"`
 }
 
 // encode writes the checksum of the document and, behind a line feed, the document.

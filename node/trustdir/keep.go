@@ -13,8 +13,8 @@ import (
 type Recalled struct {
 	// Trust is never nil. After the loss of all documents it is the root alone.
 	Trust *policy.Trust
-	// ProvenAt is the time that was saved as having passed for certain; zero if it is lost.
-	ProvenAt time.Time
+	// Clock is what was saved of the time; zero if it is lost.
+	Clock policy.ClockState
 	// Lost says what was missing or damaged; nil if everything is as it was saved. Until a Keep has
 	// confirmed the mesh's present state, nothing new may be begun on what this machine remembers.
 	Lost error
@@ -40,7 +40,7 @@ func (d *Dir) Recall(roots ...[]byte) (Recalled, error) {
 	t, err := d.recallSet(floor.Floor)
 	switch {
 	case err == nil && sound > 0:
-		return Recalled{Trust: t, ProvenAt: floor.ProvenAt}, nil
+		return Recalled{Trust: t, Clock: floor.Clock}, nil
 	case err == nil:
 		d.lost = fmt.Errorf("the versions that this machine had trusted are lost: %w", damage)
 	case sound > 0:
@@ -56,7 +56,7 @@ func (d *Dir) Recall(roots ...[]byte) (Recalled, error) {
 	if sound == 0 {
 		d.floor = floorDoc{Floor: t.Floor(), Root: t.Files().Root}
 	}
-	return Recalled{Trust: t, ProvenAt: d.floor.ProvenAt, Lost: d.lost}, nil
+	return Recalled{Trust: t, Clock: d.floor.Clock, Lost: d.lost}, nil
 }
 
 // newestRoot picks the root of the highest version; nil if none of them is one.
@@ -93,7 +93,7 @@ func (d *Dir) recallSet(floor policy.Floor) (*policy.Trust, error) {
 // When it returns nil, no crash can lose it. A trust below the floor is refused (policy.ErrRollback)
 // and changes nothing. After any other error the one before is still there, and Keep may be called
 // again. It ends what Recall has called lost.
-func (d *Dir) Keep(t *policy.Trust, provenAt time.Time) error {
+func (d *Dir) Keep(t *policy.Trust, at policy.ClockState) error {
 	if err := d.floor.Floor.Check(t); err != nil {
 		return err
 	}
@@ -104,33 +104,26 @@ func (d *Dir) Keep(t *policy.Trust, provenAt time.Time) error {
 	if err := d.Save(f); err != nil {
 		return err
 	}
-	if err := d.writeFloor(floorDoc{Floor: t.Floor(), ProvenAt: later(provenAt, d.floor.ProvenAt), Root: f.Root}); err != nil {
+	if err := d.writeFloor(floorDoc{Floor: t.Floor(), Clock: d.floor.Clock.Max(at), Root: f.Root}); err != nil {
 		return err
 	}
 	d.lost = nil
 	return nil
 }
 
-// KeepTime makes the proven time durable, for the next start, and replaces a damaged copy of the
-// floor. While something is lost it does nothing: a floor on disk would say that all is well.
-func (d *Dir) KeepTime(provenAt time.Time) error {
-	if d.lost != nil || d.floor.Number == 0 || d.whole && !provenAt.After(d.floor.ProvenAt) {
+// KeepTime makes the time durable, for the next start, and replaces a damaged copy of the floor. While
+// something is lost it does nothing: a floor on disk would say that all is well.
+func (d *Dir) KeepTime(at policy.ClockState) error {
+	f := d.floor
+	f.Clock = f.Clock.Max(at)
+	if d.lost != nil || f.Number == 0 || d.whole && f.Clock == d.floor.Clock.Max(policy.ClockState{}) {
 		return nil
 	}
-	f := d.floor
-	f.ProvenAt = later(provenAt, f.ProvenAt)
 	return d.writeFloor(f)
 }
 
 // Lost says what Recall found missing and no Keep has replaced yet; nil if all is well.
 func (d *Dir) Lost() error { return d.lost }
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a.UTC()
-	}
-	return b.UTC()
-}
 
 // sets reads the sets that the pointers name, the newest first; without any, the error says why.
 func (d *Dir) sets() ([]policy.Files, error) {

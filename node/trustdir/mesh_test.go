@@ -21,6 +21,9 @@ func soak(short, full int) int {
 	return short
 }
 
+// at is a clock that has proven one instant.
+func at(t time.Time) policy.ClockState { return policy.ClockState{ProvenAt: t} }
+
 func key(t testing.TB, name string) policy.Signer {
 	t.Helper()
 	seed := content.Sum([]byte(name)).SHA256()
@@ -173,7 +176,7 @@ func newMachine(t testing.TB, first *policy.Trust) (*memDisk, *Dir) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Keep(first, t0); err != nil {
+	if err := d.Keep(first, at(t0)); err != nil {
 		t.Fatal(err)
 	}
 	return disk, d

@@ -24,12 +24,12 @@ func steps(t *testing.T, before []*policy.Trust, last *policy.Trust) int {
 	t.Helper()
 	disk, d := newMachine(t, before[0])
 	for _, x := range before[1:] {
-		if err := d.Keep(x, t0); err != nil {
+		if err := d.Keep(x, at(t0)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	disk.step = 0
-	if err := d.Keep(last, t0.Add(time.Hour)); err != nil {
+	if err := d.Keep(last, at(t0.Add(time.Hour))); err != nil {
 		t.Fatal(err)
 	}
 	return disk.step
@@ -41,16 +41,16 @@ func steps(t *testing.T, before []*policy.Trust, last *policy.Trust) int {
 func TestPowerLossAtEveryStepLeavesAStoreThatStarts(t *testing.T) {
 	a, b, c, next := history(t)
 	n := steps(t, []*policy.Trust{a, b}, c)
-	variants := soak(6, 200)
+	variants := soak(6, 60)
 	t.Logf("%d steps, %d outcomes each", n, variants)
 	for k := 1; k <= n+1; k++ {
 		for v := range variants {
 			disk, d := newMachine(t, a)
-			if err := d.Keep(b, t0); err != nil {
+			if err := d.Keep(b, at(t0)); err != nil {
 				t.Fatal(err)
 			}
 			disk.step, disk.cutAt = 0, k
-			kept := d.Keep(c, t0.Add(time.Hour)) == nil
+			kept := d.Keep(c, at(t0.Add(time.Hour))) == nil
 			var luck *rand.Rand
 			if v > 0 {
 				luck = rand.New(rand.NewPCG(uint64(k), uint64(v)))
@@ -64,10 +64,10 @@ func TestPowerLossAtEveryStepLeavesAStoreThatStarts(t *testing.T) {
 			if got != c.HeadVersion() && (kept || got != b.HeadVersion()) {
 				t.Fatalf("step %d, outcome %d: head %d, kept %v", k, v, got, kept)
 			}
-			if kept && !r.ProvenAt.Equal(t0.Add(time.Hour)) {
-				t.Fatalf("step %d, outcome %d: proven at %s", k, v, r.ProvenAt)
+			if kept && !r.Clock.ProvenAt.Equal(t0.Add(time.Hour)) {
+				t.Fatalf("step %d, outcome %d: proven at %s", k, v, r.Clock.ProvenAt)
 			}
-			if err := d.Keep(next, t0.Add(2*time.Hour)); err != nil {
+			if err := d.Keep(next, at(t0.Add(2*time.Hour))); err != nil {
 				t.Fatalf("step %d, outcome %d: going on: %v", k, v, err)
 			}
 			disk.powerCut(nil)
@@ -81,7 +81,7 @@ func TestPowerLossAtEveryStepLeavesAStoreThatStarts(t *testing.T) {
 // The same for the very first set, which init and join keep, and for the time alone.
 func TestPowerLossDuringTheFirstSetAndTheTime(t *testing.T) {
 	a, b, _, _ := history(t)
-	for v := range soak(6, 500) {
+	for v := range soak(6, 100) {
 		for k := 1; ; k++ {
 			disk := newMemDisk()
 			_ = disk.mkdirAll("/data")
@@ -89,7 +89,7 @@ func TestPowerLossDuringTheFirstSetAndTheTime(t *testing.T) {
 			disk.step, disk.cutAt = 0, k
 			d, err := openOn("/data/trust", disk)
 			if err == nil {
-				err = d.Keep(a, t0)
+				err = d.Keep(a, at(t0))
 			}
 			disk.powerCut(rand.New(rand.NewPCG(uint64(k), uint64(v))))
 			d, oerr := openOn("/data/trust", disk)
@@ -101,7 +101,7 @@ func TestPowerLossDuringTheFirstSetAndTheTime(t *testing.T) {
 			} else if rerr != nil {
 				t.Fatalf("step %d: not even the given root: %v", k, rerr)
 			}
-			if kerr := d.Keep(b, t0); kerr != nil {
+			if kerr := d.Keep(b, at(t0)); kerr != nil {
 				t.Fatalf("step %d: %v", k, kerr)
 			}
 			if err == nil {
@@ -111,11 +111,11 @@ func TestPowerLossDuringTheFirstSetAndTheTime(t *testing.T) {
 		for k := 1; ; k++ {
 			disk, d := newMachine(t, a)
 			disk.step, disk.cutAt = 0, k
-			err := d.KeepTime(t0.Add(time.Hour))
+			err := d.KeepTime(at(t0.Add(time.Hour)))
 			disk.powerCut(rand.New(rand.NewPCG(uint64(k), uint64(v))))
 			_, r := recall(t, disk)
-			if r.Lost != nil || r.ProvenAt.Before(t0) || err == nil && r.ProvenAt.Equal(t0) {
-				t.Fatalf("step %d of the time: %s, %v", k, r.ProvenAt, r.Lost)
+			if r.Lost != nil || r.Clock.ProvenAt.Before(t0) || err == nil && r.Clock.ProvenAt.Equal(t0) {
+				t.Fatalf("step %d of the time: %s, %v", k, r.Clock.ProvenAt, r.Lost)
 			}
 			if err == nil {
 				break
@@ -139,20 +139,20 @@ func TestDiskErrorAtEveryStepIsNeverAcknowledged(t *testing.T) {
 			for v := range soak(3, 20) {
 				points++
 				disk, d := newMachine(t, a)
-				if err := d.Keep(b, t0); err != nil {
+				if err := d.Keep(b, at(t0)); err != nil {
 					t.Fatal(err)
 				}
 				disk.step, disk.failAt, disk.err = 0, k, fault.err
 				if fault.long {
 					disk.until = 1 << 30
 				}
-				err := d.Keep(c, t0.Add(time.Hour))
+				err := d.Keep(c, at(t0.Add(time.Hour)))
 				if err != nil && !errors.Is(err, fault.err) {
 					t.Fatalf("step %d, %v: %v", k, fault.err, err)
 				}
 				disk.failAt, disk.until = 0, 0
 				if v%3 == 0 { // at once, in the same process
-					if err := d.Keep(next, t0.Add(time.Hour)); err != nil {
+					if err := d.Keep(next, at(t0.Add(time.Hour))); err != nil {
 						t.Fatalf("step %d, %v: second attempt: %v", k, fault.err, err)
 					}
 					disk.powerCut(nil)
@@ -182,7 +182,7 @@ func TestFailedAttemptsLeaveNothingBehind(t *testing.T) {
 	for k := 1; k <= n; k++ {
 		for range 3 {
 			disk.step, disk.failAt = 0, k
-			_ = d.Keep(b, t0)
+			_ = d.Keep(b, at(t0))
 		}
 		disk.failAt = 0
 		names, _ := disk.names("/data/trust")

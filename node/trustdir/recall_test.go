@@ -57,7 +57,7 @@ func TestRecallBelievesTheNextBestProofAndSaysSo(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			disk, d := newMachine(t, first)
-			if err := d.Keep(second, t0.Add(time.Hour)); err != nil {
+			if err := d.Keep(second, at(t0.Add(time.Hour))); err != nil {
 				t.Fatal(err)
 			}
 			c.damage(disk)
@@ -71,18 +71,18 @@ func TestRecallBelievesTheNextBestProofAndSaysSo(t *testing.T) {
 			if got := d.floor.Floor.Timestamp; got != c.floor {
 				t.Fatalf("the floor is %d, want %d", got, c.floor)
 			}
-			if err := d.KeepTime(t0.Add(2 * time.Hour)); err != nil {
+			if err := d.KeepTime(at(t0.Add(2 * time.Hour))); err != nil {
 				t.Fatal(err)
 			}
 			if _, again := recall(t, disk, first.Files().Root); (again.Lost != nil) != c.lost {
 				t.Fatalf("after another start: %v", again.Lost)
 			}
 			if c.floor == 2 {
-				if err := d.Keep(first, t0); !errors.Is(err, policy.ErrRollback) {
+				if err := d.Keep(first, at(t0)); !errors.Is(err, policy.ErrRollback) {
 					t.Fatalf("the set before: %v, want ErrRollback", err)
 				}
 			}
-			if err := d.Keep(second, t0.Add(time.Hour)); err != nil {
+			if err := d.Keep(second, at(t0.Add(time.Hour))); err != nil {
 				t.Fatalf("the same head again: %v", err)
 			}
 			if _, again := recall(t, disk); again.Lost != nil || again.Trust.HeadVersion() != 2 || again.Trust.Epoch() != 2 {
@@ -138,12 +138,12 @@ func TestKeepingTheSameTrustWritesNothing(t *testing.T) {
 	o := newOrg(t)
 	disk, d := newMachine(t, o.trust)
 	disk.step = 0
-	if err := errors.Join(d.Keep(o.trust, t0), d.KeepTime(t0)); err != nil || disk.step != 0 {
+	if err := errors.Join(d.Keep(o.trust, at(t0)), d.KeepTime(at(t0))); err != nil || disk.step != 0 {
 		t.Fatalf("%d steps, %v", disk.step, err)
 	}
 	d, _ = recall(t, disk)
 	disk.step = 0
-	if err := d.Keep(o.trust, t0); err != nil || disk.step != 0 {
+	if err := d.Keep(o.trust, at(t0)); err != nil || disk.step != 0 {
 		t.Fatalf("after a start: %d steps, %v", disk.step, err)
 	}
 }
@@ -156,10 +156,10 @@ func TestRealFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := newOrg(t)
-	if err := d.Keep(o.trust, t0); err != nil {
+	if err := d.Keep(o.trust, at(t0)); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Keep(o.approve(t0.Add(time.Hour)), t0.Add(time.Hour)); err != nil {
+	if err := d.Keep(o.approve(t0.Add(time.Hour)), at(t0.Add(time.Hour))); err != nil {
 		t.Fatal(err)
 	}
 	err = filepath.WalkDir(path, func(p string, e fs.DirEntry, err error) error {
@@ -196,7 +196,7 @@ func TestRealFolder(t *testing.T) {
 	if r, err := d.Recall(); err != nil || r.Lost == nil {
 		t.Fatalf("floors read through a link: %v, %v", r.Lost, err)
 	}
-	if err := d.Keep(o.trust, t0.Add(time.Hour)); err != nil {
+	if err := d.Keep(o.trust, at(t0.Add(time.Hour))); err != nil {
 		t.Fatal(err)
 	}
 	if now, _ := os.ReadFile(elsewhere); !bytes.Equal(now, b) {
@@ -217,7 +217,7 @@ func TestOpenOnAFileIsRefused(t *testing.T) {
 // A floor is hostile input too: who can write to the folder must not crash the node.
 func FuzzDecodeFloor(f *testing.F) {
 	o := newOrg(f)
-	good, err := floorDoc{Number: 3, Floor: o.trust.Floor(), ProvenAt: t0, Root: o.trust.Files().Root}.encode()
+	good, err := floorDoc{Number: 3, Floor: o.trust.Floor(), Clock: at(t0), Root: o.trust.Files().Root}.encode()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -249,7 +249,7 @@ func FuzzDecodeFloor(f *testing.F) {
 // FuzzDecodeSealedFloor puts the right checksum before anything.
 func FuzzDecodeSealedFloor(f *testing.F) {
 	o := newOrg(f)
-	good, err := floorDoc{Number: 3, Floor: o.trust.Floor(), ProvenAt: t0, Root: o.trust.Files().Root}.encode()
+	good, err := floorDoc{Number: 3, Floor: o.trust.Floor(), Clock: at(t0), Root: o.trust.Files().Root}.encode()
 	if err != nil {
 		f.Fatal(err)
 	}

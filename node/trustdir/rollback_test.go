@@ -142,7 +142,7 @@ func (v *victim) show(f policy.Files, roots [][]byte) error {
 	if err != nil {
 		return err
 	}
-	if err := v.dir.Keep(t, day(v.at)); err != nil {
+	if err := v.dir.Keep(t, at(day(v.at))); err != nil {
 		return err
 	}
 	v.r.Trust, v.r.Lost = t, nil
@@ -309,16 +309,16 @@ func TestFloorFollowsARotationOfOnlineKeys(t *testing.T) {
 		}
 	}
 	_, d := newMachine(t, thief)
-	if err := d.Keep(seed, t0); !errors.Is(err, policy.ErrRollback) {
+	if err := d.Keep(seed, at(t0)); !errors.Is(err, policy.ErrRollback) {
 		t.Fatalf("%v, want ErrRollback", err)
 	}
-	if err := d.Keep(o.rotate(t0), t0); err != nil {
+	if err := d.Keep(o.rotate(t0), at(t0)); err != nil {
 		t.Fatalf("after the rotation: %v", err)
 	}
 	if d.floor.Floor.Timestamp != 2 {
 		t.Fatalf("the floor is still %d", d.floor.Floor.Timestamp)
 	}
-	if err := d.Keep(thief, t0); !errors.Is(err, policy.ErrRollback) {
+	if err := d.Keep(thief, at(t0)); !errors.Is(err, policy.ErrRollback) {
 		t.Fatalf("the thief's set under the old root: %v", err)
 	}
 }
