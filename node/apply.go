@@ -98,14 +98,10 @@ func (n *Node) approvedHere(id content.ID, want policy.Action) (*policy.Descript
 	if err != nil {
 		return nil, err
 	}
-	files, err := dir.Load()
-	if err != nil {
-		return nil, err
-	}
-	now := n.cfg.Now()
-	t, err := policy.OpenTrust(files, now)
-	if err != nil {
-		return nil, err
+	kept, err := dir.Recall()
+	now, t := n.cfg.Now(), kept.Trust
+	if err != nil || kept.Lost != nil || t.Manifest() == nil {
+		return nil, &install.Error{Reason: string(policy.ReasonTrustFloorRebuilt), What: fmt.Sprintf("%s %s: trust is damaged on disk", want, id.Short())}
 	}
 	d, err := n.descriptor(id)
 	if err != nil {

@@ -146,6 +146,9 @@ func (s *seed) change(passphrase, summary string, edit func(*policy.Manifest) er
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.believer.current()
+	if err := s.whole(); err != nil {
+		return nil, err
+	}
 	m, err := s.pendingManifest(t)
 	if err != nil {
 		return nil, err
@@ -253,6 +256,9 @@ func (s *seed) sign(r api.SignRequest) (*api.Published, error) {
 		return nil, fmt.Errorf("pending draft: %w", err)
 	}
 	t := s.believer.current()
+	if err := s.whole(); err != nil {
+		return nil, err
+	}
 	if d.Epoch() != t.Epoch()+1 {
 		return nil, api.Errorf(api.ClassRefused, "the draft is for epoch %d, the mesh is at %d", d.Epoch(), t.Epoch())
 	}
@@ -305,6 +311,9 @@ func (s *seed) addressed(m *policy.Manifest) int {
 func (s *seed) renew(roster *policy.Roster) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.whole(); err != nil {
+		return err
+	}
 	return s.publish(s.believer.current(), nil, roster)
 }
 

@@ -120,6 +120,23 @@ type trouble struct {
 	detail string
 }
 
+// nodeTrouble is the node's own, or that it is locked out, or else what is wrong with its trust, its clock or its
+// membership.
+func (n *Node) nodeTrouble() *trouble {
+	if t := n.trouble.Load(); t != nil {
+		return t
+	}
+	if l := n.locked.Load(); l != nil {
+		return &trouble{reason: policy.ReasonHostRevoked, detail: l.detail}
+	}
+	if n.renewal != nil { // offline nothing is renewed
+		if t := n.renewal.lastTrouble(); t != nil {
+			return t // a machine without a membership gets no news: what it trusts being old follows from that
+		}
+	}
+	return n.believer.trouble(n.cfg.Now())
+}
+
 func statusOf(c swarm.Class) wire.Status {
 	switch c {
 	case swarm.Busy:

@@ -214,6 +214,9 @@ func (s *seed) answer(request []byte) ([]byte, verdict, error) {
 
 // admit decides, in one durable step.
 func (s *seed) admit(o *enrol.Opened) (state.MemberRow, error) {
+	if err := s.whole(); err != nil { // without the roster nobody knows who was locked out
+		return state.MemberRow{}, err
+	}
 	if s.believer.current().Roster().IsRevoked(o.Peer) {
 		return state.MemberRow{}, errRevoked
 	}

@@ -38,6 +38,10 @@ func (e *explanation) add(at time.Time, step, format string, args ...any) {
 // explainApprovals says which approvals address the machine, and which of them counts.
 func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 	man := n.believer.current().Manifest()
+	if man == nil {
+		e.add(time.Time{}, "approval", "this node has lost its approvals and waits for those of the mesh")
+		return
+	}
 	facts := policy.Machine{ID: m.ID, Groups: m.Groups}
 	plan := policy.MakePlan(man, n.describer(), facts, false, n.cfg.Now())
 	for _, v := range plan.Verdicts {
@@ -60,7 +64,11 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 }
 
 func (n *Node) explainHolds(e *explanation, m api.Machine) {
-	for _, h := range n.believer.current().Manifest().Holds {
+	man := n.believer.current().Manifest()
+	if man == nil {
+		return
+	}
+	for _, h := range man.Holds {
 		if h.Update == policy.AllUpdates || string(h.Update) == e.Update {
 			scope := "every machine"
 			if h.Group != "" {

@@ -80,17 +80,29 @@ func (f *folder) open() error {
 	if err = f.openIdentity(); err != nil {
 		return err
 	}
-	if f.believer, err = openBeliever(filepath.Join(f.dir, "trust"), f.now()); err != nil {
+	if f.believer, err = openBeliever(filepath.Join(f.dir, "trust"), f.now, f.knownRoots()...); err != nil {
 		return trustTrouble(f.dir, err)
 	}
+	f.now = f.believer.clock.now // from here on nobody reads the wall clock alone
 	f.docs = newLibrary(f.db)
 	f.docs.setTrusted(f.believer.current().Files())
 	f.seed, err = openSeed(f.dir, f.db, f.store, f.believer, f.docs, f.member, f.now)
 	return err
 }
 
-// trustTrouble: what cannot be verified is not started from. Nothing is reset: that would be the
-// very rollback that the documents protect against.
+// knownRoots are the roots that this machine has followed, which it keeps to serve them to others.
+func (f *folder) knownRoots() (roots [][]byte) {
+	for v := int64(1); ; v++ {
+		b, err := f.db.Value(rootKey(v))
+		if err != nil || len(b) == 0 {
+			return roots
+		}
+		roots = append(roots, b)
+	}
+}
+
+// trustTrouble: not even a root is left, so nothing could be verified. Nothing is reset: that would be
+// the very rollback that the documents protect against.
 func trustTrouble(dir string, err error) error {
 	if errors.Is(err, trustdir.ErrEmpty) || errors.Is(err, trustdir.ErrDamaged) || failureIsTrust(err) {
 		return api.Errorf(api.ClassRefused, "the trusted documents in %s cannot be believed: %v", filepath.Join(dir, "trust"), err).
@@ -163,11 +175,15 @@ func (f *folder) openIdentity() (err error) {
 
 // beginTrust keeps the first set of documents of a new folder.
 func (f *folder) beginTrust(files policy.Files, rootVersion int64) error {
+	t, err := policy.OpenTrust(files, f.now())
+	if err != nil {
+		return err
+	}
 	dir, err := trustdir.Open(filepath.Join(f.dir, "trust"))
 	if err != nil {
 		return err
 	}
-	if err := dir.Save(files); err != nil {
+	if err := dir.Keep(t, policy.ClockState{}); err != nil {
 		return err
 	}
 	return f.db.PutValue(rootKey(rootVersion), files.Root)

@@ -84,6 +84,7 @@ func Open(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	cfg.Now = f.now // never behind what is proven
 	n := &Node{
 		cfg: cfg, log: cfg.Log, dir: f, id: f.id, key: f.key, member: f.member, db: f.db, store: f.store, docs: f.docs,
 		believer: f.believer, seed: f.seed, ready: make(chan struct{}), started: cfg.Now(),
@@ -175,6 +176,7 @@ func (n *Node) begin(ctx context.Context) {
 	n.work(func() { n.rejoin(ctx) })
 	n.work(func() { n.keepAdmission(ctx) })
 	n.work(func() { n.renewal.run(ctx) })
+	n.work(func() { n.believer.keepTime(ctx, n.log) })
 	n.work(func() { n.serveControl(ctx) })
 	if n.seed != nil {
 		n.work(func() { n.freshen(ctx) })
@@ -188,7 +190,10 @@ func (n *Node) begin(ctx context.Context) {
 		}
 	}
 	n.recallPeers()
-	if t := n.believer.current(); t.Manifest() != nil {
+	if err := n.believer.missing(); err != nil {
+		// The core begins without approvals: it asks for those of the mesh, and starts nothing before.
+		n.log.Error("trust was damaged on disk; nothing new is installed until the mesh has confirmed it", "lost", err)
+	} else if t := n.believer.current(); t.Manifest() != nil {
 		n.work(func() { n.events.send(n.manifestEvent(0, t)) })
 	}
 }
@@ -278,14 +283,23 @@ func (n *Node) prepareSeed() error {
 		return nil
 	}
 	n.seed.connected = n.connected
+	n.seed.published = func(t *policy.Trust) {
+		n.trustChanged(t)
+		n.events.send(n.manifestEvent(0, t))
+	}
+	if n.believer.missing() != nil {
+		if n.seed.whole() != nil {
+			return nil // the machines of the mesh have what this seed has lost, and will bring it
+		}
+		// Its documents are whole, and nobody else could sign a newer head: so this seed does.
+		if err := n.seed.renew(nil); err != nil {
+			return err
+		}
+	}
 	if n.renewal.due() { // before anybody is shown a certificate that has lapsed
 		if err := n.renewal.renewSeed(); err != nil {
 			return fmt.Errorf("renew the seed's own membership: %w", err)
 		}
-	}
-	n.seed.published = func(t *policy.Trust) {
-		n.trustChanged(t)
-		n.events.send(n.manifestEvent(0, t))
 	}
 	if err := n.seed.readyGossip(""); err != nil {
 		return err

@@ -17,7 +17,7 @@ func OpenOffline(dir string, now func() time.Time) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		cfg: Config{DataDir: dir, Now: now}, log: slog.New(slog.DiscardHandler), ctx: context.Background(), started: now(),
+		cfg: Config{DataDir: dir, Now: f.now}, log: slog.New(slog.DiscardHandler), ctx: context.Background(), started: f.now(),
 		dir: f, id: f.id, key: f.key, member: f.member, db: f.db, store: f.store, docs: f.docs, believer: f.believer, seed: f.seed,
 	}
 	if n.seed == nil {
@@ -25,7 +25,7 @@ func OpenOffline(dir string, now func() time.Time) (*Node, error) {
 		return nil, api.Errorf(api.ClassUnreachable, "no patchmesh is running on %s", dir).WithHint("start it with 'patchmesh run --data %s'", dir)
 	}
 	t := f.believer.current()
-	n.view.Store(&swarm.View{At: now(), Epoch: t.Epoch(), HeadVersion: t.HeadVersion(), Stale: t.Stale(now())})
+	n.view.Store(&swarm.View{At: f.now(), Epoch: t.Epoch(), HeadVersion: t.HeadVersion(), Stale: t.Stale(f.now())})
 	return n, nil
 }
 

@@ -147,12 +147,8 @@ func (n *Node) ownRow(v swarm.View) api.Machine {
 		ID: n.id, Name: n.member.Name, Site: n.member.Site, Groups: nonNil(n.member.Groups), Online: true, Egress: v.Egress,
 		Epoch: v.Epoch, Version: n.cfg.Version, Refused: n.refused(), Updates: []api.Update{},
 	}
-	if t := n.trouble.Load(); t != nil {
+	if t := n.nodeTrouble(); t != nil {
 		m.Reason, m.Detail = string(t.reason), t.detail
-	} else if t := n.renewal.lastTrouble(); t != nil {
-		m.Reason, m.Detail = string(t.reason), t.detail
-	} else if v.Stale {
-		m.Reason, m.Detail = string(policy.ReasonTrustStale), "the approvals have expired and were not renewed"
 	}
 	for _, k := range v.Tasks {
 		if k.DetectedAt.After(m.LastScan) {

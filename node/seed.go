@@ -95,6 +95,16 @@ func openSeed(dir string, db *state.DB, store content.Store, b *believer, docs *
 	return s, nil
 }
 
+// whole refuses to act for a seed that has lost its documents: what it would sign without them could
+// be older than what the machines trust.
+func (s *seed) whole() error {
+	if s.believer.current().Manifest() != nil {
+		return nil
+	}
+	return api.Errorf(api.ClassRefused, "this seed has lost its approvals on disk and waits for a machine of the mesh to bring them").
+		WithHint("see that a machine is connected ('patchmesh peers'); if none has them, restore the folder trust from a backup")
+}
+
 // Invite makes a join token. Only its hash is stored.
 func (s *seed) invite(r api.InviteRequest) (*api.Invite, error) {
 	if r.Site == "" {

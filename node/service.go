@@ -22,14 +22,8 @@ const onlineFor = 150 * time.Second
 func (n *Node) Status(_ context.Context, q api.StatusQuery) (*api.Fleet, error) {
 	v := n.view.Load()
 	f := &api.Fleet{Org: n.member.Org, Epoch: v.Epoch, AsOf: n.cfg.Now().UTC(), Stale: v.Stale, Refused: n.refused()}
-	if t := n.trouble.Load(); t != nil {
+	if t := n.nodeTrouble(); t != nil {
 		f.Reason, f.Detail = string(t.reason), t.detail
-	} else if l := n.locked.Load(); l != nil {
-		f.Reason, f.Detail = string(policy.ReasonHostRevoked), l.detail
-	} else if n.renewal != nil { // offline there is none
-		if t := n.renewal.lastTrouble(); t != nil {
-			f.Reason, f.Detail = string(t.reason), t.detail
-		}
 	}
 	if n.seed != nil {
 		rows, err := n.seed.fleet(n.connected())

@@ -26,7 +26,7 @@ type sessions struct{ n *Node }
 func (n *Node) hello() wire.Hello {
 	return wire.Hello{
 		Version: 1, Cert: n.renewal.certificate(),
-		Seed: n.seed != nil, Egress: n.mayEgress(), HeadVersion: n.believer.current().HeadVersion(),
+		Seed: n.seed != nil, Egress: n.mayEgress(), HeadVersion: n.believer.shown(),
 	}
 }
 
@@ -41,7 +41,7 @@ func (n *Node) admit(peerID string, h wire.Hello) (transport.Peer, error) {
 	}
 	p := transport.Peer{
 		ID: peerID, Site: cert.Site, Name: cert.Name, Groups: cert.Groups,
-		Seed: n.isSeed(peerID), Egress: h.Egress, HeadVersion: h.HeadVersion,
+		Seed: n.isSeed(peerID) || cert.Seed && n.rosterLost(), Egress: h.Egress, HeadVersion: h.HeadVersion,
 	}
 	if p.Site != n.member.Site && !p.Seed && n.seed == nil {
 		n.foreign.knocked(peerID, n.cfg.Now())
@@ -60,6 +60,13 @@ func (n *Node) checkCert(peerID string, b []byte) (enrol.Certificate, error) {
 	if err != nil {
 		return enrol.Certificate{}, err
 	}
+	if n.rosterLost() {
+		// Whoever was enrolled by the seed that enrolled this machine may bring the documents again.
+		// A session lets nobody do more than that: what it brings is verified from the root on.
+		if keys, err = enrol.IssuerOf(n.member.Cert); err != nil {
+			return enrol.Certificate{}, err
+		}
+	}
 	cert, err := enrol.Check(b, keys, peerID, n.cfg.Now())
 	if err != nil {
 		return cert, err
@@ -72,6 +79,9 @@ func (n *Node) checkCert(peerID string, b []byte) (enrol.Certificate, error) {
 	}
 	return cert, nil
 }
+
+// rosterLost: all documents but the root were lost on disk.
+func (n *Node) rosterLost() bool { return n.believer.current().Manifest() == nil }
 
 func rosterKeys(r *policy.Roster) ([]ed25519.PublicKey, error) {
 	if r == nil {
@@ -131,8 +141,8 @@ func (s sessions) PeerUp(p transport.Peer) {
 	if p.Seed && p.HeadVersion > 0 {
 		n.olderHead(p.ID, p.HeadVersion)
 	}
-	if t := n.believer.current(); t.HeadVersion() > p.HeadVersion { // its gossip may be of another key, or down
-		n.tell(swarm.PeerID(p.ID), wire.Head{Timestamp: t.Files().Timestamp})
+	if p.HeadVersion < n.believer.shown() { // it was away, has lost its documents, or its gossip is of another key
+		n.tell(swarm.PeerID(p.ID), wire.Head{Timestamp: n.believer.current().Files().Timestamp})
 	}
 	n.events.send(swarm.PeerUp{
 		Peer: swarm.PeerID(p.ID), Site: swarm.SiteID(p.Site), Seed: p.Seed, Egress: p.Egress,

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"patchmesh/content"
 	"patchmesh/node/transport"
-	"patchmesh/node/trustdir"
 	"patchmesh/policy"
 	"patchmesh/swarm"
 	"patchmesh/swarm/wire"
@@ -17,67 +15,6 @@ import (
 
 // docTimeout bounds one document: 30 s carry 2 MiB over 0.5 Mbit/s.
 const docTimeout = 30 * time.Second
-
-// believer guards what this node trusts: the verified set, on disk and in memory, and the newest
-// head whose signature holds.
-type believer struct {
-	dir *trustdir.Dir
-
-	mu    sync.Mutex
-	trust *policy.Trust
-	head  []byte // signed timestamp, newest verified
-	headV int64
-	// adoptedAt is when trust was adopted by this run of the program; zero if loaded from disk.
-	adoptedAt time.Time
-}
-
-// openBeliever loads and verifies the set on disk.
-func openBeliever(path string, now time.Time) (*believer, error) {
-	dir, err := trustdir.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	files, err := dir.Load()
-	if err != nil {
-		return nil, err
-	}
-	t, err := policy.OpenTrust(files, now)
-	if err != nil {
-		return nil, fmt.Errorf("trusted documents: %w", err)
-	}
-	return &believer{dir: dir, trust: t, head: files.Timestamp, headV: t.HeadVersion()}, nil
-}
-
-// current is the trust in force. It never changes in place.
-func (b *believer) current() *policy.Trust {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.trust
-}
-
-// newestHead is the newest head heard, with its version.
-func (b *believer) newestHead() ([]byte, int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.head, b.headV
-}
-
-// adopt makes a new trust durable and then current. One that is not newer is left alone.
-func (b *believer) adopt(t *policy.Trust, now time.Time) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.trust != nil && t.HeadVersion() < b.trust.HeadVersion() {
-		return nil
-	}
-	if err := b.dir.Save(t.Files()); err != nil {
-		return err
-	}
-	b.trust, b.adoptedAt = t, now
-	if t.HeadVersion() >= b.headV {
-		b.head, b.headV = t.Files().Timestamp, t.HeadVersion()
-	}
-	return nil
-}
 
 // heardHead looks at a head from gossip or from a peer. It tells the core only of heads whose
 // signature holds; anything else is counted and dropped, whoever sent it.
@@ -112,7 +49,21 @@ func (n *Node) heardHead(from string, ts []byte) {
 		}
 		b.mu.Unlock()
 	}
+	if n.seed != nil && from != "" && n.believer.missing() != nil {
+		n.work(func() { n.recover(swarm.PeerID(from)) })
+	}
 	n.events.send(swarm.Heard{From: swarm.PeerID(from), Version: version})
+}
+
+// recover fetches what a seed has lost from a machine that has it. The core of a seed asks no machine
+// for news, since as a rule there is none that the seed has not made.
+func (n *Node) recover(from swarm.PeerID) {
+	t, err := n.refresh(n.ctx, from)
+	if err != nil {
+		n.log.Warn("the lost documents were not fetched", "from", from, "err", err)
+		return
+	}
+	n.events.send(n.manifestEvent(0, t))
 }
 
 // olderHead: an old rumour, or a peer that has not caught up, is no attack. A seed that goes back is:
@@ -145,6 +96,9 @@ func (n *Node) fetchManifest(ctx context.Context, a swarm.AskManifest) {
 
 func (n *Node) refresh(ctx context.Context, from swarm.PeerID) (*policy.Trust, error) {
 	head, _ := n.believer.newestHead()
+	if len(head) == 0 {
+		return nil, errNoHead
+	}
 	r := n.believer.current().Refresh(head, n.cfg.Now())
 	for need, more := r.Need(); more; need, more = r.Need() {
 		b, err := n.needed(ctx, from, need)
@@ -167,8 +121,17 @@ func (n *Node) refresh(ctx context.Context, from swarm.PeerID) (*policy.Trust, e
 
 // takeUp makes a verified trust durable, current and servable.
 func (n *Node) takeUp(t *policy.Trust) error {
+	lost := n.believer.missing()
 	if err := n.believer.adopt(t, n.cfg.Now()); err != nil {
 		return err
+	}
+	if lost != nil {
+		n.log.Info("trust is whole again", "head", t.HeadVersion(), "epoch", t.Epoch(), "was", lost)
+		n.work(func() {
+			if err := n.prepareSeed(); err != nil {
+				n.log.Error("the seed's addresses were not published", "err", err)
+			}
+		})
 	}
 	f := t.Files()
 	if err := n.db.PutValue(rootKey(t.RootVersion()), f.Root); err != nil {

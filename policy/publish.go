@@ -135,6 +135,7 @@ func (p *publication) freshen() error {
 	ts := metadata.Timestamp(expiry(p.now, p.online.life().Timestamp))
 	ts.Signed.Version = p.t.HeadVersion() + 1
 	ts.Signed.Meta = map[string]*metadata.MetaFiles{snapshotFile: metaFile(snap.Signed.Version, p.files.Snapshot)}
+	ts.Signed.UnrecognizedFields = map[string]any{issuedField: stamp(p.now).Format(time.RFC3339)}
 	if _, err := ts.Sign(p.online.Timestamp.sig); err != nil {
 		return fmt.Errorf("sign timestamp: %w", err)
 	}

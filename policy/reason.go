@@ -27,6 +27,9 @@ const (
 	ReasonTrustUnknownKey    Reason = "trust-unknown-key"
 	ReasonTrustRollbackEpoch Reason = "trust-rollback-epoch"
 	ReasonTrustStale         Reason = "trust-stale"
+	ReasonTrustAgeing        Reason = "trust-ageing"
+	ReasonTrustFloorRebuilt  Reason = "trust-floor-rebuilt"
+	ReasonClockBehind        Reason = "clock-behind"
 	ReasonTrustBadChunk      Reason = "trust-bad-chunk"
 	ReasonPolicyHold         Reason = "policy-hold"
 	ReasonPolicyDeferred     Reason = "policy-deferred"
@@ -82,6 +85,9 @@ var reasons = map[Reason]ReasonInfo{
 	"trust-unknown-key":       {"admin", "signed by a key that is not trusted here", "find out who sent it; nothing of it was believed", false},
 	"trust-rollback-epoch":    {"admin", "older approvals than those trusted already were shown", "a seed restored from a backup must catch up; else look for an attacker", false},
 	"trust-stale":             {"admin", "the approvals have not been renewed in time", "see that the seed runs and the site can hear it", true},
+	"trust-ageing":            {"admin", "the approvals were not renewed for half of their life", "see that the seed runs and the site can hear it, before they expire", true},
+	"trust-floor-rebuilt":     {"machine", "what this machine remembered of its trust was damaged; nothing new is installed until the mesh has confirmed it", "nothing; look at its disk if it happens again", true},
+	"clock-behind":            {"machine", "the machine's clock is far behind times that are proven", "set the clock; until then expiry is judged by the proven time", true},
 	"trust-bad-chunk":         {"network", "bytes did not match their signed hash", "nothing; they are fetched from somebody else", true},
 	"policy-hold":             {"admin", "an admin has stopped this update", "release the hold when the cause is gone", false},
 	"policy-deferred":         {"admin", "it is approved for later", "wait", true},

@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 
 	"patchmesh/content"
 	"patchmesh/policy"
@@ -25,7 +23,18 @@ var ErrDamaged = errors.New("the trusted documents on disk are damaged")
 const maxFileBytes = 64 << 20
 
 // Dir is the trust folder of one data folder. It is owned by one goroutine at a time.
-type Dir struct{ path string }
+type Dir struct {
+	path string
+	sys  system
+
+	floor floorDoc // as on disk, or as rebuilt by Recall (Number 0)
+	whole bool     // both copies of it are on disk
+	lost  error    // see Recall
+	saved string   // digest of the set that Save made current last
+}
+
+// The two pointers to the set in force, in the order in which they are written.
+var pointerNames = []string{"current", "current.copy"}
 
 // pointer is the content of the file current.
 type pointer struct {
@@ -35,11 +44,21 @@ type pointer struct {
 }
 
 // Open makes the folder if need be.
-func Open(path string) (*Dir, error) {
-	if err := os.MkdirAll(path, 0o700); err != nil {
+func Open(path string) (*Dir, error) { return openOn(path, realSystem{}) }
+
+func openOn(path string, sys system) (*Dir, error) {
+	d := &Dir{path: path, sys: sys}
+	if err := sys.mkdirAll(path); err != nil {
 		return nil, fmt.Errorf("make trust folder: %w", err)
 	}
-	return &Dir{path: path}, nil
+	if err := sys.syncDir(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *Dir) join(name ...string) string {
+	return filepath.Join(append([]string{d.path}, name...)...)
 }
 
 // named lists the documents of a set with their file names, in a fixed order.
@@ -65,43 +84,19 @@ func digest(f policy.Files) string {
 	return content.Sum(b.Bytes()).String()
 }
 
-// Load reads the set in force. ErrEmpty on a new machine, ErrDamaged if no sound set is named.
+// Load reads the set in force, unverified. ErrEmpty on a new machine, ErrDamaged if no sound set is
+// named. Recall is what a machine starts with.
 func (d *Dir) Load() (policy.Files, error) {
-	var best policy.Files
-	var bestNumber uint64
-	var damage error
-	seen := 0
-	for _, name := range []string{"current", "current.copy"} {
-		p, err := d.readPointer(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		seen++
-		if err != nil {
-			damage = err
-			continue
-		}
-		f, err := d.readSet(p)
-		if err != nil {
-			damage = err
-			continue
-		}
-		if p.Number >= bestNumber {
-			best, bestNumber = f, p.Number
-		}
+	sets, err := d.sets()
+	if err != nil {
+		return policy.Files{}, err
 	}
-	switch {
-	case bestNumber > 0:
-		return best, nil
-	case seen == 0:
-		return policy.Files{}, ErrEmpty
-	}
-	return policy.Files{}, fmt.Errorf("%w: %w", ErrDamaged, damage)
+	return sets[0], nil
 }
 
 func (d *Dir) readPointer(name string) (pointer, error) {
 	var p pointer
-	b, err := readLimited(filepath.Join(d.path, name), 4096)
+	b, err := d.readLimited(d.join(name), 4096)
 	if err != nil {
 		return p, err
 	}
@@ -118,7 +113,7 @@ func (d *Dir) readPointer(name string) (pointer, error) {
 func (d *Dir) readSet(p pointer) (policy.Files, error) {
 	var f policy.Files
 	for _, doc := range named(&f) {
-		b, err := readLimited(filepath.Join(d.path, p.Set, doc.name), maxFileBytes)
+		b, err := d.readLimited(d.join(p.Set, doc.name), maxFileBytes)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -133,103 +128,115 @@ func (d *Dir) readSet(p pointer) (policy.Files, error) {
 	return f, nil
 }
 
-// Save makes a set durable and current. When it returns nil, no crash can lose it.
+// Save makes a set durable and current. When it returns nil, no crash can lose it. It does not touch
+// the floors: Keep does both.
 func (d *Dir) Save(f policy.Files) error {
-	number := d.newestNumber() + 1
-	p := pointer{Set: setName(number), Number: number, Digest: digest(f)}
-	dir := filepath.Join(d.path, p.Set)
-	if err := os.RemoveAll(dir); err != nil { // left by a crash before it became current
-		return fmt.Errorf("clear %s: %w", p.Set, err)
+	inForce, err := d.tidy()
+	if err != nil {
+		return err
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return fmt.Errorf("make %s: %w", p.Set, err)
+	newest, err := d.newestNumber()
+	if err != nil {
+		return err
 	}
-	for _, doc := range named(&f) {
-		if len(*doc.body) == 0 {
-			continue
-		}
-		if err := writeSynced(filepath.Join(dir, doc.name), *doc.body); err != nil {
-			return err
-		}
-	}
-	if err := syncDir(dir); err != nil {
+	p := pointer{Set: setName(newest + 1), Number: newest + 1, Digest: digest(f)}
+	if err := d.writeSet(p.Set, f); err != nil {
+		_ = d.sys.removeAll(d.join(p.Set)) // room for the next attempt; tidy does it otherwise
 		return err
 	}
 	b, err := json.Marshal(p)
 	if err != nil {
 		return fmt.Errorf("encode pointer: %w", err)
 	}
-	for _, name := range []string{"current", "current.copy"} {
-		tmp := filepath.Join(d.path, name+".tmp")
-		if err := writeSynced(tmp, b); err != nil {
-			return err
-		}
-		if err := os.Rename(tmp, filepath.Join(d.path, name)); err != nil {
-			return fmt.Errorf("replace %s: %w", name, err)
-		}
-		if err := syncDir(d.path); err != nil {
+	for _, name := range pointerNames {
+		if err := d.replace(name, b); err != nil {
 			return err
 		}
 	}
-	d.prune(number)
+	d.saved = p.Digest
+	_ = d.prune(append(inForce, p.Set)) // the next Save tries again
 	return nil
+}
+
+// tidy removes what failed attempts have left, so that a disk that is full for days does not fill up
+// with them, and names the sets in force. Where a pointer cannot be read, nothing is removed.
+func (d *Dir) tidy() (inForce []string, err error) {
+	for _, name := range pointerNames {
+		p, err := d.readPointer(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, nil
+		}
+		inForce = append(inForce, p.Set)
+	}
+	if len(inForce) == 0 {
+		return nil, nil
+	}
+	return inForce, d.prune(inForce)
+}
+
+// writeSet makes the files of a set durable, and the names under which they are found.
+func (d *Dir) writeSet(name string, f policy.Files) error {
+	dir := d.join(name)
+	if err := d.sys.removeAll(dir); err != nil { // left by a crash before it became current
+		return fmt.Errorf("clear %s: %w", name, err)
+	}
+	if err := d.sys.mkdir(dir); err != nil {
+		return fmt.Errorf("make %s: %w", name, err)
+	}
+	for _, doc := range named(&f) {
+		if len(*doc.body) == 0 {
+			continue
+		}
+		if err := d.writeSynced(filepath.Join(dir, doc.name), *doc.body); err != nil {
+			return err
+		}
+	}
+	if err := d.sys.syncDir(dir); err != nil {
+		return err
+	}
+	return d.sys.syncDir(d.path)
 }
 
 func setName(n uint64) string { return fmt.Sprintf("v%08d", n) }
 
+// setNumber reads a name that setName made.
+func setNumber(name string) (n uint64, ok bool) {
+	_, err := fmt.Sscanf(name, "v%d", &n)
+	return n, err == nil && name == setName(n)
+}
+
 // newestNumber looks at the folder, not at current: a number is never used twice.
-func (d *Dir) newestNumber() uint64 {
+func (d *Dir) newestNumber() (uint64, error) {
+	names, err := d.sys.names(d.path)
+	if err != nil {
+		return 0, fmt.Errorf("list trust folder: %w", err)
+	}
 	var newest uint64
-	entries, _ := os.ReadDir(d.path)
-	for _, e := range entries {
-		var n uint64
-		if _, err := fmt.Sscanf(e.Name(), "v%d", &n); err == nil && e.Name() == setName(n) {
+	for _, name := range names {
+		if n, ok := setNumber(name); ok {
 			newest = max(newest, n)
 		}
 	}
-	return newest
+	return newest, nil
 }
 
-// prune removes all but the newest two sets. Errors do not matter: the next Save tries again.
-func (d *Dir) prune(newest uint64) {
-	entries, _ := os.ReadDir(d.path)
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), "v") && e.Name() != setName(newest) && e.Name() != setName(newest-1) {
-			_ = os.RemoveAll(filepath.Join(d.path, e.Name()))
+// prune removes all sets but some. The one that was in force before the newest stays too: the apply
+// role may be reading it just now.
+func (d *Dir) prune(keep []string) error {
+	names, err := d.sys.names(d.path)
+	if err != nil {
+		return fmt.Errorf("list trust folder: %w", err)
+	}
+	for _, name := range names {
+		if _, ok := setNumber(name); !ok || slices.Contains(keep, name) {
+			continue
 		}
-	}
-}
-
-func readLimited(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	if int64(len(b)) > limit {
-		return nil, fmt.Errorf("read %s: larger than %d bytes", path, limit)
-	}
-	return b, nil
-}
-
-func writeSynced(path string, body []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	_, err = f.Write(body)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		if err := d.sys.removeAll(d.join(name)); err != nil {
+			return fmt.Errorf("remove %s: %w", name, err)
+		}
 	}
 	return nil
 }
