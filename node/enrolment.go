@@ -139,14 +139,24 @@ var (
 	errNotOurs  = errors.New("not a request that this seed can read")
 )
 
-// How many failing requests are free, and how long each further one takes: of one stranger's address,
-// and of a member that carries those of its site.
+// How many requests are free, and how long each further one takes. On a seed only failures count, of a
+// stranger's address and of a member that carries those of its site. A relay cannot tell: there all
+// count, but fewer than the seed takes from it, so that one stranger does not use up the relay's share.
 const (
 	strangerBurst = 20
 	strangerPause = 3 * time.Second
-	relayBurst    = 200
-	relayPause    = 300 * time.Millisecond
+	carriedBurst  = 100
+	carriedPause  = time.Second
+	relayBurst    = 400
+	relayPause    = 100 * time.Millisecond
 )
+
+func (n *Node) limitEnrolment() {
+	n.strangers, n.relays = enrol.NewLimiter(carriedBurst, carriedPause), enrol.NewLimiter(relayBurst, relayPause)
+	if n.seed != nil {
+		n.strangers = enrol.NewLimiter(strangerBurst, strangerPause)
+	}
+}
 
 // waysTo lists whom to hand a request to: the seed itself where this machine may use the WAN, else
 // the uplink of the site, which is one hop nearer.

@@ -59,7 +59,7 @@ type Node struct {
 	outsideNoted atomic.Bool
 	gossipKeys   gossipKeys
 
-	strangers, relays *enrol.Limiter // of requests to join or renew that fail
+	strangers, relays *enrol.Limiter // of requests to join or renew
 
 	core *swarm.Core // owned by the loop
 
@@ -89,13 +89,13 @@ func Open(cfg Config) (*Node, error) {
 		cfg: cfg, log: cfg.Log, dir: f, id: f.id, key: f.key, member: f.member, db: f.db, store: f.store, docs: f.docs,
 		believer: f.believer, seed: f.seed, ready: make(chan struct{}), started: cfg.Now(),
 		fetches: map[swarm.Req]func(){}, fetchEnded: map[swarm.Req]bool{},
-		strangers: enrol.NewLimiter(strangerBurst, strangerPause), relays: enrol.NewLimiter(relayBurst, relayPause),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.events = events{ch: make(chan swarm.Event, eventQueue), done: n.ctx.Done()}
 	n.connector, n.links = newConnector(n), &links{n: n}
 	n.metrics = newMetrics(n)
 	n.renewReach()
+	n.limitEnrolment()
 	if n.renewal, err = newRenewal(n); err != nil {
 		f.close()
 		return nil, err

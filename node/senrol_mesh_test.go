@@ -291,30 +291,34 @@ func TestSEnrolGuessingIsSlowedDownPerAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer host.Close()
-	looked, slowed := 0, 0
-	for range 3 * strangerBurst {
-		guess := tok
-		guess.Secret = make([]byte, 32)
-		if _, err := rand.Read(guess.Secret); err != nil {
-			t.Fatal(err)
-		}
-		p, err := enrol.NewRequest(guess, key, "g", nil, rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := host.EnrolWith(context.Background(), m.seed.id, m.seed.addr, p.Request)
-		switch {
-		case err == nil:
-			if ans, err := p.Open(b); err != nil || ans.Code != enrol.CodeUnknown {
-				t.Fatalf("%+v, %v", ans, err)
+	guess := func(id, addr string, times int) (looked, slowed int) {
+		t.Helper()
+		for range times {
+			g := tok
+			g.Secret = make([]byte, 32)
+			if _, err := rand.Read(g.Secret); err != nil {
+				t.Fatal(err)
 			}
-			looked++
-		case strings.Contains(err.Error(), errTooOften.Error()):
-			slowed++
-		default:
-			t.Fatal(err)
+			p, err := enrol.NewRequest(g, key, "g", nil, rand.Reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := host.EnrolWith(context.Background(), id, addr, p.Request)
+			switch {
+			case err == nil:
+				if ans, err := p.Open(b); err != nil || ans.Code != enrol.CodeUnknown {
+					t.Fatalf("%+v, %v", ans, err)
+				}
+				looked++
+			case strings.Contains(err.Error(), errTooOften.Error()):
+				slowed++
+			default:
+				t.Fatal(err)
+			}
 		}
+		return looked, slowed
 	}
+	looked, slowed := guess(m.seed.id, m.seed.addr, 3*strangerBurst)
 	if looked < strangerBurst || looked > 2*strangerBurst || slowed == 0 {
 		t.Errorf("%d guesses were looked at, %d were not", looked, slowed)
 	}
@@ -322,6 +326,12 @@ func TestSEnrolGuessingIsSlowedDownPerAddress(t *testing.T) {
 	until(t, "a to be connected", func() bool { return a.sees(m.seed.id) })
 	if _, err := Join(context.Background(), JoinRequest{DataDir: filepath.Join(m.dir, "b"), Token: m.token(1), Name: "b", Peers: []string{a.addr}}, time.Now); err != nil {
 		t.Errorf("an honest machine behind a relay: %v", err)
+	}
+	if looked, slowed = guess(a.id, a.addr, 3*carriedBurst/2); looked < carriedBurst/2 || slowed == 0 {
+		t.Errorf("through a relay %d guesses were looked at, %d were not", looked, slowed)
+	}
+	if !m.seed.relays.Allow(a.id, time.Now()) {
+		t.Error("one stranger has used up what the relay may carry for its site")
 	}
 }
 

@@ -60,6 +60,9 @@ func (a *app) peersCmd() *cobra.Command {
 				}
 				return a.print(n, func(w io.Writer) {
 					fmt.Fprintf(w, "%s (%s), site %s, listening on %s, egress %v\n", api.Clean(n.Name), n.ID, n.Site, n.Listen, n.Egress)
+					if c := n.Membership; c != nil {
+						fmt.Fprintf(w, "member until %s, renewed from %s on%s\n", c.NotAfter.Local().Format("2006-01-02 15:04"), c.RenewAt.Local().Format("2006-01-02 15:04"), renewTrouble(c))
+					}
 					for _, p := range n.Peers {
 						kind := "machine"
 						if p.Seed {
@@ -71,4 +74,11 @@ func (a *app) peersCmd() *cobra.Command {
 			})
 		},
 	}
+}
+
+func renewTrouble(m *api.Membership) string {
+	if m.Trouble == "" {
+		return ""
+	}
+	return "; " + api.Clean(m.Trouble)
 }
