@@ -9,18 +9,22 @@ import (
 )
 
 // trustClock is the clock that everything in the node reads once the trust folder is open: the wall
-// clock, but never behind what policy.Clock calls proven.
+// clock, but never behind what policy.Clock calls proven. It never goes back and never stands still:
+// retries, leases and deadlines are counted in it. Where the wall clock was set back, it goes on at half
+// speed until the wall clock has caught up.
 type trustClock struct {
 	wall func() time.Time
+	mono func() time.Time // the computer's monotonic clock, which nobody can set
 
-	mu   sync.Mutex
-	c    policy.Clock
-	last time.Time // by the computer's monotonic clock, which nobody can set
+	mu    sync.Mutex
+	c     policy.Clock
+	last  time.Time // by mono
+	shown time.Time // what was read last
 }
 
 // newTrustClock begins with the time that was saved, zero if none was, and the age of the program.
 func newTrustClock(wall func() time.Time, saved policy.ClockState) *trustClock {
-	return &trustClock{wall: wall, c: policy.NewClock(saved, builtAt()), last: time.Now()}
+	return &trustClock{wall: wall, mono: time.Now, c: policy.NewClock(saved, builtAt()), last: time.Now()}
 }
 
 // builtAt is when the program's source was committed; zero if the build does not say.
@@ -46,10 +50,16 @@ func (k *trustClock) now() time.Time {
 }
 
 func (k *trustClock) read() time.Time {
-	t := time.Now()
-	k.c.Pass(t.Sub(k.last))
+	t := k.mono()
+	passed := max(t.Sub(k.last), 0)
 	k.last = t
-	return k.c.Read(k.wall())
+	k.c.Pass(passed)
+	at := k.c.Read(k.wall())
+	if on := k.shown.Add(passed / 2); on.After(at) && !k.shown.IsZero() {
+		at = on
+	}
+	k.shown = at
+	return at
 }
 
 // learn takes the times of a verified trust.
