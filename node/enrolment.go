@@ -148,7 +148,7 @@ func (s *seed) firstDocuments(t *policy.Trust) map[string][]byte {
 	f := t.Files()
 	return map[string][]byte{
 		"root": f.Root, "timestamp": f.Timestamp, "snapshot": f.Snapshot, "targets": f.Targets,
-		"roster-role": f.RosterRole, "roster": f.Roster, "manifest": f.Manifest,
+		"roster-role": f.RosterRole, "roster": f.Roster, "manifest": f.Manifest, "delegated": f.Delegated,
 	}
 }
 
@@ -271,6 +271,7 @@ func (f *folder) enrol(a *enrol.Answer, tok enrol.Token, peers []string) (*Joine
 	files := policy.Files{
 		Root: a.Documents["root"], Timestamp: a.Documents["timestamp"], Snapshot: a.Documents["snapshot"], Targets: a.Documents["targets"],
 		RosterRole: a.Documents["roster-role"], Roster: a.Documents["roster"], Manifest: a.Documents["manifest"],
+		Delegated: a.Documents["delegated"],
 	}
 	if content.Sum(files.Root) != tok.RootDigest {
 		return nil, api.Errorf(api.ClassRefused, "the root of trust is not the one that the token names")

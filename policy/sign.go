@@ -20,7 +20,7 @@ type OnlineKeys struct {
 }
 
 // Life is how long each role's signature counts.
-type Life struct{ Root, Targets, Roster, Snapshot, Timestamp time.Duration }
+type Life struct{ Root, Targets, Role, Roster, Snapshot, Timestamp time.Duration }
 
 const day = 24 * time.Hour
 
@@ -28,14 +28,14 @@ const day = 24 * time.Hour
 // approvers sign at least once a quarter, root keys once a year. A seed renews the online roles by
 // itself; the roster lives longer than there, since it is renewed at half its life.
 func DefaultLife() Life {
-	return Life{Root: 365 * day, Targets: 90 * day, Roster: 90 * day, Snapshot: 14 * day, Timestamp: 7 * day}
+	return Life{Root: 365 * day, Targets: 90 * day, Role: 30 * day, Roster: 90 * day, Snapshot: 14 * day, Timestamp: 7 * day}
 }
 
 // life fills what is not set.
 func (k OnlineKeys) life() Life {
 	l, d := k.Life, DefaultLife()
 	for _, f := range []struct{ is, other *time.Duration }{
-		{&l.Root, &d.Root}, {&l.Targets, &d.Targets}, {&l.Roster, &d.Roster}, {&l.Snapshot, &d.Snapshot}, {&l.Timestamp, &d.Timestamp},
+		{&l.Root, &d.Root}, {&l.Targets, &d.Targets}, {&l.Role, &d.Role}, {&l.Roster, &d.Roster}, {&l.Snapshot, &d.Snapshot}, {&l.Timestamp, &d.Timestamp},
 	} {
 		if *f.is <= 0 {
 			*f.is = *f.other
