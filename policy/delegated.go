@@ -186,8 +186,9 @@ func (r *Refresh) takeRoleSigned(g *roleWalk, b []byte) error {
 		return err
 	}
 	// Nothing of this role was ever believed under this grant, so nothing is lost: it may be what
-	// the role signed with keys that were taken from it since.
-	g.Refused, g.done = err, true
+	// the role signed with keys that were taken from it since. The bytes are kept: the snapshot names
+	// them, and a machine that starts again from its own files must come to the same result.
+	g.signed, g.Refused, g.done = b, err, true
 	return nil
 }
 

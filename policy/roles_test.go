@@ -478,3 +478,68 @@ func TestMoreThan64RolesAreRefused(t *testing.T) {
 		t.Fatalf("%d roles", n)
 	}
 }
+
+// The role's own key signs things that its tools would not.
+func TestRoleThatSignsOtherThanItsDocumentIsRefused(t *testing.T) {
+	m, k := canaryMesh(t)
+	m.mustRole(t0, "canary", nil, k)
+	r, _ := m.trust.role("canary")
+	doc := func(serial, granted uint64) *RoleManifest {
+		return &RoleManifest{Org: "acme", Role: "canary", Granted: granted, Serial: serial, IssuedAt: t0, Approvals: []Approval{approval("tool", "canary", ActionInstall)}, Holds: []Hold{}}
+	}
+	same := m.forgeRoles(m.trust.Files(), t0, []delegatedFile{signRole(t, doc(1, r.Granted), t0.Add(day), k)})
+	refused(t, m.trust, same, t0, ErrRollback) // a second document of one serial
+	for name, edit := range map[string]func(*metadata.TargetsType){
+		"a second target": func(s *metadata.TargetsType) { s.Targets[ManifestPath] = targetFile([]byte("x")) },
+		"a delegation":    func(s *metadata.TargetsType) { s.Delegations = m.trust.delegations() },
+	} {
+		file := signRole(t, doc(2, r.Granted), t0.Add(day), k)
+		role := reparse[metadata.TargetsType](t, file.Signed)
+		edit(&role.Signed)
+		file.Signed = signed(t, role, k)
+		t.Run(name, func(t *testing.T) {
+			refused(t, m.trust, m.forgeRoles(m.trust.Files(), t0, []delegatedFile{file}), t0, ErrFormat)
+		})
+	}
+	for name, rm := range map[string]*RoleManifest{"an earlier grant": doc(2, r.Granted-1), "another organisation": {
+		Org: "other", Role: "canary", Granted: r.Granted, Serial: 2, IssuedAt: t0, Approvals: []Approval{approval("tool", "canary", ActionInstall)}, Holds: []Hold{},
+	}} {
+		got, err := walk(m.trust, m.forgeRoles(m.trust.Files(), t0, []delegatedFile{signRole(t, rm, t0.Add(day), k)}), t0)
+		if err != nil || len(got.Manifest().Approvals) != 0 || got.Roles()[0].Refused == nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzDecodeRoleManifest(f *testing.F) {
+	rm := &RoleManifest{Org: "acme", Role: "canary", Granted: 2, Serial: 1, IssuedAt: t0, Approvals: []Approval{approval("tool", "canary", ActionInstall)}, Holds: []Hold{}}
+	b, err := rm.Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := DecodeRoleManifest(b)
+		if err != nil {
+			return
+		}
+		if again, err := m.Encode(); err != nil || !bytes.Equal(again, b) {
+			t.Fatalf("decodes, but encodes otherwise: %v", err)
+		}
+	})
+}
+
+// FuzzDelegatedFiles: what lies on the disk of a machine, or comes with a membership.
+func FuzzDelegatedFiles(f *testing.F) {
+	m, k := canaryMesh(f)
+	good := m.mustRole(t0, "canary", approveRole("tool", "canary", ActionInstall), k)
+	f.Add(good.Delegated)
+	f.Add([]byte(`[{"role":"canary","signed":null,"document":null}]`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		evil := good
+		evil.Delegated = b
+		if tr, err := OpenTrust(evil, t0); err == nil && len(tr.Manifest().Approvals) != 1 {
+			t.Fatal("another set was believed")
+		}
+	})
+}
