@@ -22,6 +22,9 @@ type Roster struct {
 	EnrolmentKeys []string    `json:"enrolment_keys"` // ed25519 public keys, hex
 	Seeds         []SeedEntry `json:"seeds"`
 	Revoked       []string    `json:"revoked"` // peer ids
+
+	// Log says how far the approval log has come, so that every machine witnesses it; nil without one.
+	Log *Checkpoint `json:"log,omitempty"`
 }
 
 // Limits of a roster.
@@ -82,6 +85,9 @@ func (r *Roster) check() error {
 				return err
 			}
 		}
+	}
+	if err := r.Log.check(); err != nil {
+		return err
 	}
 	return checkTexts("revoked peer", r.Revoked, 128)
 }
