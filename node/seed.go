@@ -40,7 +40,8 @@ type seed struct {
 	box    []byte // opens sealed join requests
 	gossip []byte // secret from which the key of each site's gossip is made
 
-	mu sync.Mutex // one change of the draft at a time
+	mu   sync.Mutex      // one change of the draft at a time
+	hist *policy.History // the approval log as it was written last; nil: to be read
 	// published is told of a new trust; nil beside a stopped node.
 	published func(*policy.Trust)
 

@@ -74,6 +74,7 @@ type logged struct {
 	decisions
 	version  uint64
 	manifest []byte
+	expires  time.Time
 }
 
 // Checkpoint is what a roster should say about this log; nil before the first entry.
@@ -98,6 +99,24 @@ func (h *History) Roles() []string {
 	}
 	slices.Sort(all)
 	return all
+}
+
+// InForce is the manifest in force at the end of this history, as every machine of that time made it
+// from the main approvers' word and the roles'; nil before the first entry.
+func (h *History) InForce() *Manifest {
+	main, err := DecodeManifest(h.state[""].manifest)
+	if err != nil {
+		return nil
+	}
+	var roles []RoleState
+	for _, l := range main.Delegations {
+		r := RoleState{Delegation: l, ExpiresAt: h.state[l.Role].expires}
+		if doc, err := DecodeRoleManifest(h.state[l.Role].manifest); err == nil && doc.Granted == l.Granted {
+			r.Document, r.Serial, r.Refused = doc, doc.Serial, l.beyond(doc)
+		}
+		roles = append(roles, r)
+	}
+	return merge(main, roles)
 }
 
 // Next makes the entry for a draft that is about to be published on top of t. A nil draft stands for
@@ -242,7 +261,7 @@ func (h *History) Add(line []byte, roots []*Trust) (*Entry, error) {
 	if h.state == nil {
 		h.state = map[string]logged{}
 	}
-	h.state[e.Role] = logged{after, e.After, doc}
+	h.state[e.Role] = logged{after, e.After, doc, targets.Signed.Expires}
 	if e.Role == "" {
 		h.main = targets
 	}

@@ -35,6 +35,7 @@ func routes(s api.Service) http.Handler {
 	m.Handle("POST /hold", handle(s.Hold))
 	m.Handle("POST /release", handle(s.Release))
 	m.Handle("POST /sign", handle(s.Sign))
+	ceremonyRoutes(m, s)
 	m.HandleFunc("POST /import", func(w http.ResponseWriter, r *http.Request) { importFile(s, w, r) })
 	return m
 }
