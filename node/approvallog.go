@@ -15,12 +15,11 @@ import (
 )
 
 // The approval log of a seed. Entries are documents under their content ID, each naming the one before
-// it; the end is named by a value and, signed, by the roster, which every machine keeps. An entry is
-// written before the roster that names it is published: what no roster names was never published, and
-// is written anew.
+// it; the end is named by the roster, which every machine keeps, so any of them can ask for the whole
+// log by content ID. An entry is written before the roster that names it is published: what no roster
+// names was never published, and is written anew.
 
 const (
-	logHeadKey    = "approval-log.head"
 	logWitnessKey = "approval-log.witness"
 	logKind       = "approval-log"
 
@@ -66,7 +65,7 @@ func (s *seed) history(t *policy.Trust) (*policy.History, error) {
 		return c, nil
 	}
 	if want != nil {
-		h, _, err := readLog(s.db, want, nil)
+		h, err := readLog(s.db, want, nil)
 		if err == nil {
 			s.hist = h
 			return h, nil
@@ -102,60 +101,53 @@ func (s *seed) writeEntry(h *policy.History, t *policy.Trust, d *policy.Draft, r
 	if _, err := h.Add(line, nil); err != nil {
 		return fmt.Errorf("approval log: %w", err)
 	}
-	if err := s.db.PutDoc(content.Sum(line), logKind, line); err != nil {
-		return err
-	}
-	b, err := json.Marshal(h.Checkpoint())
-	if err != nil {
-		return err
-	}
-	return s.db.PutValue(logHeadKey, b)
+	return s.db.PutDoc(content.Sum(line), logKind, line)
 }
 
 // readLog walks back from a checkpoint to the first entry, and verifies the whole way forward again.
 // tell hears of every entry, with its line and the history that it leads to; it may be nil.
-func readLog(db *state.DB, end *policy.Checkpoint, tell func(e *policy.Entry, line []byte, h *policy.History) error, roots ...*policy.Trust) (*policy.History, *policy.Checkpoint, error) {
+func readLog(db *state.DB, end *policy.Checkpoint, tell func(e *policy.Entry, line []byte, h *policy.History) error, roots ...*policy.Trust) (*policy.History, error) {
 	var ids []content.ID
 	for at := end.Head; at != ""; {
 		id, err := content.ParseID(at)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		b, err := db.Doc(id)
 		if err != nil {
-			return nil, nil, fmt.Errorf("log entry %s: %w", id.Short(), err)
+			return nil, fmt.Errorf("log entry %s: %w", id.Short(), err)
 		}
 		e, err := policy.DecodeEntry(b)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		ids = append(ids, id)
 		at = e.Prev
 		if uint64(len(ids)) > end.Entries || len(ids) > maxLogRead {
-			return nil, nil, fmt.Errorf("the log is longer than the %d entries that were signed: %w", end.Entries, policy.ErrHash)
+			return nil, fmt.Errorf("the log is longer than the %d entries that were signed: %w", end.Entries, policy.ErrHash)
 		}
 	}
 	if uint64(len(ids)) != end.Entries {
-		return nil, nil, fmt.Errorf("the log has %d entries, signed were %d: %w", len(ids), end.Entries, policy.ErrHash)
+		return nil, fmt.Errorf("the log has %d entries, signed were %d: %w", len(ids), end.Entries, policy.ErrHash)
 	}
 	slices.Reverse(ids)
 	h := &policy.History{}
 	for _, id := range ids {
 		line, err := db.Doc(id)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		e, err := h.Add(line, roots)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if tell != nil {
 			if err := tell(e, line, h); err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 		}
 	}
-	return h, h.Checkpoint(), nil
+	return h, nil
 }
 
 // witnessed is a checkpoint as a machine has seen it, in a roster that was signed.
@@ -222,7 +214,7 @@ func (s *seed) approvalLog(q api.LogQuery) (*api.ApprovalLog, error) {
 		return nil, err
 	}
 	seen := map[string]bool{}
-	_, _, err = readLog(s.db, end, func(e *policy.Entry, line []byte, h *policy.History) error {
+	_, err = readLog(s.db, end, func(e *policy.Entry, line []byte, h *policy.History) error {
 		seen[h.Checkpoint().Head] = true
 		out.Entries = append(out.Entries, viewEntry(e, h.Checkpoint().Head))
 		if !q.At.IsZero() && !e.At.After(q.At) {
@@ -238,8 +230,7 @@ func (s *seed) approvalLog(q api.LogQuery) (*api.ApprovalLog, error) {
 	return out, s.checkWitnesses(out, seen)
 }
 
-// checkWitnesses asks whether the log leads through every checkpoint that this machine has seen, and
-// whether the end that the database names is the one that the roster does.
+// checkWitnesses asks whether the log leads through every checkpoint that this machine has seen.
 func (s *seed) checkWitnesses(out *api.ApprovalLog, seen map[string]bool) error {
 	all, err := witnesses(s.db)
 	if err != nil {

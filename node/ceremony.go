@@ -47,15 +47,16 @@ func (n *Node) Draft(_ context.Context, q api.DraftQuery) (*api.DraftView, error
 		if err != nil {
 			return nil, err
 		}
-		_, by, err := s.judge(t)
+		next, by, err := s.judge(t)
 		if err != nil {
 			return nil, err
 		}
 		v, err := viewDraft(by, d, s.title)
-		if err == nil {
-			v.Reason = s.reason(q.Role)
+		if err != nil {
+			return nil, err
 		}
-		return v, err
+		v.Reason = s.reason(q.Role)
+		return v, underRoot(v, t, next)
 	})
 }
 
@@ -95,6 +96,18 @@ func viewDraft(t *policy.Trust, d *policy.Draft, title func(content.ID) string) 
 	return v, nil
 }
 
+// underRoot adds the root that a main draft will be published under, if one waits.
+func underRoot(v *api.DraftView, t *policy.Trust, next []byte) error {
+	if next == nil || v.Role != "" {
+		return nil
+	}
+	st, err := t.RootStatus(next)
+	if err == nil {
+		v.NextRoot = viewRoot(nil, st)
+	}
+	return err
+}
+
 // ExportDrafts implements api.Service.
 func (n *Node) ExportDrafts(context.Context) (*api.DraftFiles, error) {
 	return onSeed(n.seed, func(s *seed) (*api.DraftFiles, error) { return s.exportDrafts() })
@@ -112,6 +125,10 @@ func (s *seed) exportDrafts() (*api.DraftFiles, error) {
 		}
 		roots = append(roots, b)
 	}
+	next, _, err := s.judge(t)
+	if err != nil {
+		return nil, err
+	}
 	out := &api.DraftFiles{Files: []api.DraftFile{}}
 	names := []string{""}
 	for _, r := range t.Roles() {
@@ -125,7 +142,7 @@ func (s *seed) exportDrafts() (*api.DraftFiles, error) {
 		if d == nil {
 			continue
 		}
-		b, err := policy.NewParcel(t, d, roots, s.descriptorsOf(t, d))
+		b, err := policy.NewParcel(t, d, roots, s.descriptorsOf(t, d), next)
 		if err != nil {
 			return nil, err
 		}

@@ -28,7 +28,8 @@ type SignFile struct {
 
 	path   string
 	parcel *policy.Parcel
-	trust  *policy.Trust
+	trust  *policy.Trust // in force
+	by     *policy.Trust // what signatures count by
 	draft  *policy.Draft
 	keep   *trustdir.Dir // where the approver's own copy of the trusted metadata lives; nil: nowhere
 }
@@ -51,15 +52,22 @@ func OpenSignFile(path, trustDir, fingerprint string, now time.Time) (*SignFile,
 	if err != nil {
 		return nil, err
 	}
-	if f.trust, f.draft, err = p.Open(from, now); err != nil {
+	o, err := p.Open(from, now)
+	if err != nil {
 		e := api.Errorf(api.ClassRefused, "%s cannot be believed: %v", path, err)
 		if errors.Is(err, policy.ErrExpired) {
 			return nil, e.WithHint("it is too old: export it again, and see that this machine's clock is right")
 		}
 		return nil, e.WithHint("do not sign it; find out who gave it to you")
 	}
+	f.trust, f.by, f.draft = o.Trust, o.By, o.Draft
 	titles := p.Titles()
-	f.View, err = viewDraft(f.trust, f.draft, func(id content.ID) string { return titles[id] })
+	if f.View, err = viewDraft(f.by, f.draft, func(id content.ID) string { return titles[id] }); err != nil {
+		return nil, err
+	}
+	if len(p.NextRoot) > 0 {
+		err = underRoot(f.View, f.trust, p.NextRoot)
+	}
 	return f, err
 }
 
@@ -96,12 +104,12 @@ func (f *SignFile) Sign(keyPath, passphrase string) (*api.DraftView, error) {
 	if err != nil {
 		return nil, err
 	}
-	before, _, _ := f.draft.Status(f.trust)
-	had := f.draft.Signers(f.trust)
+	before, _, _ := f.draft.Status(f.by)
+	had := f.draft.Signers(f.by)
 	if err := f.draft.Sign(s); err != nil {
 		return nil, err
 	}
-	if after, _, _ := f.draft.Status(f.trust); after == before && !slices.Contains(had, s.KeyID()) {
+	if after, _, _ := f.draft.Status(f.by); after == before && !slices.Contains(had, s.KeyID()) {
 		return nil, api.Errorf(api.ClassRefused, "key %s is no approver for this draft", s.KeyID()).WithHint("missing are: %s", strings.Join(f.View.Missing, ", "))
 	}
 	b, err := f.parcel.WithDraft(f.draft)
@@ -117,7 +125,7 @@ func (f *SignFile) Sign(keyPath, passphrase string) (*api.DraftView, error) {
 		}
 	}
 	v := *f.View
-	v.Signatures, v.Threshold, v.Missing = f.draft.Status(f.trust)
+	v.Signatures, v.Threshold, v.Missing = f.draft.Status(f.by)
 	return &v, nil
 }
 

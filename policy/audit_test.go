@@ -3,6 +3,7 @@ package policy
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -255,4 +256,60 @@ func FuzzLogEntry(f *testing.F) {
 			}
 		}
 	})
+}
+
+// FuzzParcel: a stick comes from anywhere. What opens must follow from the pinned root, and no
+// signature counts that nobody made.
+func FuzzParcel(f *testing.F) {
+	m, _ := canaryMesh(f)
+	d := m.draft()
+	root := m.trust.Files().Root
+	good, err := NewParcel(m.trust, d, [][]byte{root}, nil, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add(bytes.Replace(good, []byte(`"format":1`), []byte(`"format":2`), 1))
+	pinned, err := NewTrust(root)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := DecodeParcel(b)
+		if err != nil {
+			return
+		}
+		o, err := p.Open(pinned, t0)
+		if err != nil {
+			return
+		}
+		if made, _, _ := o.Draft.Status(o.By); made != 0 || o.Trust.Epoch() != m.trust.Epoch() {
+			t.Fatal("a signature counts that nobody made, or another mesh was believed")
+		}
+	})
+}
+
+func TestParcelOfAnIncompleteRootIsRefused(t *testing.T) {
+	m := newMesh(t, "acme", 1, 1)
+	next, err := m.trust.RootDraft(RootChange{AddApprovers: []Signer{key(t, "thief")}}, t0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signedByThief, err := SignRoot(next, key(t, "thief"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, root := range map[string][]byte{"unsigned": next, "signed by its own new approver": signedByThief} {
+		b, err := NewParcel(m.trust, m.draft(), [][]byte{m.trust.Files().Root}, nil, root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := DecodeParcel(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Open(m.trust, t0); !errors.Is(err, ErrThreshold) {
+			t.Errorf("%s: %v, want ErrThreshold", name, err)
+		}
+	}
 }

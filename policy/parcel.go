@@ -23,7 +23,8 @@ type Parcel struct {
 	Roster      []byte          `json:"roster"`
 	Manifest    []byte          `json:"manifest"`
 	Delegated   []byte          `json:"delegated"`
-	Descriptors [][]byte        `json:"descriptors"` // of updates that the draft approves: for their titles
+	Descriptors [][]byte        `json:"descriptors"`         // of updates that the draft approves: for their titles
+	NextRoot    []byte          `json:"next_root,omitempty"` // the root that the draft will be published under, if it waits for it
 	Draft       json.RawMessage `json:"draft"`
 }
 
@@ -34,8 +35,9 @@ const (
 	maxParcelRoots = maxRoots
 )
 
-// NewParcel packs a draft with the trusted set that it follows. roots are all roots from version 1 on.
-func NewParcel(t *Trust, d *Draft, roots, descriptors [][]byte) ([]byte, error) {
+// NewParcel packs a draft with the trusted set that it follows. roots are all roots from version 1 on;
+// next is the root that waits for the draft, nil as a rule.
+func NewParcel(t *Trust, d *Draft, roots, descriptors [][]byte, next []byte) ([]byte, error) {
 	if len(roots) == 0 {
 		return nil, fmt.Errorf("parcel without the first root: %w", ErrFormat)
 	}
@@ -46,7 +48,7 @@ func NewParcel(t *Trust, d *Draft, roots, descriptors [][]byte) ([]byte, error) 
 	f := t.files
 	b, err := json.Marshal(Parcel{
 		Format: parcelFormat, Root: roots[0], Roots: roots[1:], Timestamp: f.Timestamp, Snapshot: f.Snapshot, Targets: f.Targets,
-		RosterRole: f.RosterRole, Roster: f.Roster, Manifest: f.Manifest, Delegated: f.Delegated, Descriptors: descriptors, Draft: draft,
+		RosterRole: f.RosterRole, Roster: f.Roster, Manifest: f.Manifest, Delegated: f.Delegated, Descriptors: descriptors, NextRoot: next, Draft: draft,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode parcel: %w", err)
@@ -66,19 +68,40 @@ func DecodeParcel(b []byte) (*Parcel, error) {
 	return &p, nil
 }
 
+// Opened is a verified parcel.
+type Opened struct {
+	Trust *Trust // what is in force, to be kept for the next time
+	By    *Trust // what signatures under the draft count by: Trust, or as it will be under the next root
+	Draft *Draft
+}
+
 // Open verifies the parcel from what the approver trusts: a pinned root, or the set that this machine
-// saw last. It gives the trust to judge the draft by, to be kept for the next time, and the draft,
-// which has been checked against it. ErrRollback if the parcel is older than what was seen.
-func (p *Parcel) Open(from *Trust, now time.Time) (*Trust, *Draft, error) {
+// saw last. A next root counts if enough keys of the root in force and of its own have signed it.
+// ErrRollback if the parcel is older than what was seen, ErrThreshold for a next root with too few
+// signatures.
+func (p *Parcel) Open(from *Trust, now time.Time) (*Opened, error) {
 	t, err := p.trust(from, now)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	d, err := DecodeDraft(p.Draft)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return t, d, d.Check(t)
+	o := &Opened{Trust: t, By: t, Draft: d}
+	if len(p.NextRoot) > 0 && d.role == "" {
+		st, err := t.RootStatus(p.NextRoot)
+		if err != nil {
+			return nil, err
+		}
+		if !st.Complete {
+			return nil, fmt.Errorf("next root: %w", ErrThreshold)
+		}
+		if o.By, err = t.WithRoot(p.NextRoot); err != nil {
+			return nil, err
+		}
+	}
+	return o, d.Check(t)
 }
 
 func (p *Parcel) trust(from *Trust, now time.Time) (*Trust, error) {

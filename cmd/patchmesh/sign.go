@@ -97,6 +97,10 @@ func showDraft(w io.Writer, v *api.DraftView) {
 	for _, id := range v.Missing {
 		fmt.Fprintf(w, "  not signed by %s\n", id)
 	}
+	if v.NextRoot != nil {
+		fmt.Fprint(w, "comes into force together with ")
+		showRoot(w, v.NextRoot)
+	}
 	if len(v.Changes) == 0 {
 		fmt.Fprintln(w, "changes nothing: it renews what is approved already")
 		return

@@ -73,6 +73,7 @@ type DraftView struct {
 	Threshold  int           `json:"threshold"`
 	Missing    []string      `json:"missing"`
 	Changes    []DraftChange `json:"changes"`
+	NextRoot   *RootView     `json:"next_root,omitempty"` // a root that comes into force with the draft
 }
 
 // DraftChange is one difference against what is trusted.
