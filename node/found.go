@@ -27,6 +27,11 @@ type FoundRequest struct {
 	Passphrase string // for root and approver keys; empty leaves them readable
 	Site       string // of the seed itself. Empty: SeedSite
 	Name       string
+
+	// Keys that were made elsewhere, as PEM; where a list is empty, keys are made here.
+	Approvers, RootKeys []string
+	RootThreshold       int    // of RootKeys. Zero: 1
+	Out                 string // folder for what has to be signed elsewhere. Empty: the data folder
 }
 
 // Founded is what came of it.
@@ -38,6 +43,12 @@ type Founded struct {
 	SeedID      string `json:"seed_id"`
 	Encrypted   bool   `json:"encrypted"`
 	DataDir     string `json:"data_dir"`
+
+	// Waits is a file that has to be signed before anything goes on, with the ids of the keys that are
+	// missing; empty once the organisation exists.
+	Waits   string   `json:"waits_for_file,omitempty"`
+	Missing []string `json:"missing,omitempty"`
+	Next    string   `json:"next,omitempty"` // what to do with the file
 }
 
 // Found makes an organisation: all keys, the first signed documents, the seed's data folder.
@@ -58,17 +69,30 @@ func Found(r FoundRequest, now func() time.Time) (*Founded, error) {
 	if err != nil {
 		return nil, err
 	}
-	roster := &policy.Roster{
-		Org: r.Org, EnrolmentKeys: []string{hex.EncodeToString(made.enrol.Public().(ed25519.PublicKey))},
-		Seeds: []policy.SeedEntry{{Peer: f.id, Site: r.Site}},
+	if len(r.Approvers)+len(r.RootKeys) > 0 {
+		return f.beginCeremony(r, made, now)
 	}
-	files, err := policy.NewRepository(r.Org, made.roles, roster, now())
+	files, err := policy.NewRepository(r.Org, made.roles, firstRoster(r.Org, r.Site, f.id, made.enrol), now())
 	if err != nil {
 		return nil, fmt.Errorf("first documents: %w", err)
 	}
+	return f.settle(r, made, files, now)
+}
+
+// firstRoster names the first seed and its enrolment key.
+func firstRoster(org, site, id string, enrolment ed25519.PrivateKey) *policy.Roster {
+	return &policy.Roster{
+		Org: org, EnrolmentKeys: []string{hex.EncodeToString(enrolment.Public().(ed25519.PublicKey))},
+		Seeds: []policy.SeedEntry{{Peer: id, Site: site}},
+	}
+}
+
+// settle makes the folder that of the first seed.
+func (f *folder) settle(r FoundRequest, made madeRoles, files policy.Files, now func() time.Time) (*Founded, error) {
 	if err := f.beginTrust(files); err != nil {
 		return nil, err
 	}
+	var err error
 	m := membership{Org: r.Org, Site: r.Site, Name: first(r.Name, hostname()), Groups: []string{}}
 	if m.Cert, err = enrol.Issue(enrol.Certificate{
 		Serial: 1, Org: r.Org, Site: r.Site, Name: m.Name, Peer: f.id, Seed: true, NotBefore: now().Add(-time.Hour), NotAfter: now().Add(10 * certLife),
@@ -82,7 +106,7 @@ func Found(r FoundRequest, now func() time.Time) (*Founded, error) {
 		return nil, err
 	}
 	return &Founded{
-		Org: r.Org, Fingerprint: content.Sum(files.Root).String(), Threshold: r.Threshold, Keys: r.Threshold, SeedID: f.id,
+		Org: r.Org, Fingerprint: content.Sum(files.Root).String(), Threshold: r.Threshold, Keys: max(r.Threshold, len(r.Approvers)), SeedID: f.id,
 		Encrypted: r.Passphrase != "", DataDir: r.DataDir,
 	}, nil
 }
@@ -91,6 +115,10 @@ func checkFound(r FoundRequest) error {
 	switch {
 	case strings.TrimSpace(r.Org) == "" || len(r.Org) > 100 || api.Clean(r.Org) != r.Org:
 		return api.Errorf(api.ClassUsage, "the organisation needs a name of at most 100 printable bytes").WithHint("add --org NAME")
+	case len(r.Approvers) > 0 && r.Threshold > len(r.Approvers):
+		return api.Errorf(api.ClassUsage, "a threshold of %d needs as many approver keys, %d were given", r.Threshold, len(r.Approvers))
+	case r.RootThreshold > max(1, len(r.RootKeys)):
+		return api.Errorf(api.ClassUsage, "a root threshold of %d needs as many root keys, %d were given", r.RootThreshold, len(r.RootKeys))
 	case r.Threshold > 16:
 		return api.Errorf(api.ClassUsage, "a threshold of %d is more than 16", r.Threshold)
 	case !policy.ValidName(r.Site):
@@ -108,8 +136,12 @@ type madeRoles struct {
 // makeRoles writes all keys: those that can approve under the passphrase, the online ones readable by
 // the seed alone.
 func makeRoles(dir string, r FoundRequest) (madeRoles, error) {
-	m := madeRoles{roles: policy.RoleKeys{RootThreshold: 1, Threshold: r.Threshold}}
+	m := madeRoles{roles: policy.RoleKeys{RootThreshold: max(r.RootThreshold, 1), Threshold: r.Threshold}}
 	var failed error
+	m.roles.Root, failed = namePEMs(r.RootKeys)
+	if failed == nil {
+		m.roles.Approvers, failed = namePEMs(r.Approvers)
+	}
 	create := func(name, passphrase string) ed25519.PrivateKey {
 		if failed != nil {
 			return nil
@@ -126,8 +158,13 @@ func makeRoles(dir string, r FoundRequest) (madeRoles, error) {
 		s, failed = policy.NewSigner(k)
 		return s
 	}
-	m.roles.Root = []policy.Signer{signer(create(roleRoot, r.Passphrase))}
+	if len(r.RootKeys) == 0 {
+		m.roles.Root = []policy.Signer{signer(create(roleRoot, r.Passphrase))}
+	}
 	for i := range r.Threshold {
+		if len(r.Approvers) > 0 {
+			break
+		}
 		m.roles.Approvers = append(m.roles.Approvers, signer(create(fmt.Sprintf("%s-%d", roleApprover, i+1), r.Passphrase)))
 	}
 	m.roles.Online.Snapshot = signer(create(roleSnapshot, ""))

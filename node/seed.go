@@ -61,21 +61,8 @@ func openSeed(dir string, db *state.DB, store content.Store, b *believer, docs *
 		return nil, nil
 	}
 	s := &seed{dir: dir, db: db, store: store, believer: b, docs: docs, member: m, now: now, addrs: map[string]seenAddr{}}
-	open := func(name string) (policy.Signer, error) {
-		k, err := keys.OpenRole(kd, name, "")
-		if err != nil {
-			return policy.Signer{}, fmt.Errorf("online key %s: %w", name, err)
-		}
-		return policy.NewSigner(k)
-	}
 	var err error
-	if s.online.Timestamp, err = open(roleTimestamp); err != nil {
-		return nil, err
-	}
-	if s.online.Snapshot, err = open(roleSnapshot); err != nil {
-		return nil, err
-	}
-	if s.online.Roster, err = open(roleRoster); err != nil {
+	if s.online, err = openOnline(dir); err != nil {
 		return nil, err
 	}
 	if s.enrol, err = keys.OpenRole(kd, roleEnrol, ""); err != nil {
@@ -92,6 +79,21 @@ func openSeed(dir string, db *state.DB, store content.Store, b *believer, docs *
 	}
 	s.gossip = gossip.Seed()
 	return s, nil
+}
+
+// openOnline loads the keys that a seed signs with by itself.
+func openOnline(dir string) (policy.OnlineKeys, error) {
+	var online policy.OnlineKeys
+	for name, into := range map[string]*policy.Signer{roleTimestamp: &online.Timestamp, roleSnapshot: &online.Snapshot, roleRoster: &online.Roster} {
+		k, err := keys.OpenRole(filepath.Join(dir, "keys"), name, "")
+		if err != nil {
+			return online, fmt.Errorf("online key %s: %w", name, err)
+		}
+		if *into, err = policy.NewSigner(k); err != nil {
+			return online, err
+		}
+	}
+	return online, nil
 }
 
 // Invite makes a join token. Only its hash is stored.

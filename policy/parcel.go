@@ -105,6 +105,9 @@ func (p *Parcel) Open(from *Trust, now time.Time) (*Opened, error) {
 }
 
 func (p *Parcel) trust(from *Trust, now time.Time) (*Trust, error) {
+	if len(p.Timestamp) == 0 && from.main == nil {
+		return from, p.checkFirst() // an organisation is being founded: there is nothing but its root
+	}
 	files := Files{
 		Timestamp: p.Timestamp, Snapshot: p.Snapshot, Targets: p.Targets, RosterRole: p.RosterRole, Roster: p.Roster,
 		Manifest: p.Manifest, Delegated: p.Delegated,
@@ -123,6 +126,23 @@ func (p *Parcel) trust(from *Trust, now time.Time) (*Trust, error) {
 		}
 	}
 	return r.Result()
+}
+
+// checkFirst lets only an empty first manifest be signed with nothing to compare it to. Anything else
+// without its trusted set would show an approver a draft out of all context.
+func (p *Parcel) checkFirst() error {
+	d, err := DecodeDraft(p.Draft)
+	if err != nil {
+		return err
+	}
+	after, _, err := d.decisions()
+	if err != nil {
+		return err
+	}
+	if d.role != "" || d.epoch != 1 || len(after.groups)+len(after.approvals)+len(after.holds)+len(after.roles) > 0 {
+		return fmt.Errorf("draft of epoch %d comes without what it follows: %w", d.epoch, ErrRollback)
+	}
+	return nil
 }
 
 // Titles are the titles of updates by descriptor, of those descriptors that came along. A title counts

@@ -132,6 +132,19 @@ func (t *Trust) RootStatus(b []byte) (*RootStatus, error) {
 	return s, nil
 }
 
+// SameRoot says whether two roots differ in nothing but their signatures.
+func SameRoot(a, b []byte) (bool, error) {
+	x, err := parseRoot(a)
+	if err != nil {
+		return false, err
+	}
+	y, err := parseRoot(b)
+	if err != nil {
+		return false, err
+	}
+	return sameJSON(x.Signed, y.Signed), nil
+}
+
 // FirstRootStatus is RootStatus for the root of an organisation that is just being founded.
 func FirstRootStatus(b []byte) (*RootStatus, error) {
 	root, err := parseRoot(b)

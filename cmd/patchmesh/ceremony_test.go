@@ -267,3 +267,56 @@ func TestLogTellsWhatWasApprovedThen(t *testing.T) {
 	}
 	s.refuse(2, "no time", "log", "approval", "--at", "yesterday", "--data", s.seed)
 }
+
+// A big organisation makes its keys elsewhere: no key that can approve or change the root ever lies on
+// the seed, which waits for files.
+func TestFoundingWithKeysMadeElsewhere(t *testing.T) {
+	dir := t.TempDir()
+	s := &stage{t: t, dir: dir, seed: filepath.Join(dir, "seed"), alice: filepath.Join(dir, "people")}
+	pub := func(name string) string { return filepath.Join(s.alice, name+".pub") }
+	key := func(name string) string { return filepath.Join(s.alice, name+".key") }
+	for _, name := range []string{"r1", "r2", "r3", "alice", "bob"} {
+		s.do("key", "new", name, "--out", s.alice, "--insecure-no-passphrase")
+	}
+	type waiting struct {
+		File        string   `json:"waits_for_file"`
+		Fingerprint string   `json:"root_fingerprint"`
+		Missing     []string `json:"missing"`
+	}
+	s.refuse(2, "needs as many approver keys", "init", "--org", "acme", "--threshold", "3", "--approver", pub("alice"), "--root-key", pub("r1"), "--data", filepath.Join(dir, "x"))
+	w := into[waiting](t, s.onSeed("init", "--org", "acme", "--threshold", "2", "--approver", pub("alice"), "--approver", pub("bob"),
+		"--root-key", pub("r1"), "--root-key", pub("r2"), "--root-key", pub("r3"), "--root-threshold", "2", "--json"))
+	if len(w.Missing) != 3 || w.Fingerprint != "" {
+		t.Fatalf("%+v", w)
+	}
+	root := w.File
+	if again := into[waiting](t, s.onSeed("init", root, "--json")); again.File != root {
+		t.Fatalf("without signatures: %+v", again)
+	}
+	s.do("root", "sign", root, "--key", key("r1"))
+	s.do("root", "sign", root, "--key", key("r3"))
+	changed, err := os.ReadFile(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	evil := filepath.Join(dir, "evil.json")
+	if err := os.WriteFile(evil, bytes.Replace(changed, []byte(`"threshold":2`), []byte(`"threshold":1`), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.refuse(3, "not the root that was made here", "init", evil, "--data", s.seed)
+	w = into[waiting](t, s.onSeed("init", root, "--json"))
+	if len(w.Missing) != 2 || w.Fingerprint == "" {
+		t.Fatalf("with a root: %+v", w)
+	}
+	s.do("sign", w.File, "--key", key("alice"), "--root", w.Fingerprint)
+	s.refuse(4, "", "status", "--data", s.seed)
+	s.do("sign", w.File, "--key", key("bob"), "--root", w.Fingerprint)
+	if done := into[waiting](t, s.onSeed("init", w.File, "--json")); done.File != "" || done.Fingerprint != w.Fingerprint {
+		t.Fatalf("%+v", done)
+	}
+	tr := into[api.TrustState](t, s.onSeed("trust", "show", "--json"))
+	if tr.Epoch != 1 || tr.Roles[0].Threshold != 2 || len(tr.Roles[0].Keys) != 3 || tr.Roles[1].Threshold != 2 || len(tr.Roles[0].Here)+len(tr.Roles[1].Here) != 0 {
+		t.Fatalf("%+v", tr)
+	}
+	s.refuse(2, "belongs to a mesh already", "init", w.File, "--data", s.seed)
+}
