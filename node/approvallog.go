@@ -284,17 +284,19 @@ func describeManifest(m *policy.Manifest) []string {
 		return out
 	}
 	out = append(out, fmt.Sprintf("epoch %d", m.Epoch))
-	by := func(role string) string {
-		if role == "" {
-			return ""
-		}
-		return " (role " + role + ")"
-	}
 	for i := range m.Approvals {
-		out = append(out, policy.Change{Approval: &m.Approvals[i]}.Text()+by(m.Approvals[i].Role()))
+		out = append(out, policy.Change{Approval: &m.Approvals[i]}.Text()+byRole(m.Approvals[i].Role()))
 	}
 	for i := range m.Holds {
-		out = append(out, policy.Change{Hold: &m.Holds[i]}.Text()+by(m.Holds[i].Role()))
+		out = append(out, policy.Change{Hold: &m.Holds[i]}.Text()+byRole(m.Holds[i].Role()))
 	}
 	return out
+}
+
+// byRole says whose word it is, where it is not the main approvers'.
+func byRole(role string) string {
+	if role == "" {
+		return ""
+	}
+	return " (role " + role + ")"
 }

@@ -163,7 +163,9 @@ func (s *seed) publishUnder(root []byte, t *policy.Trust, d *policy.Draft, roste
 	}
 	var files policy.Files
 	if root != nil {
-		files, err = t.PublishRoot(root, d, roster, s.online, s.now())
+		if files, err = s.publishRoot(root, t, d, roster); err != nil {
+			return err
+		}
 	} else {
 		files, err = t.Publish(d, roster, s.online, s.now())
 	}
@@ -190,6 +192,26 @@ func (s *seed) publishUnder(root []byte, t *policy.Trust, d *policy.Draft, roste
 		s.published(next)
 	}
 	return nil
+}
+
+// publishRoot signs with the online keys that count under the new root, and keeps to them afterwards.
+func (s *seed) publishRoot(root []byte, t *policy.Trust, d *policy.Draft, roster *policy.Roster) (policy.Files, error) {
+	by, err := t.WithRoot(root)
+	if err != nil {
+		return policy.Files{}, err
+	}
+	online, err := openOnline(s.dir, by)
+	if err != nil {
+		return policy.Files{}, err
+	}
+	files, err := t.PublishRoot(root, d, roster, online, s.now())
+	if errors.Is(err, policy.ErrUnknownKey) || errors.Is(err, policy.ErrThreshold) {
+		return files, api.Errorf(api.ClassRefused, "publish root: %v", err).WithHint("new online keys must lie in the seed's keys folder, without a passphrase, as timestamp-NAME and snapshot-NAME")
+	}
+	if err == nil {
+		s.online = online
+	}
+	return files, err
 }
 
 // addressed counts the enrolled machines that approvals of the manifest are meant for.

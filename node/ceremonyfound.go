@@ -94,7 +94,7 @@ func (f *folder) takeFirstRoot(w founding, root []byte, passphrase string, now f
 	if err != nil {
 		return nil, err
 	}
-	online, err := openOnline(f.dir)
+	online, err := openOnline(f.dir, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (f *folder) takeFirstDraft(w founding, t *policy.Trust, d *policy.Draft, pa
 		out.Fingerprint = content.Sum(w.Root).String()
 		return out, nil
 	}
-	online, err := openOnline(f.dir)
+	online, err := openOnline(f.dir, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,7 @@ func openSeed(dir string, db *state.DB, store content.Store, b *believer, docs *
 	}
 	s := &seed{dir: dir, db: db, store: store, believer: b, docs: docs, member: m, now: now, addrs: map[string]seenAddr{}}
 	var err error
-	if s.online, err = openOnline(dir); err != nil {
+	if s.online, err = openOnline(dir, b.current()); err != nil {
 		return nil, err
 	}
 	if s.enrol, err = keys.OpenRole(kd, roleEnrol, ""); err != nil {
@@ -81,13 +81,32 @@ func openSeed(dir string, db *state.DB, store content.Store, b *believer, docs *
 	return s, nil
 }
 
-// openOnline loads the keys that a seed signs with by itself.
-func openOnline(dir string) (policy.OnlineKeys, error) {
+// openOnline loads the keys that a seed signs with by itself: those that count under t. After a root
+// with new online keys several of a kind may lie here, NAME and NAME-anything; nil t is the beginning.
+func openOnline(dir string, t *policy.Trust) (policy.OnlineKeys, error) {
 	var online policy.OnlineKeys
+	kd := filepath.Join(dir, "keys")
+	all, err := keys.Roles(kd)
+	if err != nil {
+		return online, err
+	}
+	counts := map[string][]string{}
+	if t != nil {
+		for _, r := range t.RootRoles() {
+			counts[r.Name] = r.Keys
+		}
+	}
 	for name, into := range map[string]*policy.Signer{roleTimestamp: &online.Timestamp, roleSnapshot: &online.Snapshot, roleRoster: &online.Roster} {
-		k, err := keys.OpenRole(filepath.Join(dir, "keys"), name, "")
+		file := name
+		for _, k := range all {
+			s, err := policy.NamePublic(k.Public)
+			if err == nil && !k.Protected && (k.Name == name || strings.HasPrefix(k.Name, name+"-")) && slices.Contains(counts[name], s.KeyID()) {
+				file = k.Name
+			}
+		}
+		k, err := keys.OpenRole(kd, file, "")
 		if err != nil {
-			return online, fmt.Errorf("online key %s: %w", name, err)
+			return online, fmt.Errorf("online key %s: %w", file, err)
 		}
 		if *into, err = policy.NewSigner(k); err != nil {
 			return online, err

@@ -320,3 +320,28 @@ func TestFoundingWithKeysMadeElsewhere(t *testing.T) {
 	}
 	s.refuse(2, "belongs to a mesh already", "init", w.File, "--data", s.seed)
 }
+
+// A seed's online keys were stolen: the next root names new ones, and the old ones freshen nothing.
+func TestRootRotationChangesOnlineKeys(t *testing.T) {
+	s := newStage(t, 1)
+	keys := filepath.Join(s.seed, "keys")
+	path := filepath.Join(s.dir, "root.json")
+	for _, name := range []string{"timestamp-2", "snapshot-2"} {
+		s.do("key", "new", name, "--out", keys, "--insecure-no-passphrase")
+	}
+	before := into[api.TrustState](t, s.onSeed("trust", "show", "--json"))
+	s.onSeed("root", "rotate", path, "--timestamp-key", filepath.Join(keys, "timestamp-2.pub"), "--snapshot-key", filepath.Join(keys, "snapshot-2.pub"))
+	s.do("root", "sign", path, "--key", filepath.Join(keys, "root.key"))
+	if v := into[api.RootView](t, s.onSeed("root", "publish", path, "--json")); !v.Published {
+		t.Fatalf("%+v", v)
+	}
+	s.onSeed("approve", "motd", "--group", "all")
+	after := into[api.TrustState](t, s.onSeed("trust", "show", "--json"))
+	for _, i := range []int{3, 4} {
+		if len(after.Roles[i].Keys) != 1 || after.Roles[i].Keys[0] == before.Roles[i].Keys[0] || !strings.HasSuffix(after.Roles[i].Here[0], "-2") {
+			t.Errorf("%s: %v, was %v", after.Roles[i].Name, after.Roles[i].Keys, before.Roles[i].Keys)
+		}
+	}
+	// An online key that could approve is no root at all.
+	s.refuse(2, "could approve", "root", "rotate", path, "--timestamp-key", filepath.Join(keys, "approver-1.pub"), "--data", s.seed)
+}
