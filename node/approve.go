@@ -5,13 +5,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"patchmesh/node/api"
-	"patchmesh/node/keys"
 	"patchmesh/node/state"
 	"patchmesh/policy"
 )
@@ -34,12 +32,13 @@ func (s *seed) approve(r api.ApproveRequest) (*api.Published, error) {
 		Update: policy.UpdateID(row.Update), Revision: row.Revision, Descriptor: row.Descriptor, DescriptorBytes: len(row.Body),
 		Group: r.Group, Action: action, NotBefore: r.NotBefore.UTC(), Deadline: r.Deadline.UTC(), Expedite: r.Expedite, At: s.stamp(),
 	}
-	return s.change(r.Passphrase, fmt.Sprintf("%s %s for group %s", action, row.Update, r.Group), func(m *policy.Manifest) error {
+	w := wish{role: r.Role, passphrase: r.Passphrase, summary: fmt.Sprintf("%s %s for group %s", action, row.Update, r.Group), reason: r.Reason}
+	return s.change(w, func(m *sheet) error {
 		if err := s.needGroup(m, r.Group); err != nil {
 			return err
 		}
-		m.Approvals = slices.DeleteFunc(m.Approvals, func(o policy.Approval) bool { return o.Update == a.Update && o.Group == a.Group })
-		m.Approvals = append(m.Approvals, a)
+		m.approvals = slices.DeleteFunc(m.approvals, func(o policy.Approval) bool { return o.Update == a.Update && o.Group == a.Group })
+		m.approvals = append(m.approvals, a)
 		return nil
 	})
 }
@@ -59,10 +58,14 @@ func (s *seed) update(id string) (state.CatalogueRow, error) {
 	return row, err
 }
 
-// needGroup makes sure that a group exists, and that the manifest lists it.
-func (s *seed) needGroup(m *policy.Manifest, name string) error {
-	if name == "all" || name == "unassigned" || slices.ContainsFunc(m.Groups, func(g policy.Group) bool { return g.Name == name }) {
+// needGroup makes sure that a group exists, and that the main manifest lists it.
+func (s *seed) needGroup(m *sheet, name string) error {
+	if name == "all" || name == "unassigned" || slices.ContainsFunc(m.groups, func(g policy.Group) bool { return g.Name == name }) {
 		return nil
+	}
+	if m.role != "" {
+		return api.Errorf(api.ClassRefused, "the main approvers have not listed the group %s yet", api.Clean(name)).
+			WithHint("role %s may only decide for groups that its grant names", m.role)
 	}
 	groups, err := s.db.Groups()
 	if err != nil {
@@ -71,7 +74,7 @@ func (s *seed) needGroup(m *policy.Manifest, name string) error {
 	var names []string
 	for _, g := range groups {
 		if g.Name == name {
-			m.Groups = append(m.Groups, policy.Group{Name: g.Name, Parent: g.Parent})
+			m.groups = append(m.groups, policy.Group{Name: g.Name, Parent: g.Parent})
 			return nil
 		}
 		names = append(names, g.Name)
@@ -98,16 +101,17 @@ func (s *seed) hold(r api.HoldRequest) (*api.Published, error) {
 		return nil, err
 	}
 	h := policy.Hold{
-		ID: "h-" + hex.EncodeToString(b[:]), Update: policy.UpdateID(r.Update), Group: r.Group,
+		ID: holdPrefix(r.Role) + "h-" + hex.EncodeToString(b[:]), Update: policy.UpdateID(r.Update), Group: r.Group,
 		Kind: "pause", Reason: api.Clean(r.Reason), At: s.stamp(),
 	}
-	p, err := s.change(r.Passphrase, fmt.Sprintf("hold %s: %s", r.Update, h.Reason), func(m *policy.Manifest) error {
+	w := wish{role: r.Role, passphrase: r.Passphrase, summary: fmt.Sprintf("hold %s: %s", r.Update, h.Reason), reason: h.Reason}
+	p, err := s.change(w, func(m *sheet) error {
 		if r.Group != "" {
 			if err := s.needGroup(m, r.Group); err != nil {
 				return err
 			}
 		}
-		m.Holds = append(m.Holds, h)
+		m.holds = append(m.holds, h)
 		return nil
 	})
 	if err == nil {
@@ -118,14 +122,19 @@ func (s *seed) hold(r api.HoldRequest) (*api.Published, error) {
 
 // release ends a hold.
 func (s *seed) release(r api.ReleaseRequest) (*api.Published, error) {
-	p, err := s.change(r.Passphrase, "release "+r.Hold, func(m *policy.Manifest) error {
+	role, _, ofRole := strings.Cut(r.Hold, ".")
+	if !ofRole {
+		role = ""
+	}
+	w := wish{role: role, passphrase: r.Passphrase, summary: "release " + r.Hold, reason: r.Reason}
+	p, err := s.change(w, func(m *sheet) error {
 		var known []string
-		n := len(m.Holds)
-		for _, h := range m.Holds {
+		n := len(m.holds)
+		for _, h := range m.holds {
 			known = append(known, h.ID)
 		}
-		m.Holds = slices.DeleteFunc(m.Holds, func(h policy.Hold) bool { return h.ID == r.Hold })
-		if len(m.Holds) == n {
+		m.holds = slices.DeleteFunc(m.holds, func(h policy.Hold) bool { return h.ID == r.Hold })
+		if len(m.holds) == n {
 			e := api.Errorf(api.ClassNotFound, "no hold %q", api.Clean(r.Hold))
 			if n > 0 {
 				return e.WithHint("holds in force: %s", strings.Join(known, ", "))
@@ -140,139 +149,26 @@ func (s *seed) release(r api.ReleaseRequest) (*api.Published, error) {
 	return p, err
 }
 
-// change applies one change to the pending draft, or to the manifest in force if there is none,
-// signs it with the keys at hand and publishes it once the threshold is met.
-func (s *seed) change(passphrase, summary string, edit func(*policy.Manifest) error) (*api.Published, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t := s.believer.current()
-	if err := s.whole(); err != nil {
-		return nil, err
-	}
-	m, err := s.pendingManifest(t)
-	if err != nil {
-		return nil, err
-	}
-	if err := edit(m); err != nil {
-		return nil, err
-	}
-	m.Epoch = t.Epoch() + 1
-	m.IssuedAt = s.stamp()
-	d, err := policy.NewDraft(t, m, s.now())
-	if err != nil {
-		return nil, fmt.Errorf("draft: %w", err)
-	}
-	p, err := s.signAndPublish(t, d, passphrase)
-	if err != nil {
-		return nil, err
-	}
-	p.Summary = summary
-	p.Machines = s.addressed(m)
-	return p, nil
-}
-
-// pendingManifest is a copy of the manifest that the next change starts from.
-func (s *seed) pendingManifest(t *policy.Trust) (*policy.Manifest, error) {
-	b := t.Files().Manifest
-	if draft, err := s.db.Draft(); err == nil && len(draft) > 0 {
-		d, err := policy.DecodeDraft(draft)
-		if err != nil {
-			return nil, fmt.Errorf("pending draft: %w", err)
-		}
-		if d.Epoch() == t.Epoch()+1 {
-			b = d.Manifest()
-		}
-	}
-	return policy.DecodeManifest(b)
-}
-
-func (s *seed) signAndPublish(t *policy.Trust, d *policy.Draft, passphrase string) (*api.Published, error) {
-	if err := d.Check(t); err != nil { // before any signature exists
-		return nil, fmt.Errorf("draft: %w", err)
-	}
-	if err := s.signWithKeysHere(t, d, passphrase); err != nil {
-		return nil, err
-	}
-	made, need, missing := d.Status(t)
-	p := &api.Published{Epoch: d.Epoch(), Signatures: made, Threshold: need, Missing: missing}
-	if made < need {
-		b, err := d.Encode()
-		if err != nil {
-			return nil, err
-		}
-		return p, s.db.SaveDraft(b)
-	}
-	if err := s.publish(t, d, nil); err != nil {
-		return nil, err
-	}
-	p.Published, p.Missing = true, nil
-	return p, s.db.SaveDraft(nil)
-}
-
-// signWithKeysHere signs with every approver key of this data folder, up to the threshold. A wrong
-// passphrase is a refusal; keys that are elsewhere are simply missing.
-func (s *seed) signWithKeysHere(t *policy.Trust, d *policy.Draft, passphrase string) error {
-	kd := filepath.Join(s.dir, "keys")
-	roles, err := keys.Roles(kd)
-	if err != nil {
-		return err
-	}
-	for _, r := range roles {
-		made, need, _ := d.Status(t)
-		if !strings.HasPrefix(r.Name, roleApprover) || made >= need {
-			continue
-		}
-		k, err := keys.OpenRole(kd, r.Name, passphrase)
-		switch {
-		case errors.Is(err, keys.ErrNeedsPassphrase):
-			return api.Errorf(api.ClassRefused, "approver key %s needs its passphrase", r.Name).
-				WithHint("give it with --passphrase-file FILE, or run the command on a terminal to be asked")
-		case errors.Is(err, keys.ErrPassphrase):
-			return api.Errorf(api.ClassRefused, "wrong passphrase for approver key %s", r.Name)
-		case err != nil:
-			return err
-		}
-		signer, err := policy.NewSigner(k)
-		if err != nil {
-			return err
-		}
-		if err := d.Sign(signer); err != nil {
-			return fmt.Errorf("sign with %s: %w", r.Name, err)
-		}
-	}
-	return nil
-}
-
-// sign adds the signatures of the keys at hand to the pending draft.
-func (s *seed) sign(r api.SignRequest) (*api.Published, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b, err := s.db.Draft()
-	if err != nil || len(b) == 0 {
-		return nil, api.Errorf(api.ClassNotFound, "no draft is waiting for signatures")
-	}
-	d, err := policy.DecodeDraft(b)
-	if err != nil {
-		return nil, fmt.Errorf("pending draft: %w", err)
-	}
-	t := s.believer.current()
-	if err := s.whole(); err != nil {
-		return nil, err
-	}
-	if d.Epoch() != t.Epoch()+1 {
-		return nil, api.Errorf(api.ClassRefused, "the draft is for epoch %d, the mesh is at %d", d.Epoch(), t.Epoch())
-	}
-	p, err := s.signAndPublish(t, d, r.Passphrase)
-	if err == nil {
-		p.Summary = fmt.Sprintf("sign the draft of epoch %d", d.Epoch())
-	}
-	return p, err
-}
-
 // publish signs with the online keys, makes the result durable and spreads it. d nil: only the
 // roster and freshness are renewed.
 func (s *seed) publish(t *policy.Trust, d *policy.Draft, roster *policy.Roster) error {
-	files, err := t.Publish(d, roster, s.online, s.now())
+	return s.publishUnder(nil, t, d, roster, "")
+}
+
+// publishUnder is publish with a new root, if one is given, and the reason for the approval log.
+func (s *seed) publishUnder(root []byte, t *policy.Trust, d *policy.Draft, roster *policy.Roster, reason string) error {
+	roster, err := s.logged(root, t, d, roster, reason)
+	if err != nil {
+		return err
+	}
+	var files policy.Files
+	if root != nil {
+		if files, err = s.publishRoot(root, t, d, roster); err != nil {
+			return err
+		}
+	} else {
+		files, err = t.Publish(d, roster, s.online, s.now())
+	}
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
@@ -280,14 +176,42 @@ func (s *seed) publish(t *policy.Trust, d *policy.Draft, roster *policy.Roster) 
 	if err != nil {
 		return fmt.Errorf("publish: own result does not verify: %w", err)
 	}
+	if root != nil { // before it counts: machines ask for every version
+		if err := s.db.PutValue(rootKey(next.RootVersion()), root); err != nil {
+			return err
+		}
+	}
 	if err := s.believer.adopt(next, s.now()); err != nil {
 		return err
 	}
-	s.docs.setTrusted(files)
+	if err := witness(s.db, next, s.now()); err != nil {
+		return err
+	}
+	s.docs.setTrusted(next.Files())
 	if s.published != nil {
 		s.published(next)
 	}
 	return nil
+}
+
+// publishRoot signs with the online keys that count under the new root, and keeps to them afterwards.
+func (s *seed) publishRoot(root []byte, t *policy.Trust, d *policy.Draft, roster *policy.Roster) (policy.Files, error) {
+	by, err := t.WithRoot(root)
+	if err != nil {
+		return policy.Files{}, err
+	}
+	online, err := openOnline(s.dir, by)
+	if err != nil {
+		return policy.Files{}, err
+	}
+	files, err := t.PublishRoot(root, d, roster, online, s.now())
+	if errors.Is(err, policy.ErrUnknownKey) || errors.Is(err, policy.ErrThreshold) {
+		return files, api.Errorf(api.ClassRefused, "publish root: %v", err).WithHint("new online keys must lie in the seed's keys folder, without a passphrase, as timestamp-NAME and snapshot-NAME")
+	}
+	if err == nil {
+		s.online = online
+	}
+	return files, err
 }
 
 // addressed counts the enrolled machines that approvals of the manifest are meant for.

@@ -35,7 +35,7 @@ func (l *library) setTrusted(f policy.Files) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.trusted = map[content.ID][]byte{}
-	for _, b := range [][]byte{f.Snapshot, f.Targets, f.RosterRole, f.Roster, f.Manifest} {
+	for _, b := range f.Documents() {
 		if len(b) > 0 {
 			l.trusted[content.Sum(b)] = b
 		}

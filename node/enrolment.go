@@ -303,7 +303,7 @@ func (s *seed) firstDocuments(t *policy.Trust) map[string][]byte {
 	f := t.Files()
 	return map[string][]byte{
 		"root": f.Root, "timestamp": f.Timestamp, "snapshot": f.Snapshot, "targets": f.Targets,
-		"roster-role": f.RosterRole, "roster": f.Roster, "manifest": f.Manifest,
+		"roster-role": f.RosterRole, "roster": f.Roster, "manifest": f.Manifest, "delegated": f.Delegated,
 	}
 }
 

@@ -49,13 +49,13 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 			continue
 		}
 		a := man.Approvals[v.Approval]
-		e.add(a.At, "approval", "%s of revision %d is approved for group %s", a.Action, a.Revision, a.Group)
+		e.add(a.At, "approval", "%s of revision %d is approved for group %s%s", a.Action, a.Revision, a.Group, byRole(a.Role()))
 		if !a.Deadline.IsZero() {
 			e.add(a.At, "approval", "deadline %s", a.Deadline.UTC().Format(time.RFC3339))
 		}
 		for _, i := range v.Losing {
 			l := man.Approvals[i]
-			e.Losing = append(e.Losing, fmt.Sprintf("%s for group %s", l.Action, l.Group))
+			e.Losing = append(e.Losing, fmt.Sprintf("%s for group %s%s", l.Action, l.Group, byRole(l.Role())))
 		}
 		return
 	}

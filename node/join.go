@@ -276,6 +276,7 @@ func (f *folder) enrol(a *enrol.Answer, tok enrol.Token, peers []string) (*Joine
 	files := policy.Files{
 		Root: a.Documents["root"], Timestamp: a.Documents["timestamp"], Snapshot: a.Documents["snapshot"], Targets: a.Documents["targets"],
 		RosterRole: a.Documents["roster-role"], Roster: a.Documents["roster"], Manifest: a.Documents["manifest"],
+		Delegated: a.Documents["delegated"],
 	}
 	if content.Sum(files.Root) != tok.RootDigest {
 		return nil, api.Errorf(api.ClassRefused, "the root of trust is not the one that the token names").WithHint("if the organisation has changed its root keys since, ask for a new token")

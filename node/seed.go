@@ -40,7 +40,8 @@ type seed struct {
 	box    []byte // opens sealed join requests
 	gossip []byte // secret from which the key of each site's gossip is made
 
-	mu sync.Mutex // one change of the draft at a time
+	mu   sync.Mutex      // one change of the draft at a time
+	hist *policy.History // the approval log as it was written last; nil: to be read
 	// connected names the machines that have a session here; nil beside a stopped node.
 	connected func() map[string]bool
 	// published is told of a new trust; nil beside a stopped node.
@@ -62,21 +63,8 @@ func openSeed(dir string, db *state.DB, store content.Store, b *believer, docs *
 		return nil, nil
 	}
 	s := &seed{dir: dir, db: db, store: store, believer: b, docs: docs, member: m, now: now, addrs: map[string]seenAddr{}}
-	open := func(name string) (policy.Signer, error) {
-		k, err := keys.OpenRole(kd, name, "")
-		if err != nil {
-			return policy.Signer{}, fmt.Errorf("online key %s: %w", name, err)
-		}
-		return policy.NewSigner(k)
-	}
 	var err error
-	if s.online.Timestamp, err = open(roleTimestamp); err != nil {
-		return nil, err
-	}
-	if s.online.Snapshot, err = open(roleSnapshot); err != nil {
-		return nil, err
-	}
-	if s.online.Roster, err = open(roleRoster); err != nil {
+	if s.online, err = openOnline(dir, b.current()); err != nil {
 		return nil, err
 	}
 	if s.enrol, err = keys.OpenRole(kd, roleEnrol, ""); err != nil {
@@ -103,6 +91,40 @@ func (s *seed) whole() error {
 	}
 	return api.Errorf(api.ClassRefused, "this seed has lost its approvals on disk and waits for a machine of the mesh to bring them").
 		WithHint("see that a machine is connected ('patchmesh peers'); if none has them, restore the folder trust from a backup")
+}
+
+// openOnline loads the keys that a seed signs with by itself: those that count under t. After a root
+// with new online keys several of a kind may lie here, NAME and NAME-anything; nil t is the beginning.
+func openOnline(dir string, t *policy.Trust) (policy.OnlineKeys, error) {
+	var online policy.OnlineKeys
+	kd := filepath.Join(dir, "keys")
+	all, err := keys.Roles(kd)
+	if err != nil {
+		return online, err
+	}
+	counts := map[string][]string{}
+	if t != nil {
+		for _, r := range t.RootRoles() {
+			counts[r.Name] = r.Keys
+		}
+	}
+	for name, into := range map[string]*policy.Signer{roleTimestamp: &online.Timestamp, roleSnapshot: &online.Snapshot, roleRoster: &online.Roster} {
+		file := name
+		for _, k := range all {
+			s, err := policy.NamePublic(k.Public)
+			if err == nil && !k.Protected && (k.Name == name || strings.HasPrefix(k.Name, name+"-")) && slices.Contains(counts[name], s.KeyID()) {
+				file = k.Name
+			}
+		}
+		k, err := keys.OpenRole(kd, file, "")
+		if err != nil {
+			return online, fmt.Errorf("online key %s: %w", file, err)
+		}
+		if *into, err = policy.NewSigner(k); err != nil {
+			return online, err
+		}
+	}
+	return online, nil
 }
 
 // Invite makes a join token. Only its hash is stored.

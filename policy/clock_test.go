@@ -10,14 +10,6 @@ import (
 	"patchmesh/content"
 )
 
-// soak gives the short or the full count of a suite.
-func soak(short, full int) int {
-	if os.Getenv("PATCHMESH_SOAK") == "1" {
-		return full
-	}
-	return short
-}
-
 func TestClockNeverReadsBeforeWhatIsProven(t *testing.T) {
 	m := newMesh(t, "acme", 1, 1)
 	c := NewClock(ClockState{ProvenAt: t0.Add(-day)}, t0.Add(-time.Hour))

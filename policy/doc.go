@@ -5,13 +5,33 @@
 // # What is signed
 //
 //	root ─▶ timestamp ─▶ snapshot ─┬▶ targets (threshold of approvers) ─▶ manifest.json
-//	                               └▶ roster  (delegated by targets)   ─▶ roster.json
+//	                               ├▶ roster  (delegated by targets)   ─▶ roster.json
+//	                               └▶ canary… (delegated by targets)   ─▶ approvals/canary.json …
 //
 // The chain is plain TUF 1.0 (theupdateframework.io) with consistent snapshots; its rules for
 // threshold, rollback, freeze and rotation are those of go-tuf's trustedmetadata state machine. The
 // approval manifest is the one target of the approvers: all approvals and holds, under a growing
 // epoch, which is also the version of the targets role. The roster lists enrolment keys, seeds and
 // revocations; a seed signs it online, but cannot replace the key that it is signed with.
+//
+// # Delegated approvers
+//
+// The main approvers may let other keys decide some actions for some groups: canary at 1 of 1 beside
+// 2 of 3 for everything. Such a role is a TUF delegation with one target of its own, a RoleManifest.
+// Its keys and threshold stand in the targets, its groups and actions in the main manifest, so one
+// threshold signed both. Trust.Manifest is the merge (merge.go): whatever a role decides beyond its
+// limits costs it its whole document, and nothing else. Which machines are in a group is the word of
+// the seed that enrols them, so a role's power reaches as far as a thief of the seed can move machines
+// into its groups, and no further than its groups.
+//
+// The epoch counts main manifests alone. A role's own count is its serial, and only the version of the
+// head tells whether anything is new.
+//
+// # The approval log
+//
+// Every publication is an Entry of a hash-chained log that carries the changes and the approvers'
+// signatures: from it alone the manifest of any time is made again, to the byte. The roster carries a
+// Checkpoint of it, so every machine witnesses how far it had come.
 //
 // # What it means here
 //
@@ -26,7 +46,11 @@
 //   - Unknown means hold: an unknown installer, rule, format or field is never installed past.
 //   - An expired timestamp stops new approvals and nothing else; a newer head heals it.
 //   - One document has one spelling: what no signature covers cannot be changed on the way.
-//   - A key that a seed holds online can never approve.
+//   - A key that a seed holds online can never approve, for any group.
+//   - A delegated role's serial never goes back while its grant lasts, whatever online keys change;
+//     new keys, or a role given again, begin empty.
+//   - A hold disappears only by a newer document of those who made it: one that was spoiled on the way
+//     refuses the whole set, one that its role signed unreadably holds the role's groups.
 //
 // # Decisions
 //
@@ -42,5 +66,13 @@
 //     goes back, and a draft may jump ahead to overtake thieves of approver keys.
 //   - Approvals live 90 days and the root a year: somebody has to mean it still. The same manifest
 //     under a new epoch renews approvals, NextRoot the root.
+//   - Limits of a role stand in the manifest, not in the custom fields of the TUF delegation: strictly
+//     decoded, and a version that does not know them refuses the manifest instead of passing over them.
+//   - A role's approvals end with its signatures (30 days) by a rule of the plan, not by refusing its
+//     document: an approver on holiday must not stop the mesh, and the same files mean the same after
+//     a restart. Its holds stay.
+//   - For one update and one group the main approvers' word stands; otherwise the deeper group wins.
+//   - A draft travels as a Parcel with all that it takes to verify it from a pinned root; only the
+//     empty first manifest of an organisation may be signed without a trusted set to compare it to.
 //   - Rings, windows, deadlines and detection rules join rule.go as further rows of its table.
 package policy

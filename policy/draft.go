@@ -3,7 +3,6 @@ package policy
 import (
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"slices"
 	"time"
 
@@ -12,10 +11,13 @@ import (
 	"patchmesh/content"
 )
 
-// Draft is a manifest that waits for approvers' signatures. It may travel to them as bytes.
+// Draft is a manifest that waits for approvers' signatures: the main one, or that of a delegated
+// role. It may travel to them as bytes.
 type Draft struct {
-	manifest []byte
-	epoch    uint64
+	role     string // empty: the main approvers
+	manifest []byte // Manifest, or RoleManifest
+	epoch    uint64 // of the main manifest; the serial of a role's
+	granted  uint64 // of a role's
 	org      string
 	targets  *metadata.Metadata[metadata.TargetsType]
 }
@@ -28,16 +30,9 @@ const (
 
 // NewDraft prepares the next manifest of a mesh for signing. Its epoch is higher than the trusted
 // one: by one as a rule, by more to overtake manifests of a thief. The same content under a new
-// epoch renews approvals that are about to expire.
+// epoch renews approvals that are about to expire. Delegated roles keep their keys; see DraftGrants.
 func NewDraft(t *Trust, m *Manifest, now time.Time) (*Draft, error) {
-	if t.manifest == nil {
-		return nil, fmt.Errorf("draft before the first manifest: %w", ErrFormat)
-	}
-	d, err := newDraft(m, t.tm.Targets[metadata.TARGETS].Signed.Delegations, expiry(now, DefaultLife().Targets))
-	if err != nil {
-		return nil, err
-	}
-	return d, d.Check(t)
+	return t.DraftGrants(m, nil, nil, now)
 }
 
 func newDraft(m *Manifest, delegations *metadata.Delegations, expires time.Time) (*Draft, error) {
@@ -73,10 +68,16 @@ func hashes(b []byte) metadata.Hashes {
 	return metadata.Hashes{"sha256": sum[:]}
 }
 
-// Epoch of the manifest in the draft.
+// Epoch of the manifest in the draft; the serial, if it is a delegated role's.
 func (d *Draft) Epoch() uint64 { return d.epoch }
 
-// Manifest is the encoded manifest in the draft.
+// Role is the delegated role whose draft this is; empty for the main approvers.
+func (d *Draft) Role() string { return d.role }
+
+// ExpiresAt is when the signatures under the draft will expire.
+func (d *Draft) ExpiresAt() time.Time { return d.targets.Signed.Expires }
+
+// Manifest is the encoded manifest in the draft; a RoleManifest if it is a delegated role's.
 func (d *Draft) Manifest() []byte { return d.manifest }
 
 // Check says whether the draft may follow what is trusted: same organisation, a higher epoch, and
@@ -85,6 +86,9 @@ func (d *Draft) Manifest() []byte { return d.manifest }
 func (d *Draft) Check(t *Trust) error {
 	if d.org != t.Org() {
 		return fmt.Errorf("draft of %.40q in the mesh of %.40q: %w", d.org, t.Org(), ErrOrg)
+	}
+	if d.role != "" {
+		return d.checkRole(t)
 	}
 	if d.epoch <= t.Epoch() {
 		return fmt.Errorf("draft of epoch %d, trusted is %d: %w", d.epoch, t.Epoch(), ErrRollback)
@@ -95,22 +99,10 @@ func (d *Draft) Check(t *Trust) error {
 	if err := checkDelegation(t.tm.Root, d.targets); err != nil {
 		return fmt.Errorf("draft: %w", err)
 	}
-	if was := t.tm.Targets[metadata.TARGETS]; was != nil && !sameDelegation(was.Signed.Delegations, d.targets.Signed.Delegations) {
+	if was := t.delegations(); was != nil && !sameKeys(was, d.targets.Signed.Delegations, RosterRole) {
 		return fmt.Errorf("draft gives the roster to another key: %w", ErrUnknownKey)
 	}
-	return nil
-}
-
-func sameDelegation(a, b *metadata.Delegations) bool {
-	if len(a.Keys) != len(b.Keys) || !reflect.DeepEqual(a.Roles[0].KeyIDs, b.Roles[0].KeyIDs) || a.Roles[0].Threshold != b.Roles[0].Threshold {
-		return false
-	}
-	for id, k := range a.Keys {
-		if b.Keys[id] == nil || b.Keys[id].Value.PublicKey != k.Value.PublicKey {
-			return false
-		}
-	}
-	return true
+	return d.checkGrants(t)
 }
 
 // Sign adds, or replaces, one approver's signature. Whether it counts, Status says.
@@ -129,29 +121,63 @@ func (d *Draft) Sign(s Signer) error {
 	return nil
 }
 
-// Status counts the signatures that the trusted root accepts, and names the keys that have not signed.
+// Status counts the signatures that the trusted root, or the delegation of the draft's role, accepts,
+// and names the keys that have not signed.
 func (d *Draft) Status(t *Trust) (made, need int, missing []string) {
-	role := t.tm.Root.Signed.Roles[metadata.TARGETS]
-	for _, id := range role.KeyIDs {
-		if t.signedBy(d.targets, id) {
+	ids, need := t.approvers(d.role)
+	for _, id := range ids {
+		if t.signedBy(d, id) {
 			made++
 		} else {
 			missing = append(missing, id)
 		}
 	}
-	return made, role.Threshold, missing
+	return made, need, missing
 }
 
-// signedBy asks go-tuf about one key alone: a root with that key and a threshold of one.
-func (t *Trust) signedBy(m *metadata.Metadata[metadata.TargetsType], id string) bool {
-	root := *t.tm.Root
-	root.Signed.Roles = map[string]*metadata.Role{metadata.TARGETS: {KeyIDs: []string{id}, Threshold: 1}}
-	return root.VerifyDelegate(metadata.TARGETS, m) == nil
+// Signers names the keys whose signatures hold, in the order of the role's keys.
+func (d *Draft) Signers(t *Trust) []string {
+	var made []string
+	ids, _ := t.approvers(d.role)
+	for _, id := range ids {
+		if t.signedBy(d, id) {
+			made = append(made, id)
+		}
+	}
+	return made
+}
+
+// approvers are the keys and the threshold of the main approvers (empty) or a delegated role.
+func (t *Trust) approvers(role string) (ids []string, need int) {
+	if role == "" {
+		r := t.tm.Root.Signed.Roles[metadata.TARGETS]
+		return r.KeyIDs, r.Threshold
+	}
+	if r := roleOf(t.delegations(), role); r != nil {
+		return r.KeyIDs, r.Threshold
+	}
+	return nil, 1
+}
+
+// signedBy asks go-tuf about one key alone: a delegator that knows just that key, threshold one.
+func (t *Trust) signedBy(d *Draft, id string) bool {
+	if d.role == "" {
+		root := *t.tm.Root
+		root.Signed.Roles = map[string]*metadata.Role{metadata.TARGETS: {KeyIDs: []string{id}, Threshold: 1}}
+		return root.VerifyDelegate(metadata.TARGETS, d.targets) == nil
+	}
+	only := metadata.Targets(d.targets.Signed.Expires)
+	only.Signed.Delegations = &metadata.Delegations{
+		Keys:  t.delegations().Keys,
+		Roles: []metadata.DelegatedRole{{Name: d.role, KeyIDs: []string{id}, Threshold: 1}},
+	}
+	return only.VerifyDelegate(d.role, d.targets) == nil
 }
 
 // draftDoc is the encoded form of a Draft.
 type draftDoc struct {
 	Format   int             `json:"format"`
+	Role     string          `json:"role,omitempty"`
 	Manifest []byte          `json:"manifest"`
 	Targets  json.RawMessage `json:"targets"`
 }
@@ -162,7 +188,7 @@ func (d *Draft) Encode() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode draft: %w", err)
 	}
-	b, err := json.Marshal(draftDoc{Format: draftFormat, Manifest: d.manifest, Targets: targets})
+	b, err := json.Marshal(draftDoc{Format: draftFormat, Role: d.role, Manifest: d.manifest, Targets: targets})
 	if err != nil {
 		return nil, fmt.Errorf("encode draft: %w", err)
 	}
@@ -177,6 +203,9 @@ func DecodeDraft(b []byte) (*Draft, error) {
 	}
 	if doc.Format != draftFormat {
 		return nil, fmt.Errorf("draft format %d, this version knows %d: %w", doc.Format, draftFormat, ErrFormat)
+	}
+	if doc.Role != "" {
+		return decodeRoleDraft(doc)
 	}
 	m, err := DecodeManifest(doc.Manifest)
 	if err != nil {

@@ -14,6 +14,7 @@ var (
 	ErrExpired      = errors.New("expired")
 	ErrOrg          = errors.New("belongs to another organisation")
 	ErrWeakKey      = errors.New("public key is of low order or not in canonical form")
+	ErrLimit        = errors.New("beyond what the role may decide")
 )
 
 // ReasonOf finds the reason code of a refusal; empty if the error is none.
@@ -28,7 +29,8 @@ func ReasonOf(err error) Reason {
 	case errors.Is(err, ErrExpired):
 		return ReasonTrustStale
 	case errors.Is(err, ErrBadSignature), errors.Is(err, ErrThreshold), errors.Is(err, ErrHash), errors.Is(err, ErrFormat),
-		errors.Is(err, ErrTooLarge), errors.Is(err, ErrOrg), errors.Is(err, ErrWeakKey):
+		errors.Is(err, ErrTooLarge), errors.Is(err, ErrOrg), errors.Is(err, ErrWeakKey),
+		errors.Is(err, ErrLimit):
 		return ReasonTrustBadSignature
 	}
 	return ""

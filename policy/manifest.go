@@ -22,7 +22,13 @@ type Approval struct {
 	Deadline        time.Time  `json:"deadline,omitzero"`
 	Expedite        bool       `json:"expedite,omitempty"`
 	At              time.Time  `json:"at"`
+
+	role  string    // the delegated role that decided it; empty: the main approvers
+	until time.Time // when that role's signatures expire; zero: with the approvals as a whole
 }
+
+// Role is the delegated role that an approval comes from; empty for the main approvers.
+func (a Approval) Role() string { return a.role }
 
 // Hold is a signed stop.
 type Hold struct {
@@ -33,7 +39,12 @@ type Hold struct {
 	Reason    string    `json:"reason"`
 	At        time.Time `json:"at"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
+
+	role string
 }
+
+// Role is the delegated role that a hold comes from; empty for the main approvers.
+func (h Hold) Role() string { return h.role }
 
 // Group is a named set of machines; Parent nests it. GroupAll and GroupUnassigned are built in.
 type Group struct {
@@ -56,6 +67,9 @@ type Manifest struct {
 	Groups    []Group    `json:"groups"`
 	Approvals []Approval `json:"approvals"`
 	Holds     []Hold     `json:"holds"`
+
+	// Delegations are the limits of further approvers, see merge. Absent where there are none.
+	Delegations []Delegation `json:"delegations,omitempty"`
 }
 
 // Limits of a manifest.
@@ -77,6 +91,7 @@ func (m *Manifest) Encode() ([]byte, error) {
 	slices.SortFunc(m.Groups, func(a, b Group) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(m.Approvals, compareApprovals)
 	slices.SortFunc(m.Holds, func(a, b Hold) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(m.Delegations, func(a, b Delegation) int { return strings.Compare(a.Role, b.Role) })
 	if err := m.check(); err != nil {
 		return nil, err
 	}
@@ -125,19 +140,27 @@ func (m *Manifest) check() error {
 	if err := m.checkGroups(); err != nil {
 		return err
 	}
-	for i, a := range m.Approvals {
+	if err := m.checkDelegations(); err != nil {
+		return err
+	}
+	return checkDecisions(m.Approvals, m.Holds)
+}
+
+// checkDecisions checks approvals and holds one by one, and that they are in order without doubles.
+func checkDecisions(approvals []Approval, holds []Hold) error {
+	for i, a := range approvals {
 		if err := a.check(); err != nil {
 			return err
 		}
-		if i > 0 && compareApprovals(m.Approvals[i-1], a) >= 0 {
+		if i > 0 && compareApprovals(approvals[i-1], a) >= 0 {
 			return fmt.Errorf("approval of %s for %s is out of order or double: %w", a.Update, a.Group, ErrFormat)
 		}
 	}
-	for i, h := range m.Holds {
+	for i, h := range holds {
 		if err := h.check(); err != nil {
 			return err
 		}
-		if i > 0 && m.Holds[i-1].ID >= h.ID {
+		if i > 0 && holds[i-1].ID >= h.ID {
 			return fmt.Errorf("hold %s is out of order or double: %w", h.ID, ErrFormat)
 		}
 	}

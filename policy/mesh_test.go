@@ -122,6 +122,8 @@ func walk(tr *Trust, f Files, now time.Time, roots ...[]byte) (*Trust, error) {
 			b = f.Roster
 		case "manifest":
 			b = f.Manifest
+		default:
+			b = f.Find(need.ID)
 		}
 		if err := r.Supply(b); err != nil {
 			return nil, err

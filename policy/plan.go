@@ -49,7 +49,7 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 	in := m.depths(mach.Groups)
 	holds := m.holdsFor(in, now)
 	var asked []question
-	for _, w := range effective(m, in) {
+	for _, w := range effective(m, in, now) {
 		a := m.Approvals[w.index]
 		q := question{approval: a, desc: describe(a.Descriptor), machine: mach, holds: holds, stale: stale, now: now}
 		v := Verdict{
@@ -61,16 +61,22 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 				break
 			}
 		}
+		p.changesAt(a.until)
 		asked = append(asked, q)
 		p.Verdicts = append(p.Verdicts, v)
 	}
 	settleSupersedence(asked, p.Verdicts)
 	for _, v := range p.Verdicts {
-		if !v.Until.IsZero() && (p.NextAt.IsZero() || v.Until.Before(p.NextAt)) {
-			p.NextAt = v.Until
-		}
+		p.changesAt(v.Until)
 	}
 	return p
+}
+
+// changesAt notes a time at which an answer may change by itself; zero is none.
+func (p *Plan) changesAt(t time.Time) {
+	if !t.IsZero() && (p.NextAt.IsZero() || t.Before(p.NextAt)) {
+		p.NextAt = t
+	}
 }
 
 // compliance is what detection alone says.
@@ -94,11 +100,12 @@ type winner struct {
 }
 
 // effective applies the conflict rule to the approvals that address the machine. Approvals are
-// sorted by update in the manifest, so those of one update stand together.
-func effective(m *Manifest, in map[string]int) []winner {
+// sorted by update in the manifest, so those of one update stand together. What a delegated role
+// approved ends with its signatures: then it is as if it had not.
+func effective(m *Manifest, in map[string]int, now time.Time) []winner {
 	var out []winner
 	for i, a := range m.Approvals {
-		if _, addressed := in[a.Group]; !addressed {
+		if _, addressed := in[a.Group]; !addressed || (!a.until.IsZero() && now.After(a.until)) {
 			continue
 		}
 		last := len(out) - 1

@@ -2,12 +2,14 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 )
 
-// Publish makes the next set of documents: the draft if it is given, a new roster if it is given, and
+// Publish makes the next set of documents: the draft if it is given (of the main approvers or of a
+// delegated role), a new roster if it is given, and
 // fresh online signatures. The result has been verified as a machine would that trusts t, so a draft
 // below the threshold is ErrThreshold here too, and on any error no documents are returned.
 func (t *Trust) Publish(d *Draft, roster *Roster, online OnlineKeys, now time.Time) (Files, error) {
@@ -60,22 +62,28 @@ type publication struct {
 	files          Files
 	targetsVersion int64
 	rosterVersion  int64
+	role           *Draft // of a delegated role
 }
 
 func (p *publication) takeTargets(d *Draft) error {
-	if d == nil {
+	if d == nil || d.role != "" {
 		p.targetsVersion = p.t.tm.Targets[metadata.TARGETS].Signed.Version
+	}
+	if d == nil {
 		return nil
 	}
 	if err := d.Check(p.t); err != nil {
 		return err
+	}
+	if d.role != "" {
+		return p.takeRole(d)
 	}
 	b, err := d.targets.ToBytes(false)
 	if err != nil {
 		return fmt.Errorf("encode targets: %w", err)
 	}
 	p.files.Targets, p.files.Manifest, p.targetsVersion = b, d.manifest, int64(d.epoch)
-	return nil
+	return p.dropRoles(d)
 }
 
 func (p *publication) takeRoster(given *Roster) error {
@@ -121,9 +129,14 @@ func (p *publication) freshen() error {
 	if old := p.t.tm.Snapshot; old != nil {
 		snap.Signed.Version = old.Signed.Version + 1
 	}
-	snap.Signed.Meta = map[string]*metadata.MetaFiles{
-		targetsFile: metaFile(p.targetsVersion, p.files.Targets),
-		rosterFile:  metaFile(p.rosterVersion, p.files.RosterRole),
+	snap.Signed.Meta = map[string]*metadata.MetaFiles{}
+	if p.t.tm.Snapshot != nil { // documents of delegated roles: what was named once stays named
+		maps.Copy(snap.Signed.Meta, p.t.tm.Snapshot.Signed.Meta)
+	}
+	snap.Signed.Meta[targetsFile] = metaFile(p.targetsVersion, p.files.Targets)
+	snap.Signed.Meta[rosterFile] = metaFile(p.rosterVersion, p.files.RosterRole)
+	if err := p.nameRole(snap); err != nil {
+		return err
 	}
 	if _, err := snap.Sign(p.online.Snapshot.sig); err != nil {
 		return fmt.Errorf("sign snapshot: %w", err)
@@ -167,20 +180,9 @@ func (p *publication) verify() error {
 func (p *publication) walk(from *Trust, root []byte) error {
 	r := from.Refresh(p.files.Timestamp, p.now)
 	for need, more := r.Need(); more; need, more = r.Need() {
-		var b []byte
-		switch need.Role {
-		case roleRoot:
+		b := p.files.Find(need.ID)
+		if need.RootVersion > 0 {
 			b, root = root, nil
-		case roleSnapshot:
-			b = p.files.Snapshot
-		case roleTargets:
-			b = p.files.Targets
-		case roleRosterRole:
-			b = p.files.RosterRole
-		case roleRoster:
-			b = p.files.Roster
-		case roleManifest:
-			b = p.files.Manifest
 		}
 		if err := r.Supply(b); err != nil {
 			return err

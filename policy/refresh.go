@@ -19,11 +19,13 @@ const (
 	roleRosterRole = "roster-role"
 	roleRoster     = "roster"
 	roleManifest   = "manifest"
+	roleDelegate   = "delegated-role"     // TUF metadata of a delegated role
+	roleDelegated  = "delegated-manifest" // what it decided
 )
 
 // Need is the document that a Refresh asks for next.
 type Need struct {
-	Role        string     // root, snapshot, targets, roster-role, roster, manifest: for messages
+	Role        string     // root, snapshot, targets, roster-role, roster, manifest, delegated-role, delegated-manifest: for messages
 	RootVersion int64      // for a root: the version wanted; it may not exist
 	ID          content.ID // for all others
 	MaxBytes    int
@@ -45,13 +47,19 @@ type Refresh struct {
 	local    bool // loading our own files: expiry does not matter
 	err      error
 
-	manifest *Manifest
-	roster   *Roster
+	manifest  *Manifest // of the main approvers
+	roster    *Roster
+	oldRoles  []delegatedFile // of old.Delegated
+	delegates []*roleWalk     // known once the manifest is
 }
 
 // maxRoots bounds the newer roots of one Refresh. Each is signed by a threshold of root keys, about
 // once a year, so only thieves of those would come near it.
 const maxRoots = 1024
+
+// maxSnapshotFiles bounds the documents that a snapshot names: two, and every delegated role there
+// ever was. TUF does not let a name go once it was named.
+const maxSnapshotFiles = 2 + 16*MaxDelegations
 
 // Refresh begins with a head, see CheckHead. It asks for newer roots first.
 func (t *Trust) Refresh(head []byte, now time.Time) *Refresh {
@@ -63,6 +71,7 @@ func (t *Trust) Refresh(head []byte, now time.Time) *Refresh {
 	}
 	tm.RefTime = now
 	r.tm = tm
+	r.oldRoles, r.err = decodeDelegated(t.files.Delegated)
 	return r
 }
 
@@ -121,7 +130,7 @@ func (r *Refresh) next() (Need, []byte, error) {
 		length, hashes := target(metadata.TARGETS, ManifestPath)
 		return needFor(roleManifest, length, hashes, MaxManifestBytes, r.old.Manifest)
 	}
-	return Need{}, nil, nil
+	return r.nextDelegate()
 }
 
 // needFor names a document, with the old one if it is still the right one.
@@ -251,11 +260,16 @@ func (r *Refresh) takeSnapshot(b []byte) error {
 		if m.Signed.Meta[name] == nil {
 			return fmt.Errorf("snapshot does not name %s: %w", name, ErrFormat)
 		}
+	}
+	if len(m.Signed.Meta) > maxSnapshotFiles {
+		return fmt.Errorf("snapshot names %d documents: %w", len(m.Signed.Meta), ErrTooLarge)
+	}
+	for name, f := range m.Signed.Meta { // refuses only: order does not matter
 		have := int64(0)
-		if r.floors && r.tm.Snapshot != nil {
+		if r.floors && r.tm.Snapshot != nil && r.tm.Snapshot.Signed.Meta[name] != nil {
 			have = r.tm.Snapshot.Signed.Meta[name].Version
 		}
-		if got := m.Signed.Meta[name].Version; !r.local && got > have {
+		if got := f.Version; !r.local && got > have {
 			if err := checkJump(name, have, got); err != nil {
 				return err
 			}
@@ -295,27 +309,10 @@ func (r *Refresh) take(role string, b []byte) error {
 		return r.takeRoster(b)
 	case roleManifest:
 		return r.takeManifest(b)
+	case roleDelegate, roleDelegated:
+		return r.takeDelegate(b)
 	}
 	return nil
-}
-
-// checkDelegation refuses targets that let anybody but the roster keys sign the roster, the roster
-// keys sign anything else, or a roster key approve.
-func checkDelegation(root *metadata.Metadata[metadata.RootType], m *metadata.Metadata[metadata.TargetsType]) error {
-	d := m.Signed.Delegations
-	if d == nil || d.SuccinctRoles != nil || len(d.Roles) != 1 {
-		return fmt.Errorf("targets delegate to other than the roster role: %w", ErrFormat)
-	}
-	role := d.Roles[0]
-	if role.Name != RosterRole || len(role.Paths) != 1 || role.Paths[0] != RosterPath || role.Threshold < 1 {
-		return fmt.Errorf("targets delegate %v to %.20q: %w", role.Paths, role.Name, ErrFormat)
-	}
-	for _, k := range d.Keys {
-		if canApprove(root, k) {
-			return fmt.Errorf("a roster key could approve too: %w", ErrWeakKey)
-		}
-	}
-	return checkKeys(d.Keys)
 }
 
 func (r *Refresh) takeRoster(b []byte) error {
@@ -349,7 +346,7 @@ func (r *Refresh) takeManifest(b []byte) error {
 	if v := r.tm.Targets[metadata.TARGETS].Signed.Version; uint64(v) != m.Epoch {
 		return fmt.Errorf("manifest epoch %d under targets version %d: %w", m.Epoch, v, ErrFormat)
 	}
-	if was := r.base.manifest; was != nil && !r.local {
+	if was := r.base.main; was != nil && !r.local {
 		switch {
 		case m.Epoch < was.Epoch:
 			return fmt.Errorf("epoch %d, trusted is %d: %w", m.Epoch, was.Epoch, ErrRollback)
@@ -358,7 +355,7 @@ func (r *Refresh) takeManifest(b []byte) error {
 		}
 	}
 	r.files.Manifest, r.manifest = b, m
-	return nil
+	return r.beginDelegates()
 }
 
 // Result is the new trust, once nothing is needed any more.
@@ -369,5 +366,11 @@ func (r *Refresh) Result() (*Trust, error) {
 	if _, more := r.Need(); more || r.manifest == nil {
 		return nil, errors.Join(r.err, fmt.Errorf("documents are missing: %w", ErrFormat))
 	}
-	return &Trust{files: r.files, tm: r.tm, manifest: r.manifest, roster: r.roster}, nil
+	manifest, roles, delegated, err := r.endDelegates()
+	if err != nil {
+		return nil, err
+	}
+	files := r.files
+	files.Delegated = delegated
+	return &Trust{files: files, tm: r.tm, main: r.manifest, manifest: manifest, roles: roles, roster: r.roster}, nil
 }

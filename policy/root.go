@@ -69,7 +69,12 @@ func checkRoot(root *metadata.Metadata[metadata.RootType]) error {
 
 // canApprove says whether a key counts for root or targets.
 func canApprove(root *metadata.Metadata[metadata.RootType], k *metadata.Key) bool {
-	for _, name := range approvingRoles {
+	return holdsRole(root, approvingRoles, k)
+}
+
+// holdsRole says whether a key counts for one of the root's roles.
+func holdsRole(root *metadata.Metadata[metadata.RootType], roles []string, k *metadata.Key) bool {
+	for _, name := range roles {
 		for _, id := range root.Signed.Roles[name].KeyIDs {
 			if root.Signed.Keys[id].Value.PublicKey == k.Value.PublicKey {
 				return true

@@ -27,6 +27,8 @@ type Roster struct {
 	Revoked []Revocation  `json:"revoked"`
 	Gossip  []GossipEpoch `json:"gossip,omitempty"`
 	Sites   []SiteEntry   `json:"sites,omitempty"`
+	// Log says how far the approval log has come, so that every machine witnesses it; nil without one.
+	Log *Checkpoint `json:"log,omitempty"`
 }
 
 // Limits of a roster.
@@ -88,5 +90,5 @@ func (r *Roster) check() error {
 			}
 		}
 	}
-	return errors.Join(checkRevoked(r.Revoked), checkGossip(r.Gossip), checkSites(r.Sites))
+	return errors.Join(checkRevoked(r.Revoked), checkGossip(r.Gossip), checkSites(r.Sites), r.Log.check())
 }

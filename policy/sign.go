@@ -20,7 +20,7 @@ type OnlineKeys struct {
 }
 
 // Life is how long each role's signature counts.
-type Life struct{ Root, Targets, Roster, Snapshot, Timestamp time.Duration }
+type Life struct{ Root, Targets, Role, Roster, Snapshot, Timestamp time.Duration }
 
 const day = 24 * time.Hour
 
@@ -28,14 +28,14 @@ const day = 24 * time.Hour
 // approvers sign at least once a quarter, root keys once a year. A seed renews the online roles by
 // itself; the roster lives longer than there, since it is renewed at half its life.
 func DefaultLife() Life {
-	return Life{Root: 365 * day, Targets: 90 * day, Roster: 90 * day, Snapshot: 14 * day, Timestamp: 7 * day}
+	return Life{Root: 365 * day, Targets: 90 * day, Role: 30 * day, Roster: 90 * day, Snapshot: 14 * day, Timestamp: 7 * day}
 }
 
 // life fills what is not set.
 func (k OnlineKeys) life() Life {
 	l, d := k.Life, DefaultLife()
 	for _, f := range []struct{ is, other *time.Duration }{
-		{&l.Root, &d.Root}, {&l.Targets, &d.Targets}, {&l.Roster, &d.Roster}, {&l.Snapshot, &d.Snapshot}, {&l.Timestamp, &d.Timestamp},
+		{&l.Root, &d.Root}, {&l.Targets, &d.Targets}, {&l.Role, &d.Role}, {&l.Roster, &d.Roster}, {&l.Snapshot, &d.Snapshot}, {&l.Timestamp, &d.Timestamp},
 	} {
 		if *f.is <= 0 {
 			*f.is = *f.other
@@ -64,11 +64,7 @@ func NewRepository(org string, k RoleKeys, roster *Roster, now time.Time) (Files
 	if err != nil {
 		return Files{}, err
 	}
-	if k.Online.Roster.key == nil {
-		return Files{}, fmt.Errorf("role %s has an empty key: %w", RosterRole, ErrFormat)
-	}
-	m := &Manifest{Org: org, Epoch: 1, IssuedAt: stamp(now)}
-	d, err := newDraft(m, delegate(k.Online.Roster), expiry(now, k.Online.life().Targets))
+	d, err := FirstDraft(t, k.Online, now)
 	if err != nil {
 		return Files{}, err
 	}
@@ -78,4 +74,31 @@ func NewRepository(org string, k RoleKeys, roster *Roster, now time.Time) (Files
 		}
 	}
 	return t.Publish(d, roster, k.Online, now)
+}
+
+// FirstRoot makes root version 1 of an organisation whose keys are elsewhere, unsigned: public halves
+// will do, see NamePublic. SignRoot adds signatures, FirstRootStatus counts them.
+func FirstRoot(org string, k RoleKeys, now time.Time) ([]byte, error) {
+	root, err := newRoot(org, 1, k, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkRoot(root); err != nil {
+		return nil, fmt.Errorf("root: %w", err)
+	}
+	b, err := root.ToBytes(false)
+	if err != nil {
+		return nil, fmt.Errorf("encode root: %w", err)
+	}
+	return b, nil
+}
+
+// FirstDraft is the empty manifest of epoch 1 of an organisation that has nothing but its root yet.
+// Approvers sign it, then Publish takes it together with the first roster.
+func FirstDraft(t *Trust, online OnlineKeys, now time.Time) (*Draft, error) {
+	if online.Roster.key == nil {
+		return nil, fmt.Errorf("role %s has an empty key: %w", RosterRole, ErrFormat)
+	}
+	m := &Manifest{Org: t.Org(), Epoch: 1, IssuedAt: stamp(now)}
+	return newDraft(m, delegate(online.Roster), expiry(now, online.life().Targets))
 }

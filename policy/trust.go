@@ -37,13 +37,19 @@ const (
 // has just joined.
 type Files struct {
 	Root, Timestamp, Snapshot, Targets, RosterRole, Roster, Manifest []byte
+
+	// Delegated packs the documents of delegated roles, so that this stays a fixed list of files; nil
+	// without such roles. Documents and Find look into it.
+	Delegated []byte
 }
 
 // Trust is a verified set of documents. It is immutable and safe for concurrent use.
 type Trust struct {
 	files    Files
 	tm       *trustedmetadata.TrustedMetadata
-	manifest *Manifest
+	main     *Manifest   // of the main approvers, as they signed it
+	manifest *Manifest   // in force: with what delegated roles decided, see merge
+	roles    []RoleState // the delegated roles
 	roster   *Roster
 }
 
@@ -61,12 +67,15 @@ func OpenTrust(f Files, _ time.Time) (*Trust, error) {
 		return nil, err
 	}
 	if len(f.Timestamp) == 0 {
-		if len(f.Snapshot)+len(f.Targets)+len(f.RosterRole)+len(f.Roster)+len(f.Manifest) > 0 {
+		if len(f.Snapshot)+len(f.Targets)+len(f.RosterRole)+len(f.Roster)+len(f.Manifest)+len(f.Delegated) > 0 {
 			return nil, fmt.Errorf("timestamp is missing: %w", ErrHash)
 		}
 		return t, nil
 	}
 	r := &Refresh{base: t, tm: t.tm, files: Files{Root: f.Root}, old: f, rootDone: true, local: true}
+	if r.oldRoles, err = decodeDelegated(f.Delegated); err != nil {
+		return nil, err
+	}
 	if err := r.supplyTimestamp(f.Timestamp); err != nil {
 		return nil, err
 	}
@@ -92,7 +101,9 @@ func NewTrust(root []byte) (*Trust, error) {
 // Files are the documents as they came.
 func (t *Trust) Files() Files { return t.files }
 
-// Manifest is the approval manifest in force; nil before the first.
+// Manifest is the approval manifest in force: the main approvers' with what delegated roles decided
+// within their limits. It is not a document of its own: its epoch is the main manifest's, and only
+// HeadVersion tells two of one epoch apart. Nil before the first.
 func (t *Trust) Manifest() *Manifest { return t.manifest }
 
 // Roster is the roster in force; an empty one before the first.

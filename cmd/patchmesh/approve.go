@@ -45,6 +45,8 @@ func (a *app) approveCmd() *cobra.Command {
 	f.StringVar(&r.Action, "action", "install", "install, remove, detect-only, decline, optional or stage-only")
 	f.StringVar(&notBefore, "not-before", "", "available from this time (RFC 3339, or a duration from now)")
 	f.StringVar(&deadline, "deadline", "", "install no later than (RFC 3339, or a duration from now)")
+	f.StringVar(&r.Role, "role", "", "decide as this delegated role (default: as the main approvers)")
+	f.StringVar(&r.Reason, "reason", "", "why, for the approval log")
 	f.BoolVar(&r.Expedite, "expedite", false, "out of band: skip what would delay it")
 	f.StringVar(&file, "passphrase-file", "", "file whose first line is the passphrase of the approver key")
 	return c
@@ -72,7 +74,7 @@ func (a *app) published(p *api.Published, err error) error {
 	}
 	return a.print(p, func(w io.Writer) {
 		if p.Published {
-			fmt.Fprintf(w, "published: %s (epoch %d, %d machine(s) addressed)\n", p.Summary, p.Epoch, p.Machines)
+			fmt.Fprintf(w, "published: %s (%s, %d machine(s) addressed)\n", p.Summary, whoseEpoch(p), p.Machines)
 		} else {
 			fmt.Fprintf(w, "not published yet: %s\nsignatures %d of %d; missing one of:\n  %s\nnext: 'patchmesh sign' with one of those keys\n",
 				p.Summary, p.Signatures, p.Threshold, strings.Join(p.Missing, "\n  "))
@@ -83,20 +85,10 @@ func (a *app) published(p *api.Published, err error) error {
 	})
 }
 
-func (a *app) signCmd() *cobra.Command {
-	var file string
-	c := &cobra.Command{
-		Use:     "sign",
-		Short:   "add the signatures of the keys here to the pending draft",
-		Long:    "sign adds the signatures of the approver keys in this data folder to the draft that waits for them.\n" + exits,
-		Example: "  patchmesh sign --passphrase-file /root/pass",
-		Args:    exactly(0, "no arguments"),
-		RunE: func(c *cobra.Command, _ []string) error {
-			return a.onSeed(func(s api.Service) error {
-				return a.signing(file, func(p string) error { return a.published(s.Sign(c.Context(), api.SignRequest{Passphrase: p})) })
-			})
-		},
+// whoseEpoch names the count that a publication has moved.
+func whoseEpoch(p *api.Published) string {
+	if p.Role != "" {
+		return fmt.Sprintf("role %s, serial %d", p.Role, p.Epoch)
 	}
-	c.Flags().StringVar(&file, "passphrase-file", "", "file whose first line is the passphrase of the approver key")
-	return c
+	return fmt.Sprintf("epoch %d", p.Epoch)
 }

@@ -26,6 +26,7 @@ func (a *app) holdCmd() *cobra.Command {
 			})
 		},
 	}
+	c.Flags().StringVar(&r.Role, "role", "", "hold as this delegated role (default: as the main approvers)")
 	c.Flags().StringVar(&r.Group, "group", "", "only for this group (default: every machine)")
 	c.Flags().StringVar(&r.Reason, "reason", "", "why; everybody who meets the hold reads it")
 	c.Flags().StringVar(&file, "passphrase-file", "", "file whose first line is the passphrase of the approver key")

@@ -9,6 +9,8 @@ import (
 // Service is everything people may ask of a node. Reads answer from the latest view; commands
 // return once their effect is durable. All methods are safe for concurrent use.
 type Service interface {
+	Ceremony
+
 	// Status tells the fleet (on a seed) or this machine and what it knows (elsewhere).
 	// ClassNotFound when the query names a machine, update or group that is not known.
 	Status(ctx context.Context, q StatusQuery) (*Fleet, error)
@@ -237,6 +239,8 @@ type ApproveRequest struct {
 	NotBefore  time.Time `json:"not_before,omitzero"`
 	Deadline   time.Time `json:"deadline,omitzero"`
 	Expedite   bool      `json:"expedite,omitempty"`
+	Role       string    `json:"role,omitempty"`   // delegated role that decides it; empty: the main approvers
+	Reason     string    `json:"reason,omitempty"` // for the approval log
 	Passphrase string    `json:"passphrase,omitempty"`
 }
 
@@ -245,17 +249,23 @@ type HoldRequest struct {
 	Update     string `json:"update"`
 	Group      string `json:"group,omitempty"`
 	Reason     string `json:"reason"`
+	Role       string `json:"role,omitempty"` // delegated role that holds; empty: the main approvers
 	Passphrase string `json:"passphrase,omitempty"`
 }
 
-// ReleaseRequest ends a hold.
+// ReleaseRequest ends a hold. A hold of a delegated role is that role's to release: its id begins with
+// the role's name and a dot.
 type ReleaseRequest struct {
 	Hold       string `json:"hold"`
+	Reason     string `json:"reason,omitempty"` // for the approval log
 	Passphrase string `json:"passphrase,omitempty"`
 }
 
 // SignRequest signs the pending draft.
 type SignRequest struct {
+	Role       string `json:"role,omitempty"`  // whose draft; empty: the main approvers
+	Epoch      uint64 `json:"epoch,omitempty"` // sign only if the draft is still the one that was shown; 0: whatever it is
+	Manifest   string `json:"manifest,omitempty"`
 	Passphrase string `json:"passphrase,omitempty"`
 }
 
@@ -270,4 +280,7 @@ type Published struct {
 	Machines   int      `json:"machines"`            // enrolled machines that the change addresses
 	Summary    string   `json:"summary"`             // what changed, one line
 	Unchanged  bool     `json:"unchanged,omitempty"` // the draft said so already: nothing was published
+	Role       string   `json:"role,omitempty"`      // the delegated role that decided; Epoch is its serial then
+
+	Changes []DraftChange `json:"changes,omitempty"` // what was shown before signing
 }

@@ -15,7 +15,10 @@ import (
 )
 
 // fake answers with what it was asked.
-type fake struct{ imported []byte }
+type fake struct {
+	api.Ceremony // not called here
+	imported     []byte
+}
 
 func (f *fake) Status(_ context.Context, q api.StatusQuery) (*api.Fleet, error) {
 	return &api.Fleet{Org: q.Machine, Machines: []api.Machine{}}, nil

@@ -3,7 +3,7 @@
 //
 // # Layout
 //
-//	trust/v00000007/{root,timestamp,snapshot,targets,roster-role,roster,manifest}.json
+//	trust/v00000007/{root,timestamp,snapshot,targets,roster-role,roster,manifest,delegated}.json
 //	trust/current        the name of the set in force and a checksum over all its files
 //	trust/current.copy   the same again
 //

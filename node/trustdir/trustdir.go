@@ -20,7 +20,7 @@ var ErrEmpty = errors.New("no trusted documents yet")
 var ErrDamaged = errors.New("the trusted documents on disk are damaged")
 
 // maxFileBytes bounds what is read of one document; the greatest is the manifest.
-const maxFileBytes = 64 << 20
+const maxFileBytes = 128 << 20
 
 // Dir is the trust folder of one data folder. It is owned by one goroutine at a time.
 type Dir struct {
@@ -72,13 +72,16 @@ func named(f *policy.Files) []struct {
 	}{
 		{"root.json", &f.Root}, {"timestamp.json", &f.Timestamp}, {"snapshot.json", &f.Snapshot},
 		{"targets.json", &f.Targets}, {"roster-role.json", &f.RosterRole}, {"roster.json", &f.Roster},
-		{"manifest.json", &f.Manifest},
+		{"manifest.json", &f.Manifest}, {"delegated.json", &f.Delegated},
 	}
 }
 
 func digest(f policy.Files) string {
 	var b bytes.Buffer
 	for _, d := range named(&f) {
+		if d.name == "delegated.json" && len(*d.body) == 0 {
+			continue // so that sets saved before there were delegated roles keep their checksum
+		}
 		fmt.Fprintf(&b, "%s %d %s\n", d.name, len(*d.body), content.Sum(*d.body))
 	}
 	return content.Sum(b.Bytes()).String()

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"patchmesh/node"
+	"patchmesh/node/api"
+)
+
+func (a *app) rootCmd() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "root",
+		Short: "change the root of trust: approvers, thresholds, root and online keys",
+		Long: "root makes the next version of the root, which says which keys count for what. It is written to a file, signed by\n" +
+			"enough of the old and of the new root keys wherever they are, and published by the seed.\n" + exits,
+		Example: "  patchmesh root rotate next-root.json --add-approver carol.pub --threshold 2\n  patchmesh root sign next-root.json --key root.key.age\n  patchmesh root publish next-root.json",
+	}
+	c.AddCommand(a.rootRotateCmd(), a.rootSignCmd(), a.rootPublishCmd())
+	return c
+}
+
+func (a *app) rootRotateCmd() *cobra.Command {
+	var r api.RootRequest
+	var addApprovers, addRoots []string
+	var timestamp, snapshot string
+	c := &cobra.Command{
+		Use:   "rotate FILE",
+		Short: "write the next root, unsigned",
+		Long: "rotate writes the root that would follow the one in force, with the changes asked for; none at all renews it. Keys\n" +
+			"are added by the file of their public half and dropped by their id.\n" + exits,
+		Example: "  patchmesh root rotate next-root.json --add-approver carol.pub --drop-approver 3f1c... --threshold 2",
+		Args:    exactly(1, "the file to write"),
+		RunE: func(c *cobra.Command, args []string) error {
+			for _, l := range []struct {
+				paths []string
+				into  *[]string
+			}{{addApprovers, &r.AddApprovers}, {addRoots, &r.AddRoots}, {some(timestamp), nil}, {some(snapshot), nil}} {
+				for _, p := range l.paths {
+					text, err := node.ReadPublicFile(p)
+					switch {
+					case err != nil:
+						return err
+					case l.into != nil:
+						*l.into = append(*l.into, text)
+					case p == timestamp:
+						r.Timestamp = text
+					default:
+						r.Snapshot = text
+					}
+				}
+			}
+			return a.onSeed(func(s api.Service) error {
+				v, err := s.RootDraft(c.Context(), r)
+				if err != nil {
+					return err
+				}
+				if err := node.WriteFile(args[0], v.Body); err != nil {
+					return err
+				}
+				v.Body = nil
+				return a.print(v, func(w io.Writer) {
+					showRoot(w, v)
+					fmt.Fprintf(w, "next: 'patchmesh root sign %s --key FILE' with each of those keys\n", args[0])
+				})
+			})
+		},
+	}
+	f := c.Flags()
+	f.StringArrayVar(&addApprovers, "add-approver", nil, "file with the public key of a new approver (repeat)")
+	f.StringArrayVar(&r.DropApprovers, "drop-approver", nil, "id of an approver key to take away (repeat)")
+	f.IntVar(&r.Threshold, "threshold", 0, "approver signatures that an approval needs (0: as it is)")
+	f.StringArrayVar(&addRoots, "add-root", nil, "file with the public key of a new root holder (repeat)")
+	f.StringArrayVar(&r.DropRoots, "drop-root", nil, "id of a root key to take away (repeat)")
+	f.IntVar(&r.RootThreshold, "root-threshold", 0, "signatures that the next root needs (0: as it is)")
+	f.StringVar(&timestamp, "timestamp-key", "", "file with the public key of a new timestamp key")
+	f.StringVar(&snapshot, "snapshot-key", "", "file with the public key of a new snapshot key")
+	return c
+}
+
+func some(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return []string{s}
+}
+
+func showRoot(w io.Writer, v *api.RootView) {
+	fmt.Fprintf(w, "root version %d of %s, valid to %s\n", v.Version, api.Clean(v.Org), v.ExpiresAt.UTC().Format(time.DateOnly))
+	fmt.Fprintf(w, "  root       %d of %d: %s\n", v.RootNeed, len(v.Root), strings.Join(v.Root, ", "))
+	fmt.Fprintf(w, "  approvals  %d of %d: %s\n", v.Threshold, len(v.Approvers), strings.Join(v.Approvers, ", "))
+	fmt.Fprintf(w, "  signatures of its own keys: %d of %d", v.NewMade, v.RootNeed)
+	if v.OldNeed > 0 {
+		fmt.Fprintf(w, "; of the keys in force: %d of %d", v.OldMade, v.OldNeed)
+	}
+	fmt.Fprintln(w)
+	for _, id := range v.Missing {
+		fmt.Fprintf(w, "  not signed by %s\n", id)
+	}
+}
+
+func (a *app) rootSignCmd() *cobra.Command {
+	var key, file string
+	c := &cobra.Command{
+		Use:     "sign FILE",
+		Short:   "show a root and add a signature to it",
+		Long:    "sign shows which keys a root in a file gives which power, and adds the signature of one root key to the file. It\nneeds no network and no data folder.\n" + exits,
+		Example: "  patchmesh root sign next-root.json --key /media/alice/root.key.age",
+		Args:    exactly(1, "the file of a root"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			v, err := node.ShowRootFile(args[0])
+			if err != nil {
+				return err
+			}
+			v.Body = nil
+			if key == "" {
+				return a.print(v, func(w io.Writer) { showRoot(w, v) })
+			}
+			showRoot(a.aside(), v) // before the key is opened
+			return a.signing(file, func(p string) error {
+				v, err := node.SignRootFile(args[0], key, p)
+				if err != nil {
+					return err
+				}
+				return a.print(v, func(w io.Writer) {
+					fmt.Fprintf(w, "signed: %d of %d signatures of its own keys\nnext: another root holder, or 'patchmesh root publish %s' on the seed\n", v.NewMade, v.RootNeed, args[0])
+				})
+			})
+		},
+	}
+	c.Flags().StringVar(&key, "key", "", "the root key (NAME.key or NAME.key.age); without it the root is only shown")
+	c.Flags().StringVar(&file, "passphrase-file", "", "file whose first line is the passphrase of the key")
+	return c
+}
+
+func (a *app) rootPublishCmd() *cobra.Command {
+	var reason, file string
+	c := &cobra.Command{
+		Use:   "publish FILE",
+		Short: "publish a root that has enough signatures",
+		Long: "publish makes a root with enough signatures the one in force; machines take it with the next head. Where it changes\n" +
+			"approvers so that what is approved has too few signatures under it, the same approvals wait as a draft for theirs.\n" + exits,
+		Example: "  patchmesh root publish next-root.json --reason \"carol joins the approvers\"",
+		Args:    exactly(1, "the file of a root"),
+		RunE: func(c *cobra.Command, args []string) error {
+			b, err := node.ReadRootFile(args[0])
+			if err != nil {
+				return err
+			}
+			return a.onSeed(func(s api.Service) error {
+				return a.signing(file, func(p string) error {
+					v, err := s.AdoptRoot(c.Context(), api.RootFile{Body: b, Reason: reason, Passphrase: p})
+					if err != nil {
+						return err
+					}
+					return a.print(v, func(w io.Writer) {
+						showRoot(w, v)
+						if v.Published {
+							fmt.Fprintln(w, "published")
+							return
+						}
+						fmt.Fprintf(w, "not published yet: waits for %s\nnext: 'patchmesh draft export' and 'patchmesh sign' with one of those keys\n", v.Waits)
+					})
+				})
+			})
+		},
+	}
+	c.Flags().StringVar(&reason, "reason", "", "why, for the approval log")
+	c.Flags().StringVar(&file, "passphrase-file", "", "file whose first line is the passphrase of approver keys here")
+	return c
+}

@@ -1,0 +1,213 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"patchmesh/content"
+)
+
+// Change is one difference between two manifests: what an approver is shown before signing, and what
+// the approval log keeps. Exactly one pair of fields is set; Was alone is a removal, the other alone
+// an addition.
+type Change struct {
+	Approval    *Approval  `json:"approval,omitempty"`
+	WasApproval *Approval  `json:"was_approval,omitempty"`
+	Hold        *Hold      `json:"hold,omitempty"`
+	WasHold     *Hold      `json:"was_hold,omitempty"`
+	Group       *Group     `json:"group,omitempty"`
+	WasGroup    *Group     `json:"was_group,omitempty"`
+	Role        *RoleGrant `json:"role,omitempty"`
+	WasRole     *RoleGrant `json:"was_role,omitempty"`
+}
+
+// RoleGrant is a delegated role with its keys, for people and for the log.
+type RoleGrant struct {
+	Delegation
+	KeyIDs    []string `json:"key_ids"`
+	Threshold int      `json:"threshold"`
+}
+
+// Op says what kind of change it is: add, remove or change.
+func (c Change) Op() string {
+	was := c.WasApproval != nil || c.WasHold != nil || c.WasGroup != nil || c.WasRole != nil
+	is := c.Approval != nil || c.Hold != nil || c.Group != nil || c.Role != nil
+	switch {
+	case was && is:
+		return "change"
+	case was:
+		return "remove"
+	}
+	return "add"
+}
+
+// decisions are the parts of a manifest that changes are about.
+type decisions struct {
+	groups    []Group
+	approvals []Approval
+	holds     []Hold
+	roles     []RoleGrant
+}
+
+func (a decisions) diff(b decisions) []Change {
+	var out []Change
+	pairs(a.groups, b.groups, func(g Group) string { return g.Name }, func(was, is *Group) { out = append(out, Change{WasGroup: was, Group: is}) })
+	pairs(a.roles, b.roles, func(r RoleGrant) string { return r.Role }, func(was, is *RoleGrant) { out = append(out, Change{WasRole: was, Role: is}) })
+	pairs(a.approvals, b.approvals, func(x Approval) string { return string(x.Update) + "\x00" + x.Group }, func(was, is *Approval) {
+		out = append(out, Change{WasApproval: was, Approval: is})
+	})
+	pairs(a.holds, b.holds, func(h Hold) string { return h.ID }, func(was, is *Hold) { out = append(out, Change{WasHold: was, Hold: is}) })
+	return out
+}
+
+// pairs matches two lists by name and tells of everything that differs, in the order of names.
+func pairs[T any](was, is []T, name func(T) string, tell func(was, is *T)) {
+	old, now := map[string]*T{}, map[string]*T{}
+	var names []string
+	for i := range was {
+		old[name(was[i])] = &was[i]
+		names = append(names, name(was[i]))
+	}
+	for i := range is {
+		now[name(is[i])] = &is[i]
+		names = append(names, name(is[i]))
+	}
+	slices.Sort(names)
+	for _, n := range slices.Compact(names) {
+		a, b := old[n], now[n]
+		if a != nil && b != nil && sameJSON(a, b) {
+			continue
+		}
+		tell(a, b)
+	}
+}
+
+// apply makes the decisions after some changes: the way back from the log.
+func (a decisions) apply(changes []Change) (decisions, error) {
+	for _, c := range changes {
+		var err error
+		switch {
+		case c.Group != nil || c.WasGroup != nil:
+			a.groups, err = replace(a.groups, c.WasGroup, c.Group)
+		case c.Role != nil || c.WasRole != nil:
+			a.roles, err = replace(a.roles, c.WasRole, c.Role)
+		case c.Approval != nil || c.WasApproval != nil:
+			a.approvals, err = replace(a.approvals, c.WasApproval, c.Approval)
+		case c.Hold != nil || c.WasHold != nil:
+			a.holds, err = replace(a.holds, c.WasHold, c.Hold)
+		}
+		if err != nil {
+			return a, err
+		}
+	}
+	return a, nil
+}
+
+func replace[T any](all []T, was, is *T) ([]T, error) {
+	all = slices.Clone(all)
+	if was != nil {
+		i := slices.IndexFunc(all, func(o T) bool { return sameJSON(&o, was) })
+		if i < 0 {
+			return nil, fmt.Errorf("a change removes what was not there: %w", ErrFormat)
+		}
+		all = slices.Delete(all, i, i+1)
+	}
+	if is != nil {
+		all = append(all, *is)
+	}
+	return all, nil
+}
+
+// Changes says what the draft would change against what is trusted: exactly what a signature under it
+// says. Roles are shown with their keys.
+func (d *Draft) Changes(t *Trust) ([]Change, error) {
+	if d.role != "" {
+		was, err := t.RoleManifest(d.role)
+		if err != nil {
+			return nil, err
+		}
+		is, err := DecodeRoleManifest(d.manifest)
+		if err != nil {
+			return nil, err
+		}
+		return decisions{approvals: was.Approvals, holds: was.Holds}.diff(decisions{approvals: is.Approvals, holds: is.Holds}), nil
+	}
+	is, err := DecodeManifest(d.manifest)
+	if err != nil {
+		return nil, err
+	}
+	after := decisions{is.Groups, is.Approvals, is.Holds, grantsOf(is, d.targets)}
+	return t.decided().diff(after), nil
+}
+
+// decided is what the main approvers have decided so far.
+func (t *Trust) decided() decisions {
+	if t.main == nil {
+		return decisions{}
+	}
+	return decisions{t.main.Groups, t.main.Approvals, t.main.Holds, grantsOf(t.main, t.tm.Targets["targets"])}
+}
+
+// ManifestID names the manifest of the draft.
+func (d *Draft) ManifestID() content.ID { return content.Sum(d.manifest) }
+
+// Text describes a change in one line, for people. It says everything that is signed about an
+// approval: what, which revision, which bytes, for whom, when.
+func (c Change) Text() string {
+	sign := map[string]string{"add": "+", "remove": "-", "change": "~"}[c.Op()]
+	switch {
+	case c.Approval != nil && c.WasApproval != nil:
+		return fmt.Sprintf("%s approval  %s\n            was: %s", sign, c.Approval.text(), c.WasApproval.text())
+	case c.Approval != nil || c.WasApproval != nil:
+		return fmt.Sprintf("%s approval  %s", sign, firstOf(c.Approval, c.WasApproval).text())
+	case c.Hold != nil || c.WasHold != nil:
+		return fmt.Sprintf("%s hold      %s", sign, firstOf(c.Hold, c.WasHold).text())
+	case c.Group != nil || c.WasGroup != nil:
+		g := firstOf(c.Group, c.WasGroup)
+		return fmt.Sprintf("%s group     %s (in %s)", sign, g.Name, firstText(g.Parent, GroupAll))
+	case c.Role != nil && c.WasRole != nil:
+		return fmt.Sprintf("%s role      %s\n            was: %s", sign, c.Role.text(), c.WasRole.text())
+	}
+	return fmt.Sprintf("%s role      %s", sign, firstOf(c.Role, c.WasRole).text())
+}
+
+func (a Approval) text() string {
+	s := fmt.Sprintf("%s %s revision %d for group %s, descriptor %s", a.Action, a.Update, a.Revision, a.Group, a.Descriptor)
+	if !a.NotBefore.IsZero() {
+		s += ", not before " + a.NotBefore.UTC().Format("2006-01-02T15:04:05Z")
+	}
+	if !a.Deadline.IsZero() {
+		s += ", deadline " + a.Deadline.UTC().Format("2006-01-02T15:04:05Z")
+	}
+	if a.Expedite {
+		s += ", expedited"
+	}
+	return s
+}
+
+func (h Hold) text() string {
+	s := fmt.Sprintf("%s (%s) of %s for group %s: %s", h.ID, h.Kind, h.Update, firstText(h.Group, GroupAll), h.Reason)
+	if !h.ExpiresAt.IsZero() {
+		s += ", until " + h.ExpiresAt.UTC().Format("2006-01-02T15:04:05Z")
+	}
+	return s
+}
+
+func (r RoleGrant) text() string {
+	return fmt.Sprintf("%s may %s for groups %s with %d of the keys %s", r.Role, strings.Join(r.Actions, ", "), strings.Join(r.Groups, ", "), r.Threshold, strings.Join(r.KeyIDs, ", "))
+}
+
+func firstOf[T any](a, b *T) T {
+	if a != nil {
+		return *a
+	}
+	return *b
+}
+
+func firstText(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}

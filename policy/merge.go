@@ -1,0 +1,96 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+)
+
+// RoleState is what became of one delegated role in a verified set of documents.
+type RoleState struct {
+	Delegation
+	KeyIDs    []string
+	Threshold int
+	Serial    uint64    // of its document; 0: it has not signed any under this grant
+	ExpiresAt time.Time // when its signatures expire: then its approvals end, its holds stay
+	Refused   error     // why its document does not count; nil if it does, or there is none
+	Document  *RoleManifest
+}
+
+// unreadable is the reason of the hold that stands in for a document that its role signed and this
+// version cannot read: it may have held something.
+const unreadable = "the document of this role was signed but cannot be read by this version"
+
+// merge makes the manifest in force: what the main approvers decided, and what delegated roles
+// decided within their limits. The epoch is the main manifest's; only the version of the head tells
+// two merges of one epoch apart.
+//
+// For one update and one group the main approvers' word stands. Otherwise approvals compete as
+// always: the deeper group wins. Holds add up.
+func merge(main *Manifest, roles []RoleState) *Manifest {
+	if len(roles) == 0 {
+		return main
+	}
+	m := *main
+	m.Approvals, m.Holds = slices.Clone(main.Approvals), slices.Clone(main.Holds)
+	said := map[[2]string]bool{}
+	for _, a := range main.Approvals {
+		said[[2]string{string(a.Update), a.Group}] = true
+	}
+	for _, r := range roles {
+		if r.Refused != nil && r.Document == nil {
+			m.Holds = append(m.Holds, r.standIn(main.IssuedAt)...)
+		}
+		if r.Refused != nil || r.Document == nil {
+			continue
+		}
+		for _, a := range r.Document.Approvals {
+			if said[[2]string{string(a.Update), a.Group}] {
+				continue
+			}
+			a.role, a.until = r.Role, r.ExpiresAt
+			m.Approvals = append(m.Approvals, a)
+		}
+		for _, h := range r.Document.Holds {
+			h.role = r.Role
+			m.Holds = append(m.Holds, h)
+		}
+	}
+	slices.SortStableFunc(m.Approvals, compareApprovals) // stable: roles come in the order of their names
+	slices.SortStableFunc(m.Holds, func(a, b Hold) int { return strings.Compare(a.ID, b.ID) })
+	return &m
+}
+
+// standIn holds the role's groups while its document cannot be read, if it may hold at all.
+func (r RoleState) standIn(at time.Time) []Hold {
+	if !slices.Contains(r.Actions, MayHold) || r.Serial == 0 {
+		return nil
+	}
+	holds := make([]Hold, 0, len(r.Groups))
+	for _, g := range r.Groups {
+		holds = append(holds, Hold{ID: r.Role + ".unreadable", Update: AllUpdates, Group: g, Kind: "safeguard", Reason: unreadable, At: at, role: r.Role})
+	}
+	return holds
+}
+
+// Roles are the delegated roles in force, sorted by name.
+func (t *Trust) Roles() []RoleState { return slices.Clone(t.roles) }
+
+// role finds a delegated role by name.
+func (t *Trust) role(name string) (RoleState, bool) {
+	i := slices.IndexFunc(t.roles, func(r RoleState) bool { return r.Role == name })
+	if i < 0 {
+		return RoleState{}, false
+	}
+	return t.roles[i], true
+}
+
+// delegations are the TUF delegations of the main approvers; nil before the first manifest.
+func (t *Trust) delegations() *metadata.Delegations {
+	if m := t.tm.Targets[metadata.TARGETS]; m != nil {
+		return m.Signed.Delegations
+	}
+	return nil
+}
