@@ -2,7 +2,6 @@ package policy
 
 import (
 	"encoding/json"
-	"os"
 	"testing"
 	"time"
 

@@ -297,7 +297,7 @@ func (d *devil) evilRoster(f Files, now time.Time) ([]byte, []byte) {
 	}
 	r.Serial += uint64(d.rng.IntN(4))
 	r.EnrolmentKeys = []string{pub("the devil's enrolment")}
-	r.Revoked = []string{"everybody"}
+	r.Revoked = []Revocation{{Peer: "everybody", At: now, Until: now.Add(day)}}
 	doc, err := r.Encode()
 	if err != nil {
 		d.t.Fatal(err)
