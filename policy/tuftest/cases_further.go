@@ -43,6 +43,35 @@ func furtherCases() []Case {
 			x.trusts(1, 1, 1, 1)
 			x.asks("root 2", "timestamp", "targets 1")
 		}},
+		{"a timestamp of the version that is here is not looked into", func(x *X) {
+			x.init()
+			x.Publish("snapshot", "timestamp")
+			x.ok()
+			x.Unpublish("timestamp")
+			x.Signed["timestamp"]["expires"] = Date(Start.AddDate(0, 0, -1))
+			x.Signed["timestamp"]["meta"] = Object{"snapshot.json": Object{"version": 1}}
+			x.Publish("timestamp")
+			x.ok()
+			x.trusts(1, 2, 2, 1)
+		}},
+		{"a kept snapshot that has expired is not used", func(x *X) {
+			x.init()
+			x.Signed["snapshot"]["expires"] = Date(Start.AddDate(0, 0, 7))
+			x.Publish("snapshot", "timestamp")
+			x.ok()
+			if x.Client.Refresh(Start.AddDate(0, 0, 8)) == nil {
+				x.Fatal("taken")
+			}
+		}},
+		{"kept targets that have expired are not used", func(x *X) {
+			x.init()
+			x.Signed["targets"]["expires"] = Date(Start.AddDate(0, 0, 7))
+			x.Publish("targets", "snapshot", "timestamp")
+			x.ok()
+			if x.Client.Refresh(Start.AddDate(0, 0, 8)) == nil {
+				x.Fatal("taken")
+			}
+		}},
 		{"keys are withdrawn by a root in between", func(x *X) {
 			x.init()
 			for range 9 {
