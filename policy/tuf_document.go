@@ -70,10 +70,10 @@ func (d *tufDoc[T]) decode(kind string) error {
 		}
 	}
 	again, err := json.Marshal(signed)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrFormat, err)
+	if err == nil {
+		err = json.Unmarshal(again, &d.signed)
 	}
-	if err := json.Unmarshal(again, &d.signed); err != nil {
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	d.keys, _ = signed["keys"].(map[string]any)

@@ -124,22 +124,25 @@ func writeCanonical(b *bytes.Buffer, v any) error {
 			}
 		}
 		b.WriteByte(']')
-	case map[string]any:
-		b.WriteByte('{')
-		for i, name := range slices.Sorted(maps.Keys(v)) {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			writeCanonicalString(b, name)
-			b.WriteByte(':')
-			if err := writeCanonical(b, v[name]); err != nil {
-				return err
-			}
-		}
-		b.WriteByte('}')
-	default:
-		panic(fmt.Sprintf("policy: %T in a JSON tree", v))
+	default: // parseTree makes nothing else
+		return writeCanonicalObject(b, v.(map[string]any))
 	}
+	return nil
+}
+
+func writeCanonicalObject(b *bytes.Buffer, object map[string]any) error {
+	b.WriteByte('{')
+	for i, name := range slices.Sorted(maps.Keys(object)) {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		writeCanonicalString(b, name)
+		b.WriteByte(':')
+		if err := writeCanonical(b, object[name]); err != nil {
+			return err
+		}
+	}
+	b.WriteByte('}')
 	return nil
 }
 

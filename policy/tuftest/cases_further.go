@@ -72,6 +72,16 @@ func furtherCases() []Case {
 				x.Fatal("taken")
 			}
 		}},
+		{"targets larger than any may be are not asked for", func(x *X) {
+			x.init()
+			x.ok()
+			x.Signed["snapshot"]["meta"].(Object)["targets.json"] = Object{"version": 2, "length": 1 << 40}
+			x.Publish("snapshot", "timestamp")
+			x.Asked()
+			x.refused()
+			x.lastAsked("snapshot 2")
+			x.trusts(1, 2, 2, 1)
+		}},
 		{"keys are withdrawn by a root in between", func(x *X) {
 			x.init()
 			for range 9 {

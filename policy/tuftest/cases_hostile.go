@@ -23,14 +23,15 @@ func hostileCases() []Case {
 		"a field in other case": func(b []byte) []byte {
 			return bytes.Replace(b, []byte(`"_type"`), []byte(`"Meta":{"x":null},"_type"`), 1)
 		},
-		"no signatures":             func(b []byte) []byte { return bytes.Replace(b, []byte(`"signatures"`), []byte(`"others"`), 1) },
-		"signatures of nothing":     func(b []byte) []byte { return tree(b, func(d Object) { d["signatures"] = []any{nil} }) },
-		"a signature without a key": func(b []byte) []byte { return tree(b, func(d Object) { d["signatures"] = []any{Object{"sig": ""}} }) },
-		"a thousand signatures":     func(b []byte) []byte { return tree(b, manySignatures) },
-		"nothing signed":            func(b []byte) []byte { return tree(b, func(d Object) { d["signed"] = nil }) },
-		"a fraction as version":     func(b []byte) []byte { return tree(b, func(d Object) { d["signed"].(Object)["version"] = 1.5 }) },
-		"version 0":                 func(b []byte) []byte { return tree(b, func(d Object) { d["signed"].(Object)["version"] = 0 }) },
-		"an entry that is null":     func(b []byte) []byte { return tree(b, func(d Object) { nullEntries(d["signed"].(Object)) }) },
+		"no signatures":                      func(b []byte) []byte { return bytes.Replace(b, []byte(`"signatures"`), []byte(`"others"`), 1) },
+		"signatures of nothing":              func(b []byte) []byte { return tree(b, func(d Object) { d["signatures"] = []any{nil} }) },
+		"a signature without a key":          func(b []byte) []byte { return tree(b, func(d Object) { d["signatures"] = []any{Object{"sig": ""}} }) },
+		"a thousand signatures":              func(b []byte) []byte { return tree(b, manySignatures) },
+		"nothing signed":                     func(b []byte) []byte { return tree(b, func(d Object) { d["signed"] = nil }) },
+		"a fraction as version":              func(b []byte) []byte { return tree(b, func(d Object) { d["signed"].(Object)["version"] = 1.5 }) },
+		"a fraction in a field of one's own": func(b []byte) []byte { return tree(b, func(d Object) { d["signed"].(Object)["x"] = 0.5 }) },
+		"version 0":                          func(b []byte) []byte { return tree(b, func(d Object) { d["signed"].(Object)["version"] = 0 }) },
+		"an entry that is null":              func(b []byte) []byte { return tree(b, func(d Object) { nullEntries(d["signed"].(Object)) }) },
 		"a date without its zone": func(b []byte) []byte {
 			return tree(b, func(d Object) { d["signed"].(Object)["expires"] = "2031-01-01T00:00:00" })
 		},
