@@ -16,6 +16,10 @@ import (
 // need seven, the rest is room for custom ones.
 const maxTUFNesting = 32
 
+// maxTUFValues bounds how many values a document holds: brackets alone would become twenty times their
+// size in memory. The most that a sensible document of the greatest size has is half of this.
+const maxTUFValues = 1 << 20
+
 // parseTree reads one JSON document into maps, lists, strings, json.Numbers, booleans and nils. A
 // name that stands twice in an object is refused: two readers could take different ones, and the
 // signature would cover both readings.
@@ -23,9 +27,9 @@ func parseTree(b []byte) (any, error) {
 	if !utf8.Valid(b) {
 		return nil, fmt.Errorf("not UTF-8: %w", ErrFormat)
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
+	d := treeReader{Decoder: json.NewDecoder(bytes.NewReader(b))}
 	d.UseNumber()
-	v, err := readTree(d, 0)
+	v, err := d.value(0)
 	if err != nil {
 		return nil, err
 	}
@@ -35,36 +39,45 @@ func parseTree(b []byte) (any, error) {
 	return v, nil
 }
 
-func readTree(d *json.Decoder, depth int) (any, error) {
+// treeReader reads one tree and counts its values.
+type treeReader struct {
+	*json.Decoder
+	values int
+}
+
+func (d *treeReader) value(depth int) (any, error) {
 	t, err := d.Token()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	open, isDelim := t.(json.Delim)
+	d.values++
 	switch {
+	case d.values > maxTUFValues:
+		return nil, fmt.Errorf("more than %d values: %w", maxTUFValues, ErrTooLarge)
 	case !isDelim:
 		return t, nil
 	case depth >= maxTUFNesting:
 		return nil, fmt.Errorf("nested deeper than %d: %w", maxTUFNesting, ErrFormat)
 	case open == '[':
-		return readList(d, depth+1)
+		return d.list(depth + 1)
 	}
-	return readObject(d, depth+1)
+	return d.object(depth + 1)
 }
 
-func readList(d *json.Decoder, depth int) (any, error) {
+func (d *treeReader) list(depth int) (any, error) {
 	list := []any{}
 	for d.More() {
-		v, err := readTree(d, depth)
+		v, err := d.value(depth)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, v)
 	}
-	return list, endTree(d)
+	return list, d.end()
 }
 
-func readObject(d *json.Decoder, depth int) (any, error) {
+func (d *treeReader) object(depth int) (any, error) {
 	object := map[string]any{}
 	for d.More() {
 		t, err := d.Token()
@@ -75,14 +88,14 @@ func readObject(d *json.Decoder, depth int) (any, error) {
 		if _, twice := object[name]; twice {
 			return nil, fmt.Errorf("field %.40q stands there twice: %w", name, ErrFormat)
 		}
-		if object[name], err = readTree(d, depth); err != nil {
+		if object[name], err = d.value(depth); err != nil {
 			return nil, err
 		}
 	}
-	return object, endTree(d)
+	return object, d.end()
 }
 
-func endTree(d *json.Decoder) error {
+func (d *treeReader) end() error {
 	if _, err := d.Token(); err != nil {
 		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}

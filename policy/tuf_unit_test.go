@@ -65,6 +65,9 @@ func TestCanonicalFormIsThatOfOthers(t *testing.T) {
 }
 
 func TestTreeIsBounded(t *testing.T) {
+	if _, err := parseTree([]byte("[" + strings.Repeat("[],", maxTUFValues) + "[]]")); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("a million brackets: %v", err)
+	}
 	nested := func(n int) []byte { return []byte(strings.Repeat(`{"a":`, n) + "1" + strings.Repeat("}", n)) }
 	if _, err := parseTree(nested(maxTUFNesting)); err != nil {
 		t.Errorf("%d deep: %v", maxTUFNesting, err)
