@@ -30,10 +30,10 @@ type TUFStep struct {
 	File     string // TUFFetch: name below the metadata URL, escaped already
 	MaxBytes int    // TUFFetch
 	Body     []byte // TUFSave
-	// Mark, with a TUFSave of the root: the version of this root if timestamp or snapshot keys were
-	// withdrawn and their files have not been forgotten yet, else 0. The driver makes the mark durable
-	// before the root (or removes it before, if 0) and gives it to NewTUFClient the next time; it goes
-	// with TUFForget.
+	// Mark, with a TUFSave of the root: the version of the root that withdrew timestamp or snapshot
+	// keys whose files have not been forgotten yet, else 0. The driver makes the mark durable before the
+	// root (or removes it before, if 0) and gives it to NewTUFClient the next time; it goes with
+	// TUFForget.
 	Mark int64
 }
 
@@ -55,8 +55,10 @@ type TUFClient struct {
 
 	root  *tufDoc[metadata.RootType]
 	roots int
-	// rotated: timestamp or snapshot keys were withdrawn since those files were trusted (5.3.11).
-	rotated   bool
+	// mark is the version of the root that first withdrew timestamp or snapshot keys since those files
+	// were trusted; 0 if none did (5.3.11). It does not grow with later roots: a mark ahead of the root
+	// on disk means nothing, so a crash before the later one is saved would lose it.
+	mark      int64
 	timestamp *tufDoc[metadata.TimestampType]
 	snapshot  *tufDoc[metadata.SnapshotType]
 	// targets holds the newest bytes seen of every targets role. That they are here says nothing:
@@ -78,7 +80,9 @@ func NewTUFClient(root []byte, mark int64, now time.Time, o TUFOptions) *TUFClie
 		c.err = err
 		return c
 	}
-	c.root, c.rotated = r, mark > 0 && mark <= r.version
+	if c.root = r; mark > 0 && mark <= r.version {
+		c.mark = mark
+	}
 	c.nextRoot()
 	return c
 }
@@ -162,14 +166,12 @@ func (c *TUFClient) nextRoot() {
 			c.fail(err)
 			return
 		}
-		c.rotated = c.rotated || withdrawn(c.root, next)
+		if c.mark == 0 && withdrawn(c.root, next) {
+			c.mark = next.version
+		}
 		c.root = next
 		c.roots++
-		save := TUFStep{Kind: TUFSave, Role: metadata.ROOT, Body: b}
-		if c.rotated {
-			save.Mark = next.version
-		}
-		c.want(save, func([]byte) { c.nextRoot() })
+		c.want(TUFStep{Kind: TUFSave, Role: metadata.ROOT, Body: b, Mark: c.mark}, func([]byte) { c.nextRoot() })
 	})
 }
 
@@ -208,12 +210,12 @@ func (c *TUFClient) rootsDone() {
 		c.fail(fmt.Errorf("root %d of %s: %w", c.root.version, c.root.expires.Format(time.DateOnly), ErrExpired))
 		return
 	}
-	if !c.rotated {
+	if c.mark == 0 {
 		c.load(metadata.TIMESTAMP, c.haveTimestamp)
 		return
 	}
 	c.want(TUFStep{Kind: TUFForget}, func([]byte) {
-		c.rotated = false
+		c.mark = 0
 		c.fetchTimestamp()
 	})
 }
