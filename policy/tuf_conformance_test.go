@@ -2,7 +2,7 @@ package policy_test
 
 import (
 	"errors"
-	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,7 +107,44 @@ func (p *pure) Targets() (out []string) {
 	return out
 }
 
+// publicSuite is what the public conformance suite asks (theupdateframework/tuf-conformance, 113 cases
+// with their parameters): the names of its tests and how many cases each has.
+var publicSuite = map[string]int{
+	"test_basic_refresh_requests": 1, "test_basic_refresh_trusted_data": 1, "test_implicit_refresh": 1, "test_invalid_initial_root": 1,
+	"test_unsigned_initial_root": 1, "test_unsigned_metadata": 4, "test_url_and_metadata_version_mismatch": 3, "test_timestamp_content_changes": 1,
+	"test_basic_metadata_hash_support": 1, "test_targets_hash_mismatch": 1, "test_snapshot_hash_mismatch": 1, "test_metadata_bytes_match": 1,
+	"test_custom_fields": 1, "test_deprecated_keyid_hash_algorithms": 1, "test_snapshot_404": 1, "test_targets_404": 1, "test_timestamp_404": 1,
+	"test_incorrect_metadata_type": 1, "test_faketime": 1,
+	"test_root_expired": 1, "test_timestamp_expired": 1, "test_snapshot_expired": 1, "test_targets_expired": 1, "test_expired_local_root": 1, "test_expired_local_timestamp": 1,
+	"test_client_downloads_expected_file": 1, "test_client_downloads_expected_file_in_sub_dir": 1, "test_repository_substitutes_target_file": 1,
+	"test_multiple_changes_to_target": 1, "test_download_with_hash_algorithms": 3, "test_download_with_unknown_hash_algorithm": 1, "test_artifact_cache": 1,
+	"test_snapshot_does_not_meet_threshold": 1, "test_snapshot_has_too_few_keys": 1, "test_duplicate_keys": 1, "test_duplicate_sig_keyids": 1,
+	"test_keytype_and_scheme": 3, "test_invalid_sig_in_valid_metadata": 1, "test_unusual_role_name": 4,
+	"test_new_timestamp_version_rollback": 1, "test_snapshot_rollback": 2, "test_targets_role_removal": 1, "test_targets_fast_forward_recovery": 1,
+	"test_new_snapshot_fast_forward_recovery": 1, "test_new_timestamp_fast_forward_recovery": 1, "test_targets_rollback": 2,
+	"test_graph_traversal": 12, "test_targetfile_search": 9, "test_cached_role_is_verified_against_current_delegator": 1, "test_delegation_not_in_snapshot": 1,
+	"test_root_rotation": 15, "test_non_root_rotations": 10, "test_static_repository": 1,
+}
+
+func TestEveryCaseOfThePublicSuiteIsInOurs(t *testing.T) {
+	ours := map[string]int{}
+	seen := map[string]bool{}
+	for _, c := range tuftest.Cases() {
+		name, _, _ := strings.Cut(c.Name, "/")
+		ours[name]++
+		if seen[c.Name] {
+			t.Errorf("two cases are called %s", c.Name)
+		}
+		seen[c.Name] = true
+	}
+	for name, n := range publicSuite {
+		if ours[name] < n {
+			t.Errorf("%s: %d of %d cases", name, ours[name], n)
+		}
+	}
+}
+
 func TestPureClientPassesTheSuite(t *testing.T) {
 	n := tuftest.Run(t, startPure)
-	t.Log(fmt.Sprintf("%d cases", n))
+	t.Logf("%d cases", n)
 }

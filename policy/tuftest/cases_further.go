@@ -1,8 +1,10 @@
 package tuftest
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -10,6 +12,25 @@ import (
 // furtherCases is what the specification says and the public suite does not ask.
 func furtherCases() []Case {
 	return append([]Case{
+		{"test_static_repository/as other tools spell it", func(x *X) {
+			x.AddTarget("targets", "dir/file", []byte("bytes"))
+			x.Signed["targets"]["x-signers"] = []any{Object{"name": "a\nb", "since": nil}}
+			x.Publish("targets", "snapshot", "timestamp")
+			for _, role := range []string{"root", "timestamp", "snapshot", "targets"} {
+				x.EditTree(role, func(d Object) {
+					d["signatures"] = append([]any{Object{"keyid": Hash("sha256", nil), "sig": "", "note": 1}}, d["signatures"].([]any)...)
+					d["unsigned"] = Object{"x": nil}
+				})
+				var b bytes.Buffer
+				must(json.Indent(&b, x.Newest(role), "", "\t"))
+				b.WriteByte('\n')
+				x.Edit(role, b.Bytes())
+			}
+			x.init()
+			x.got("dir/file")
+			x.kept("bytes")
+			x.same("targets")
+		}},
 		{"without consistent snapshots", func(x *X) {
 			x.Signed["root"]["consistent_snapshot"] = false
 			plainNames(x)

@@ -38,19 +38,21 @@ type Case struct {
 	Run  func(*X)
 }
 
+// Cases is the whole suite.
+func Cases() []Case {
+	return slices.Concat(basicCases(), expiryCases(), keyCases(), rollbackCases(), delegationCases(), downloadCases(), rotationCases(), furtherCases(), hostileCases())
+}
+
 // Run runs every case against clients that start makes. They must take keys of every kind.
 func Run(t *testing.T, start func(*testing.T, *Repo) Client) int {
-	n := 0
-	for _, group := range [][]Case{basicCases(), expiryCases(), keyCases(), rollbackCases(), delegationCases(), downloadCases(), rotationCases(), furtherCases(), hostileCases()} {
-		for _, c := range group {
-			n++
-			t.Run(c.Name, func(t *testing.T) {
-				r := NewRepo()
-				c.Run(&X{T: t, Repo: r, Client: start(t, r)})
-			})
-		}
+	cases := Cases()
+	for _, c := range cases {
+		t.Run(c.Name, func(t *testing.T) {
+			r := NewRepo()
+			c.Run(&X{T: t, Repo: r, Client: start(t, r)})
+		})
 	}
-	return n
+	return len(cases)
 }
 
 // init begins with the first root.
