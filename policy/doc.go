@@ -38,6 +38,17 @@
 // MakePlan turns a manifest, the facts about a machine and the time into one verdict per update:
 // install, remove, stage, wait, hold or nothing, each with a reason from a closed list.
 //
+// # Any TUF repository
+//
+// TUFClient is the client workflow of the specification for repositories of others: any targets,
+// delegations by paths, by hashes and into bins, with and without consistent snapshots, RSA and ECDSA
+// where they are asked for. It is a chain of steps (load, fetch, save, forget) that a driver does:
+//
+//	root ─▶ root+1 ─▶ … ─▶ forget what withdrawn keys signed ─▶ timestamp ─▶ snapshot ─▶ targets ─▶ delegations
+//
+// It decides nothing about approvals: those come from a Trust alone. tuftest holds the suite that it
+// passes, and mirror.go the names under which a Trust's documents lie on a static web host.
+//
 // # Invariants
 //
 //   - Only a threshold of approver signatures makes a manifest; nothing else in the program can.
@@ -61,6 +72,14 @@
 //     ignores is a rule that it breaks.
 //   - Every TUF document is checked for nulls, depth and number of signatures before go-tuf sees it:
 //     its decoder and verifier follow nil pointers that an unsigned document can plant.
+//   - TUFClient checks signatures itself, over the canonical form of the bytes received, where Trust
+//     lets go-tuf do it, which signs over what it decoded: a root without consistent_snapshot would
+//     never verify, and one key of an unknown kind would spoil a whole role. The types are go-tuf's;
+//     a fuzz target holds that it takes whatever TUFClient takes.
+//   - A targets role that is at hand is verified again for every delegator that names it, with that
+//     one's keys: a role kept by its name alone would lend one delegator's trust to another.
+//   - What withdrawn keys signed is forgotten once the new root is in force (TUF 5.3.11), and a mark
+//     beside the root keeps a crash or an expired root from forgetting to forget.
 //   - The root names the organisation, so that keys used for two meshes do not join them.
 //   - New timestamp or snapshot keys free the versions of online roles (TUF 5.3.11); the epoch never
 //     goes back, and a draft may jump ahead to overtake thieves of approver keys.

@@ -41,6 +41,7 @@ func routes(s api.Service) http.Handler {
 	m.Handle("POST /revoke", handle(s.Revoke))
 	ceremonyRoutes(m, s)
 	m.HandleFunc("POST /import", func(w http.ResponseWriter, r *http.Request) { importFile(s, w, r) })
+	trustRoutes(m, s)
 	return m
 }
 

@@ -1,0 +1,30 @@
+// Package origin fetches files over HTTP or HTTPS from a web host that nobody has to trust: what it
+// brings is verified by whoever asked, against lengths and hashes or signatures. This package sees to
+// it that a hostile, broken or compromised host can waste only little time, memory and disk.
+//
+// It knows nothing of TUF or of payloads. Get brings a small file into memory, Download streams a
+// large one into a writer.
+//
+// # Nouns
+//
+//   - base: the URL of a folder, http or https, from the administrator and never from a peer.
+//   - file: a name below it, escaped already (RFC 3986), with slashes between its parts.
+//
+// # Invariants
+//
+//   - A size limit is known before the first byte of an answer is read; one byte more is ErrTooLarge.
+//   - Only status 200 is an answer. 403, 404 and 410 are ErrNotFound: static hosts answer 403 for a
+//     file that is not there when listing is forbidden.
+//   - A redirect leads to the same scheme, host and port, a few times at most, or is ErrRefused.
+//   - Nothing is decompressed: identity is asked for, any Content-Encoding is ErrRefused.
+//   - An answer that trickles below a minimum rate over a whole window ends with ErrSlow; so no host
+//     holds a fetch for longer than its size divided by that rate, and two windows.
+//
+// # Decisions
+//
+//   - net/http alone. Its transport is used as it comes, with limits on header size and every wait,
+//     and without its own decompression.
+//   - HTTP without TLS is allowed. The metadata is signed, and an isolated site may have no
+//     certificates; TLS, where there is some, only keeps others from reading along.
+//   - A proxy is taken from the environment as every Go program does.
+package origin
