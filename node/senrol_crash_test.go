@@ -493,7 +493,7 @@ func TestSEnrolNoCutSpendsATokenTwiceOrStrandsAMachine(t *testing.T) {
 		}
 		total += len(cuts[name])
 	}
-	want, rng := soak(60, total), mrand.New(mrand.NewPCG(1, 2))
+	want, rng := soak(24, total), mrand.New(mrand.NewPCG(1, 2))
 	if total < 1000 {
 		t.Errorf("%d crash points, the promise is 1000", total)
 	}

@@ -363,8 +363,12 @@ func TestSEnrolReimagedMachineIsKnownAgain(t *testing.T) {
 	if _, ok := rows[old.id]; ok {
 		t.Error("the old row is still in the fleet")
 	}
+	b.node.seed.sawMachine(old.id) // somebody uses the old key
+	if m, ok := status()[old.id]; !ok || m.Reason != reasonReimaged || !strings.Contains(m.Detail, "still there") {
+		t.Errorf("the old key that is still in use: %+v", m)
+	}
 	l, err := b.node.EnrolRequests(context.Background(), api.EnrolQuery{All: true})
-	if err != nil || len(l.Replaced) != 1 || l.Replaced[0].ID != old.id || l.Replaced[0].By != fresh.id {
+	if err != nil || len(l.Replaced) != 1 || l.Replaced[0].ID != old.id || l.Replaced[0].By != fresh.id || !l.Replaced[0].StillThere {
 		t.Errorf("the history: %+v, %v", l, err)
 	}
 	renewal, err := enrol.NewRenewal(tok.Box, old.key, 1, rand.Reader)
