@@ -241,7 +241,7 @@ func (s *seed) admit(o *enrol.Opened) (state.MemberRow, error) {
 	}
 	return s.db.Enrol(state.Applicant{
 		Token: o.TokenHash, Machine: o.Peer, ID: enrol.RequestID(o.TokenHash, o.Peer), Name: o.Name, Hardware: o.Hardware,
-		Life: certLife, Alive: s.isAlive,
+		Life: certLife, Grace: renewGrace, Alive: s.isAlive,
 	}, s.now())
 }
 
