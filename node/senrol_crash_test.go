@@ -302,7 +302,7 @@ func (w *town) renew(machine string) {
 		if !n.renewal.due() { // renewed before the cut
 			return
 		}
-		p, err := enrol.NewRenewal(n.member.Box, n.key, n.renewal.own.Serial, rand.Reader)
+		p, err := enrol.NewRenewal(n.member.Box, n.key, n.renewal.own.Serial, 0, rand.Reader)
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -179,7 +179,7 @@ func TestSEnrolAdmissionRefusesUnderSealAndSaysWhy(t *testing.T) {
 
 	f, _ := b.asks(many, "till-9")
 	tok, _ := enrol.ParseToken(many)
-	renewal, err := enrol.NewRenewal(tok.Box, f.key, 1, rand.Reader)
+	renewal, err := enrol.NewRenewal(tok.Box, f.key, 1, 0, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestSEnrolAdmissionRefusesUnderSealAndSaysWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused("a revoked machine that asks again", p, enrol.CodeRevoked)
-	if renewal, err = enrol.NewRenewal(tok.Box, f.key, 1, rand.Reader); err != nil {
+	if renewal, err = enrol.NewRenewal(tok.Box, f.key, 1, 0, rand.Reader); err != nil {
 		t.Fatal(err)
 	}
 	refused("a revoked machine that renews", renewal, enrol.CodeRevoked)
@@ -371,7 +371,7 @@ func TestSEnrolReimagedMachineIsKnownAgain(t *testing.T) {
 	if err != nil || len(l.Replaced) != 1 || l.Replaced[0].ID != old.id || l.Replaced[0].By != fresh.id || !l.Replaced[0].StillThere {
 		t.Errorf("the history: %+v, %v", l, err)
 	}
-	renewal, err := enrol.NewRenewal(tok.Box, old.key, 1, rand.Reader)
+	renewal, err := enrol.NewRenewal(tok.Box, old.key, 1, 0, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
