@@ -207,7 +207,7 @@ func (s *seed) answer(request []byte) ([]byte, verdict, error) {
 	m, err := s.admit(o)
 	if err == nil {
 		v.name = m.Name
-		a, err = s.membership(o.Kind, m)
+		a, err = s.membership(o, m)
 	}
 	switch v.cause = err; {
 	case errors.Is(err, state.ErrWaiting):
@@ -245,7 +245,7 @@ func (s *seed) admit(o *enrol.Opened) (state.MemberRow, error) {
 	}
 	return s.db.Enrol(state.Applicant{
 		Token: o.TokenHash, Machine: o.Peer, ID: enrol.RequestID(o.TokenHash, o.Peer), Name: o.Name, Hardware: o.Hardware,
-		Life: certLife, Alive: s.isAlive,
+		Life: certLife, Grace: renewGrace, Alive: s.isAlive,
 	}, s.now())
 }
 
@@ -282,7 +282,7 @@ func refusal(err error) (enrol.Code, string) {
 }
 
 // membership is the answer to a machine that is a member.
-func (s *seed) membership(kind enrol.Kind, m state.MemberRow) (enrol.Answer, error) {
+func (s *seed) membership(o *enrol.Opened, m state.MemberRow) (enrol.Answer, error) {
 	signed, err := enrol.Issue(s.certificate(m), s.enrol)
 	if err != nil {
 		return enrol.Answer{}, err
@@ -292,11 +292,19 @@ func (s *seed) membership(kind enrol.Kind, m state.MemberRow) (enrol.Answer, err
 		return enrol.Answer{}, err
 	}
 	a := enrol.Answer{Status: enrol.StatusMember, Org: s.member.Org, Site: m.Site, Name: m.Name, Groups: m.Groups, Cert: signed, GossipKey: key}
-	if kind == enrol.KindJoin {
-		a.Documents = s.firstDocuments(s.believer.current())
+	if t := s.believer.current(); o.Kind == enrol.KindJoin || o.Root > 0 {
+		a.Documents = s.firstDocuments(t)
+		for v := o.Root + 1; o.Kind == enrol.KindRenew && v <= min(t.RootVersion(), o.Root+maxRootsTold); v++ {
+			if b, err := s.db.Value(rootKey(v)); err == nil {
+				a.Documents[rootKey(v)] = b
+			}
+		}
 	}
 	return a, nil
 }
+
+// maxRootsTold bounds the roots in one answer: a machine that is off for 180 days misses one or two.
+const maxRootsTold = 8
 
 // firstDocuments is the chain that a new machine begins with: the pinned root and what follows.
 func (s *seed) firstDocuments(t *policy.Trust) map[string][]byte {

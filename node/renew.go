@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"patchmesh/content"
 	"patchmesh/node/api"
 	"patchmesh/node/enrol"
 	"patchmesh/policy"
@@ -185,9 +186,12 @@ func (r *renewal) renew(ctx context.Context) error {
 		return r.renewSeed()
 	}
 	r.mu.Lock()
-	serial := r.own.Serial
+	serial, root := r.own.Serial, int64(0)
 	r.mu.Unlock()
-	p, err := enrol.NewRenewal(n.member.Box, n.key, serial, rand.Reader)
+	if t := n.believer.current(); r.lapsed() || t.Stale(n.cfg.Now()) {
+		root = t.RootVersion()
+	}
+	p, err := enrol.NewRenewal(n.member.Box, n.key, serial, root, rand.Reader)
 	if err != nil {
 		return err
 	}
@@ -198,7 +202,41 @@ func (r *renewal) renew(ctx context.Context) error {
 	if a.Status != enrol.StatusMember {
 		return &refusedError{a.Code, a.Reason}
 	}
+	if len(a.Documents) > 0 {
+		if err := n.catchUp(a.Documents); err != nil {
+			n.log.Warn("documents that came with the membership not taken up", "err", err)
+		}
+	}
 	return r.takeUp(a.Cert)
+}
+
+// catchUp follows documents that a seed has sent along, by the same rules as those from anybody else.
+func (n *Node) catchUp(docs map[string][]byte) error {
+	byID := map[content.ID][]byte{}
+	for _, b := range docs {
+		byID[content.Sum(b)] = b
+	}
+	walk := n.believer.current().Refresh(docs["timestamp"], n.cfg.Now())
+	for need, more := walk.Need(); more; need, more = walk.Need() {
+		b := byID[need.ID]
+		if need.RootVersion > 0 {
+			b = docs[rootKey(need.RootVersion)] // none: there is no newer one
+		} else if b == nil {
+			return fmt.Errorf("%s is missing: %w", need.Role, content.ErrNotFound)
+		}
+		if err := walk.Supply(b); err != nil {
+			return fmt.Errorf("%s: %w", need.Role, err)
+		}
+	}
+	t, err := walk.Result()
+	if err != nil {
+		return err
+	}
+	if err := n.takeUp(t); err != nil {
+		return err
+	}
+	n.events.send(n.manifestEvent(0, t))
+	return nil
 }
 
 // renewSeed: a seed is the issuer of its own.

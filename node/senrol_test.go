@@ -172,7 +172,7 @@ func TestSEnrolAdmissionRefusesUnderSealAndSaysWhy(t *testing.T) {
 
 	f, _ := b.asks(many, "till-9")
 	tok, _ := enrol.ParseToken(many)
-	renewal, err := enrol.NewRenewal(tok.Box, f.key, 1, rand.Reader)
+	renewal, err := enrol.NewRenewal(tok.Box, f.key, 1, 0, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestSEnrolAdmissionRefusesUnderSealAndSaysWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused("a revoked machine that asks again", p, enrol.CodeRevoked)
-	if renewal, err = enrol.NewRenewal(tok.Box, f.key, 1, rand.Reader); err != nil {
+	if renewal, err = enrol.NewRenewal(tok.Box, f.key, 1, 0, rand.Reader); err != nil {
 		t.Fatal(err)
 	}
 	refused("a revoked machine that renews", renewal, enrol.CodeRevoked)
@@ -356,11 +356,15 @@ func TestSEnrolReimagedMachineIsKnownAgain(t *testing.T) {
 	if _, ok := rows[old.id]; ok {
 		t.Error("the old row is still in the fleet")
 	}
+	b.node.seed.sawMachine(old.id) // somebody uses the old key
+	if m, ok := status()[old.id]; !ok || m.Reason != reasonReimaged || !strings.Contains(m.Detail, "still there") {
+		t.Errorf("the old key that is still in use: %+v", m)
+	}
 	l, err := b.node.EnrolRequests(context.Background(), api.EnrolQuery{All: true})
-	if err != nil || len(l.Replaced) != 1 || l.Replaced[0].ID != old.id || l.Replaced[0].By != fresh.id {
+	if err != nil || len(l.Replaced) != 1 || l.Replaced[0].ID != old.id || l.Replaced[0].By != fresh.id || !l.Replaced[0].StillThere {
 		t.Errorf("the history: %+v, %v", l, err)
 	}
-	renewal, err := enrol.NewRenewal(tok.Box, old.key, 1, rand.Reader)
+	renewal, err := enrol.NewRenewal(tok.Box, old.key, 1, 0, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,6 +85,9 @@ func (s *seed) fleet(connected map[string]bool) ([]api.Machine, error) {
 		if k.ReplacedBy != "" && !m.Online {
 			continue // its row is kept as history: 'enrol list --all' shows it
 		}
+		if k.ReplacedBy != "" {
+			m.Reason, m.Detail = reasonReimaged, "it was set up anew as "+k.ReplacedBy+", but is still there: two machines, or a copied key"
+		}
 		if k.Replaces != "" && m.LastReport.IsZero() {
 			reimaged(&m, k)
 		}

@@ -34,6 +34,10 @@ func TestOfflineSiteIsEnrolledByStickAndAnAdminsWord(t *testing.T) {
 		t.Error(out)
 	}
 	ok(join...) // too early: still waiting
+	stdin(t, token+"\n")
+	if out := ok("join", "-", "--via", stick, "--name", "till-1", "--data", till); !strings.Contains(out, first.Request) {
+		t.Error("the token on standard input is another one: ", out)
+	}
 	if out := ok("enrol", "list", "--data", seed); !strings.Contains(out, first.Request) || !strings.Contains(out, "till-1") {
 		t.Error(out)
 	}
@@ -73,4 +77,20 @@ func TestOfflineSiteIsEnrolledByStickAndAnAdminsWord(t *testing.T) {
 	if code != 3 || !strings.Contains(errOut, "--name") {
 		t.Errorf("a name that the token is not for: %d: %s", code, errOut)
 	}
+}
+
+// stdin gives the process another standard input until the test ends.
+func stdin(t *testing.T, text string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "stdin")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := os.Stdin
+	os.Stdin = f
+	t.Cleanup(func() { os.Stdin = was; _ = f.Close() })
 }

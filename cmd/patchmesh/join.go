@@ -19,13 +19,22 @@ func (a *app) joinCmd() *cobra.Command {
 machine named by --peer: a machine without a way to the internet can join too. Where there is no way at all,
 --via carries the request on a stick: join writes it, 'patchmesh enrol answer DIR' on the seed answers it, and
 the same join again on the machine takes the answer. Cut off at any point, the same command goes on.
+A token "-" is read from standard input: other users of the machine can see the arguments of a command.
 ` + exits,
 		Example: `  patchmesh join pmj1-...
   patchmesh join pmj1-... --peer 10.0.0.6:7700 --name till-3
-  patchmesh join pmj1-... --via /media/stick`,
+  patchmesh join pmj1-... --via /media/stick
+  patchmesh join - < token`,
 		Args: exactly(1, "one token"),
 		RunE: func(c *cobra.Command, args []string) error {
 			r.DataDir, r.Token = a.data, args[0]
+			if r.Token == "-" {
+				b, err := io.ReadAll(io.LimitReader(c.InOrStdin(), maxTokenText))
+				if err != nil {
+					return fmt.Errorf("read the token: %w", err)
+				}
+				r.Token = string(b)
+			}
 			r.Waiting = func(id string) {
 				fmt.Fprintf(a.errOut, "waiting for an admin: on the seed, compare the number and run 'patchmesh enrol accept %s'\n", id)
 			}
@@ -43,6 +52,9 @@ the same join again on the machine takes the answer. Cut off at any point, the s
 	c.Flags().BoolVar(&r.NoHardware, "no-hardware-id", false, "do not tell the seed by which hardware this machine would be known again")
 	return c
 }
+
+// maxTokenText bounds what is read of standard input.
+const maxTokenText = 8 << 10
 
 func writeJoined(w io.Writer, j *node.Joined, data string) {
 	if j.Written != "" {

@@ -6,9 +6,9 @@ import (
 	"fmt"
 )
 
-// MaxAnswerBytes bounds a sealed answer.
+// MaxAnswerBytes bounds a sealed answer: what the stream for it carries.
 const (
-	MaxAnswerBytes = 1 << 20
+	MaxAnswerBytes = 8 << 20
 	saltBytes      = 32 // in front of an answer
 	maxReasonText  = 512
 )

@@ -107,7 +107,7 @@ func TestJoinThroughARelay(t *testing.T) {
 func TestRenewalSaysNothingButWhoAsks(t *testing.T) {
 	tok, box := newToken(t)
 	node := newKey(t)
-	p, err := NewRenewal(tok.Box, node, 17, rand.Reader)
+	p, err := NewRenewal(tok.Box, node, 17, 0, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}

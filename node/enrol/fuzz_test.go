@@ -36,7 +36,7 @@ func FuzzToken(f *testing.F) {
 func FuzzRequest(f *testing.F) {
 	tok, box := newToken(f)
 	p, _ := NewRequest(tok, newKey(f), "n", []string{"uuid:x"}, rand.Reader)
-	r, _ := NewRenewal(tok.Box, newKey(f), 3, rand.Reader)
+	r, _ := NewRenewal(tok.Box, newKey(f), 3, 0, rand.Reader)
 	f.Add(p.Request, []byte(`{"b":"e30=","g":""}`), true)
 	f.Add(r.Request, []byte(`{"p":"12D3KooW","s":"","n":"x","h":["a:b"],"q":1}`), false)
 	f.Fuzz(func(t *testing.T, outer, inner []byte, join bool) {

@@ -57,6 +57,7 @@ type requestBody struct {
 	Name     string   `json:"n,omitempty"` // join
 	Hardware []string `json:"h,omitempty"` // join
 	Serial   uint64   `json:"q,omitempty"` // renew: of the certificate that it has, for people
+	Root     int64    `json:"r,omitempty"` // renew: wants the documents that follow this version of the root
 }
 
 func toSign(kind Kind, ephemeral, box, body []byte) []byte {
@@ -83,9 +84,11 @@ func NewRequest(t Token, node ed25519.PrivateKey, name string, hardware []string
 	return p, err
 }
 
-// NewRenewal makes a request for the next certificate in place of the one with that serial.
-func NewRenewal(box []byte, node ed25519.PrivateKey, serial uint64, rand io.Reader) (*Pending, error) {
-	return newPending(KindRenew, box, node, requestBody{Serial: serial}, rand)
+// NewRenewal makes a request for the next certificate in place of the one with that serial. With a root
+// version the answer brings the trusted documents too, and the roots after that one: a machine that was
+// off for long may not know the key that has signed its new certificate. Zero: none are wanted.
+func NewRenewal(box []byte, node ed25519.PrivateKey, serial uint64, root int64, rand io.Reader) (*Pending, error) {
+	return newPending(KindRenew, box, node, requestBody{Serial: serial, Root: root}, rand)
 }
 
 func newPending(kind Kind, box []byte, node ed25519.PrivateKey, body requestBody, rand io.Reader) (*Pending, error) {
@@ -131,6 +134,7 @@ type Opened struct {
 	Name      string   // join; any text of at most 64 bytes
 	Hardware  []string // join
 	Serial    uint64   // renew
+	Root      int64    // renew: version of the root from which on documents are wanted; 0: none
 
 	secret, ephemeral, box []byte
 }
@@ -161,7 +165,7 @@ func OpenRequest(boxSecret, b []byte) (*Opened, error) {
 		return nil, fmt.Errorf("%s request: %w", doc.Kind, err)
 	}
 	o := &Opened{
-		Kind: doc.Kind, Peer: body.Peer, Name: body.Name, Hardware: body.Hardware, Serial: body.Serial,
+		Kind: doc.Kind, Peer: body.Peer, Name: body.Name, Hardware: body.Hardware, Serial: body.Serial, Root: body.Root,
 		secret: boxSecret, ephemeral: doc.Ephemeral, box: box,
 	}
 	if doc.Kind == KindJoin {
@@ -184,7 +188,7 @@ func checkBody(doc requestDoc, box, plain []byte) (requestBody, error) {
 		return body, err
 	}
 	join := doc.Kind == KindJoin
-	if join && (len(body.Secret) != 32 || body.Serial != 0) || !join && (len(body.Secret) > 0 || body.Name != "" || len(body.Hardware) > 0) {
+	if body.Root < 0 || join && (len(body.Secret) != 32 || body.Serial != 0 || body.Root != 0) || !join && (len(body.Secret) > 0 || body.Name != "" || len(body.Hardware) > 0) {
 		return body, ErrFormat
 	}
 	if len(body.Name) > maxNameBytes || len(body.Hardware) > maxHardware {

@@ -47,7 +47,7 @@ func newBench(t *testing.T) *bench {
 	if b.otherPending, err = NewRequest(tok, b.node, "till-3", []string{"uuid:x"}, rand.Reader); err != nil {
 		t.Fatal(err)
 	}
-	if b.renew, err = NewRenewal(tok.Box, b.node, 1, rand.Reader); err != nil {
+	if b.renew, err = NewRenewal(tok.Box, b.node, 1, 0, rand.Reader); err != nil {
 		t.Fatal(err)
 	}
 	if b.opened, err = OpenRequest(box, b.join.Request); err != nil {
@@ -77,7 +77,7 @@ func (b *bench) open(name string, request []byte, want ...error) {
 // sealed is a request whose inside the attacker chose: he knows the public key of the box.
 func (b *bench) sealed(kind Kind, body any, sign func(said, ephemeral []byte) []byte) []byte {
 	b.t.Helper()
-	p, err := NewRenewal(b.tok.Box, b.node, 1, rand.Reader)
+	p, err := NewRenewal(b.tok.Box, b.node, 1, 0, rand.Reader)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -233,6 +233,7 @@ func (b *bench) bodies() {
 		"long secret":           func(r *requestBody) { r.Secret = append(bytes.Clone(r.Secret), 0) },
 		"huge name":             func(r *requestBody) { r.Name = strings.Repeat("n", 65) },
 		"serial":                func(r *requestBody) { r.Serial = 1 },
+		"documents":             func(r *requestBody) { r.Root = 1 },
 		"hardware: five":        func(r *requestBody) { r.Hardware = []string{"a:1", "b:1", "c:1", "d:1", "e:1"} },
 		"hardware: no kind":     func(r *requestBody) { r.Hardware = []string{":1"} },
 		"hardware: no value":    func(r *requestBody) { r.Hardware = []string{"uuid:"} },
@@ -245,7 +246,7 @@ func (b *bench) bodies() {
 		b.open("join: "+name, b.sealed(KindJoin, r, nil), ErrFormat, ErrWrongPeer)
 	}
 	for name, r := range map[string]requestBody{
-		"secret": {Peer: b.id, Secret: b.tok.Secret}, "name": {Peer: b.id, Name: "root"}, "hardware": {Peer: b.id, Hardware: []string{"a:1"}}, "foreign key": {Peer: victim},
+		"secret": {Peer: b.id, Secret: b.tok.Secret}, "name": {Peer: b.id, Name: "root"}, "hardware": {Peer: b.id, Hardware: []string{"a:1"}}, "foreign key": {Peer: victim}, "root": {Peer: b.id, Root: -1},
 	} {
 		b.open("renewal: "+name, b.sealed(KindRenew, r, nil), ErrFormat, ErrWrongPeer)
 	}

@@ -29,6 +29,7 @@ type Applicant struct {
 	Name     string   // a valid name
 	Hardware []string // "kind:digest", the most telling first; may be empty
 	Life     time.Duration
+	Grace    time.Duration // how long after the end of its certificate a machine may ask again
 	// Alive: the machine is in contact this moment, so that nobody else can have taken its place.
 	Alive func(machine string) bool
 }
@@ -161,6 +162,10 @@ func admit(tx *sql.Tx, t TokenRow, a Applicant, again bool, now time.Time) (Memb
 			return m, ErrTokenSpent
 		case m.ReplacedBy != "":
 			return m, ErrReplaced
+		// A revocation is kept until the last certificate cannot be renewed any more. After that the
+		// token, which may be good for a year, must not bring the machine back.
+		case now.Sub(m.NotAfter) > a.Grace:
+			return m, ErrLapsed
 		}
 		return certify(tx, m, a.Life, now)
 	}

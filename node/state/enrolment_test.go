@@ -164,6 +164,17 @@ func TestRenewalIsBoundedAndHasAnEnd(t *testing.T) {
 		t.Errorf("after the clock was set back: %+v", m)
 	}
 	renew(-24*time.Hour+week+181*24*time.Hour, ErrLapsed)
+	// Asking again with the token, which is good for a year, is no way around that.
+	long = 200 * 24 * time.Hour
+	must(t, db.PutToken(token(3, "s", nil, 9, noon.Add(365*24*time.Hour))))
+	again := applicant("b", "b")
+	again.Token, again.Grace = [32]byte{3}, 180*24*time.Hour
+	if _, err := db.Enrol(again, noon); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Enrol(again, noon.Add(long)); !errors.Is(err, ErrLapsed) {
+		t.Errorf("its token brings a machine back after 200 days: %v", err)
+	}
 	if _, err := db.Renew("nobody", week, week, noon); !errors.Is(err, ErrNotFound) {
 		t.Errorf("nobody renews: %v", err)
 	}

@@ -6,10 +6,11 @@ import (
 	"io"
 )
 
-// Limits of an enrolment: a stranger may send little, a seed's answer holds the root metadata.
+// Limits of an enrolment: a stranger may send little, a seed's answer holds all trusted documents, of which
+// a manifest of thousands of approvals is the largest.
 const (
 	MaxEnrolRequestBytes = 8 << 10
-	MaxEnrolAnswerBytes  = 1 << 20
+	MaxEnrolAnswerBytes  = 8 << 20
 )
 
 // WriteEnrolRequest writes a request to join: four bytes of length and the request, opaque here.

@@ -1,0 +1,23 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	"patchmesh/node/api"
+)
+
+func TestEnrolmentPassesThroughTheSocket(t *testing.T) {
+	s := serve(t, t.TempDir(), &fake{})
+	ctx := context.Background()
+	if l, err := s.EnrolRequests(ctx, api.EnrolQuery{All: true}); err != nil || len(l.Requests) != 1 || l.Requests[0].State != "all" {
+		t.Errorf("%+v, %v", l, err)
+	}
+	if r, err := s.DecideEnrol(ctx, api.EnrolDecision{ID: "7", Accept: true}); err != nil || r.ID != "7" || r.State != "accepted" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if a, err := s.AnswerEnrol(ctx, api.SealedRequest{Request: []byte{0, 1, 255}}); err != nil || !bytes.Equal(a.Answer, []byte{0, 1, 255}) || a.Status != "member" {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
