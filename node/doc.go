@@ -15,7 +15,9 @@
 //   - The library holds documents by content ID (docs.go).
 //   - The connector keeps sessions with the site, links the way to the seeds (connect.go, links.go).
 //   - The apply role (apply.go) verifies everything again before it changes the machine.
-//   - The seed part (seed.go, approve.go, enrolment.go) exists where the data folder holds approval keys.
+//   - The seed part (seed.go, approve.go, decide.go, enrolment.go) exists where the data folder holds
+//     online keys; ceremony.go and approvallog.go are what people ask about drafts, roots and history.
+//   - offlinesign.go needs no data folder at all: it is for approvers on machines of their own.
 //
 // # Invariants
 //
@@ -30,6 +32,8 @@
 //
 //   - prometheus/client_golang is used here because libp2p links it anyway.
 //   - Seeds install nothing: the machine that holds approval keys is not one that updates are tried on.
+//   - A broken approval log is said loudly and stops no patch: a new one begins, and the checkpoints
+//     that machines have seen tell of the old one.
 //   - Gossip key and token secrets are derived from or sealed to keys on the seed; a relay that
 //     carries a request to join learns neither.
 package node
