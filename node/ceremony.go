@@ -78,8 +78,12 @@ func viewDraft(t *policy.Trust, d *policy.Draft, title func(content.ID) string) 
 	if err != nil {
 		return nil, err
 	}
+	digest, err := d.Digest()
+	if err != nil {
+		return nil, err
+	}
 	v := &api.DraftView{
-		Org: t.Org(), Role: d.Role(), Epoch: d.Epoch(), Manifest: d.ManifestID().String(), ExpiresAt: d.ExpiresAt(), Changes: []api.DraftChange{},
+		Digest: digest.String(), Org: t.Org(), Role: d.Role(), Epoch: d.Epoch(), Manifest: d.ManifestID().String(), ExpiresAt: d.ExpiresAt(), Changes: []api.DraftChange{},
 	}
 	v.Signatures, v.Threshold, v.Missing = d.Status(t)
 	for _, c := range changes {

@@ -279,7 +279,11 @@ func (s *seed) sign(r api.SignRequest) (*api.Published, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Epoch != 0 && (d.Epoch() != r.Epoch || d.ManifestID().String() != r.Manifest) {
+	digest, err := d.Digest()
+	if err != nil {
+		return nil, err
+	}
+	if r.Digest != "" && r.Digest != digest.String() {
 		return nil, api.Errorf(api.ClassRefused, "the draft has changed since it was shown").WithHint("look at it again: 'patchmesh sign'")
 	}
 	p, err := s.signAndPublish(t, d, r.Passphrase)

@@ -16,8 +16,10 @@
 //   - The connector keeps sessions with the site, links the way to the seeds (connect.go, links.go).
 //   - The apply role (apply.go) verifies everything again before it changes the machine.
 //   - The renewal keeps the own membership alive and ends sessions with those who have lapsed (renew.go).
-//   - The seed part (seed.go, approve.go, enrolment.go, requests.go) exists where the data folder holds
-//     approval keys.
+//   - The seed part (seed.go, approve.go, decide.go, enrolment.go, requests.go) exists where the data
+//     folder holds online keys; ceremony.go and approvallog.go are what people ask about drafts, roots
+//     and history.
+//   - offlinesign.go needs no data folder at all: it is for approvers on machines of their own.
 //
 // # Invariants
 //
@@ -38,6 +40,8 @@
 //     spread over a twentieth of it, with pauses that double after a failure.
 //   - A machine that was replaced by itself under a new key may not renew the old one; the certificate
 //     that the old key has ends within its week.
+//   - A broken approval log is said loudly and stops no patch: a new one begins, and the checkpoints
+//     that machines have seen tell of the old one.
 //   - Gossip key and token secrets are derived from or sealed to keys on the seed; a relay that
 //     carries a request to join learns neither.
 package node

@@ -92,3 +92,45 @@ func TestWarningsComeBeforeSignaturesEnd(t *testing.T) {
 		t.Errorf("after 70 days: %q", got)
 	}
 }
+
+// Between looking at a draft and signing it somebody slips another key under it.
+func TestDraftThatChangedSinceItWasShownIsNotSigned(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "seed")
+	if _, err := Found(FoundRequest{DataDir: dir, Org: "acme", Threshold: 2}, time.Now); err != nil {
+		t.Fatal(err)
+	}
+	kd := filepath.Join(dir, "keys")
+	for _, suffix := range []string{".key", ".pub"} {
+		if err := os.Rename(filepath.Join(kd, "approver-2"+suffix), filepath.Join(dir, "approver-2"+suffix)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n, err := OpenOffline(dir, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.Close)
+	ctx := context.Background()
+	grant := func(name string) {
+		t.Helper()
+		k, err := NewKey(filepath.Join(dir, "people"), name, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.Grant(ctx, api.GrantRequest{Role: "crew", Groups: []string{"all"}, Actions: []string{"install"}, Keys: []string{k.PEM}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	grant("bob")
+	v, err := n.Draft(ctx, api.DraftQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Sign(ctx, api.SignRequest{Digest: v.Digest}); err != nil {
+		t.Fatalf("unchanged: %v", err)
+	}
+	grant("thief")
+	if _, err := n.Sign(ctx, api.SignRequest{Digest: v.Digest}); api.ClassOf(err) != api.ClassRefused {
+		t.Fatalf("changed: %v", err)
+	}
+}

@@ -152,6 +152,18 @@ func (t *Trust) decided() decisions {
 // ManifestID names the manifest of the draft.
 func (d *Draft) ManifestID() content.ID { return content.Sum(d.manifest) }
 
+// Digest names everything that a signature under the draft covers: the manifest, and to whom roles are
+// delegated. Two looks at a draft were of the same thing if it is equal.
+func (d *Draft) Digest() (content.ID, error) {
+	unsigned := *d.targets
+	unsigned.Signatures = nil
+	b, err := unsigned.ToBytes(false)
+	if err != nil {
+		return content.ID{}, fmt.Errorf("encode draft: %w", err)
+	}
+	return content.Sum(b), nil
+}
+
 // Text describes a change in one line, for people. It says everything that is signed about an
 // approval: what, which revision, which bytes, for whom, when.
 func (c Change) Text() string {

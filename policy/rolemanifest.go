@@ -23,10 +23,10 @@ type RoleManifest struct {
 // Limits of a delegated role's documents.
 const (
 	RoleManifestFormat   = 1
-	MaxRoleManifestBytes = 1 << 20
-	MaxRoleBytes         = 64 << 10 // its TUF metadata
-	maxRoleApprovals     = 2000
-	maxRoleHolds         = 500
+	MaxRoleManifestBytes = 256 << 10 // a canary group, not a fleet: joining machines get all of it at once
+	MaxRoleBytes         = 64 << 10  // its TUF metadata
+	maxRoleApprovals     = 800
+	maxRoleHolds         = 200
 )
 
 // Encode sorts and writes the document. Equal documents have equal bytes.

@@ -32,7 +32,7 @@ type devil struct {
 }
 
 func TestSeedDevilInstallsNothing(t *testing.T) {
-	runs := soak(40, 1000)
+	runs := soak(15, 1000)
 	offers, taken := 0, 0
 	for seed := range runs {
 		d := newDevil(t, uint64(seed))

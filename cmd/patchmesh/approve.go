@@ -76,7 +76,7 @@ func (a *app) published(p *api.Published, err error) error {
 		if p.Published {
 			fmt.Fprintf(w, "published: %s (%s, %d machine(s) addressed)\n", p.Summary, whoseEpoch(p), p.Machines)
 		} else {
-			fmt.Fprintf(w, "not published yet: %s\nsignatures %d of %d; missing one of:\n  %s\nnext: 'patchmesh sign' with one of those keys\n",
+			fmt.Fprintf(w, "not published yet: %s\nsignatures %d of %d; missing one of:\n  %s\nnext: 'patchmesh sign' where one of those keys lies here, 'patchmesh draft export' where it is elsewhere\n",
 				p.Summary, p.Signatures, p.Threshold, strings.Join(p.Missing, "\n  "))
 		}
 		if p.Hold != "" {

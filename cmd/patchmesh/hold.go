@@ -52,6 +52,7 @@ func (a *app) releaseCmd() *cobra.Command {
 			})
 		},
 	}
+	c.Flags().StringVar(&r.Reason, "reason", "", "why, for the approval log")
 	c.Flags().StringVar(&file, "passphrase-file", "", "file whose first line is the passphrase of the approver key")
 	return c
 }

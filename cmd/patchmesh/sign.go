@@ -46,7 +46,7 @@ func (a *app) signCmd() *cobra.Command {
 				}
 				showDraft(a.aside(), v) // before any key is asked for
 				return a.signing(file, func(p string) error {
-					r, err := s.Sign(c.Context(), api.SignRequest{Role: role, Epoch: v.Epoch, Manifest: v.Manifest, Passphrase: p})
+					r, err := s.Sign(c.Context(), api.SignRequest{Role: role, Digest: v.Digest, Passphrase: p})
 					if r != nil {
 						r.Changes = v.Changes
 					}

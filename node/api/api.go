@@ -263,9 +263,8 @@ type ReleaseRequest struct {
 
 // SignRequest signs the pending draft.
 type SignRequest struct {
-	Role       string `json:"role,omitempty"`  // whose draft; empty: the main approvers
-	Epoch      uint64 `json:"epoch,omitempty"` // sign only if the draft is still the one that was shown; 0: whatever it is
-	Manifest   string `json:"manifest,omitempty"`
+	Role       string `json:"role,omitempty"`   // whose draft; empty: the main approvers
+	Digest     string `json:"digest,omitempty"` // sign only the draft that was shown, see DraftView; empty: whatever it is
 	Passphrase string `json:"passphrase,omitempty"`
 }
 

@@ -67,6 +67,7 @@ type DraftView struct {
 	Role       string        `json:"role,omitempty"`
 	Epoch      uint64        `json:"epoch"` // of the main manifest; the serial of a role's
 	Manifest   string        `json:"manifest"`
+	Digest     string        `json:"digest"` // of all that a signature covers
 	Reason     string        `json:"reason,omitempty"`
 	ExpiresAt  time.Time     `json:"expires_at"` // of the signatures, once made
 	Signatures int           `json:"signatures"`
