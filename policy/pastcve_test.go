@@ -44,6 +44,11 @@ var pastCVEs = []pastCVE{
 	}},
 	{"CVE-2026-23992", "go-tuf", "a delegation with threshold 0 lets anybody sign the roster", func(t *testing.T, m *mesh) {
 		delegating(t, m, func(d *metadata.Delegations) { d.Roles[0].Threshold = 0 }, ErrFormat)
+		for role := range m.trust.tm.Root.Signed.Roles {
+			root := reparse[metadata.RootType](t, m.trust.Files().Root)
+			root.Signed.Roles[role].Threshold = 0
+			noTrust(t, signed(t, root, m.keys.Root...), ErrFormat)
+		}
 	}},
 	{"CVE-2026-23991", "go-tuf", "well-formed JSON that is no metadata ends the program before a signature is checked", func(t *testing.T, m *mesh) {
 		for _, b := range []string{`null`, `[]`, `{}`, `{"signed":null,"signatures":null}`, `{"signed":{},"signatures":[null]}`, `{"signed":[],"signatures":{}}`, `{"signed":{"_type":1},"signatures":[]}`} {
