@@ -115,7 +115,9 @@ type victim struct {
 	stolen int    // the last day on which it took a head that thieves had signed; -1: never
 	image  *memNode
 	then   uint64 // must, when the image was taken
-	log    []string
+
+	harmed, thenHarmed bool // somebody has damaged both floors, and nothing was kept since
+	log                []string
 }
 
 func (v *victim) failf(format string, args ...any) {
@@ -146,7 +148,7 @@ func (v *victim) show(f policy.Files, roots [][]byte) error {
 	if err := v.dir.Keep(t, at(day(v.at))); err != nil {
 		return err
 	}
-	v.r.Trust, v.r.Lost = t, nil
+	v.r.Trust, v.r.Lost, v.harmed = t, nil, false
 	v.must = max(v.must, t.Epoch())
 	return nil
 }
@@ -212,7 +214,7 @@ func (v *victim) act(kind int) {
 			v.failf("a head 2^20 versions ahead was taken")
 		}
 	case 4:
-		v.restart()
+		v.forgetWithoutFloors()
 	case 5: // the power fails while the newest set is kept
 		v.disk.step, v.disk.cutAt = 0, 1+v.rng.IntN(60)
 		was := v.must
@@ -221,22 +223,23 @@ func (v *victim) act(kind int) {
 			v.must = max(was, newest.Epoch())
 		}
 		v.disk.powerCut(v.rng)
-		v.restart()
+		v.forgetWithoutFloors()
 	case 6: // the disk reports an error
 		v.disk.step, v.disk.failAt, v.disk.err = 0, 1+v.rng.IntN(60), syscall.EIO
 		_ = v.show(newest.Files(), v.roots())
 		v.disk.failAt = 0
 	case 7:
-		v.image, v.then = v.disk.image(), v.must
+		v.image, v.then, v.thenHarmed = v.disk.image(), v.must, v.harmed
 	case 8: // the whole disk goes back
 		if v.image != nil {
 			v.disk.restore(v.image)
-			v.must = v.then
-			v.restart()
+			v.must, v.harmed = v.then, v.thenHarmed
+			v.forgetWithoutFloors()
 		}
 	case 9: // the documents go back, the floors stay
 		v.backdate()
 	case 10: // floors
+		v.harmed = true
 		both("floor", "floor.copy", [](func([]byte) []byte){flipped, gone}[v.rng.IntN(2)])
 		v.forgetWithoutFloors()
 	case 11: // documents
@@ -264,6 +267,9 @@ func (v *victim) backdate() {
 func (v *victim) forgetWithoutFloors() {
 	v.restart()
 	if v.dir.floor.Number == 0 {
+		if !v.harmed {
+			v.failf("the floors are lost, and nobody has touched them")
+		}
 		v.must = min(v.must, v.r.Trust.Epoch())
 	}
 }
