@@ -279,7 +279,7 @@ func (v *victim) forgetWithoutFloors() {
 // the next honest head heals it.
 func TestRollbackHistories(t *testing.T) {
 	w := newWorld(t, 40)
-	histories := soak(60, 2000)
+	histories := soak(30, 2000)
 	names := strings.Fields("truth replay stolen-keys fast-forward restart power-cut disk-error image restore backdate lose-floors lose-documents")
 	acts := make([]int, len(names))
 	for seed := range histories {
