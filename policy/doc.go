@@ -27,6 +27,8 @@
 //   - An expired timestamp stops new approvals and nothing else; a newer head heals it.
 //   - One document has one spelling: what no signature covers cannot be changed on the way.
 //   - A key that a seed holds online can never approve.
+//   - A Floor outlives the documents: what was trusted once binds a machine that has lost them.
+//   - Time is judged by a Clock, which never goes back behind what is known to have passed.
 //
 // # Decisions
 //
@@ -40,6 +42,8 @@
 //   - The root names the organisation, so that keys used for two meshes do not join them.
 //   - New timestamp or snapshot keys free the versions of online roles (TUF 5.3.11); the epoch never
 //     goes back, and a draft may jump ahead to overtake thieves of approver keys.
+//   - A timestamp says when it was signed, in a field of our own: TUF states only its end, so nobody
+//     could tell that half of its life is over and no newer one has come.
 //   - Approvals live 90 days and the root a year: somebody has to mean it still. The same manifest
 //     under a new epoch renews approvals, NextRoot the root.
 //   - Rings, windows, deadlines and detection rules join rule.go as further rows of its table.
