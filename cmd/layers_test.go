@@ -56,6 +56,7 @@ github.com/spf13/pflag/...                         | cmd/patchmesh              
 github.com/schollz/progressbar/v3/...              | cmd/patchmesh                          | only people's side shows progress
 github.com/adrg/xdg/...                            | cmd/patchmesh                          | the default data folder is a matter of the command line
 github.com/cockroachdb/datadriven/...               |                                        | for tests: scripts with golden output
+filippo.io/edwards25519/...                        |                                        | for tests: an independent judge of Ed25519 signatures
 pgregory.net/rapid/...                             |                                        | for tests
 github.com/rogpeppe/go-internal/...                |                                        | for tests
 `

@@ -11,7 +11,8 @@
 // # Nouns
 //
 //   - The loop is the one goroutine that owns the core (loop.go); do.go starts what actions ask for.
-//   - The believer holds what this node trusts, in memory and on disk (trust.go).
+//   - The believer holds what this node trusts, in memory and on disk, and the time to judge it by
+//     (believer.go, clock.go); trust.go is how it hears and fetches what is newer.
 //   - The library holds documents by content ID (docs.go).
 //   - The connector keeps sessions with the site, links the way to the seeds (connect.go, links.go).
 //   - The apply role (apply.go) verifies everything again before it changes the machine.
@@ -29,6 +30,9 @@
 //   - A chunk is verified and in the store before the core hears of it.
 //   - The use of a token, the serial and the membership that it buys are one durable step, taken before
 //     the certificate leaves. A cut at any point strands nobody: the same command goes on.
+//   - A node whose trust was damaged on disk starts, says so, and begins nothing new until a peer has
+//     shown it an unexpired head that is not below what it still knows. While its roster is lost too,
+//     it admits those whom the seed that enrolled it has enrolled.
 //   - Nothing is served or asked outside the site, seeds aside; nobody without a certificate of the
 //     verified roster gets a session.
 //

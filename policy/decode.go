@@ -14,14 +14,22 @@ func decodeExact(b []byte, limit int, into any) error {
 	if err := decodeStrict(b, limit, into); err != nil {
 		return err
 	}
-	again, err := json.Marshal(into)
-	if err != nil {
-		return errors.Join(ErrFormat, err)
-	}
-	if !bytes.Equal(again, b) {
+	if again, err := json.Marshal(into); err != nil || !bytes.Equal(again, b) {
 		return fmt.Errorf("not in the one form that it is written in: %w", ErrFormat)
 	}
 	return nil
+}
+
+// encodeAtMost writes one of our own documents. ErrTooLarge if others would refuse it.
+func encodeAtMost(what string, doc any, limit int) ([]byte, error) {
+	b, err := json.Marshal(doc)
+	if err == nil && len(b) > limit {
+		err = fmt.Errorf("%d bytes, at most %d: %w", len(b), limit, ErrTooLarge)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", what, err)
+	}
+	return b, nil
 }
 
 // decodeStrict reads one JSON document of at most limit bytes: no unknown field, nothing behind it.

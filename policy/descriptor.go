@@ -2,7 +2,6 @@ package policy
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -76,14 +75,7 @@ func (d *Descriptor) Encode() ([]byte, error) {
 	if err := d.check(); err != nil {
 		return nil, err
 	}
-	b, err := json.Marshal(d)
-	if err != nil {
-		return nil, fmt.Errorf("encode descriptor: %w", err)
-	}
-	if len(b) > MaxDescriptorBytes {
-		return nil, fmt.Errorf("descriptor of %d bytes: %w", len(b), ErrTooLarge)
-	}
-	return b, nil
+	return encodeAtMost("descriptor", d, MaxDescriptorBytes)
 }
 
 // ID names the encoded document; zero if it cannot be encoded.

@@ -62,6 +62,8 @@
 //     new keys, or a role given again, begin empty.
 //   - A hold disappears only by a newer document of those who made it: one that was spoiled on the way
 //     refuses the whole set, one that its role signed unreadably holds the role's groups.
+//   - A Floor outlives the documents: what was trusted once binds a machine that has lost them.
+//   - Time is judged by a Clock, which never goes back behind what is known to have passed.
 //
 // # Decisions
 //
@@ -83,6 +85,8 @@
 //   - The root names the organisation, so that keys used for two meshes do not join them.
 //   - New timestamp or snapshot keys free the versions of online roles (TUF 5.3.11); the epoch never
 //     goes back, and a draft may jump ahead to overtake thieves of approver keys.
+//   - A timestamp says when it was signed, in a field of our own: TUF states only its end, so nobody
+//     could tell that half of its life is over and no newer one has come.
 //   - Approvals live 90 days and the root a year: somebody has to mean it still. The same manifest
 //     under a new epoch renews approvals, NextRoot the root.
 //   - Limits of a role stand in the manifest, not in the custom fields of the TUF delegation: strictly

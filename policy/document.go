@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -62,10 +61,8 @@ func checkShape(what string, b []byte) error {
 	for depth := 0; ; {
 		token, err := d.Token()
 		switch {
-		case errors.Is(err, io.EOF):
-			return nil
 		case err != nil:
-			return fmt.Errorf("%s: %w: %w", what, ErrFormat, err)
+			return nil // decodeStrict has read all of it: no error is left but its end
 		case token == nil:
 			return fmt.Errorf("%s holds a null: %w", what, ErrFormat)
 		case token == json.Delim('{') || token == json.Delim('['):
@@ -83,11 +80,7 @@ func checkShape(what string, b []byte) error {
 // a document, not its spaces: without this, whoever passes a head on could make it too long for a
 // gossip packet, or make two machines believe that a seed speaks with two tongues.
 func checkSpelling[T metadata.Roles](what string, m *metadata.Metadata[T], b []byte) error {
-	again, err := m.ToBytes(false)
-	if err != nil {
-		return translate(what, err)
-	}
-	if !bytes.Equal(again, b) {
+	if again, err := m.ToBytes(false); err != nil || !bytes.Equal(again, b) {
 		return fmt.Errorf("%s is not spelled as it was signed: %w", what, ErrFormat)
 	}
 	return nil

@@ -22,23 +22,14 @@ func NewSigner(k ed25519.PrivateKey) (Signer, error) {
 	if len(k) != ed25519.PrivateKeySize {
 		return Signer{}, fmt.Errorf("signing key of %d bytes: %w", len(k), ErrFormat)
 	}
-	pub, ok := k.Public().(ed25519.PublicKey)
-	if !ok {
-		return Signer{}, fmt.Errorf("signing key: %w", ErrFormat)
+	s, err := NamePublic(k[ed25519.SeedSize:])
+	if err == nil {
+		s.sig, err = signature.LoadSigner(k, crypto.Hash(0))
 	}
-	key, err := metadata.KeyFromPublicKey(pub)
 	if err != nil {
 		return Signer{}, fmt.Errorf("signing key: %w", err)
 	}
-	s, err := signature.LoadSigner(k, crypto.Hash(0))
-	if err != nil {
-		return Signer{}, fmt.Errorf("signing key: %w", err)
-	}
-	id, err := key.ID()
-	if err != nil {
-		return Signer{}, fmt.Errorf("signing key: %w", err)
-	}
-	return Signer{key: key, id: id, sig: s}, nil
+	return s, nil
 }
 
 // KeyID is the TUF id of the public key.

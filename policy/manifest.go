@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -95,14 +94,7 @@ func (m *Manifest) Encode() ([]byte, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	b, err := json.Marshal(m)
-	if err != nil {
-		return nil, fmt.Errorf("encode manifest: %w", err)
-	}
-	if len(b) > MaxManifestBytes {
-		return nil, fmt.Errorf("manifest of %d bytes: %w", len(b), ErrTooLarge)
-	}
-	return b, nil
+	return encodeAtMost("manifest", m, MaxManifestBytes)
 }
 
 func compareApprovals(a, b Approval) int {

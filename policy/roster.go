@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -43,14 +42,7 @@ func (r *Roster) Encode() ([]byte, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	b, err := json.Marshal(r)
-	if err != nil {
-		return nil, fmt.Errorf("encode roster: %w", err)
-	}
-	if len(b) > MaxRosterBytes {
-		return nil, fmt.Errorf("roster of %d bytes: %w", len(b), ErrTooLarge)
-	}
-	return b, nil
+	return encodeAtMost("roster", r, MaxRosterBytes)
 }
 
 // DecodeRoster reads a document and checks all of it. ErrFormat, ErrTooLarge.

@@ -27,13 +27,11 @@ type floorDoc struct {
 	Root   []byte            `json:"root"`
 }
 
-// encode writes the checksum of the document and, behind a line feed, the document.
+// encode writes the checksum of the document and, behind a line feed, the document. A time that no
+// reader would take is an error.
 func (f floorDoc) encode() ([]byte, error) {
 	body, err := json.Marshal(f)
-	if err != nil {
-		return nil, fmt.Errorf("encode floor: %w", err)
-	}
-	return seal(body), nil
+	return seal(body), err
 }
 
 func seal(body []byte) []byte { return fmt.Appendf(nil, "%s\n%s", content.Sum(body), body) }
@@ -84,7 +82,7 @@ func (d *Dir) writeFloor(f floorDoc) error {
 	f.Number = d.floor.Number + 1
 	b, err := f.encode()
 	if err != nil {
-		return err
+		return fmt.Errorf("encode floor: %w", err)
 	}
 	d.whole = false
 	for _, name := range floorNames {

@@ -111,10 +111,13 @@ type victim struct {
 	r    Recalled
 	at   int // day
 
-	must  uint64 // the epoch that the machine may not fall below
-	image *memNode
-	then  uint64 // must, when the image was taken
-	log   []string
+	must   uint64 // the epoch that the machine may not fall below
+	stolen int    // the last day on which it took a head that thieves had signed; -1: never
+	image  *memNode
+	then   uint64 // must, when the image was taken
+
+	harmed, thenHarmed bool // somebody has damaged both floors, and nothing was kept since
+	log                []string
 }
 
 func (v *victim) failf(format string, args ...any) {
@@ -145,7 +148,7 @@ func (v *victim) show(f policy.Files, roots [][]byte) error {
 	if err := v.dir.Keep(t, at(day(v.at))); err != nil {
 		return err
 	}
-	v.r.Trust, v.r.Lost = t, nil
+	v.r.Trust, v.r.Lost, v.harmed = t, nil, false
 	v.must = max(v.must, t.Epoch())
 	return nil
 }
@@ -175,7 +178,10 @@ func (v *victim) act(kind int) {
 	}
 	switch kind {
 	case 0: // time passes, the machine hears the truth
-		v.at = min(v.at+v.rng.IntN(4), len(v.w.days)-1)
+		v.at = min(v.at+v.rng.IntN(4), len(v.w.days)-2)
+		if v.stolen == v.at {
+			return // it has lost all and taken the thieves' head of this very version: the next one heals
+		}
 		if err := v.show(v.w.days[v.at].Files(), v.roots()); err != nil {
 			v.failf("the newest head was refused: %v", err)
 		}
@@ -190,18 +196,25 @@ func (v *victim) act(kind int) {
 		if v.rng.IntN(2) == 0 {
 			roots = nil
 		}
-		if err := v.show(f, roots); err == nil && v.w.days[from].Epoch() < v.must {
+		err := v.show(f, roots)
+		if err == nil && v.w.days[from].Epoch() < v.must {
 			v.failf("the approvals of day %d were taken under a stolen head", from)
+		}
+		if err == nil && from < v.at {
+			v.stolen = v.at
 		}
 	case 3: // fast-forward
 		if v.r.Trust.HeadVersion() == 0 && v.dir.floor.Floor.Timestamp == 0 {
 			return // a machine that knows nothing takes a first version up to 2^32
 		}
+		if v.r.Trust.RootVersion() < newest.RootVersion() {
+			return // and so does one to which new online keys are shown just now
+		}
 		if err := v.show(v.w.runAhead(v.t, v.at), v.roots()); err == nil {
 			v.failf("a head 2^20 versions ahead was taken")
 		}
 	case 4:
-		v.restart()
+		v.forgetWithoutFloors()
 	case 5: // the power fails while the newest set is kept
 		v.disk.step, v.disk.cutAt = 0, 1+v.rng.IntN(60)
 		was := v.must
@@ -210,27 +223,28 @@ func (v *victim) act(kind int) {
 			v.must = max(was, newest.Epoch())
 		}
 		v.disk.powerCut(v.rng)
-		v.restart()
+		v.forgetWithoutFloors()
 	case 6: // the disk reports an error
 		v.disk.step, v.disk.failAt, v.disk.err = 0, 1+v.rng.IntN(60), syscall.EIO
 		_ = v.show(newest.Files(), v.roots())
 		v.disk.failAt = 0
 	case 7:
-		v.image, v.then = v.disk.image(), v.must
+		v.image, v.then, v.thenHarmed = v.disk.image(), v.must, v.harmed
 	case 8: // the whole disk goes back
 		if v.image != nil {
 			v.disk.restore(v.image)
-			v.must = v.then
-			v.restart()
+			v.must, v.harmed = v.then, v.thenHarmed
+			v.forgetWithoutFloors()
 		}
 	case 9: // the documents go back, the floors stay
 		v.backdate()
 	case 10: // floors
+		v.harmed = true
 		both("floor", "floor.copy", [](func([]byte) []byte){flipped, gone}[v.rng.IntN(2)])
-		v.forgetIfNothingIsLeft()
+		v.forgetWithoutFloors()
 	case 11: // documents
 		both("current", "current.copy", [](func([]byte) []byte){flipped, gone}[v.rng.IntN(2)])
-		v.forgetIfNothingIsLeft()
+		v.forgetWithoutFloors()
 	}
 }
 
@@ -246,17 +260,17 @@ func (v *victim) backdate() {
 		}
 	}
 	trust.durable, trust.pending = trust.children, nil
-	v.forgetIfNothingIsLeft()
-	if v.r.Lost != nil && v.r.Trust.Manifest() != nil {
-		v.must = min(v.must, v.then) // no floors either: what the signed documents state is the least
-	}
+	v.forgetWithoutFloors()
 }
 
-// forgetIfNothingIsLeft: floors and documents are both lost, so the machine cannot know any more.
-func (v *victim) forgetIfNothingIsLeft() {
+// forgetWithoutFloors: with both floors lost, what the signed documents at hand state is the least.
+func (v *victim) forgetWithoutFloors() {
 	v.restart()
-	if v.dir.floor.Number == 0 && v.r.Trust.Manifest() == nil {
-		v.must = 0
+	if v.dir.floor.Number == 0 {
+		if !v.harmed {
+			v.failf("the floors are lost, and nobody has touched them")
+		}
+		v.must = min(v.must, v.r.Trust.Epoch())
 	}
 }
 
@@ -265,14 +279,14 @@ func (v *victim) forgetIfNothingIsLeft() {
 // the next honest head heals it.
 func TestRollbackHistories(t *testing.T) {
 	w := newWorld(t, 40)
-	histories := soak(60, 2000)
+	histories := soak(30, 2000)
 	names := strings.Fields("truth replay stolen-keys fast-forward restart power-cut disk-error image restore backdate lose-floors lose-documents")
 	acts := make([]int, len(names))
 	for seed := range histories {
 		rng := rand.New(rand.NewPCG(uint64(seed), 7))
 		start := rng.IntN(10)
 		disk, dir := newMachine(t, w.days[start])
-		v := &victim{t: t, w: w, rng: rng, disk: disk, dir: dir, at: start, must: w.days[start].Epoch()}
+		v := &victim{t: t, w: w, rng: rng, disk: disk, dir: dir, at: start, stolen: -1, must: w.days[start].Epoch()}
 		v.r.Trust = w.days[start]
 		v.log = []string{fmt.Sprintf("seed %d", seed)}
 		for range 14 {

@@ -3,6 +3,7 @@
 package trustdir
 
 import (
+	"errors"
 	"fmt"
 	"os"
 )
@@ -10,11 +11,10 @@ import (
 // syncDir makes renames and new names in a folder durable.
 func syncDir(path string) error {
 	d, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("sync folder %s: %w", path, err)
+	if err == nil {
+		err = errors.Join(d.Sync(), d.Close())
 	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
+	if err != nil {
 		return fmt.Errorf("sync folder %s: %w", path, err)
 	}
 	return nil

@@ -43,6 +43,12 @@ type pointer struct {
 	Digest string `json:"digest"` // content ID text over all files in order
 }
 
+// encode writes a pointer. Two texts and a number can always be written.
+func (p pointer) encode() []byte {
+	b, _ := json.Marshal(p)
+	return b
+}
+
 // Open makes the folder if need be.
 func Open(path string) (*Dir, error) { return openOn(path, realSystem{}) }
 
@@ -147,10 +153,7 @@ func (d *Dir) Save(f policy.Files) error {
 		_ = d.sys.removeAll(d.join(p.Set)) // room for the next attempt; tidy does it otherwise
 		return err
 	}
-	b, err := json.Marshal(p)
-	if err != nil {
-		return fmt.Errorf("encode pointer: %w", err)
-	}
+	b := p.encode()
 	for _, name := range pointerNames {
 		if err := d.replace(name, b); err != nil {
 			return err
@@ -180,12 +183,10 @@ func (d *Dir) tidy() (inForce []string, err error) {
 	return inForce, d.prune(inForce)
 }
 
-// writeSet makes the files of a set durable, and the names under which they are found.
+// writeSet makes the files of a set durable, and the names under which they are found. Its folder is
+// new: what a crash has left counts as a number that was used.
 func (d *Dir) writeSet(name string, f policy.Files) error {
 	dir := d.join(name)
-	if err := d.sys.removeAll(dir); err != nil { // left by a crash before it became current
-		return fmt.Errorf("clear %s: %w", name, err)
-	}
 	if err := d.sys.mkdir(dir); err != nil {
 		return fmt.Errorf("make %s: %w", name, err)
 	}
