@@ -95,6 +95,9 @@ func TestClaimedHeadVersionIsNotChased(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "the session", func() bool { return a.connectedTo(host.ID()) })
+	if _, newest := a.believer.newestHead(); a.believable(1<<60) != newest || a.believable(newest-1) != newest-1 {
+		t.Errorf("a claim of 2^60 counts as %d, the newest signed head is %d", a.believable(1<<60), newest)
+	}
 	m.file("u1", payload(100_000)) // and honest news gets through meanwhile
 	m.approve("u1")
 	until(t, "the update to be installed", func() bool { return a.update(t, "u1").State == "installed" })
