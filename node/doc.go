@@ -15,6 +15,8 @@
 //     (believer.go, clock.go); trust.go is how it hears and fetches what is newer.
 //   - The library holds documents by content ID (docs.go).
 //   - The connector keeps sessions with the site, links the way to the seeds (connect.go, links.go).
+//   - The reach says which addresses may be dialled (reach.go); every socket and packet asks it.
+//   - A revocation locks a machine out (revoke.go); gossip keys come in epochs (gossipkeys.go).
 //   - The apply role (apply.go) verifies everything again before it changes the machine.
 //   - The renewal keeps the own membership alive and ends sessions with those who have lapsed (renew.go).
 //   - The seed part (seed.go, approve.go, decide.go, enrolment.go, requests.go) exists where the data
@@ -35,6 +37,13 @@
 //     it admits those whom the seed that enrolled it has enrolled.
 //   - Nothing is served or asked outside the site, seeds aside; nobody without a certificate of the
 //     verified roster gets a session.
+//   - Who is on the verified list of revocations is cut right after TLS, loses what it has and is
+//     forgotten. Checked when a roster is adopted and again when a session comes up: one of the two
+//     sees whichever came last.
+//   - Nothing that a peer says without a signature makes this machine ask or dial: claimed head
+//     versions count up to the newest that was seen signed, addresses only inside the site.
+//   - Nothing depends on gossip. A machine that holds none of its keys gets news, keys and peers over
+//     sessions.
 //
 // # Decisions
 //
@@ -46,6 +55,13 @@
 //     that the old key has ends within its week.
 //   - A broken approval log is said loudly and stops no patch: a new one begins, and the checkpoints
 //     that machines have seen tell of the old one.
+//   - Gossip keys are asked for (GossipKeyAsk), not pushed: one question a second from whoever lacks
+//     one, so a rotation spreads like a rumour and costs a full site no storm. The roster commits to
+//     each key by hash, so it does not matter who answers.
+//   - The clocks stated in the roster (UseAt, EndAt) need no agreement: until a new key counts both
+//     open, and whoever is wrong about the time loses gossip for a while and nothing else.
+//   - A locked-out machine shows why and goes on trying: stopping because a peer says so would give
+//     every liar a switch, and an admin may let it in again.
 //   - Gossip key and token secrets are derived from or sealed to keys on the seed; a relay that
 //     carries a request to join learns neither.
 package node

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"patchmesh/node/api"
 	"patchmesh/policy"
 )
 
@@ -124,6 +125,37 @@ func TestSitePrefixesAreNarrow(t *testing.T) {
 			t.Errorf("%s: %v", s, err)
 		}
 	}
+}
+
+// What a seed states of a site reaches its machines, and widens where they look, not which ports.
+func TestStatedPrefixesReachTheSite(t *testing.T) {
+	m := newMesh(t)
+	a := m.machine("a", "", Config{Egress: EgressYes})
+	site := func(r api.SiteRequest) (*api.Site, error) { return m.seed.Site(context.Background(), r) }
+	if _, err := a.reach.Load().check("10.77.0.9:7700"); err == nil {
+		t.Fatal("allowed before it was stated")
+	}
+	if v, err := site(api.SiteRequest{Site: "main", Prefixes: []string{"10.77.0.0/16"}}); err != nil || len(v.Prefixes) != 1 {
+		t.Fatal(v, err)
+	}
+	until(t, "the prefix to arrive", func() bool { _, err := a.reach.Load().check("10.77.0.9:7700"); return err == nil })
+	for _, addr := range []string{"10.77.0.9:22", "10.78.0.9:7700", "169.254.169.254:7700"} {
+		if _, err := a.reach.Load().check(addr); err == nil {
+			t.Errorf("%s is allowed", addr)
+		}
+	}
+	if v, err := site(api.SiteRequest{Site: "main"}); err != nil || len(v.Prefixes) != 1 {
+		t.Error(v, err)
+	}
+	for _, r := range []api.SiteRequest{{Site: "main", Prefixes: []string{"0.0.0.0/0"}}, {Site: "a b", Prefixes: []string{"10.0.0.0/8"}}, {Site: "main", Prefixes: make([]string, 33)}} {
+		if _, err := site(r); api.ClassOf(err) != api.ClassUsage {
+			t.Errorf("%+v: %v", r, err)
+		}
+	}
+	if v, err := site(api.SiteRequest{Site: "main", Clear: true}); err != nil || len(v.Prefixes) != 0 {
+		t.Error(v, err)
+	}
+	until(t, "the prefix to go", func() bool { _, err := a.reach.Load().check("10.77.0.9:7700"); return err != nil })
 }
 
 // FuzzReach: whatever passes is inside the site, on a mesh port and in its one form.

@@ -12,7 +12,9 @@
 // threshold, rollback, freeze and rotation are those of go-tuf's trustedmetadata state machine. The
 // approval manifest is the one target of the approvers: all approvals and holds, under a growing
 // epoch, which is also the version of the targets role. The roster lists enrolment keys, seeds and
-// revocations; a seed signs it online, but cannot replace the key that it is signed with.
+// revocations, commits to gossip keys by hash and says where sites are; a seed signs it online, but
+// cannot replace the key that it is signed with. Revocations stay until the machine's certificates
+// have been over for so long that they cannot be renewed; then publishing drops them.
 //
 // # Delegated approvers
 //

@@ -22,20 +22,27 @@ func TestRostersOutOfBoundsAreRefused(t *testing.T) {
 		}
 		return out
 	}
+	revoked := func(n int, peer string) []Revocation {
+		out := make([]Revocation, n)
+		for i := range out {
+			out[i] = Revocation{Peer: fmt.Sprintf("%s%05d", peer, i), At: t0, Until: t0.Add(day), Reason: strings.Repeat("r", MaxReasonText)}
+		}
+		return out
+	}
 	seed := SeedEntry{Peer: "p", Site: "hq"}
 	for name, r := range map[string]Roster{
 		"no organisation":           {},
 		"65 enrolment keys":         {Org: "acme", EnrolmentKeys: many(65, pub("x"))},
 		"a weak enrolment key":      {Org: "acme", EnrolmentKeys: []string{torsion[0]}},
 		"257 seeds":                 {Org: "acme", Seeds: make([]SeedEntry, 257)},
-		"40,001 revocations":        {Org: "acme", Revoked: many(40001, "p")},
-		"a revocation in two lines": {Org: "acme", Revoked: []string{"a\nb"}},
-		"a long revocation":         {Org: "acme", Revoked: []string{strings.Repeat("x", 129)}},
+		"too many revocations":      {Org: "acme", Revoked: revoked(MaxRevocations+1, "p")},
+		"a revocation in two lines": {Org: "acme", Revoked: revoked(1, "a\nb")},
+		"a long revocation":         {Org: "acme", Revoked: revoked(1, strings.Repeat("x", 129))},
 		"a site that is a path":     {Org: "acme", Seeds: []SeedEntry{{Peer: "p", Site: "../hq"}}},
 		"a seed without name":       {Org: "acme", Seeds: []SeedEntry{{Site: "hq"}}},
 		"a seed with 33 addresses":  {Org: "acme", Seeds: []SeedEntry{{Peer: "p", Site: "hq", Addrs: many(33, "192.0.2.1:1")}}},
 		"a control character":       {Org: "acme", Seeds: []SeedEntry{seed, {Peer: "p", Site: "hq", Addrs: []string{"\x1b[2J"}}}},
-		"more bytes than allowed":   {Org: "acme", Revoked: many(40000, strings.Repeat("x", 128))},
+		"more bytes than allowed":   {Org: "acme", Revoked: revoked(MaxRevocations, strings.Repeat("x", 110))},
 	} {
 		if _, err := r.Encode(); !errors.Is(err, ErrFormat) && !errors.Is(err, ErrTooLarge) && !errors.Is(err, ErrWeakKey) {
 			t.Errorf("%s: encode: %v", name, err)
@@ -44,7 +51,7 @@ func TestRostersOutOfBoundsAreRefused(t *testing.T) {
 	if _, err := DecodeRoster([]byte(`{"format":2,"org":"acme","serial":1,"issued_at":"0001-01-01T00:00:00Z","enrolment_keys":null,"seeds":null,"revoked":null}`)); !errors.Is(err, ErrFormat) {
 		t.Errorf("another format: %v", err)
 	}
-	ok := Roster{Org: "acme", EnrolmentKeys: []string{pub("x")}, Seeds: []SeedEntry{{Peer: "p", Site: "hq", Addrs: []string{"192.0.2.1:7700"}}}, Revoked: []string{"q"}}
+	ok := Roster{Org: "acme", EnrolmentKeys: []string{pub("x")}, Seeds: []SeedEntry{{Peer: "p", Site: "hq", Addrs: []string{"192.0.2.1:7700"}}}, Revoked: revoked(1, "q")}
 	b, err := ok.Encode()
 	if err != nil {
 		t.Fatal(err)

@@ -44,16 +44,16 @@ var torsion = []string{
 
 const canonicalTorsion = 8
 
-// spelled is a point with one of its encodings, and its discrete logarithm apart from the torsion.
-type spelled struct {
+// encodedPoint is a point with one of its encodings, and its discrete logarithm apart from the torsion.
+type encodedPoint struct {
 	enc    []byte
 	point  *edwards25519.Point
 	scalar *edwards25519.Scalar
 }
 
 // spelledPoints are all low-order encodings alone, and a point of prime order with each torsion added.
-func spelledPoints(t *testing.T, name string) []spelled {
-	var out []spelled
+func spelledPoints(t *testing.T, name string) []encodedPoint {
+	var out []encodedPoint
 	sum := sha512.Sum512([]byte(name))
 	s, err := edwards25519.NewScalar().SetUniformBytes(sum[:])
 	if err != nil {
@@ -65,11 +65,11 @@ func spelledPoints(t *testing.T, name string) []spelled {
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
-		out = append(out, spelled{enc, p, edwards25519.NewScalar()})
+		out = append(out, encodedPoint{enc, p, edwards25519.NewScalar()})
 		if i < canonicalTorsion {
 			q := edwards25519.NewIdentityPoint().ScalarBaseMult(s)
 			q.Add(q, p)
-			out = append(out, spelled{q.Bytes(), q, s})
+			out = append(out, encodedPoint{q.Bytes(), q, s})
 		}
 	}
 	return out
@@ -77,7 +77,7 @@ func spelledPoints(t *testing.T, name string) []spelled {
 
 // forgery signs a message as an attacker does who picks both points: with the plain equation where he
 // can, whatever torsion remains. other computes the challenge over the other spelling of the points.
-func forgery(t *testing.T, a, r spelled, msg []byte, other bool) []byte {
+func forgery(t *testing.T, a, r encodedPoint, msg []byte, other bool) []byte {
 	h := sha512.New()
 	if other {
 		h.Write(r.point.Bytes())
@@ -95,8 +95,8 @@ func forgery(t *testing.T, a, r spelled, msg []byte, other bool) []byte {
 	return append(bytes.Clone(r.enc), s.Bytes()...)
 }
 
-// mayVerify is our rule, computed from the curve alone: the key is of large order and spelled as RFC
-// 8032 says, S is below the group order, and R is spelled exactly as [S]B-[k]A is.
+// mayVerify is our rule, computed from the curve alone: the key is of large order and encodedPoint as RFC
+// 8032 says, S is below the group order, and R is encodedPoint exactly as [S]B-[k]A is.
 func mayVerify(t *testing.T, key, sig, msg []byte) bool {
 	if len(sig) != 64 || len(key) != 32 || weak(key) {
 		return false

@@ -34,6 +34,7 @@ type world struct {
 	wanFree  time.Time
 	wanBytes int64
 	wanDown  bool
+	sparse   bool
 }
 
 type worldNode struct {
@@ -51,6 +52,8 @@ type worldNode struct {
 	saved     Snapshot
 	sessions  map[PeerID]bool
 	lies      bool // sends wrong chunks
+	mute      bool // passes no news on and answers no question for documents
+	asks      int  // for documents, to others
 	notes     []worldNote
 	fetched   map[string]int // chunk to how often it arrived here
 	reports   map[PeerID]uint64
@@ -98,8 +101,14 @@ const (
 
 func newWorld(t *testing.T, machines, withoutEgress int) *world {
 	t.Helper()
+	return newWorldOf(t, machines, withoutEgress, false)
+}
+
+// newWorldOf makes a world in which machines are linked all to all, or sparse, a dozen each.
+func newWorldOf(t *testing.T, machines, withoutEgress int, sparse bool) *world {
+	t.Helper()
 	w := &world{
-		t: t, now: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), nodes: map[PeerID]*worldNode{},
+		t: t, sparse: sparse, now: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), nodes: map[PeerID]*worldNode{},
 		descs: map[content.ID]*policy.Descriptor{}, infos: map[content.ID]PayloadInfo{},
 		manifest: &policy.Manifest{Org: "o", Epoch: 1}, version: 1, wanRate: 50e6 / 8, lanRate: 200e6 / 8,
 	}
@@ -139,10 +148,19 @@ func (w *world) start(n *worldNode) {
 	n.core, n.alive = core, true
 	w.step(n, ManifestArrived{Version: w.version, Manifest: w.manifest, ExpiresAt: w.now.Add(24 * time.Hour)})
 	for _, id := range w.order {
-		if o := w.nodes[id]; o != n && o.alive && o.site == n.site {
+		if o := w.nodes[id]; o != n && o.alive && o.site == n.site && w.linked(n, o) {
 			w.connect(n, o)
 		}
 	}
+}
+
+func (w *world) linked(a, b *worldNode) bool {
+	if !w.sparse {
+		return true
+	}
+	i, j := slices.Index(w.order, a.id), slices.Index(w.order, b.id)
+	d := max(i-j, j-i)
+	return min(d, len(w.order)-d) <= 4 || (i+j)%53 == 0
 }
 
 func (w *world) connect(a, b *worldNode) {
@@ -245,13 +263,21 @@ func (w *world) do(n *worldNode, act Action) {
 		w.disconnect(n, w.nodes[a.Peer])
 	case Announce:
 		for _, id := range w.order {
-			if n.sessions[id] && !w.nodes[id].seed {
+			if n.sessions[id] && !w.nodes[id].seed && !n.mute {
 				w.tell(n, id, Heard{From: n.id, Version: a.Version})
 			}
 		}
 	case AskManifest:
+		n.asks++
+		if o := w.nodes[a.From]; o == nil || o.mute {
+			w.later(n, 30*time.Second, Failed{Req: a.Req, Class: Retry, Reason: policy.ReasonNetTimeout})
+			return
+		}
 		w.later(n, 5*time.Millisecond, ManifestArrived{Req: a.Req, Version: w.version, Manifest: w.manifest, ExpiresAt: w.now.Add(24 * time.Hour)})
 	case AskDescriptor:
+		if a.From != "" {
+			n.asks++
+		}
 		info := w.infos[w.descs[a.ID].Payload]
 		info.Have, info.Published = n.store[info.ID], n.ready[info.ID]
 		w.later(n, 2*time.Millisecond, DescriptorArrived{Req: a.Req, ID: a.ID, Descriptor: w.descs[a.ID], Payload: info})

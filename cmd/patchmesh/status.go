@@ -58,7 +58,11 @@ func writeFleet(w io.Writer, f *api.Fleet) {
 		if m.Online {
 			contact = "online"
 		}
-		if len(m.Updates) == 0 {
+		if m.Reason == "host-revoked" {
+			contact = "locked out"
+			fmt.Fprintf(t, "%s\t%s\t\t%s\t\trevoked\t%s\t\t\n", api.Clean(m.Name), m.Site, contact, api.Clean(m.Detail))
+		}
+		if len(m.Updates) == 0 && m.Reason != "host-revoked" {
 			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t-\t-\t%s\t\t\n", api.Clean(m.Name), m.Site, m.Epoch, contact, m.Reason)
 		}
 		for _, u := range m.Updates {

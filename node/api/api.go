@@ -41,6 +41,8 @@ type Service interface {
 	Sign(ctx context.Context, r SignRequest) (*Published, error)
 	// Revoke locks a machine out of the mesh, or lets it in again.
 	Revoke(ctx context.Context, r RevokeRequest) (*Revoked, error)
+	// Site states where the machines of a site may be, or tells it.
+	Site(ctx context.Context, r SiteRequest) (*Site, error)
 }
 
 // StatusQuery narrows Status; empty fields do not narrow.

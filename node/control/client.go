@@ -150,3 +150,8 @@ func (c *client) Sign(ctx context.Context, r api.SignRequest) (*api.Published, e
 func (c *client) Revoke(ctx context.Context, r api.RevokeRequest) (*api.Revoked, error) {
 	return call[api.Revoked](ctx, c, "revoke", r)
 }
+
+// Site implements api.Service.
+func (c *client) Site(ctx context.Context, r api.SiteRequest) (*api.Site, error) {
+	return call[api.Site](ctx, c, "site", r)
+}

@@ -62,6 +62,10 @@ func (f *fake) Revoke(_ context.Context, r api.RevokeRequest) (*api.Revoked, err
 	return &api.Revoked{ID: r.Machine, Reason: r.Reason, Undone: r.Undo}, nil
 }
 
+func (f *fake) Site(_ context.Context, r api.SiteRequest) (*api.Site, error) {
+	return &api.Site{Site: r.Site, Prefixes: r.Prefixes}, nil
+}
+
 func serve(t *testing.T, dir string, s api.Service) api.Service {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())

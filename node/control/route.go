@@ -39,6 +39,7 @@ func routes(s api.Service) http.Handler {
 	m.Handle("POST /release", handle(s.Release))
 	m.Handle("POST /sign", handle(s.Sign))
 	m.Handle("POST /revoke", handle(s.Revoke))
+	m.Handle("POST /site", handle(s.Site))
 	ceremonyRoutes(m, s)
 	m.HandleFunc("POST /import", func(w http.ResponseWriter, r *http.Request) { importFile(s, w, r) })
 	trustRoutes(m, s)

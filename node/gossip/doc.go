@@ -11,6 +11,10 @@
 //
 //   - Packets are sealed with the site's key (AES-256-GCM), labelled with organisation and site;
 //     what does not open is dropped by memberlist before it is parsed further.
+//   - SetKeys changes keys while members talk: added, then used, then the old ones removed.
+//   - Packets and rumours pass a gate (gate.go) first: only what our machines send, and no more of it
+//     than they would, by source and in all; a head is looked at once.
+//   - No packet leaves for an address that MayReach refuses, whatever members ask for.
 //   - A member shows a certificate in its metadata; CheckMeta refuses those without one.
 //   - Callbacks of memberlist never block: what they learn goes through a bounded queue, and what
 //     does not fit is dropped, since push and pull repeat it.

@@ -20,6 +20,9 @@
 // # Invariants
 //
 //   - PeerUp and PeerDown alternate per peer, PeerUp first; messages and asks lie in between.
+//   - Whom Config.Allow refuses is cut right after TLS; one that dialled is told why once a minute, and
+//     nothing that it says is read (farewell.go).
+//   - No socket is opened to an address that Config.MayDial refuses.
 //   - A stranger gets no stream but mesh and enrol; everything else is reset and ends its link.
 //   - Nothing that a caller from the outside does here blocks on a peer: Send, FetchChunk, SendChunk,
 //     RefuseChunk and Disconnect queue. Callbacks run on other goroutines, never within the call.

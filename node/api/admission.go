@@ -19,3 +19,17 @@ type Revoked struct {
 	Undone    bool      `json:"undone,omitempty"`
 	Unchanged bool      `json:"unchanged,omitempty"` // it was locked out already
 }
+
+// SiteRequest states where the machines of a site may be, or asks for it when Prefixes is empty and
+// Clear is not set.
+type SiteRequest struct {
+	Site     string   `json:"site"`
+	Prefixes []string `json:"prefixes,omitempty"` // as 10.1.0.0/16
+	Clear    bool     `json:"clear,omitempty"`
+}
+
+// Site is what the roster says of a site.
+type Site struct {
+	Site     string   `json:"site"`
+	Prefixes []string `json:"prefixes"` // empty: each machine goes by the subnets it sees
+}

@@ -1,0 +1,48 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"patchmesh/node/api"
+	"patchmesh/policy"
+)
+
+// Site implements api.Service.
+func (n *Node) Site(_ context.Context, r api.SiteRequest) (*api.Site, error) {
+	return onSeed(n.seed, func(s *seed) (*api.Site, error) { return s.site(r) })
+}
+
+// site shows or states where the machines of a site may be. Machines dial what others name inside
+// these prefixes and the subnets they see by themselves, see reach.go.
+func (s *seed) site(r api.SiteRequest) (*api.Site, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !policy.ValidName(r.Site) {
+		return nil, api.Errorf(api.ClassUsage, "%q is no valid name for a site", api.Clean(r.Site))
+	}
+	t := s.believer.current()
+	now := t.Roster().SitePrefixes(r.Site)
+	if len(r.Prefixes) == 0 && !r.Clear {
+		return &api.Site{Site: r.Site, Prefixes: nonNil(now)}, nil
+	}
+	if len(r.Prefixes) > policy.MaxSitePrefixes {
+		return nil, api.Errorf(api.ClassUsage, "a site has at most %d prefixes", policy.MaxSitePrefixes)
+	}
+	for _, p := range r.Prefixes {
+		if _, err := parseSitePrefix(p); err != nil {
+			return nil, api.Errorf(api.ClassUsage, "%v", err).WithHint("give each as network/length, such as 10.1.0.0/16 or fd12:3456::/48")
+		}
+	}
+	next := *t.Roster()
+	next.Sites = slices.DeleteFunc(slices.Clone(next.Sites), func(e policy.SiteEntry) bool { return e.Site == r.Site })
+	if !r.Clear {
+		next.Sites = append(next.Sites, policy.SiteEntry{Site: r.Site, Prefixes: r.Prefixes})
+		slices.SortFunc(next.Sites, func(a, b policy.SiteEntry) int { return cmp.Compare(a.Site, b.Site) })
+	}
+	if err := s.publish(t, nil, &next); err != nil {
+		return nil, err
+	}
+	return &api.Site{Site: r.Site, Prefixes: nonNil(next.SitePrefixes(r.Site))}, nil
+}
