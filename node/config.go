@@ -26,6 +26,8 @@ type Config struct {
 	Egress string
 	// Root is the folder below which updates are detected, installed and removed. Empty: the system itself.
 	Root string
+	// ApplySocket is where the apply process answers. Empty: this process installs by itself.
+	ApplySocket string
 	// Metrics is IP:PORT for /metrics. Empty: none.
 	Metrics string
 	// Version of the program, for reports.

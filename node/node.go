@@ -50,6 +50,7 @@ type Node struct {
 	links     *links
 	metrics   *metrics
 	events    events
+	orders    orders // the apply role
 
 	core *swarm.Core // owned by the loop
 
@@ -83,6 +84,7 @@ func Open(cfg Config) (*Node, error) {
 	n.events = events{ch: make(chan swarm.Event, eventQueue), done: n.ctx.Done()}
 	n.connector, n.links = newConnector(n), &links{n: n}
 	n.metrics = newMetrics(n)
+	n.openApply()
 	if n.host, err = n.openHost(); err != nil {
 		f.close()
 		return nil, err

@@ -41,6 +41,7 @@ func (a *app) runCmd() *cobra.Command {
 			if cfg.Log, err = a.logger(level); err != nil {
 				return err
 			}
+			noCoreDumps(false)
 			cfg.DataDir = a.data
 			if os.Getenv("GOMAXPROCS") == "" {
 				runtime.GOMAXPROCS(cores(a.data))
@@ -62,6 +63,7 @@ func (a *app) runCmd() *cobra.Command {
 	f.BoolVar(&cfg.MDNS, "mdns", true, "look for machines on the local link")
 	f.StringVar(&cfg.Egress, "egress", node.EgressAuto, "may this machine use the WAN: auto, yes or no")
 	f.StringVar(&cfg.Root, "root", "", "detect, install and remove updates below this folder instead of /")
+	f.StringVar(&cfg.ApplySocket, "apply-socket", "", "socket of 'patchmesh apply', which then installs updates (default: this process does)")
 	f.StringVar(&cfg.Metrics, "metrics", "", "IP:PORT for Prometheus metrics at /metrics")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return c
