@@ -51,7 +51,7 @@ func LoadEnrolment(path string) (Enrolment, error) {
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&e); err != nil || len(b) > maxEnrolment {
+	if err := d.Decode(&e); err != nil || len(b) > maxEnrolment || d.More() {
 		return e, fmt.Errorf("enrolment %s is damaged: %w", path, errors.Join(err, policy.ErrFormat))
 	}
 	return e, e.check()
