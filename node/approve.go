@@ -142,7 +142,7 @@ func (s *seed) release(r api.ReleaseRequest) (*api.Published, error) {
 
 // change applies one change to the pending draft, or to the manifest in force if there is none,
 // signs it with the keys at hand and publishes it once the threshold is met.
-func (s *seed) change(passphrase, summary string, edit func(*policy.Manifest) error) (*api.Published, error) {
+func (s *seed) change(passphrase api.Secret, summary string, edit func(*policy.Manifest) error) (*api.Published, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.believer.current()
@@ -183,7 +183,7 @@ func (s *seed) pendingManifest(t *policy.Trust) (*policy.Manifest, error) {
 	return policy.DecodeManifest(b)
 }
 
-func (s *seed) signAndPublish(t *policy.Trust, d *policy.Draft, passphrase string) (*api.Published, error) {
+func (s *seed) signAndPublish(t *policy.Trust, d *policy.Draft, passphrase api.Secret) (*api.Published, error) {
 	if err := d.Check(t); err != nil { // before any signature exists
 		return nil, fmt.Errorf("draft: %w", err)
 	}
@@ -208,7 +208,7 @@ func (s *seed) signAndPublish(t *policy.Trust, d *policy.Draft, passphrase strin
 
 // signWithKeysHere signs with every approver key of this data folder, up to the threshold. A wrong
 // passphrase is a refusal; keys that are elsewhere are simply missing.
-func (s *seed) signWithKeysHere(t *policy.Trust, d *policy.Draft, passphrase string) error {
+func (s *seed) signWithKeysHere(t *policy.Trust, d *policy.Draft, passphrase api.Secret) error {
 	kd := filepath.Join(s.dir, "keys")
 	roles, err := keys.Roles(kd)
 	if err != nil {
@@ -219,7 +219,7 @@ func (s *seed) signWithKeysHere(t *policy.Trust, d *policy.Draft, passphrase str
 		if !strings.HasPrefix(r.Name, roleApprover) || made >= need {
 			continue
 		}
-		k, err := keys.OpenRole(kd, r.Name, passphrase)
+		k, err := keys.OpenRole(kd, r.Name, passphrase.Reveal())
 		switch {
 		case errors.Is(err, keys.ErrNeedsPassphrase):
 			return api.Errorf(api.ClassRefused, "approver key %s needs its passphrase", r.Name).

@@ -23,9 +23,9 @@ import (
 type FoundRequest struct {
 	DataDir    string
 	Org        string
-	Threshold  int    // approver signatures needed; keys made here. Zero: 1
-	Passphrase string // for root and approver keys; empty leaves them readable
-	Site       string // of the seed itself. Empty: SeedSite
+	Threshold  int        // approver signatures needed; keys made here. Zero: 1
+	Passphrase api.Secret // for root and approver keys; empty leaves them readable
+	Site       string     // of the seed itself. Empty: SeedSite
 	Name       string
 }
 
@@ -110,12 +110,12 @@ type madeRoles struct {
 func makeRoles(dir string, r FoundRequest) (madeRoles, error) {
 	m := madeRoles{roles: policy.RoleKeys{RootThreshold: 1, Threshold: r.Threshold}}
 	var failed error
-	create := func(name, passphrase string) ed25519.PrivateKey {
+	create := func(name string, passphrase api.Secret) ed25519.PrivateKey {
 		if failed != nil {
 			return nil
 		}
 		var k ed25519.PrivateKey
-		k, failed = keys.CreateRole(dir, name, passphrase, rand.Reader)
+		k, failed = keys.CreateRole(dir, name, passphrase.Reveal(), rand.Reader)
 		return k
 	}
 	signer := func(k ed25519.PrivateKey) policy.Signer {

@@ -210,7 +210,7 @@ func (n *Node) stop() {
 
 // serveControl offers the local socket. Without it the node still works, so it only complains.
 func (n *Node) serveControl(ctx context.Context) {
-	if err := control.Serve(ctx, n.cfg.DataDir, n, n.log); err != nil && ctx.Err() == nil {
+	if err := control.Serve(ctx, n.cfg.localAPI(n)); err != nil && ctx.Err() == nil {
 		n.log.Error("the local socket does not work: 'patchmesh status' cannot reach this node", "err", err)
 	}
 }

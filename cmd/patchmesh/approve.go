@@ -33,7 +33,7 @@ func (a *app) approveCmd() *cobra.Command {
 				return err
 			}
 			return a.onSeed(func(s api.Service) error {
-				return a.signing(file, func(p string) error {
+				return a.signing(file, func(p api.Secret) error {
 					r.Passphrase = p
 					return a.published(s.Approve(c.Context(), r))
 				})
@@ -93,7 +93,7 @@ func (a *app) signCmd() *cobra.Command {
 		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.onSeed(func(s api.Service) error {
-				return a.signing(file, func(p string) error { return a.published(s.Sign(c.Context(), api.SignRequest{Passphrase: p})) })
+				return a.signing(file, func(p api.Secret) error { return a.published(s.Sign(c.Context(), api.SignRequest{Passphrase: p})) })
 			})
 		},
 	}

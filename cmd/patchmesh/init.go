@@ -23,6 +23,7 @@ func (a *app) initCmd() *cobra.Command {
   patchmesh init --org "Example Ltd" --threshold 2 --passphrase-file /root/pass --data /srv/seed`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
+			noCoreDumps(true)
 			if err := a.newPassphrase(&r, file, insecure); err != nil {
 				return err
 			}

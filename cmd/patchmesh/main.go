@@ -93,10 +93,14 @@ func defaultData() string {
 	if d := os.Getenv("PATCHMESH_DATA"); d != "" {
 		return d
 	}
+	own := filepath.Join(xdg.StateHome, "patchmesh")
 	if os.Geteuid() == 0 {
-		return "/var/lib/patchmesh"
+		return control.SystemData
 	}
-	return filepath.Join(xdg.StateHome, "patchmesh")
+	if _, err := os.Stat(own); err != nil && control.SystemNode() {
+		return control.SystemData // this user runs no node of its own
+	}
+	return own
 }
 
 // exactly is cobra's check of the number of arguments, with our class and hint.

@@ -64,6 +64,9 @@ func (a *app) runCmd() *cobra.Command {
 	f.StringVar(&cfg.Egress, "egress", node.EgressAuto, "may this machine use the WAN: auto, yes or no")
 	f.StringVar(&cfg.Root, "root", "", "detect, install and remove updates below this folder instead of /")
 	f.StringVar(&cfg.ApplySocket, "apply-socket", "", "socket of 'patchmesh apply', which then installs updates (default: this process does)")
+	f.StringVar(&cfg.Sockets, "sockets", "", "folder of the local sockets (default: the data folder)")
+	f.StringVar(&cfg.Admins, "admin-group", "", "group whose members may give orders to this node (default: its user and root alone)")
+	f.StringVar(&cfg.StatusFor, "status-for", "", "who may ask this node: owner, group or all")
 	f.StringVar(&cfg.Metrics, "metrics", "", "IP:PORT for Prometheus metrics at /metrics")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return c

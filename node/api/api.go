@@ -220,7 +220,7 @@ type ApproveRequest struct {
 	NotBefore  time.Time `json:"not_before,omitzero"`
 	Deadline   time.Time `json:"deadline,omitzero"`
 	Expedite   bool      `json:"expedite,omitempty"`
-	Passphrase string    `json:"passphrase,omitempty"`
+	Passphrase Secret    `json:"passphrase,omitempty"`
 }
 
 // HoldRequest adds a stop; Update may be "all", an empty Group means all machines.
@@ -228,18 +228,18 @@ type HoldRequest struct {
 	Update     string `json:"update"`
 	Group      string `json:"group,omitempty"`
 	Reason     string `json:"reason"`
-	Passphrase string `json:"passphrase,omitempty"`
+	Passphrase Secret `json:"passphrase,omitempty"`
 }
 
 // ReleaseRequest ends a hold.
 type ReleaseRequest struct {
 	Hold       string `json:"hold"`
-	Passphrase string `json:"passphrase,omitempty"`
+	Passphrase Secret `json:"passphrase,omitempty"`
 }
 
 // SignRequest signs the pending draft.
 type SignRequest struct {
-	Passphrase string `json:"passphrase,omitempty"`
+	Passphrase Secret `json:"passphrase,omitempty"`
 }
 
 // Published says what became of a change to the draft.
