@@ -229,3 +229,9 @@ func openApplyProcess(cfg ApplyConfig) (*applyProcess, error) {
 	p.server = apply.NewServer(apply.ServerConfig{Role: role, Shelf: p.shelf, Who: peercred.Of, Allowed: []int{cfg.UID}, Log: cfg.Log})
 	return p, nil
 }
+
+// ApplyPrepared says whether PrepareApply has been done on a state folder.
+func ApplyPrepared(stateDir string) bool {
+	_, err := apply.LoadEnrolment(machineFile(stateDir))
+	return err == nil
+}

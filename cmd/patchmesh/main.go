@@ -84,7 +84,7 @@ func (a *app) root() *cobra.Command {
 	})
 	root.AddCommand(
 		a.initCmd(), a.runCmd(), a.inviteCmd(), a.joinCmd(), a.importCmd(), a.approveCmd(), a.holdCmd(), a.releaseCmd(),
-		a.signCmd(), a.statusCmd(), a.explainCmd(), a.peersCmd(), a.demoCmd(), a.applyCmd(),
+		a.signCmd(), a.statusCmd(), a.explainCmd(), a.peersCmd(), a.demoCmd(), a.applyCmd(), a.serviceCmd(),
 	)
 	return root
 }

@@ -11,6 +11,7 @@ import (
 
 	"patchmesh/node"
 	"patchmesh/node/api"
+	"patchmesh/node/daemon"
 )
 
 // cores is how many processor cores the node may use: a quarter of an ordinary machine's, since it
@@ -54,7 +55,7 @@ func (a *app) runCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return n.Run(c.Context())
+			return daemon.Under(c.Context(), n.Run)
 		},
 	}
 	f := c.Flags()
