@@ -14,7 +14,9 @@
 //   - The believer holds what this node trusts, in memory and on disk (trust.go).
 //   - The library holds documents by content ID (docs.go).
 //   - The connector keeps sessions with the site, links the way to the seeds (connect.go, links.go).
-//   - The apply role (apply.go) verifies everything again before it changes the machine.
+//   - The apply role verifies everything again before it changes the machine (package apply). It runs in
+//     this process, or as one of its own: apply.go is the node's side, applyrole.go builds the process,
+//     hands.go gives it the installers.
 //   - The seed part (seed.go, approve.go, enrolment.go) exists where the data folder holds approval keys.
 //
 // # Invariants

@@ -76,6 +76,26 @@ func TestOrdersThatNobodySignedAreRefused(t *testing.T) {
 			_, err := w.p.role.Do(ctx, id, Install)
 			return err
 		}, policy.ReasonPolicyDeclined},
+		"another descriptor of an approved update": {func(t *testing.T, w world) error {
+			w.o.approve("u1", body(1000, 2), "office", policy.ActionInstall)
+			if err := w.c.OfferMetadata(ctx); err != nil {
+				t.Fatal(err)
+			}
+			evil := w.o.update("u1", body(1000, 9)) // same update, same revision, other bytes
+			if err := w.p.cfg.Shelf.keepDescriptor(evil, w.o.docs[evil]); err != nil {
+				t.Fatal(err)
+			}
+			wantRefused(t, "its payload", w.c.OfferObject(ctx, evil), policy.ReasonPolicyDeclined)
+			_, err := w.p.role.Do(ctx, evil, Install)
+			return err
+		}, policy.ReasonPolicyDeclined},
+		"a descriptor that is not the one that was signed": {func(_ *testing.T, w world) error {
+			id := w.o.approve("u1", body(1000, 2), "office", policy.ActionInstall)
+			evil := w.o.update("u1", body(1000, 9))
+			w.o.docs[id] = w.o.docs[evil]
+			_, err := w.c.Do(ctx, id, Install)
+			return err
+		}, policy.ReasonTrustBadSignature},
 		"approved for another group": {func(_ *testing.T, w world) error {
 			_, err := w.c.Do(ctx, w.o.approve("servers-only", body(1000, 2), "servers", policy.ActionInstall), Install)
 			return err
@@ -316,6 +336,10 @@ func TestTooManyConnectionsAreClosedAndTheRestStillWork(t *testing.T) {
 	_ = extra.SetReadDeadline(time.Now().Add(30 * time.Second))
 	if _, err := extra.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Fatalf("one connection too many: %v, want it closed", err)
+	}
+	_ = idle[1].SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+	if _, err := idle[1].Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("a connection within the number: %v, want it open: the other was closed for its own sake", err)
 	}
 	_ = idle[0].Close()
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) { // the server sees the end in its own time

@@ -20,6 +20,7 @@ type FileJournal struct {
 	file *os.File
 	path string
 	size int64
+	torn bool // the last write failed half-way
 }
 
 // Entry is one line of the journal.
@@ -125,12 +126,15 @@ func (j *FileJournal) write(e Entry) error {
 }
 
 func (j *FileJournal) append(b []byte) error {
+	if j.torn { // half a line is there: it must not swallow this one
+		b = append([]byte("\n"), b...)
+	}
 	n, err := j.file.Write(b)
 	j.size += int64(n)
 	if err == nil {
 		err = j.file.Sync()
 	}
-	if err != nil {
+	if j.torn = err != nil; j.torn {
 		return fmt.Errorf("write journal: %w", err)
 	}
 	return nil

@@ -244,9 +244,6 @@ func (r *Role) change(ctx context.Context, id content.ID, want Order) (string, e
 	return version, err
 }
 
-// maxAsked bounds the documents of one offer: newer roots, the set, descriptors.
-const maxAsked = 8192
-
 // OfferMetadata walks from what is trusted to the offered head. ask is called for every document that
 // is not here; nil says that the other side has none. Only a whole verified set is saved, and none
 // that is older than the one in force. Then it asks for the descriptors of what is approved here;
@@ -262,18 +259,11 @@ func (r *Role) OfferMetadata(head []byte, ask func(Need) ([]byte, error), keep f
 	now := r.cfg.Now()
 	nothing := func(content.ID) *policy.Descriptor { return nil }
 	plan := policy.MakePlan(t.Manifest(), nothing, r.cfg.Machine, t.Stale(now), now)
-	asked := 0
 	for _, v := range plan.Verdicts {
 		if r.cfg.Shelf.Describe(v.Descriptor) != nil {
 			continue
 		}
-		if asked++; asked > maxAsked {
-			return nil // the rest at the next offer
-		}
-		size := min(t.Manifest().Approvals[v.Approval].DescriptorBytes, policy.MaxDescriptorBytes)
-		if size < 1 {
-			continue
-		}
+		size := max(1, min(t.Manifest().Approvals[v.Approval].DescriptorBytes, policy.MaxDescriptorBytes))
 		b, err := ask(Need{ID: v.Descriptor, MaxBytes: size})
 		if err != nil {
 			return asError("offered descriptor", err)
@@ -309,11 +299,7 @@ func (r *Role) takeHead(head []byte, ask func(Need) ([]byte, error)) (*policy.Tr
 		return t, nil
 	}
 	walk := t.Refresh(head, r.cfg.Now())
-	asked := 0
-	for need, more := walk.Need(); more; need, more = walk.Need() {
-		if asked++; asked > maxAsked {
-			return nil, refused(policy.ReasonTrustBadSignature, "offered metadata: more than %d documents", maxAsked)
-		}
+	for need, more := walk.Need(); more; need, more = walk.Need() { // policy bounds the newer roots, and what follows them is a handful
 		b, err := ask(Need{RootVersion: need.RootVersion, ID: need.ID, MaxBytes: need.MaxBytes})
 		if err != nil {
 			return nil, err

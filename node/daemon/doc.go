@@ -25,7 +25,8 @@
 //     measured (systemd-analyze security: net at most 1.5, apply at most 4.5).
 //   - The net unit has no private user namespace: callers of the local API must keep their numbers.
 //   - The apply unit keeps what package tools need: setuid files may be made (RestrictSUIDSGID would
-//     stop that), devices, the module folder and the file system are writable, umask is the ordinary one.
+//     stop that), devices, the module folder and the file system are writable, umask is the ordinary one, other processes can be seen, and memory is
+//     bounded only as a share of the machine's: making an initial RAM disk takes much.
 //   - KillMode=process on the apply unit: a package tool that is at work survives a restart of patchmesh.
 //   - kardianos/service writes the launchd and Windows entries and answers the Windows service manager,
 //     whose protocol is not worth an own version. There, one service does both roles and says so in its

@@ -137,7 +137,6 @@ ProtectKernelLogs=yes
 ProtectControlGroups=yes
 ProtectClock=yes
 ProtectHostname=yes
-ProtectProc=invisible
 RestrictNamespaces=yes
 RestrictRealtime=yes
 LockPersonality=yes
@@ -149,6 +148,6 @@ SystemCallFilter=~@clock @cpu-emulation @debug @module @obsolete @raw-io @reboot
 SystemCallErrorNumber=EPERM
 UMask=0022
 LimitCORE=0
-MemoryMax=2G
+MemoryMax=75%
 TasksMax=1024
 `
