@@ -26,6 +26,9 @@ type orders interface {
 	Do(ctx context.Context, id content.ID, want apply.Order) (apply.Outcome, error)
 }
 
+// applyPatience is how long the apply process may take to start, or to make room.
+const applyPatience = time.Minute
+
 func installerKinds() []string { return install.Kinds() }
 
 // machineFacts are what plans are made from.
@@ -39,7 +42,9 @@ func (n *Node) machineFacts() policy.Machine {
 // openApply chooses where the apply role runs.
 func (n *Node) openApply() {
 	if n.cfg.ApplySocket != "" {
-		n.orders = apply.NewClient(n.cfg.ApplySocket, offers{n})
+		c := apply.NewClient(n.cfg.ApplySocket, offers{n})
+		c.Patience = applyPatience
+		n.orders = c
 		n.log.Info("updates are installed by a separate process", "socket", n.cfg.ApplySocket)
 		return
 	}

@@ -251,7 +251,7 @@ func TestPayloadThatChangesDuringTheInstallInstallsNoWrongByte(t *testing.T) {
 		Hands: hands{root: root, work: workDir(a2.dir)},
 	})
 	for what, role := range map[string]orders{"separate process": apply.NewClient(socket, flippedOffers{offers{n}, f}), "one process": here} {
-		t.Run(what, func(t *testing.T) { raceInstalls(t, role, id, filepath.Join(root, "srv", "u1"), good, soak(60, 5000)) })
+		t.Run(what, func(t *testing.T) { raceInstalls(t, role, id, filepath.Join(root, "srv", "u1"), good, soak(25, 5000)) })
 	}
 }
 

@@ -27,6 +27,10 @@ type Source interface {
 
 // Client drives the apply process from the net side. Safe for concurrent use.
 type Client struct {
+	// Patience is how long Do waits for a process that does not answer: it may be starting, or busy
+	// with as many connections as it allows. Set it before the first use; zero: not at all.
+	Patience time.Duration
+
 	path string
 	src  Source
 
@@ -40,6 +44,23 @@ func NewClient(path string, src Source) *Client { return &Client{path: path, src
 // Do offers what the apply role needs to decide by itself and then gives the order. Errors are *Error,
 // or ErrUnreachable.
 func (c *Client) Do(ctx context.Context, id content.ID, want Order) (Outcome, error) {
+	for end := time.Now().Add(c.Patience); ; {
+		out, err := c.do(ctx, id, want)
+		if !errors.Is(err, ErrUnreachable) || !time.Now().Before(end) {
+			return out, err
+		}
+		select { // the same order again is harmless: what is done already is not done twice
+		case <-ctx.Done():
+			return out, err
+		case <-time.After(retryAfter):
+		}
+	}
+}
+
+// retryAfter is the pause before a process that does not answer is asked again.
+const retryAfter = 250 * time.Millisecond
+
+func (c *Client) do(ctx context.Context, id content.ID, want Order) (Outcome, error) {
 	if want == Detect && c.upToDate() {
 		// A scan looks for thousands of updates: only what the role does not know is offered again.
 		if out, err := c.schedule(ctx, id, want); err == nil || !unknown(err) {

@@ -382,6 +382,39 @@ func TestClientRefusesWhatIsNoAnswer(t *testing.T) {
 	}
 }
 
+func TestOrderWaitsForAProcessThatIsStarting(t *testing.T) {
+	o := newOrg(t, "acme")
+	id := o.approve("u1", body(5000, 1), "office", policy.ActionInstall)
+	p := newProcess(t, o)
+	p.serve(t)
+	later := p.sock + "2"
+	c := NewClient(later, o)
+	c.Patience = time.Minute
+	got := make(chan error, 1)
+	go func() {
+		_, err := c.Do(context.Background(), id, Install)
+		got <- err
+	}()
+	select {
+	case err := <-got:
+		t.Fatalf("it did not wait: %v", err)
+	case <-time.After(2 * retryAfter): // it has met a closed door meanwhile
+	}
+	if err := os.Rename(p.sock, later); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-got; err != nil || p.hands.installs != 1 {
+		t.Errorf("%v, %d installs", err, p.hands.installs)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	c = NewClient(later+"3", o)
+	c.Patience = time.Hour
+	if _, err := c.Do(ctx, id, Install); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("after the end of the node: %v", err)
+	}
+}
+
 func TestErrorsFitIntoOneAnswer(t *testing.T) {
 	e := &Error{Reason: policy.ReasonInstallerExit, What: strings.Repeat("\x1b[31m", 5000), Log: strings.Repeat("\x00", 1<<20)}
 	var b bytes.Buffer
