@@ -14,6 +14,7 @@ import (
 	"patchmesh/content"
 	"patchmesh/node/api"
 	"patchmesh/node/apply"
+	"patchmesh/node/enrol"
 	"patchmesh/node/inventory"
 	"patchmesh/node/peercred"
 	"patchmesh/node/trustdir"
@@ -76,23 +77,23 @@ func PrepareApply(stateDir, dataDir string, again bool, now func() time.Time) (*
 	if err := apply.Private(stateDir); err != nil {
 		return nil, api.Errorf(api.ClassFailed, "state folder of the apply role: %v", err).WithHint("it must belong to this user alone")
 	}
-	t := f.believer.current()
-	e := apply.Enrolment{
-		Org: f.member.Org, ID: f.id, Name: f.member.Name, Site: f.member.Site, Groups: f.member.Groups, Root: content.Sum(t.Files().Root).String(),
-	}
 	have, err := apply.LoadEnrolment(machineFile(stateDir))
 	known := err == nil
 	if err != nil && !errors.Is(err, apply.ErrNotEnrolled) {
+		return nil, err
+	}
+	own, err := ownTrust(stateDir, f.believer.current(), known, now)
+	if err != nil {
+		return nil, err
+	}
+	e, err := enrolmentOf(f, own)
+	if err != nil {
 		return nil, err
 	}
 	if known {
 		if e, err = knownMachine(have, e, again); err != nil {
 			return nil, err
 		}
-	}
-	own, err := ownTrust(stateDir, t, now)
-	if err != nil {
-		return nil, err
 	}
 	if !known || again { // last: what makes the folder an enrolled one's
 		if err := e.Save(machineFile(stateDir)); err != nil {
@@ -103,6 +104,25 @@ func PrepareApply(stateDir, dataDir string, again bool, now func() time.Time) (*
 		StateDir: stateDir, Org: e.Org, Fingerprint: e.Root, Machine: e.Name, Site: e.Site, Groups: nonNil(e.Groups),
 		Epoch: own.Epoch(), Unchanged: known && !again,
 	}, nil
+}
+
+// enrolmentOf reads who the machine is from its membership certificate, which the enrolment key has
+// signed: what else the data folder says of it could have been written by whoever owns the folder.
+// That the certificate has expired meanwhile does not make the machine another one.
+func enrolmentOf(f *folder, t *policy.Trust) (apply.Enrolment, error) {
+	keys, err := rosterKeys(t.Roster())
+	if err != nil {
+		return apply.Enrolment{}, err
+	}
+	c, err := enrol.Check(f.member.Cert, keys, f.id, f.now())
+	if err != nil && !errors.Is(err, enrol.ErrExpired) {
+		return apply.Enrolment{}, api.Errorf(api.ClassRefused, "the membership certificate in %s cannot be believed: %v", f.dir, err).
+			WithHint("enrol this machine again with a new token")
+	}
+	if c.Org != t.Org() {
+		return apply.Enrolment{}, api.Errorf(api.ClassRefused, "the membership certificate is of %q, the approvals of %q", api.Clean(c.Org), api.Clean(t.Org()))
+	}
+	return apply.Enrolment{Org: c.Org, ID: f.id, Name: c.Name, Site: c.Site, Groups: c.Groups, Root: content.Sum(t.Files().Root).String()}, nil
 }
 
 func machineFile(stateDir string) string { return filepath.Join(stateDir, "machine.json") }
@@ -123,14 +143,15 @@ func knownMachine(have, now apply.Enrolment, again bool) (apply.Enrolment, error
 		WithHint("if it was enrolled anew, repeat with --enrolled-anew")
 }
 
-// ownTrust opens the apply role's documents, or begins them with those of the data folder.
-func ownTrust(stateDir string, t *policy.Trust, now func() time.Time) (*policy.Trust, error) {
+// ownTrust opens the apply role's documents, or begins them with those of the data folder. A role that
+// had some once does not begin again: they are gone, and what the data folder has may be older.
+func ownTrust(stateDir string, t *policy.Trust, known bool, now func() time.Time) (*policy.Trust, error) {
 	dir, err := trustdir.Open(filepath.Join(stateDir, "trust"))
 	if err != nil {
 		return nil, err
 	}
 	files, err := dir.Load()
-	if errors.Is(err, trustdir.ErrEmpty) {
+	if errors.Is(err, trustdir.ErrEmpty) && !known {
 		return t, dir.Save(t.Files())
 	}
 	if err != nil {

@@ -5,12 +5,14 @@ package node
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -18,6 +20,7 @@ import (
 	"patchmesh/content"
 	"patchmesh/node/api"
 	"patchmesh/node/apply"
+	"patchmesh/node/enrol"
 	"patchmesh/policy"
 )
 
@@ -125,28 +128,61 @@ func TestApplyRoleTakesTheMachineFromItsOwnFolderOnly(t *testing.T) {
 	if _, err := PrepareApply(state, data, false, time.Now); err != nil {
 		t.Fatal(err)
 	}
+	groups := func() string {
+		e, err := apply.LoadEnrolment(machineFile(state))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(e.Groups, " ")
+	}
+	change := func(edit func(*folder)) {
+		f, err := openFolder(data, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.close()
+		edit(f)
+		if err := saveMembership(f.db, f.member); err != nil {
+			t.Fatal(err)
+		}
+	}
 	// Somebody who has taken the net role over writes another group into the data folder.
-	f, err := openFolder(data, time.Now)
-	if err != nil {
+	change(func(f *folder) { f.member.Groups = []string{"servers"} })
+	for _, again := range []bool{false, true} {
+		if _, err := PrepareApply(state, data, again, time.Now); err != nil || groups() != "office" {
+			t.Fatalf("an unsigned group: %q, %v", groups(), err)
+		}
+	}
+	// The same with a certificate of his own.
+	certificate := func(f *folder, key ed25519.PrivateKey) []byte {
+		b, err := enrol.Issue(enrol.Certificate{Serial: 9, Org: "acme", Site: "main", Name: "a", Groups: []string{"servers"}, Peer: f.id,
+			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	change(func(f *folder) { f.member.Cert = certificate(f, f.key) })
+	if _, err := PrepareApply(state, data, true, time.Now); api.ClassOf(err) != api.ClassRefused || groups() != "office" {
+		t.Fatalf("a certificate that nobody issued: %q, %v", groups(), err)
+	}
+	// A machine that was enrolled anew is another one only when root says so.
+	change(func(f *folder) { f.member.Cert = certificate(f, m.seed.seed.enrol) })
+	if _, err := PrepareApply(state, data, false, time.Now); api.ClassOf(err) != api.ClassRefused || groups() != "office" {
+		t.Fatalf("another group was taken over in silence: %q, %v", groups(), err)
+	}
+	if _, err := PrepareApply(state, data, true, time.Now); err != nil || groups() != "servers" {
+		t.Fatalf("root's own word: %q, %v", groups(), err)
+	}
+	// Documents that are gone are not begun again from the data folder, which may be older.
+	if err := os.RemoveAll(filepath.Join(state, "trust")); err != nil {
 		t.Fatal(err)
 	}
-	f.member.Groups = []string{"servers"}
-	if err := saveMembership(f.db, f.member); err != nil {
-		t.Fatal(err)
+	if _, err := PrepareApply(state, data, true, time.Now); api.ClassOf(err) != api.ClassRefused {
+		t.Errorf("lost documents were begun again: %v", err)
 	}
-	f.close()
-	if _, err := PrepareApply(state, data, false, time.Now); api.ClassOf(err) != api.ClassRefused {
-		t.Fatalf("another group was taken over in silence: %v", err)
-	}
-	e, err := apply.LoadEnrolment(machineFile(state))
-	if err != nil || len(e.Groups) != 1 || e.Groups[0] != "office" {
-		t.Fatalf("%+v, %v", e, err)
-	}
-	if _, err := PrepareApply(state, data, true, time.Now); err != nil {
-		t.Fatalf("root's own word: %v", err)
-	}
-	if e, _ = apply.LoadEnrolment(machineFile(state)); len(e.Groups) != 1 || e.Groups[0] != "servers" {
-		t.Fatalf("%+v", e)
+	if err := RunApply(context.Background(), ApplyConfig{StateDir: state, Now: time.Now, Log: slog.New(slog.DiscardHandler)}); api.ClassOf(err) != api.ClassRefused {
+		t.Errorf("an apply role without documents: %v", err)
 	}
 	if err := RunApply(context.Background(), ApplyConfig{StateDir: filepath.Join(m.dir, "nothing"), Now: time.Now}); api.ClassOf(err) != api.ClassUsage {
 		t.Errorf("an apply role that nobody prepared: %v", err)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -219,6 +220,8 @@ func (s script) SetWriteDeadline(time.Time) error { return nil }
 
 func FuzzServerInstallsNothingAndReadsNoMoreThanAllowed(f *testing.F) {
 	x := newTarget(f)
+	quiet := slog.New(slog.DiscardHandler)
+	x.p.role.cfg.Log, x.p.cfg.Log = quiet, quiet
 	for _, id := range x.ids {
 		f.Add(request{verb: verbSchedule, id: id, order: Install}.encode())
 		f.Add(append(request{verb: verbObject, id: id}.encode(), body(900, 1)...))

@@ -78,6 +78,10 @@ func (c *client) explain(err error, order bool) error {
 	if errors.Is(err, fs.ErrPermission) && order {
 		return noRight(os.Getuid(), true)
 	}
+	if errors.Is(err, fs.ErrPermission) && socketDir(c.dataDir) == SystemSockets {
+		return api.Errorf(api.ClassFailed, "this user may not ask the node of this machine").
+			WithHint("run the command as root, or as a member of the node's group of admins (group patchmesh unless it was installed otherwise)")
+	}
 	if errors.Is(err, fs.ErrPermission) {
 		return api.Errorf(api.ClassFailed, "no permission to use the data folder %s", c.dataDir).
 			WithHint("run the command as the user who runs patchmesh there, or choose another folder with --data")
