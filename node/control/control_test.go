@@ -63,6 +63,9 @@ func serve(t *testing.T, dir string, s api.Service) api.Service {
 	for end := time.Now().Add(5 * time.Second); ; {
 		c, err := Dial(dir)
 		if err == nil {
+			_, err = c.Node(ctx) // an answer comes only after both sockets are ready
+		}
+		if err == nil {
 			return c
 		}
 		if time.Now().After(end) {

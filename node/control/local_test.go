@@ -154,18 +154,13 @@ func (q localRequest) send(dir, socket string) string {
 }
 
 // serveAs opens both sockets for callers that the given function names.
-func serveAs(t *testing.T, dir string, s api.Service, a Access, who func(net.Conn) (api.Caller, error)) *bytes.Buffer {
+func serveAs(t *testing.T, dir string, s api.Service, a Access, who func(net.Conn) (api.Caller, error)) *lockedBuffer {
 	t.Helper()
-	var mu sync.Mutex
-	log := &bytes.Buffer{}
+	log := &lockedBuffer{open: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- Serve(ctx, Config{Dir: dir, Service: s, Who: who, Access: a, Log: slog.New(slog.NewTextHandler(writer(func(b []byte) (int, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			return log.Write(b)
-		}), nil))})
+		ended <- Serve(ctx, Config{Dir: dir, Service: s, Who: who, Access: a, Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -173,21 +168,36 @@ func serveAs(t *testing.T, dir string, s api.Service, a Access, who func(net.Con
 			t.Errorf("server ended: %v", err)
 		}
 	})
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		_, serr := os.Lstat(filepath.Join(dir, statusSocket))
-		_, aerr := os.Lstat(filepath.Join(dir, adminSocket))
-		if serr == nil && aerr == nil {
-			return log
-		}
-		if time.Now().After(end) {
-			t.Fatal("the sockets do not appear")
-		}
+	select {
+	case <-log.open:
+	case <-time.After(time.Minute):
+		t.Fatal("the sockets do not open")
 	}
+	return log
 }
 
-type writer func([]byte) (int, error)
+// lockedBuffer is a log that tells when the sockets are open.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	b    bytes.Buffer
+	once sync.Once
+	open chan struct{}
+}
 
-func (w writer) Write(b []byte) (int, error) { return w(b) }
+func (l *lockedBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if bytes.Contains(b, []byte("local sockets open")) {
+		l.once.Do(func() { close(l.open) })
+	}
+	return l.b.Write(b)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
 
 func shortDir(t *testing.T) string {
 	t.Helper()
