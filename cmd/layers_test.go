@@ -46,6 +46,7 @@ github.com/knqyf263/go-deb-version/...             | node/install               
 github.com/ulikunitz/xz/...                        | node/source node/install               | .deb members are read where packages are read
 github.com/prometheus/...                          | node                                   | metrics are one reading of the core's notes
 github.com/gofrs/flock/...                         | node node/state node/tufdir content/disk | one process per data folder
+github.com/kardianos/service/...                   | node/daemon                            | launchd entries and the protocol of the Windows service manager
 filippo.io/age/...                                 | node/keys                              | passphrases guard keys on disk
 golang.org/x/crypto/...                            | node/keys node/enrol node/transport    | secrets and sealed boxes
 golang.org/x/sys/...                               | content/disk node/... bench cmd/patchmesh | what the standard library does not reach on one system

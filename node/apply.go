@@ -2,25 +2,32 @@ package node
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"path/filepath"
 	"runtime"
 	"time"
 
 	"patchmesh/content"
+	"patchmesh/node/apply"
 	"patchmesh/node/install"
-	"patchmesh/node/inventory"
 	"patchmesh/node/trustdir"
 	"patchmesh/policy"
 	"patchmesh/swarm"
 )
 
-// The apply role. It does not believe the rest of the program: what it is asked to install it looks
-// up in the signed documents on disk, verifies their whole chain again, and installs only a copy that
-// it has hashed itself.
+// The net side of the apply role. What it is asked to install the role looks up in the signed
+// documents itself, verifies their whole chain again, and installs only a copy that it has hashed
+// itself (package apply); here orders are only handed over and answers translated.
+
+// orders is the apply role as the node sees it: in this process (apply.Role) or behind a socket
+// (apply.Client). Both verify with the same code.
+type orders interface {
+	Do(ctx context.Context, id content.ID, want apply.Order) (apply.Outcome, error)
+}
+
+// applyPatience is how long the apply process may take to start, or to make room.
+const applyPatience = time.Minute
 
 func installerKinds() []string { return install.Kinds() }
 
@@ -32,96 +39,114 @@ func (n *Node) machineFacts() policy.Machine {
 	}
 }
 
+// openApply chooses where the apply role runs.
+func (n *Node) openApply() {
+	if n.cfg.ApplySocket != "" {
+		c := apply.NewClient(n.cfg.ApplySocket, offers{n})
+		c.Patience = applyPatience
+		n.orders = c
+		n.log.Info("updates are installed by a separate process", "socket", n.cfg.ApplySocket)
+		return
+	}
+	n.orders = n.roleHere()
+	if n.seed == nil {
+		n.log.Info("updates are installed by this same process, which also speaks to the network; 'patchmesh service install' separates the two")
+	}
+}
+
+// roleHere is the apply role in this process: it reads the documents and payloads of the node from
+// disk and verifies them again.
+func (n *Node) roleHere() *apply.Role {
+	return apply.NewRole(apply.Config{
+		Trust: trustHere(n.cfg.DataDir), Shelf: storeShelf{n}, Journal: n.db, Machine: n.machineFacts(), Now: n.cfg.Now, Log: n.log,
+		Hands: hands{root: n.cfg.Root, work: workDir(n.cfg.DataDir)},
+	})
+}
+
+// trustHere is the node's own trusted documents, read from disk each time. Only the believer saves them.
+type trustHere string
+
+func (t trustHere) Load() (policy.Files, error) {
+	dir, err := trustdir.Open(filepath.Join(string(t), "trust"))
+	if err != nil {
+		return policy.Files{}, err
+	}
+	return keptTrust{dir}.Load()
+}
+
+func (trustHere) Save(policy.Files) error {
+	return errors.New("the apply role in this process saves no trusted documents")
+}
+
+// storeShelf is the node's own store as the shelf of the role.
+type storeShelf struct{ n *Node }
+
+func (s storeShelf) Describe(id content.ID) *policy.Descriptor { return s.n.describer()(id) }
+
+func (s storeShelf) Open(d *policy.Descriptor) (io.ReadCloser, error) {
+	return s.n.store.OpenPlain(d.Payload)
+}
+
+// offers is what the node has for an apply role in another process.
+type offers struct{ n *Node }
+
+func (o offers) Head() []byte { return o.n.believer.current().Files().Timestamp }
+
+// Root gives a root by its version. Those that were never here are not known, which is no error.
+func (o offers) Root(version int64) ([]byte, error) {
+	t := o.n.believer.current()
+	if version == t.RootVersion() {
+		return t.Files().Root, nil
+	}
+	b, err := o.n.db.Value(rootKey(version))
+	if err != nil || len(b) == 0 {
+		return nil, nil
+	}
+	return b, nil
+}
+
+func (o offers) Document(id content.ID) ([]byte, error) {
+	b, err := o.n.docs.document(id)
+	if errors.Is(err, content.ErrNotFound) || err != nil && len(b) == 0 {
+		return nil, nil
+	}
+	return b, err
+}
+
+func (o offers) Payload(id content.ID) (io.ReadCloser, int64, error) {
+	d, err := o.n.descriptor(id)
+	if err != nil {
+		return nil, 0, err
+	}
+	r, err := o.n.store.OpenPlain(d.Payload)
+	return r, d.PlainBytes, err
+}
+
 // detect looks whether an update is on the machine.
 func (n *Node) detect(ctx context.Context, a swarm.Detect) {
-	d, err := n.descriptor(a.Descriptor)
+	got, err := n.orders.Do(ctx, a.Descriptor, apply.Detect)
 	if err != nil {
-		n.events.send(failure(a.Req, err))
-		return
-	}
-	inst, err := install.For(d.Installer)
-	if err != nil {
-		n.events.send(installFailure(a.Req, err))
-		return
-	}
-	got, err := inst.Detect(ctx, n.job(d))
-	if err != nil {
-		n.events.send(installFailure(a.Req, err))
+		n.events.send(applyFailure(a.Req, err))
 		return
 	}
 	n.events.send(swarm.Detected{Req: a.Req, Present: got.Present, Version: got.Version})
 }
 
-// install installs or removes an update, after checking once more that approvers want it here.
-func (n *Node) install(ctx context.Context, req swarm.Req, id content.ID, want policy.Action) {
-	version, err := n.apply(ctx, id, want)
+// install installs or removes an update, if the apply role finds that approvers want it here.
+func (n *Node) install(ctx context.Context, req swarm.Req, id content.ID, want apply.Order) {
+	got, err := n.orders.Do(ctx, id, want)
 	if err != nil {
-		n.events.send(installFailure(req, err))
+		n.events.send(applyFailure(req, err))
 		return
 	}
-	n.events.send(swarm.Installed{Req: req, Version: version})
-}
-
-func (n *Node) apply(ctx context.Context, id content.ID, want policy.Action) (string, error) {
-	d, err := n.approvedHere(id, want)
-	if err != nil {
-		return "", err
-	}
-	inst, err := install.For(d.Installer)
-	if err != nil {
-		return "", err
-	}
-	job := n.job(d)
-	if err := n.db.JournalBegin(string(d.Update), d.Revision, string(want), n.cfg.Now()); err != nil {
-		return "", err
-	}
-	var res install.Result
-	if want == policy.ActionRemove {
-		res, err = inst.Remove(ctx, job)
-	} else {
-		res, err = inst.Install(ctx, job)
-	}
-	step := "done"
-	if err != nil {
-		step = "failed: " + err.Error()
-	}
-	if jerr := n.db.JournalEnd(string(d.Update), d.Revision, step, n.cfg.Now()); jerr != nil && err == nil {
-		err = jerr
-	}
-	return res.Version, err
-}
-
-// approvedHere reads the trusted documents from disk, verifies them from the root on, and finds the
-// descriptor among what they approve for this machine today. Nothing in memory is asked.
-func (n *Node) approvedHere(id content.ID, want policy.Action) (*policy.Descriptor, error) {
-	dir, err := trustdir.Open(filepath.Join(n.cfg.DataDir, "trust"))
-	if err != nil {
-		return nil, err
-	}
-	kept, err := dir.Recall()
-	now, t := n.cfg.Now(), kept.Trust
-	if err != nil || kept.Lost != nil || t.Manifest() == nil {
-		return nil, &install.Error{Reason: string(policy.ReasonTrustFloorRebuilt), What: fmt.Sprintf("%s %s: trust is damaged on disk", want, id.Short())}
-	}
-	d, err := n.descriptor(id)
-	if err != nil {
-		return nil, err
-	}
-	m := n.machineFacts()
-	plan := policy.MakePlan(t.Manifest(), n.describer(), m, t.Stale(now), now)
-	for _, v := range plan.Verdicts {
-		if v.Descriptor == id && v.Update == d.Update && string(v.Verb) == string(want) {
-			return d, nil
-		}
-	}
-	return nil, &install.Error{Reason: string(policy.ReasonPolicyDeclined), What: fmt.Sprintf("%s %s: the approvals do not ask for it any more", want, d.Update)}
+	n.events.send(swarm.Installed{Req: req, Version: got.Version})
 }
 
 // descriptor reads a descriptor that is at home.
 func (n *Node) descriptor(id content.ID) (*policy.Descriptor, error) {
 	b, err := n.docs.document(id)
 	if err != nil {
-		return nil, fmt.Errorf("descriptor: %w", err)
+		return nil, err
 	}
 	return policy.DecodeDescriptor(b)
 }
@@ -136,37 +161,21 @@ func (n *Node) describer() func(content.ID) *policy.Descriptor {
 	}
 }
 
-// job describes the work for an installer.
-func (n *Node) job(d *policy.Descriptor) install.Job {
-	var sum [32]byte
-	b, _ := hex.DecodeString(d.SHA256) // checked when the descriptor was decoded
-	copy(sum[:], b)
-	return install.Job{
-		Root: n.cfg.Root, Work: filepath.Join(n.cfg.DataDir, "work"),
-		Spec: install.Spec{
-			Update: string(d.Update), Revision: d.Revision, Installer: d.Installer, Args: d.InstallerArgs, FileName: d.FileName,
-			SHA256: sum, PlainBytes: d.PlainBytes, Package: d.Package, Version: d.Version, Arch: d.Arch,
-		},
-		Open: func() (io.ReadCloser, error) { return n.store.OpenPlain(d.Payload) },
-		Free: func(path string) (int64, error) {
-			free, _, err := inventory.Free(path)
-			return free, err
-		},
-	}
-}
-
-// installFailure translates an installer's error for the core.
-func installFailure(req swarm.Req, err error) swarm.Failed {
+// applyFailure translates what the apply role says for the core.
+func applyFailure(req swarm.Req, err error) swarm.Failed {
 	f := failure(req, err)
-	var e *install.Error
-	if errors.As(err, &e) {
-		f.Reason, f.Facts = policy.Reason(e.Reason), e.Facts
+	var e *apply.Error
+	switch {
+	case errors.As(err, &e):
+		f.Reason, f.Facts = e.Reason, e.Facts
 		if e.Log != "" {
 			f.Detail += ": " + e.Log
 		}
-	}
-	if errors.Is(err, install.ErrVerify) {
-		f.Reason = policy.ReasonTrustBadChunk
+		if e.Corrupt {
+			f.Reason = policy.ReasonTrustBadChunk
+		}
+	case errors.Is(err, apply.ErrUnreachable):
+		f.Reason = policy.ReasonInstallerDenied
 	}
 	return f
 }

@@ -73,7 +73,7 @@ func (f *folder) saveFounding(w founding) error {
 }
 
 // takeFirstRoot goes on once enough root keys have signed; else it says who is missing.
-func (f *folder) takeFirstRoot(w founding, root []byte, passphrase string, now func() time.Time) (*Founded, error) {
+func (f *folder) takeFirstRoot(w founding, root []byte, passphrase api.Secret, now func() time.Time) (*Founded, error) {
 	st, err := policy.FirstRootStatus(root)
 	if err != nil {
 		return nil, api.Errorf(api.ClassRefused, "the first root does not hold: %v", err)
@@ -106,7 +106,7 @@ func (f *folder) takeFirstRoot(w founding, root []byte, passphrase string, now f
 }
 
 // takeFirstDraft founds the organisation once enough approvers have signed; else it says who is missing.
-func (f *folder) takeFirstDraft(w founding, t *policy.Trust, d *policy.Draft, passphrase string, now func() time.Time) (*Founded, error) {
+func (f *folder) takeFirstDraft(w founding, t *policy.Trust, d *policy.Draft, passphrase api.Secret, now func() time.Time) (*Founded, error) {
 	s := seed{dir: f.dir}
 	if err := s.signWithKeysHere(t, d, passphrase); err != nil {
 		return nil, err
@@ -165,7 +165,7 @@ func (f *folder) waits(w founding, path string, missing []string, next string) *
 }
 
 // ContinueFound takes a file that came back with signatures: the first root, or the first draft.
-func ContinueFound(dataDir, path, passphrase string, now func() time.Time) (*Founded, error) {
+func ContinueFound(dataDir, path string, passphrase api.Secret, now func() time.Time) (*Founded, error) {
 	b, err := readFileLimited(path, policy.MaxParcelBytes)
 	if err != nil {
 		return nil, err
@@ -209,7 +209,7 @@ func ContinueFound(dataDir, path, passphrase string, now func() time.Time) (*Fou
 
 // continueRoot takes signatures only under the very root that was made here: the file has been in
 // other hands.
-func (f *folder) continueRoot(w founding, b []byte, passphrase string, now func() time.Time) (*Founded, error) {
+func (f *folder) continueRoot(w founding, b []byte, passphrase api.Secret, now func() time.Time) (*Founded, error) {
 	same, err := policy.SameRoot(w.Unsigned, b)
 	if err != nil {
 		return nil, api.Errorf(api.ClassRefused, "this is not the first root: %v", err)

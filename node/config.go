@@ -14,7 +14,7 @@ const DefaultListen = "0.0.0.0:7700"
 
 // Config says how one node runs. DataDir is required; the zero value of the rest is sensible.
 type Config struct {
-	// DataDir holds everything that is kept: keys, trust, state.db, payloads, work, control.sock.
+	// DataDir holds everything that is kept: keys, trust, state.db, payloads, work, and the local sockets.
 	DataDir string
 	// Listen is IP:PORT for the mesh, TCP and UDP. Empty: DefaultListen.
 	Listen string
@@ -29,8 +29,16 @@ type Config struct {
 	Egress string
 	// Root is the folder below which updates are detected, installed and removed. Empty: the system itself.
 	Root string
+	// ApplySocket is where the apply process answers. Empty: this process installs by itself.
+	ApplySocket string
 	// Metrics is IP:PORT for /metrics. Empty: none.
 	Metrics string
+	// Sockets is the folder of the local sockets. Empty: DataDir.
+	Sockets string
+	// Admins is a group, by name or number, whose members may give orders. Empty: its user and root alone.
+	Admins string
+	// StatusFor says who may ask questions: owner (empty), group or all.
+	StatusFor string
 	// Version of the program, for reports.
 	Version string
 	// Log takes what happens. Nil: discarded.
@@ -97,6 +105,7 @@ func (c *Config) Validate() error {
 			errs = append(errs, err)
 		}
 	}
+	errs = append(errs, c.checkLocalAPI())
 	switch c.Egress {
 	case EgressAuto, EgressYes, EgressNo:
 	default:

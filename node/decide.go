@@ -24,9 +24,10 @@ type sheet struct {
 
 // wish is one change as it was asked for.
 type wish struct {
-	role, passphrase, summary, reason string
-	grants                            []policy.Grant
-	drop                              []string
+	role, summary, reason string
+	passphrase            api.Secret
+	grants                []policy.Grant
+	drop                  []string
 }
 
 func holdPrefix(role string) string {
@@ -190,7 +191,7 @@ func (s *seed) reason(role string) string {
 	return api.Clean(string(b))
 }
 
-func (s *seed) signAndPublish(t *policy.Trust, d *policy.Draft, passphrase string) (*api.Published, error) {
+func (s *seed) signAndPublish(t *policy.Trust, d *policy.Draft, passphrase api.Secret) (*api.Published, error) {
 	if err := s.whole(); err != nil {
 		return nil, err
 	}
@@ -230,7 +231,7 @@ func (s *seed) signAndPublish(t *policy.Trust, d *policy.Draft, passphrase strin
 
 // signWithKeysHere signs with the approver keys of this data folder that count for the draft, up to
 // the threshold. A wrong passphrase is a refusal; keys that are elsewhere are simply missing.
-func (s *seed) signWithKeysHere(t *policy.Trust, d *policy.Draft, passphrase string) error {
+func (s *seed) signWithKeysHere(t *policy.Trust, d *policy.Draft, passphrase api.Secret) error {
 	kd := filepath.Join(s.dir, "keys")
 	roles, err := keys.Roles(kd)
 	if err != nil {
@@ -254,8 +255,8 @@ func (s *seed) signWithKeysHere(t *policy.Trust, d *policy.Draft, passphrase str
 }
 
 // openSigner opens a key that can approve.
-func openSigner(dir, name, passphrase string) (policy.Signer, error) {
-	k, err := keys.OpenRole(dir, name, passphrase)
+func openSigner(dir, name string, passphrase api.Secret) (policy.Signer, error) {
+	k, err := keys.OpenRole(dir, name, passphrase.Reveal())
 	switch {
 	case errors.Is(err, keys.ErrNeedsPassphrase):
 		return policy.Signer{}, api.Errorf(api.ClassRefused, "approver key %s needs its passphrase", name).

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"patchmesh/content"
+	"patchmesh/node/apply"
 	"patchmesh/node/transport"
 	"patchmesh/policy"
 	"patchmesh/swarm"
@@ -55,9 +56,9 @@ func (n *Node) do(ctx context.Context, act swarm.Action) error {
 	case swarm.Detect:
 		n.work(func() { n.detect(ctx, a) })
 	case swarm.Install:
-		n.work(func() { n.install(ctx, a.Req, a.Descriptor, policy.ActionInstall) })
+		n.work(func() { n.install(ctx, a.Req, a.Descriptor, apply.Install) })
 	case swarm.Remove:
-		n.work(func() { n.install(ctx, a.Req, a.Descriptor, policy.ActionRemove) })
+		n.work(func() { n.install(ctx, a.Req, a.Descriptor, apply.Remove) })
 	case swarm.Report:
 		n.makeReport(a.Seq)
 	case swarm.Forward:

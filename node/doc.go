@@ -17,7 +17,9 @@
 //   - The connector keeps sessions with the site, links the way to the seeds (connect.go, links.go).
 //   - The reach says which addresses may be dialled (reach.go); every socket and packet asks it.
 //   - A revocation locks a machine out (revoke.go); gossip keys come in epochs (gossipkeys.go).
-//   - The apply role (apply.go) verifies everything again before it changes the machine.
+//   - The apply role verifies everything again before it changes the machine (package apply). It runs in
+//     this process, or as one of its own: apply.go is the node's side, applyrole.go builds the process,
+//     hands.go gives it the installers.
 //   - The renewal keeps the own membership alive and ends sessions with those who have lapsed (renew.go).
 //   - The seed part (seed.go, approve.go, decide.go, enrolment.go, requests.go) exists where the data
 //     folder holds online keys; ceremony.go and approvallog.go are what people ask about drafts, roots

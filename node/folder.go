@@ -90,16 +90,22 @@ func (f *folder) open() error {
 	return err
 }
 
-// knownRoots are the roots that this machine has followed, which it keeps to serve them to others.
+// knownRoots are the roots that this machine has followed, which it keeps to serve them to others. Those
+// from before it joined are not among them.
 func (f *folder) knownRoots() (roots [][]byte) {
-	for v := int64(1); ; v++ {
+	for v := int64(1); v <= maxRootsAhead || len(roots) > 0; v++ {
 		b, err := f.db.Value(rootKey(v))
-		if err != nil || len(b) == 0 {
-			return roots
+		if err == nil && len(b) > 0 {
+			roots = append(roots, b)
+		} else if len(roots) > 0 {
+			break
 		}
-		roots = append(roots, b)
 	}
+	return roots
 }
+
+// maxRootsAhead bounds the search for the first root that is kept: organisations make one a year.
+const maxRootsAhead = 1024
 
 // trustTrouble: not even a root is left, so nothing could be verified. Nothing is reset: that would be
 // the very rollback that the documents protect against.

@@ -21,9 +21,9 @@ import (
 type FoundRequest struct {
 	DataDir    string
 	Org        string
-	Threshold  int    // approver signatures needed; keys made here. Zero: 1
-	Passphrase string // for root and approver keys; empty leaves them readable
-	Site       string // of the seed itself. Empty: SeedSite
+	Threshold  int        // approver signatures needed; keys made here. Zero: 1
+	Passphrase api.Secret // for root and approver keys; empty leaves them readable
+	Site       string     // of the seed itself. Empty: SeedSite
 	Name       string
 
 	// Keys that were made elsewhere, as PEM; where a list is empty, keys are made here.
@@ -153,12 +153,12 @@ func makeRoles(dir string, r FoundRequest) (madeRoles, error) {
 	if failed == nil {
 		m.roles.Approvers, failed = namePEMs(r.Approvers)
 	}
-	create := func(name, passphrase string) ed25519.PrivateKey {
+	create := func(name string, passphrase api.Secret) ed25519.PrivateKey {
 		if failed != nil {
 			return nil
 		}
 		var k ed25519.PrivateKey
-		k, failed = keys.CreateRole(dir, name, passphrase, rand.Reader)
+		k, failed = keys.CreateRole(dir, name, passphrase.Reveal(), rand.Reader)
 		return k
 	}
 	signer := func(k ed25519.PrivateKey) policy.Signer {

@@ -60,6 +60,7 @@ type Node struct {
 	gossipKeys   gossipKeys
 
 	strangers, relays *enrol.Limiter // of requests to join or renew
+	orders            orders         // the apply role
 
 	core *swarm.Core // owned by the loop
 
@@ -100,6 +101,7 @@ func Open(cfg Config) (*Node, error) {
 		f.close()
 		return nil, err
 	}
+	n.openApply()
 	if n.host, err = n.openHost(); err != nil {
 		f.close()
 		return nil, err
@@ -232,7 +234,7 @@ func (n *Node) stop() {
 
 // serveControl offers the local socket. Without it the node still works, so it only complains.
 func (n *Node) serveControl(ctx context.Context) {
-	if err := control.Serve(ctx, n.cfg.DataDir, n, n.log); err != nil && ctx.Err() == nil {
+	if err := control.Serve(ctx, n.cfg.localAPI(n)); err != nil && ctx.Err() == nil {
 		n.log.Error("the local socket does not work: 'patchmesh status' cannot reach this node", "err", err)
 	}
 }

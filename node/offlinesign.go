@@ -99,7 +99,7 @@ func (f *SignFile) begin(trustDir, fingerprint string, now time.Time) (*policy.T
 
 // Sign adds the signature of the key in a file (NAME.key or NAME.key.age) and writes the draft file
 // back in place.
-func (f *SignFile) Sign(keyPath, passphrase string) (*api.DraftView, error) {
+func (f *SignFile) Sign(keyPath string, passphrase api.Secret) (*api.DraftView, error) {
 	s, err := openKeyFile(keyPath, passphrase)
 	if err != nil {
 		return nil, err
@@ -130,7 +130,7 @@ func (f *SignFile) Sign(keyPath, passphrase string) (*api.DraftView, error) {
 }
 
 // openKeyFile opens a key by the path of its file.
-func openKeyFile(path, passphrase string) (policy.Signer, error) {
+func openKeyFile(path string, passphrase api.Secret) (policy.Signer, error) {
 	name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".age"), ".key")
 	if name == filepath.Base(path) {
 		return policy.Signer{}, api.Errorf(api.ClassUsage, "%s is no key file", path).WithHint("key files are called NAME.key or NAME.key.age")
@@ -148,8 +148,8 @@ type KeyInfo struct {
 }
 
 // NewKey makes a key in a folder; an empty passphrase leaves it readable. ClassUsage if it exists.
-func NewKey(dir, name, passphrase string) (*KeyInfo, error) {
-	_, err := keys.CreateRole(dir, name, passphrase, rand.Reader)
+func NewKey(dir, name string, passphrase api.Secret) (*KeyInfo, error) {
+	_, err := keys.CreateRole(dir, name, passphrase.Reveal(), rand.Reader)
 	switch {
 	case errors.Is(err, keys.ErrName):
 		return nil, api.Errorf(api.ClassUsage, "%v", err)
@@ -192,7 +192,7 @@ func ShowKeys(dir string) ([]KeyInfo, error) {
 }
 
 // SignRootFile adds a root key's signature to a root in a file, in place.
-func SignRootFile(path, keyPath, passphrase string) (*api.RootView, error) {
+func SignRootFile(path, keyPath string, passphrase api.Secret) (*api.RootView, error) {
 	b, err := readFileLimited(path, policy.MaxRootBytes)
 	if err != nil {
 		return nil, err

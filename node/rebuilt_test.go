@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"patchmesh/node/api"
+	"patchmesh/node/apply"
 	"patchmesh/node/install"
 	"patchmesh/node/state"
 	"patchmesh/policy"
@@ -94,7 +95,7 @@ func TestDamagedTrustComesBackByItself(t *testing.T) {
 				t.Fatalf("reason %q", got)
 			}
 			var refusal *install.Error
-			if _, err := a.approvedHere(descriptor, policy.ActionInstall); !errors.As(err, &refusal) || refusal.Reason != string(policy.ReasonTrustFloorRebuilt) {
+			if _, err := a.orders.Do(context.Background(), descriptor, apply.Install); !errors.As(err, &refusal) || refusal.Reason != string(policy.ReasonTrustFloorRebuilt) {
 				t.Fatalf("the apply role says %v", err)
 			}
 			if _, err := a.Explain(context.Background(), "u1", ""); err != nil && api.ClassOf(err) != api.ClassNotFound {

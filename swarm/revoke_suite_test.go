@@ -3,19 +3,10 @@ package swarm
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"testing"
 	"time"
 )
-
-// soak is the short count, or the long one with PATCHMESH_SOAK=1.
-func soak(short, long int) int {
-	if os.Getenv("PATCHMESH_SOAK") == "1" {
-		return long
-	}
-	return short
-}
 
 // S-REVOKE: a site of 200 machines in the middle of a transfer; one is stolen, and some accomplices
 // pass no news on and let every question for documents wait until it times out. The seed publishes

@@ -33,7 +33,7 @@ func (a *app) approveCmd() *cobra.Command {
 				return err
 			}
 			return a.onSeed(func(s api.Service) error {
-				return a.signing(file, func(p string) error {
+				return a.signing(file, func(p api.Secret) error {
 					r.Passphrase = p
 					return a.published(s.Approve(c.Context(), r))
 				})

@@ -19,7 +19,7 @@ func (a *app) holdCmd() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			r.Update = args[0]
 			return a.onSeed(func(s api.Service) error {
-				return a.signing(file, func(p string) error {
+				return a.signing(file, func(p api.Secret) error {
 					r.Passphrase = p
 					return a.published(s.Hold(c.Context(), r))
 				})
@@ -45,7 +45,7 @@ func (a *app) releaseCmd() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			r.Hold = args[0]
 			return a.onSeed(func(s api.Service) error {
-				return a.signing(file, func(p string) error {
+				return a.signing(file, func(p api.Secret) error {
 					r.Passphrase = p
 					return a.published(s.Release(c.Context(), r))
 				})

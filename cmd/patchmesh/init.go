@@ -27,6 +27,7 @@ func (a *app) initCmd() *cobra.Command {
   patchmesh init /media/stick/patchmesh-root-1.json`,
 		Args: atMost(1, "at most one file that came back with signatures"),
 		RunE: func(_ *cobra.Command, args []string) error {
+			noCoreDumps(true)
 			if len(args) == 1 {
 				return a.continueInit(args[0], file)
 			}
@@ -69,7 +70,7 @@ func (a *app) initCmd() *cobra.Command {
 
 // continueInit takes a file that came back with signatures.
 func (a *app) continueInit(path, file string) error {
-	return a.signing(file, func(p string) error {
+	return a.signing(file, func(p api.Secret) error {
 		f, err := node.ContinueFound(a.data, path, p, time.Now)
 		if err != nil {
 			return err

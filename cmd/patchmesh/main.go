@@ -85,7 +85,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.initCmd(), a.runCmd(), a.inviteCmd(), a.joinCmd(), a.enrolCmd(), a.importCmd(), a.approveCmd(), a.holdCmd(), a.releaseCmd(),
 		a.signCmd(), a.revokeCmd(), a.siteCmd(), a.statusCmd(), a.explainCmd(), a.peersCmd(), a.demoCmd(),
-		a.draftCmd(), a.keyCmd(), a.roleCmd(), a.rootCmd(), a.logCmd(), a.trustCmd(),
+		a.draftCmd(), a.keyCmd(), a.roleCmd(), a.rootCmd(), a.logCmd(), a.trustCmd(), a.applyCmd(), a.serviceCmd(),
 	)
 	return root
 }
@@ -94,10 +94,14 @@ func defaultData() string {
 	if d := os.Getenv("PATCHMESH_DATA"); d != "" {
 		return d
 	}
+	own := filepath.Join(xdg.StateHome, "patchmesh")
 	if os.Geteuid() == 0 {
-		return "/var/lib/patchmesh"
+		return control.SystemData
 	}
-	return filepath.Join(xdg.StateHome, "patchmesh")
+	if _, err := os.Stat(own); err != nil && control.SystemNode() {
+		return control.SystemData // this user runs no node of its own
+	}
+	return own
 }
 
 // exactly is cobra's check of the number of arguments, with our class and hint.

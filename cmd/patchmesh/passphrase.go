@@ -17,7 +17,7 @@ import (
 const maxPassphrase = 4096
 
 // readPassphraseFile reads the first line of a file.
-func readPassphraseFile(path string) (string, error) {
+func readPassphraseFile(path string) (api.Secret, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", api.Errorf(api.ClassUsage, "passphrase file: %v", err)
@@ -31,18 +31,18 @@ func readPassphraseFile(path string) (string, error) {
 	if p == "" {
 		return "", api.Errorf(api.ClassUsage, "the first line of %s is empty", path)
 	}
-	return p, nil
+	return api.Secret(p), nil
 }
 
 func onTerminal() bool { return term.IsTerminal(int(os.Stdin.Fd())) }
 
 // askPassphrase asks on the terminal, twice for a new one.
-func (a *app) askPassphrase(prompt string, twice bool) (string, error) {
-	ask := func(text string) (string, error) {
+func (a *app) askPassphrase(prompt string, twice bool) (api.Secret, error) {
+	ask := func(text string) (api.Secret, error) {
 		fmt.Fprint(a.errOut, text)
 		b, err := term.ReadPassword(int(os.Stdin.Fd()))
 		fmt.Fprintln(a.errOut)
-		return string(b), err
+		return api.Secret(b), err
 	}
 	p, err := ask(prompt + ": ")
 	if err != nil || !twice {
@@ -60,8 +60,9 @@ func (a *app) askPassphrase(prompt string, twice bool) (string, error) {
 
 // signing calls do with the passphrase from the file, if one is named. Where the keys turn out to
 // need one and somebody sits at the terminal, it asks and calls do again.
-func (a *app) signing(file string, do func(passphrase string) error) error {
-	p := ""
+func (a *app) signing(file string, do func(passphrase api.Secret) error) error {
+	noCoreDumps(true)
+	var p api.Secret
 	if file != "" {
 		var err error
 		if p, err = readPassphraseFile(file); err != nil {

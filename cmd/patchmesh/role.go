@@ -73,7 +73,7 @@ func (a *app) roleDropCmd() *cobra.Command {
 
 func (a *app) granting(c *cobra.Command, r *api.GrantRequest, file string) error {
 	return a.onSeed(func(s api.Service) error {
-		return a.signing(file, func(p string) error {
+		return a.signing(file, func(p api.Secret) error {
 			r.Passphrase = p
 			return a.published(s.Grant(c.Context(), *r))
 		})

@@ -121,7 +121,7 @@ func (a *app) rootSignCmd() *cobra.Command {
 				return a.print(v, func(w io.Writer) { showRoot(w, v) })
 			}
 			showRoot(a.aside(), v) // before the key is opened
-			return a.signing(file, func(p string) error {
+			return a.signing(file, func(p api.Secret) error {
 				v, err := node.SignRootFile(args[0], key, p)
 				if err != nil {
 					return err
@@ -152,7 +152,7 @@ func (a *app) rootPublishCmd() *cobra.Command {
 				return err
 			}
 			return a.onSeed(func(s api.Service) error {
-				return a.signing(file, func(p string) error {
+				return a.signing(file, func(p api.Secret) error {
 					v, err := s.AdoptRoot(c.Context(), api.RootFile{Body: b, Reason: reason, Passphrase: p})
 					if err != nil {
 						return err

@@ -11,6 +11,7 @@ import (
 
 	"patchmesh/node"
 	"patchmesh/node/api"
+	"patchmesh/node/daemon"
 )
 
 // cores is how many processor cores the node may use: a quarter of an ordinary machine's, since it
@@ -41,6 +42,7 @@ func (a *app) runCmd() *cobra.Command {
 			if cfg.Log, err = a.logger(level); err != nil {
 				return err
 			}
+			noCoreDumps(false)
 			cfg.DataDir = a.data
 			if os.Getenv("GOMAXPROCS") == "" {
 				runtime.GOMAXPROCS(cores(a.data))
@@ -53,7 +55,7 @@ func (a *app) runCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return n.Run(c.Context())
+			return daemon.Under(c.Context(), n.Run)
 		},
 	}
 	f := c.Flags()
@@ -63,6 +65,10 @@ func (a *app) runCmd() *cobra.Command {
 	f.BoolVar(&cfg.MDNS, "mdns", true, "look for machines on the local link")
 	f.StringVar(&cfg.Egress, "egress", node.EgressAuto, "may this machine use the WAN: auto, yes or no")
 	f.StringVar(&cfg.Root, "root", "", "detect, install and remove updates below this folder instead of /")
+	f.StringVar(&cfg.ApplySocket, "apply-socket", "", "socket of 'patchmesh apply', which then installs updates (default: this process does)")
+	f.StringVar(&cfg.Sockets, "sockets", "", "folder of the local sockets (default: the data folder)")
+	f.StringVar(&cfg.Admins, "admin-group", "", "group whose members may give orders to this node (default: its user and root alone)")
+	f.StringVar(&cfg.StatusFor, "status-for", "", "who may ask this node: owner, group or all")
 	f.StringVar(&cfg.Metrics, "metrics", "", "IP:PORT for Prometheus metrics at /metrics")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return c

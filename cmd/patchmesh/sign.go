@@ -45,7 +45,7 @@ func (a *app) signCmd() *cobra.Command {
 					return a.print(v, func(w io.Writer) { showDraft(w, v) })
 				}
 				showDraft(a.aside(), v) // before any key is asked for
-				return a.signing(file, func(p string) error {
+				return a.signing(file, func(p api.Secret) error {
 					r, err := s.Sign(c.Context(), api.SignRequest{Role: role, Digest: v.Digest, Passphrase: p})
 					if r != nil {
 						r.Changes = v.Changes
@@ -135,7 +135,7 @@ func (a *app) signFile(o offlineSign) error {
 	if o.key == "" {
 		return api.Errorf(api.ClassUsage, "which key should sign?").WithHint("add --key FILE, or --show to look only")
 	}
-	return a.signing(o.file, func(p string) error {
+	return a.signing(o.file, func(p api.Secret) error {
 		v, err := f.Sign(o.key, p)
 		if err != nil {
 			return err
@@ -218,7 +218,7 @@ func (a *app) draftImportCmd() *cobra.Command {
 				slices.Sort(paths)
 			}
 			return a.onSeed(func(s api.Service) error {
-				return a.signing(file, func(p string) error { return a.importDrafts(c, s, paths, p) })
+				return a.signing(file, func(p api.Secret) error { return a.importDrafts(c, s, paths, p) })
 			})
 		},
 	}
@@ -226,7 +226,7 @@ func (a *app) draftImportCmd() *cobra.Command {
 	return c
 }
 
-func (a *app) importDrafts(c *cobra.Command, s api.Service, paths []string, passphrase string) error {
+func (a *app) importDrafts(c *cobra.Command, s api.Service, paths []string, passphrase api.Secret) error {
 	var errs []error
 	for _, path := range paths {
 		b, err := node.ReadDraftFile(path)

@@ -243,7 +243,7 @@ type ApproveRequest struct {
 	Expedite   bool      `json:"expedite,omitempty"`
 	Role       string    `json:"role,omitempty"`   // delegated role that decides it; empty: the main approvers
 	Reason     string    `json:"reason,omitempty"` // for the approval log
-	Passphrase string    `json:"passphrase,omitempty"`
+	Passphrase Secret    `json:"passphrase,omitempty"`
 }
 
 // HoldRequest adds a stop; Update may be "all", an empty Group means all machines.
@@ -252,7 +252,7 @@ type HoldRequest struct {
 	Group      string `json:"group,omitempty"`
 	Reason     string `json:"reason"`
 	Role       string `json:"role,omitempty"` // delegated role that holds; empty: the main approvers
-	Passphrase string `json:"passphrase,omitempty"`
+	Passphrase Secret `json:"passphrase,omitempty"`
 }
 
 // ReleaseRequest ends a hold. A hold of a delegated role is that role's to release: its id begins with
@@ -260,14 +260,14 @@ type HoldRequest struct {
 type ReleaseRequest struct {
 	Hold       string `json:"hold"`
 	Reason     string `json:"reason,omitempty"` // for the approval log
-	Passphrase string `json:"passphrase,omitempty"`
+	Passphrase Secret `json:"passphrase,omitempty"`
 }
 
 // SignRequest signs the pending draft.
 type SignRequest struct {
 	Role       string `json:"role,omitempty"`   // whose draft; empty: the main approvers
 	Digest     string `json:"digest,omitempty"` // sign only the draft that was shown, see DraftView; empty: whatever it is
-	Passphrase string `json:"passphrase,omitempty"`
+	Passphrase Secret `json:"passphrase,omitempty"`
 }
 
 // Published says what became of a change to the draft.

@@ -89,7 +89,7 @@ type DraftChange struct {
 type DraftFile struct {
 	Name       string `json:"name"`
 	Body       []byte `json:"body"`
-	Passphrase string `json:"passphrase,omitempty"`
+	Passphrase Secret `json:"passphrase,omitempty"`
 }
 
 // DraftFiles are all pending drafts.
@@ -106,7 +106,7 @@ type GrantRequest struct {
 	Threshold  int      `json:"threshold,omitempty"`
 	Drop       bool     `json:"drop,omitempty"`
 	Reason     string   `json:"reason,omitempty"`
-	Passphrase string   `json:"passphrase,omitempty"`
+	Passphrase Secret   `json:"passphrase,omitempty"`
 }
 
 // RootRequest says what the next root changes; keys are PEM public keys, or key ids to drop.
@@ -125,7 +125,7 @@ type RootRequest struct {
 type RootFile struct {
 	Body       []byte `json:"body"`
 	Reason     string `json:"reason,omitempty"`
-	Passphrase string `json:"passphrase,omitempty"`
+	Passphrase Secret `json:"passphrase,omitempty"`
 }
 
 // RootView tells how far a root has come.

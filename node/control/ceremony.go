@@ -47,12 +47,12 @@ func (c *client) ExportDrafts(ctx context.Context) (*api.DraftFiles, error) {
 
 // ImportDraft implements api.Service.
 func (c *client) ImportDraft(ctx context.Context, f api.DraftFile) (*api.Published, error) {
-	return call[api.Published](ctx, c, "draft/import", f)
+	return callSecret[api.Published](ctx, c, "draft/import", f, f.Passphrase)
 }
 
 // Grant implements api.Service.
 func (c *client) Grant(ctx context.Context, r api.GrantRequest) (*api.Published, error) {
-	return call[api.Published](ctx, c, "grant", r)
+	return callSecret[api.Published](ctx, c, "grant", r, r.Passphrase)
 }
 
 // RootDraft implements api.Service.
@@ -62,7 +62,7 @@ func (c *client) RootDraft(ctx context.Context, r api.RootRequest) (*api.RootVie
 
 // AdoptRoot implements api.Service.
 func (c *client) AdoptRoot(ctx context.Context, f api.RootFile) (*api.RootView, error) {
-	return call[api.RootView](ctx, c, "root/adopt", f)
+	return callSecret[api.RootView](ctx, c, "root/adopt", f, f.Passphrase)
 }
 
 // ApprovalLog implements api.Service.

@@ -10,6 +10,9 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"patchmesh/node/api"
@@ -17,30 +20,52 @@ import (
 
 // client speaks to the node of one data folder.
 type client struct {
-	http    *http.Client
-	dataDir string
+	status, admin *http.Client
+	dataDir       string
 }
 
 // maxAnswer bounds an answer: the status of 100,000 machines.
 const maxAnswer = 1 << 30
 
-// Dial reaches the running node of a data folder. ClassUnreachable if none runs, ClassFailed if this
-// user may not use the folder.
+// Dial reaches the running node of a data folder. Questions go to the socket that answers them, orders
+// to the one for admins. ClassUnreachable if no node runs, ClassFailed if this user may not come near
+// either socket, ClassRefused later if the node does not take this user's orders.
 func Dial(dataDir string) (api.Service, error) {
-	c := &client{dataDir: dataDir}
-	c.http = &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return c.dial(ctx) },
-	}}
-	conn, err := c.dial(context.Background())
+	dir := socketDir(dataDir)
+	c := &client{dataDir: dataDir, status: clientOf(dir, statusSocket), admin: clientOf(dir, adminSocket)}
+	conn, err := dial(context.Background(), dir, statusSocket)
 	if err != nil {
-		return nil, c.explain(err)
+		conn, err = dial(context.Background(), dir, adminSocket)
+	}
+	if err != nil {
+		return nil, c.explain(err, false)
 	}
 	_ = conn.Close()
 	return c, nil
 }
 
-func (c *client) dial(ctx context.Context) (net.Conn, error) {
-	path, done, err := socketPath(c.dataDir)
+// socketDir is where the node of a data folder has its sockets.
+func socketDir(dataDir string) string {
+	if filepath.Clean(dataDir) == SystemData && SystemNode() {
+		return SystemSockets
+	}
+	return dataDir
+}
+
+// SystemNode says whether the system's own node has its sockets open, or had when it last ran.
+func SystemNode() bool {
+	_, err := os.Lstat(filepath.Join(SystemSockets, statusSocket))
+	return err == nil
+}
+
+func clientOf(dir, name string) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, dir, name) },
+	}}
+}
+
+func dial(ctx context.Context, dir, name string) (net.Conn, error) {
+	path, done, err := socketPath(dir, name)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +74,14 @@ func (c *client) dial(ctx context.Context) (net.Conn, error) {
 	return d.DialContext(ctx, "unix", path)
 }
 
-func (c *client) explain(err error) error {
+func (c *client) explain(err error, order bool) error {
+	if errors.Is(err, fs.ErrPermission) && order {
+		return noRight(os.Getuid(), true)
+	}
+	if errors.Is(err, fs.ErrPermission) && socketDir(c.dataDir) == SystemSockets {
+		return api.Errorf(api.ClassFailed, "this user may not ask the node of this machine").
+			WithHint("run the command as root, or as a member of the node's group of admins (group patchmesh unless it was installed otherwise)")
+	}
 	if errors.Is(err, fs.ErrPermission) {
 		return api.Errorf(api.ClassFailed, "no permission to use the data folder %s", c.dataDir).
 			WithHint("run the command as the user who runs patchmesh there, or choose another folder with --data")
@@ -60,7 +92,16 @@ func (c *client) explain(err error) error {
 
 // call sends q and reads the answer into a new A.
 func call[A any](ctx context.Context, c *client, route string, q any) (*A, error) {
+	return callSecret[A](ctx, c, route, q, "")
+}
+
+// callSecret is call for a request with a passphrase. It travels in the body, and only there: the
+// request itself would marshal to a mark.
+func callSecret[A any](ctx context.Context, c *client, route string, q any, passphrase api.Secret) (*A, error) {
 	b, err := json.Marshal(q)
+	if err == nil && passphrase != "" {
+		b, err = withPassphrase(b, passphrase)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("encode request: %w", err)
 	}
@@ -71,10 +112,44 @@ func call[A any](ctx context.Context, c *client, route string, q any) (*A, error
 	return send[A](c, r)
 }
 
-func send[A any](c *client, r *http.Request) (*A, error) {
-	resp, err := c.http.Do(r)
+func withPassphrase(b []byte, passphrase api.Secret) ([]byte, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(b, &fields); err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(passphrase.Reveal())
 	if err != nil {
-		return nil, c.explain(err)
+		return nil, err
+	}
+	fields["passphrase"] = text
+	return json.Marshal(fields)
+}
+
+// do sends a request to its socket. A question that the status socket is closed for goes to the other.
+func (c *client) do(r *http.Request) (*http.Response, error) {
+	if !slices.Contains(readOnly, r.URL.Path) {
+		resp, err := c.admin.Do(r)
+		if err != nil {
+			return nil, c.explain(err, true)
+		}
+		return resp, nil
+	}
+	resp, err := c.status.Do(r)
+	if err != nil && r.GetBody != nil {
+		if r.Body, err = r.GetBody(); err == nil {
+			resp, err = c.admin.Do(r)
+		}
+	}
+	if err != nil {
+		return nil, c.explain(err, false)
+	}
+	return resp, nil
+}
+
+func send[A any](c *client, r *http.Request) (*A, error) {
+	resp, err := c.do(r)
+	if err != nil {
+		return nil, err
 	}
 	defer resp.Body.Close()
 	body := io.LimitReader(resp.Body, maxAnswer)
@@ -128,22 +203,22 @@ func (c *client) Import(ctx context.Context, q api.ImportRequest, body io.Reader
 
 // Approve implements api.Service.
 func (c *client) Approve(ctx context.Context, r api.ApproveRequest) (*api.Published, error) {
-	return call[api.Published](ctx, c, "approve", r)
+	return callSecret[api.Published](ctx, c, "approve", r, r.Passphrase)
 }
 
 // Hold implements api.Service.
 func (c *client) Hold(ctx context.Context, r api.HoldRequest) (*api.Published, error) {
-	return call[api.Published](ctx, c, "hold", r)
+	return callSecret[api.Published](ctx, c, "hold", r, r.Passphrase)
 }
 
 // Release implements api.Service.
 func (c *client) Release(ctx context.Context, r api.ReleaseRequest) (*api.Published, error) {
-	return call[api.Published](ctx, c, "release", r)
+	return callSecret[api.Published](ctx, c, "release", r, r.Passphrase)
 }
 
 // Sign implements api.Service.
 func (c *client) Sign(ctx context.Context, r api.SignRequest) (*api.Published, error) {
-	return call[api.Published](ctx, c, "sign", r)
+	return callSecret[api.Published](ctx, c, "sign", r, r.Passphrase)
 }
 
 // Revoke implements api.Service.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"patchmesh/node/api"
+	"patchmesh/node/peercred"
 )
 
 // fake answers with what it was asked.
@@ -70,7 +71,9 @@ func serve(t *testing.T, dir string, s api.Service) api.Service {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- Serve(ctx, dir, s, slog.New(slog.DiscardHandler)) }()
+	go func() {
+		ended <- Serve(ctx, Config{Dir: dir, Service: s, Who: peercred.Of, Log: slog.New(slog.DiscardHandler)})
+	}()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -79,6 +82,9 @@ func serve(t *testing.T, dir string, s api.Service) api.Service {
 	})
 	for end := time.Now().Add(5 * time.Second); ; {
 		c, err := Dial(dir)
+		if err == nil {
+			_, err = c.Node(ctx) // an answer comes only after both sockets are ready
+		}
 		if err == nil {
 			return c
 		}
@@ -136,16 +142,20 @@ func TestNoNodeIsUnreachableAndStaleSocketIsReplaced(t *testing.T) {
 	if _, err := Dial(dir); api.ClassOf(err) != api.ClassUnreachable {
 		t.Fatalf("no node: %v", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, socketName), nil, 0o600); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{statusSocket, adminSocket} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	serve(t, dir, &fake{})
-	if err := Serve(context.Background(), dir, &fake{}, slog.New(slog.DiscardHandler)); err != ErrRunning {
+	if err := Serve(context.Background(), Config{Dir: dir, Service: &fake{}, Log: slog.New(slog.DiscardHandler)}); err != ErrRunning {
 		t.Fatalf("a second node: %v, want ErrRunning", err)
 	}
-	fi, err := os.Stat(filepath.Join(dir, socketName))
-	if err != nil || fi.Mode().Perm() != 0o600 {
-		t.Fatalf("socket: %v %v", fi.Mode(), err)
+	for _, name := range []string{statusSocket, adminSocket} {
+		fi, err := os.Stat(filepath.Join(dir, name))
+		if err != nil || fi.Mode().Perm() != 0o600 {
+			t.Fatalf("socket: %v %v", fi.Mode(), err)
+		}
 	}
 }
 

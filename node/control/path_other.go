@@ -4,7 +4,7 @@ package control
 
 import "path/filepath"
 
-// socketPath is the name of the socket; done does nothing.
-func socketPath(dataDir string) (path string, done func(), err error) {
-	return filepath.Join(dataDir, socketName), func() {}, nil
+// socketPath is the name of a socket; done does nothing.
+func socketPath(dir, name string) (path string, done func(), err error) {
+	return filepath.Join(dir, name), func() {}, nil
 }

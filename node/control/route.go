@@ -1,11 +1,13 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 
 	"patchmesh/node/api"
 )
@@ -61,7 +63,7 @@ func handle[Q, A any](f func(context.Context, Q) (A, error)) http.Handler {
 
 func importFile(s api.Service, w http.ResponseWriter, r *http.Request) {
 	var q api.ImportRequest
-	if err := json.Unmarshal([]byte(r.Header.Get(importHeader)), &q); err != nil {
+	if err := readJSON(strings.NewReader(r.Header.Get(importHeader)), &q); err != nil {
 		answer(w, nil, api.Errorf(api.ClassUsage, "import request: %v", err))
 		return
 	}
@@ -69,8 +71,20 @@ func importFile(s api.Service, w http.ResponseWriter, r *http.Request) {
 	answer(w, a, err)
 }
 
+// readJSON takes one JSON object of known fields, and nothing behind it.
 func readJSON(r io.Reader, into any) error {
 	d := json.NewDecoder(r)
+	var object json.RawMessage
+	if err := d.Decode(&object); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is something behind the request")
+	}
+	if object[0] != '{' { // null would pass for an empty request
+		return errors.New("the request is no JSON object")
+	}
+	d = json.NewDecoder(bytes.NewReader(object))
 	d.DisallowUnknownFields()
 	return d.Decode(into)
 }

@@ -1,0 +1,3 @@
+package main
+
+func hideMemory() {} // processes that are not signed for debugging are closed to debuggers there

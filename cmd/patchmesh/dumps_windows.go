@@ -1,0 +1,3 @@
+package main
+
+func noCoreDumps(bool) {} // there are no core files; crash dumps are the system's setting

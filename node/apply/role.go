@@ -1,0 +1,337 @@
+package apply
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"patchmesh/content"
+	"patchmesh/policy"
+)
+
+// Trust keeps the signed documents that this role believes. Save returns when they are durable.
+type Trust interface {
+	Load() (policy.Files, error)
+	Save(policy.Files) error
+}
+
+// Hands do the work on the machine. Errors are *Error where they know a reason.
+type Hands interface {
+	Detect(ctx context.Context, d *policy.Descriptor) (present bool, version string, err error)
+	// Install reads the payload from open and hashes what it copies.
+	Install(ctx context.Context, d *policy.Descriptor, open func() (io.ReadCloser, error)) (version string, err error)
+	Remove(ctx context.Context, d *policy.Descriptor) (version string, err error)
+}
+
+// Shelf is what lies ready on this machine.
+type Shelf interface {
+	// Describe gives a descriptor, nil if it is not here.
+	Describe(id content.ID) *policy.Descriptor
+	// Open reads the payload of a descriptor.
+	Open(d *policy.Descriptor) (io.ReadCloser, error)
+}
+
+// Journal notes durably what began, before it begins.
+type Journal interface {
+	JournalBegin(update string, revision int, step string, at time.Time) error
+	JournalEnd(update string, revision int, step string, at time.Time) error
+}
+
+// Config is what a Role is built from. All fields are needed.
+type Config struct {
+	Trust   Trust
+	Hands   Hands
+	Shelf   Shelf
+	Journal Journal
+	Machine policy.Machine // from enrolment; never from a caller
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// Role carries out what approvers have signed for this machine, and nothing else. Its methods are
+// safe for concurrent use; one change of the machine is made at a time.
+type Role struct {
+	cfg   Config
+	trust sync.Mutex // guards cfg.Trust: a load must not meet a half-made save
+	work  sync.Mutex // guards the machine and the payloads on the shelf
+
+	looksMu sync.Mutex
+	looks   map[content.ID]bool // what may be looked for, by the last plan
+	looksAt time.Time
+}
+
+// looksFor is how long a plan is good for looking, which changes nothing: a scan of thousands of
+// updates would else verify everything thousands of times.
+const looksFor = 10 * time.Second
+
+// NewRole builds a role.
+func NewRole(cfg Config) *Role { return &Role{cfg: cfg} }
+
+// Outcome is what came of an order.
+type Outcome struct {
+	Present bool   `json:"present,omitempty"` // of Detect
+	Version string `json:"version,omitempty"` // what is there now; empty where the kind has no versions
+}
+
+// State is what Status tells.
+type State struct {
+	Org       string    `json:"org"`
+	Epoch     uint64    `json:"epoch"`
+	Head      int64     `json:"head"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	Stale     bool      `json:"stale,omitempty"`
+	Machine   string    `json:"machine"`
+	Site      string    `json:"site"`
+	Groups    []string  `json:"groups"`
+}
+
+// believed loads the documents and verifies them from the root on. Nothing in memory is asked.
+func (r *Role) believed() (*policy.Trust, error) {
+	r.trust.Lock()
+	defer r.trust.Unlock()
+	files, err := r.cfg.Trust.Load()
+	if err != nil {
+		return nil, fmt.Errorf("trusted documents: %w", err)
+	}
+	t, err := policy.OpenTrust(files, r.cfg.Now())
+	if err != nil {
+		return nil, fmt.Errorf("trusted documents: %w", err)
+	}
+	return t, nil
+}
+
+// Status tells what this role believes.
+func (r *Role) Status() (State, error) {
+	t, err := r.believed()
+	if err != nil {
+		return State{}, asError("status", err)
+	}
+	m := r.cfg.Machine
+	return State{
+		Org: t.Org(), Epoch: t.Epoch(), Head: t.HeadVersion(), ExpiresAt: t.ExpiresAt(), Stale: t.Stale(r.cfg.Now()),
+		Machine: m.Name, Site: m.Site, Groups: m.Groups,
+	}, nil
+}
+
+// approved finds the descriptor of an order among what the verified documents approve for this
+// machine now. Everything is read from disk and verified again.
+func (r *Role) approved(id content.ID, want Order) (*policy.Descriptor, error) {
+	t, err := r.believed()
+	if err != nil {
+		return nil, err
+	}
+	if t.Manifest() == nil {
+		return nil, refused(policy.ReasonPolicyDeclined, "%s: nothing is approved yet", want)
+	}
+	d := r.cfg.Shelf.Describe(id)
+	if d == nil {
+		return nil, refused(policy.ReasonPeerNoneHolds, "%s %s: its description is not here", want, id.Short())
+	}
+	if d.ID() != id { // a shelf that is wrong must not lend one update's approval to another
+		return nil, fmt.Errorf("%s %s: descriptor: %w", want, id.Short(), policy.ErrHash)
+	}
+	now := r.cfg.Now()
+	plan := policy.MakePlan(t.Manifest(), r.cfg.Shelf.Describe, r.cfg.Machine, t.Stale(now), now)
+	r.remember(plan, now)
+	for _, v := range plan.Verdicts {
+		if v.Descriptor != id || v.Update != d.Update || v.Revision != d.Revision {
+			continue
+		}
+		if allows(v, want) {
+			return d, nil
+		}
+		return nil, refused(because(v), "%s %s: the approvals do not allow it here now: %s", want, d.Update, v.Detail)
+	}
+	return nil, refused(policy.ReasonPolicyDeclined, "%s %s: the approvals do not ask for it any more", want, d.Update)
+}
+
+func (r *Role) remember(p policy.Plan, now time.Time) {
+	looks := make(map[content.ID]bool, len(p.Verdicts))
+	for _, v := range p.Verdicts {
+		looks[v.Descriptor] = allows(v, Detect)
+	}
+	r.looksMu.Lock()
+	defer r.looksMu.Unlock()
+	r.looks, r.looksAt = looks, now
+}
+
+func (r *Role) mayLook(id content.ID) bool {
+	r.looksMu.Lock()
+	defer r.looksMu.Unlock()
+	age := r.cfg.Now().Sub(r.looksAt)
+	return age >= 0 && age < looksFor && r.looks[id]
+}
+
+// allows compares an order with the verdict. To look is allowed for whatever is approved in any way.
+func allows(v policy.Verdict, want Order) bool {
+	switch want {
+	case Detect:
+		return v.Compliance != policy.NotApplicable || v.Verb != policy.VerbNone
+	case Install:
+		return v.Verb == policy.VerbInstall
+	case Remove:
+		return v.Verb == policy.VerbRemove
+	}
+	return false
+}
+
+func because(v policy.Verdict) policy.Reason {
+	if v.Reason != "" {
+		return v.Reason
+	}
+	return policy.ReasonPolicyDeclined
+}
+
+// Do carries out an order if the approvals ask for it. Errors are *Error.
+func (r *Role) Do(ctx context.Context, id content.ID, want Order) (Outcome, error) {
+	var out Outcome
+	var d *policy.Descriptor
+	var err error
+	if want == Detect && r.mayLook(id) {
+		d = r.cfg.Shelf.Describe(id)
+	}
+	if d == nil || d.ID() != id {
+		d, err = r.approved(id, want)
+	}
+	if err == nil {
+		switch want {
+		case Detect:
+			out.Present, out.Version, err = r.cfg.Hands.Detect(ctx, d)
+		case Install, Remove:
+			out.Version, err = r.change(ctx, id, want)
+		default:
+			err = refused(policy.ReasonPolicyDeclined, "%s: there is no such order", want)
+		}
+	}
+	if err != nil {
+		return Outcome{}, asError(fmt.Sprintf("%s %s", want, id.Short()), err)
+	}
+	return out, nil
+}
+
+// change installs or removes, alone, with a note before and after. The approvals are looked up again
+// once it is our turn: a hold may have arrived while another installation was under way.
+func (r *Role) change(ctx context.Context, id content.ID, want Order) (string, error) {
+	r.work.Lock()
+	defer r.work.Unlock()
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	d, err := r.approved(id, want)
+	if err != nil {
+		return "", err
+	}
+	if err := r.cfg.Journal.JournalBegin(string(d.Update), d.Revision, want.String(), r.cfg.Now()); err != nil {
+		return "", err
+	}
+	var version string
+	if want == Remove {
+		version, err = r.cfg.Hands.Remove(ctx, d)
+	} else {
+		version, err = r.cfg.Hands.Install(ctx, d, func() (io.ReadCloser, error) { return r.cfg.Shelf.Open(d) })
+	}
+	step := "done"
+	if err != nil {
+		step = "failed: " + err.Error()
+	}
+	if jerr := r.cfg.Journal.JournalEnd(string(d.Update), d.Revision, step, r.cfg.Now()); jerr != nil && err == nil {
+		err = jerr
+	}
+	return version, err
+}
+
+// OfferMetadata walks from what is trusted to the offered head. ask is called for every document that
+// is not here; nil says that the other side has none. Only a whole verified set is saved, and none
+// that is older than the one in force. Then it asks for the descriptors of what is approved here;
+// those that the other side lacks are left for another time.
+func (r *Role) OfferMetadata(head []byte, ask func(Need) ([]byte, error), keep func(content.ID, []byte) error) error {
+	t, err := r.takeHead(head, ask)
+	if err != nil {
+		return asError("offered metadata", err)
+	}
+	if t.Manifest() == nil {
+		return nil
+	}
+	now := r.cfg.Now()
+	nothing := func(content.ID) *policy.Descriptor { return nil }
+	plan := policy.MakePlan(t.Manifest(), nothing, r.cfg.Machine, t.Stale(now), now)
+	for _, v := range plan.Verdicts {
+		if r.cfg.Shelf.Describe(v.Descriptor) != nil {
+			continue
+		}
+		size := max(1, min(t.Manifest().Approvals[v.Approval].DescriptorBytes, policy.MaxDescriptorBytes))
+		b, err := ask(Need{ID: v.Descriptor, MaxBytes: size})
+		if err != nil {
+			return asError("offered descriptor", err)
+		}
+		if b == nil {
+			continue
+		}
+		if err := takeDescriptor(v.Descriptor, b, keep); err != nil {
+			return asError("offered descriptor", err)
+		}
+	}
+	return nil
+}
+
+func takeDescriptor(id content.ID, b []byte, keep func(content.ID, []byte) error) error {
+	if content.Sum(b) != id {
+		return policy.ErrHash
+	}
+	if _, err := policy.DecodeDescriptor(b); err != nil {
+		return err
+	}
+	return keep(id, b)
+}
+
+// takeHead refreshes the trusted set. It holds no lock while it asks: a caller that answers slowly
+// must not stop orders. The lock is taken for the save, after a look that nobody was faster.
+func (r *Role) takeHead(head []byte, ask func(Need) ([]byte, error)) (*policy.Trust, error) {
+	t, err := r.believed()
+	if err != nil {
+		return nil, err
+	}
+	if bytes.Equal(head, t.Files().Timestamp) {
+		return t, nil
+	}
+	walk := t.Refresh(head, r.cfg.Now())
+	for need, more := walk.Need(); more; need, more = walk.Need() { // policy bounds the newer roots, and what follows them is a handful
+		b, err := ask(Need{RootVersion: need.RootVersion, ID: need.ID, MaxBytes: need.MaxBytes})
+		if err != nil {
+			return nil, err
+		}
+		if b == nil && need.RootVersion == 0 {
+			return nil, refused(policy.ReasonPeerNoneHolds, "offered metadata: %s is missing", need.Role)
+		}
+		if err := walk.Supply(b); err != nil {
+			return nil, fmt.Errorf("%s: %w", need.Role, err)
+		}
+	}
+	next, err := walk.Result()
+	if err != nil {
+		return nil, err
+	}
+	return next, r.adopt(t, next)
+}
+
+// adopt saves next if the set that it was verified against is still the one in force.
+func (r *Role) adopt(was, next *policy.Trust) error {
+	r.trust.Lock()
+	defer r.trust.Unlock()
+	now, err := r.cfg.Trust.Load()
+	if err != nil {
+		return fmt.Errorf("trusted documents: %w", err)
+	}
+	if !bytes.Equal(now.Timestamp, was.Files().Timestamp) || !bytes.Equal(now.Root, was.Files().Root) {
+		return refused(policy.ReasonPeerNoneHolds, "offered metadata: another offer was faster; offer again")
+	}
+	if err := r.cfg.Trust.Save(next.Files()); err != nil {
+		return err
+	}
+	r.cfg.Log.Info("approvals taken up", "epoch", next.Epoch(), "head", next.HeadVersion(), "root", next.RootVersion())
+	return nil
+}
