@@ -234,6 +234,7 @@ func WriteMirror(dir string, d *api.TrustDocs, now time.Time) (*Mirrored, error)
 	if err != nil {
 		return nil, tufTrouble(err)
 	}
+	defer m.Close()
 	if err := checkMirror(m, t, d.Roots[0].Body, now); err != nil {
 		return nil, err
 	}

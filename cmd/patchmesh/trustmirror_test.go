@@ -306,7 +306,7 @@ func newest(files map[string]string) (out []string) {
 	last := map[string]string{}
 	for name := range files {
 		role := name[strings.LastIndex(strings.TrimSuffix(name, ".json"), ".")+1:]
-		if !strings.HasPrefix(name, "targets/") && (len(name) > len(last[role]) || len(name) == len(last[role]) && name > last[role]) {
+		if strings.HasSuffix(name, ".json") && !strings.HasPrefix(name, "targets/") && (len(name) > len(last[role]) || len(name) == len(last[role]) && name > last[role]) {
 			last[role] = name
 		}
 	}

@@ -159,6 +159,7 @@ func TestBombIsNotUnpacked(t *testing.T) {
 
 func TestRedirectsStayOnTheHost(t *testing.T) {
 	var touched atomic.Bool
+	var rounds atomic.Int64
 	inside := serve(t, func(w http.ResponseWriter, _ *http.Request) { touched.Store(true); fmt.Fprint(w, "secret") })
 	var own string
 	own = serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -172,6 +173,7 @@ func TestRedirectsStayOnTheHost(t *testing.T) {
 		case "/tls":
 			http.Redirect(w, r, strings.Replace(own, "http:", "https:", 1)+"/there", http.StatusFound)
 		case "/round":
+			rounds.Add(1)
 			http.Redirect(w, r, "/round", http.StatusFound)
 		case "/once":
 			http.Redirect(w, r, "/there", http.StatusMovedPermanently)
@@ -183,6 +185,9 @@ func TestRedirectsStayOnTheHost(t *testing.T) {
 		if b, err := get(t, own, path, 100); !errors.Is(err, ErrRefused) || b != nil {
 			t.Errorf("%s: %q, %v", path, b, err)
 		}
+	}
+	if n := rounds.Load(); n > maxRedirects+1 {
+		t.Errorf("%d rounds were gone", n)
 	}
 	if touched.Load() {
 		t.Error("another host was asked")

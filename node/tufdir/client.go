@@ -54,12 +54,7 @@ func OpenClient(dir string) (*Client, error) {
 }
 
 // Close gives the folder back.
-func (c *Client) Close() error {
-	if c.lock == nil {
-		return nil
-	}
-	return c.lock.Close()
-}
+func (c *Client) Close() error { return c.lock.Close() }
 
 // Init makes root the trusted one of a folder that has none. A folder that has one is left alone and
 // fs.ErrExist: what is trusted is replaced only by the chain of roots.

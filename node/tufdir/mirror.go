@@ -8,15 +8,21 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+
+	"github.com/gofrs/flock"
 )
 
-// Mirror is the folder of a static web host.
-type Mirror struct{ files files }
+// Mirror is the folder of a static web host. It is used by one goroutine at a time.
+type Mirror struct {
+	files files
+	lock  *flock.Flock
+}
 
 // mirrorFolders are all folders of a mirror, inner ones first: targets, and those of delegated approvers.
 var mirrorFolders = []string{"targets/approvals", "targets", "."}
 
 // OpenMirror makes the folder and its subfolders if need be. Others must be able to read all of them.
+// ErrLocked if another process is writing: one of the two could show a head that the other has not finished.
 func OpenMirror(dir string) (*Mirror, error) {
 	if err := os.MkdirAll(filepath.Join(dir, filepath.FromSlash(mirrorFolders[0])), 0o755); err != nil {
 		return nil, fmt.Errorf("make mirror: %w", err)
@@ -26,8 +32,19 @@ func OpenMirror(dir string) (*Mirror, error) {
 			return nil, err
 		}
 	}
-	return &Mirror{files: osFiles{dir: dir, mode: 0o644}}, nil
+	lock := flock.New(filepath.Join(dir, lockFile))
+	ok, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	if !ok {
+		return nil, fmt.Errorf("%s: %w", dir, ErrLocked)
+	}
+	return &Mirror{files: osFiles{dir: dir, mode: 0o644}, lock: lock}, nil
 }
+
+// Close gives the folder back.
+func (m *Mirror) Close() error { return m.lock.Close() }
 
 // Read gives a file that is there; nil if it is not.
 func (m *Mirror) Read(name string) ([]byte, error) {

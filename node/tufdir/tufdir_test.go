@@ -178,6 +178,10 @@ func TestMirrorOnARealDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := OpenMirror(dir); !errors.Is(err, ErrLocked) {
+		t.Fatalf("a second writer: %v, want ErrLocked", err)
+	}
+	defer m.Close()
 	for i, want := range []bool{true, false} {
 		for _, name := range []string{"targets/1.x", "1.root.json"} {
 			if written, err := m.Put(name, []byte("b")); written != want || err != nil {
