@@ -146,12 +146,13 @@ func (d *Draft) checkGrants(t *Trust) error {
 	for _, l := range m.Delegations {
 		was, known := t.main.delegation(l.Role)
 		if !known || !sameKeys(t.delegations(), d.targets.Signed.Delegations, l.Role) {
-			if l.Granted <= t.Epoch() || l.MinSerial != 0 || l.After < t.roleVersion(l.Role) {
+			if l.Granted <= t.Epoch() || l.MinSerial != 0 || (!known && l.After < t.roleVersion(l.Role)) {
 				return fmt.Errorf("draft grants role %s to new keys as of epoch %d: %w", l.Role, l.Granted, ErrRollback)
 			}
 			continue
 		}
-		if r, _ := t.role(l.Role); l.Granted != was.Granted || l.After != was.After || l.MinSerial < r.Serial {
+		// The floor need not be the newest serial: a role may have gone on while the draft waited.
+		if l.Granted != was.Granted || l.After != was.After || l.MinSerial < was.MinSerial {
 			return fmt.Errorf("draft takes role %s back to serial %d of the grant of epoch %d: %w", l.Role, l.MinSerial, l.Granted, ErrRollback)
 		}
 	}

@@ -377,6 +377,7 @@ func TestDelegationsThatBindNobodyAreRefused(t *testing.T) {
 func TestDraftsThatWakeOldGrantsAreRefused(t *testing.T) {
 	m, k := canaryMesh(t)
 	m.mustRole(t0, "canary", holdRole("canary.h1", "canary"), k)
+	m.mustNext(t0, nil)
 	for name, edit := range map[string]func(*Delegation, *metadata.Delegations){
 		"an earlier grant": func(l *Delegation, _ *metadata.Delegations) { l.Granted-- },
 		"a lower floor":    func(l *Delegation, _ *metadata.Delegations) { l.MinSerial = 0 },
@@ -542,4 +543,41 @@ func FuzzDelegatedFiles(f *testing.F) {
 			t.Fatal("another set was believed")
 		}
 	})
+}
+
+// A main draft waits for days; meanwhile the role goes on deciding, and neither spoils the other.
+func TestWaitingDraftSurvivesWhatRolesDecide(t *testing.T) {
+	for name, grant := range map[string][]Grant{
+		"no change of the role":   nil,
+		"new keys for the role":   {{Delegation: canaryLimits(), Keys: []Signer{key(t, "second canary")}, Threshold: 1}},
+		"other limits, same keys": {{Delegation: Delegation{Role: "canary", Groups: []string{"canary", "office"}, Actions: []string{"install", MayHold}}, Keys: []Signer{key(t, "canary approver")}, Threshold: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, k := canaryMesh(t)
+			m.mustRole(t0, "canary", holdRole("canary.h1", "canary"), k)
+			man, _ := DecodeManifest(m.trust.Files().Manifest)
+			man.Epoch++
+			d, err := m.trust.DraftGrants(man, grant, nil, t0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.mustRole(t0, "canary", holdRole("canary.h2", "canary"), k)
+			machine := m.trust
+			f, err := m.publish(t0, travel(t, d), m.keys.Approvers[:2]...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := walk(machine, f, t0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := 2
+			if name == "new keys for the role" {
+				want = 0
+			}
+			if n := len(got.Manifest().Holds); n != want {
+				t.Fatalf("%d holds, want %d", n, want)
+			}
+		})
+	}
 }
