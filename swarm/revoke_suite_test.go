@@ -54,6 +54,7 @@ func TestTwoHundredMachinesLockAThiefOut(t *testing.T) {
 				}
 			}
 		}
+		thief.banned = true
 		w.spread(w.manifest) // the same approvals under a new head: only the roster differs
 		online := machines - len(off) - 1
 		w.until(5*time.Minute, func() bool {

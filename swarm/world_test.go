@@ -52,6 +52,7 @@ type worldNode struct {
 	saved     Snapshot
 	sessions  map[PeerID]bool
 	lies      bool // sends wrong chunks
+	banned    bool // the seed admits it no more
 	mute      bool // passes no news on and answers no question for documents
 	asks      int  // for documents, to others
 	notes     []worldNote
@@ -343,7 +344,7 @@ func (w *world) doLink(n *worldNode, want bool) {
 	case n.sessions[seed.id]:
 	case !n.egress:
 		w.t.Fatalf("%s has no egress and tries the WAN", n.id)
-	case w.wanDown || !seed.alive:
+	case w.wanDown || !seed.alive || n.banned:
 		w.later(n, 3*time.Second, LinkFailed{})
 	default:
 		w.connect(n, seed)
