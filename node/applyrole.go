@@ -150,11 +150,8 @@ type keptTrust struct{ dir *trustdir.Dir }
 
 func (k keptTrust) Load() (policy.Files, error) {
 	r, err := k.dir.Recall()
-	if err != nil {
-		return policy.Files{}, err
-	}
-	if r.Lost != nil {
-		return policy.Files{}, &install.Error{Reason: string(policy.ReasonTrustFloorRebuilt), What: "trust is damaged on disk", Err: r.Lost}
+	if err = errors.Join(err, r.Lost); err != nil {
+		return policy.Files{}, &install.Error{Reason: string(policy.ReasonTrustFloorRebuilt), What: "trust is damaged on disk", Err: err}
 	}
 	return r.Trust.Files(), nil
 }

@@ -1,0 +1,63 @@
+package control
+
+import (
+	"context"
+
+	"patchmesh/node/api"
+)
+
+// The rest of what counting counts: whoever adds a method to the service adds it here, and its route to
+// readOnly or orderRoutes.
+
+func (c *counting) EnrolRequests(context.Context, api.EnrolQuery) (*api.EnrolList, error) {
+	c.order("")
+	return &api.EnrolList{}, nil
+}
+func (c *counting) DecideEnrol(context.Context, api.EnrolDecision) (*api.EnrolRequest, error) {
+	c.order("")
+	return &api.EnrolRequest{}, nil
+}
+func (c *counting) AnswerEnrol(context.Context, api.SealedRequest) (*api.SealedAnswer, error) {
+	c.order("")
+	return &api.SealedAnswer{}, nil
+}
+func (c *counting) Revoke(context.Context, api.RevokeRequest) (*api.Revoked, error) {
+	c.order("")
+	return &api.Revoked{}, nil
+}
+func (c *counting) Site(context.Context, api.SiteRequest) (*api.Site, error) {
+	c.order("")
+	return &api.Site{}, nil
+}
+func (c *counting) TrustState(context.Context) (*api.TrustState, error) {
+	c.ask()
+	return &api.TrustState{}, nil
+}
+func (c *counting) ApprovalLog(context.Context, api.LogQuery) (*api.ApprovalLog, error) {
+	c.ask()
+	return &api.ApprovalLog{}, nil
+}
+func (c *counting) Draft(context.Context, api.DraftQuery) (*api.DraftView, error) {
+	c.order("")
+	return &api.DraftView{}, nil
+}
+func (c *counting) ExportDrafts(context.Context) (*api.DraftFiles, error) {
+	c.order("")
+	return &api.DraftFiles{}, nil
+}
+func (c *counting) ImportDraft(_ context.Context, f api.DraftFile) (*api.Published, error) {
+	c.order(f.Passphrase)
+	return &api.Published{}, nil
+}
+func (c *counting) Grant(_ context.Context, r api.GrantRequest) (*api.Published, error) {
+	c.order(r.Passphrase)
+	return &api.Published{}, nil
+}
+func (c *counting) RootDraft(context.Context, api.RootRequest) (*api.RootView, error) {
+	c.order("")
+	return &api.RootView{}, nil
+}
+func (c *counting) AdoptRoot(_ context.Context, f api.RootFile) (*api.RootView, error) {
+	c.order(f.Passphrase)
+	return &api.RootView{}, nil
+}
