@@ -7,6 +7,7 @@ PLATFORMS  := linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 d
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME   ?= 5s
+PARALLEL   ?= 6
 RACE       ?= ./...
 SOAK       ?= ./...
 E2E        ?= .
@@ -32,7 +33,7 @@ build-all: ## linux, windows and darwin on amd64 and arm64, in bin/
 	done
 
 test: ## the tests: no network, no root, about a minute
-	$(GO) test ./...
+	$(GO) test -parallel $(PARALLEL) ./...
 
 soak: ## the tests with the full numbers of seeded runs; SOAK=./policy/... for a part
 	PATCHMESH_SOAK=1 $(GO) test -timeout 90m $(SOAK)

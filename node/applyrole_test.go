@@ -61,6 +61,7 @@ func (m *mesh) join(name string) {
 }
 
 func TestUpdateIsInstalledByTheSeparateProcess(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t)
 	m.join("a")
 	root := filepath.Join(m.dir, "system")
@@ -253,6 +254,7 @@ func (s flippedShelf) Open(*policy.Descriptor) (io.ReadCloser, error) { return s
 // S-TOCTOU: the payload changes while it is installed. Whatever the timing, the machine has the
 // approved bytes or what it had before.
 func TestPayloadThatChangesDuringTheInstallInstallsNoWrongByte(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t)
 	m.join("a")
 	good := payload(256 << 10)
@@ -309,6 +311,7 @@ func raceInstalls(t *testing.T, role orders, id content.ID, dest string, good []
 }
 
 func TestJournalOfTheSeparateProcessIsItsOwn(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t)
 	m.join("a")
 	root := filepath.Join(m.dir, "system")

@@ -151,6 +151,7 @@ func TestReplayAcrossOrganisationsIsRefused(t *testing.T) {
 // The computer's clock is set back by years while the node is off: what it knew to have passed still
 // counts, people are told, and it still works.
 func TestClockSetBackIsToldAndDoesNotCount(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t)
 	a := m.machine("a", "", Config{Egress: EgressYes})
 	before := a.cfg.Now()

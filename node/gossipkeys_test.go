@@ -136,6 +136,7 @@ func (r *running) holdsNewest() bool {
 // Members hand a new key on; one that was off while keys changed comes back through its sessions,
 // though nobody understands its gossip any more; and everything works meanwhile.
 func TestMembersHandGossipKeysOn(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t)
 	a := m.machine("a", "", Config{Egress: EgressYes})
 	b := m.machine("b", a.addr, Config{Egress: EgressNo}) // never sees the seed

@@ -58,6 +58,7 @@ type Node struct {
 
 	outsideNoted atomic.Bool
 	gossipKeys   gossipKeys
+	roots        rootChase
 
 	strangers, relays *enrol.Limiter // of requests to join or renew
 	orders            orders         // the apply role

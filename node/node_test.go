@@ -225,6 +225,7 @@ func TestApprovedUpdateReachesAMachineWithoutEgressAndIsReported(t *testing.T) {
 }
 
 func TestHoldStopsAndReleaseLetsGo(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t)
 	a := m.machine("a", "", Config{Egress: EgressYes})
 	m.file("u1", payload(300_000))
@@ -302,6 +303,7 @@ func (m *mesh) infiltrate(h transport.Handler, headVersion int64) *transport.Hos
 }
 
 func TestForgedAndOldApprovalsAreRefusedAndTheRestGoesOn(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t)
 	a := m.machine("a", "", Config{Egress: EgressYes})
 	liar := &insider{docs: map[content.ID][]byte{}}
@@ -408,6 +410,7 @@ func TestStrangerGetsNoSession(t *testing.T) {
 }
 
 func TestMachineStartedAgainKeepsWhatItHas(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t)
 	a := m.machine("a", "", Config{Egress: EgressYes})
 	m.file("u1", payload(2<<20))
@@ -446,6 +449,7 @@ func TestMetricsAnswerUnderOurNames(t *testing.T) {
 }
 
 func TestSecondNodeOnOneFolderIsRefused(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t)
 	_, err := Open(Config{DataDir: filepath.Join(m.dir, "seed"), Listen: freeAddr(t)})
 	if err == nil || !strings.Contains(err.Error(), "another patchmesh") {

@@ -142,6 +142,7 @@ func TestOneCopyOfTheFloorIsEnough(t *testing.T) {
 // A machine whose whole disk was restored from an old image believes that state, which was true once,
 // and takes the next head. It cannot be held there: what it has missed is newer than all of it.
 func TestOldDiskImageHealsAtTheNextHead(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t)
 	a := m.machine("a", "", Config{Egress: EgressYes})
 	a.stop()
@@ -172,6 +173,7 @@ func TestOldDiskImageHealsAtTheNextHead(t *testing.T) {
 // A seed that has lost its documents signs nothing until a machine has brought them: it would publish
 // what all others must refuse.
 func TestSeedThatLostItsDocumentsGetsThemFromAMachine(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t)
 	a := m.machine("a", "", Config{Egress: EgressYes})
 	m.file("u1", payload(100_000))
@@ -236,6 +238,7 @@ func TestNothingLeftIsRefusedWithExitCodeThree(t *testing.T) {
 
 // A machine that was off when the seed published hears of it when they meet, not at the next renewal.
 func TestMachineThatWasAwayHearsOfTheHeadWhenItConnects(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t)
 	a := m.machine("a", "", Config{Egress: EgressYes})
 	a.stop()

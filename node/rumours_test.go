@@ -87,6 +87,7 @@ func TestLiesAboutDeathsEndNoSession(t *testing.T) {
 
 // A certified liar claims a head that does not exist. Nobody goes looking for it.
 func TestClaimedHeadVersionIsNotChased(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t)
 	a := m.machine("a", "", Config{Egress: EgressYes})
 	asked := &askCounter{}

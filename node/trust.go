@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"patchmesh/content"
+	"patchmesh/node/api"
 	"patchmesh/node/transport"
 	"patchmesh/policy"
 	"patchmesh/swarm"
@@ -38,6 +40,10 @@ func (n *Node) heardHead(from string, ts []byte) {
 		n.olderHead(from, version)
 		return
 	}
+	if errors.Is(err, policy.ErrUnknownKey) && from != "" && n.roots.mayAsk(n.cfg.Now()) {
+		n.work(func() { n.followRoot(swarm.PeerID(from), ts) })
+		return
+	}
 	if err != nil {
 		n.refuse(from, policy.ReasonOf(err), "head: "+err.Error())
 		return
@@ -53,6 +59,36 @@ func (n *Node) heardHead(from string, ts []byte) {
 		n.work(func() { n.recover(swarm.PeerID(from)) })
 	}
 	n.events.send(swarm.Heard{From: swarm.PeerID(from), Version: version})
+}
+
+// rootChase bounds the walks that heads of unknown keys start: anybody can make such a head.
+type rootChase struct {
+	mu     sync.Mutex
+	nextAt time.Time
+}
+
+// rootChaseEvery is the least time between two walks: three in a minute.
+const rootChaseEvery = 20 * time.Second
+
+func (c *rootChase) mayAsk(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Before(c.nextAt) {
+		return false
+	}
+	c.nextAt = now.Add(rootChaseEvery)
+	return true
+}
+
+// followRoot asks whoever shows a head that is signed by a key nobody knows here for a newer root: that
+// is what a new timestamp key looks like from behind. Without such a root the head is refused.
+func (n *Node) followRoot(from swarm.PeerID, head []byte) {
+	t, err := n.refreshTo(n.ctx, from, head)
+	if err != nil {
+		n.refuse(string(from), policy.ReasonOf(err), "head of an unknown key: "+err.Error())
+		return
+	}
+	n.events.send(n.manifestEvent(0, t))
 }
 
 // recover fetches what a seed has lost from a machine that has it. The core of a seed asks no machine
@@ -99,7 +135,13 @@ func (n *Node) refresh(ctx context.Context, from swarm.PeerID) (*policy.Trust, e
 	if len(head) == 0 {
 		return nil, errNoHead
 	}
+	return n.refreshTo(ctx, from, head)
+}
+
+// refreshTo walks to one head. Every root on the way is kept: whoever is further behind asks for it.
+func (n *Node) refreshTo(ctx context.Context, from swarm.PeerID, head []byte) (*policy.Trust, error) {
 	r := n.believer.current().Refresh(head, n.cfg.Now())
+	var roots []api.TrustRoot
 	for need, more := r.Need(); more; need, more = r.Need() {
 		b, err := n.needed(ctx, from, need)
 		if err != nil {
@@ -108,9 +150,15 @@ func (n *Node) refresh(ctx context.Context, from swarm.PeerID) (*policy.Trust, e
 		if err := r.Supply(b); err != nil {
 			return nil, fmt.Errorf("%s from %s: %w", need.Role, from, err)
 		}
+		if need.RootVersion > 0 && b != nil {
+			roots = append(roots, api.TrustRoot{Version: need.RootVersion, Body: b})
+		}
 	}
 	t, err := r.Result()
 	if err != nil {
+		return nil, err
+	}
+	if err := keepRoots(n.db, roots); err != nil {
 		return nil, err
 	}
 	if err := n.takeUp(t); err != nil {
@@ -168,7 +216,7 @@ func (n *Node) needed(ctx context.Context, from swarm.PeerID, need policy.Need) 
 }
 
 func (n *Node) manifestEvent(req swarm.Req, t *policy.Trust) swarm.ManifestArrived {
-	return swarm.ManifestArrived{Req: req, Version: t.HeadVersion(), Manifest: t.Manifest(), ExpiresAt: t.ExpiresAt()}
+	return swarm.ManifestArrived{Req: req, Version: t.HeadVersion(), Root: t.RootVersion(), Manifest: t.Manifest(), ExpiresAt: t.ExpiresAt()}
 }
 
 // announce spreads the adopted head: as rumour in the site, and at once to every session of it. A

@@ -57,6 +57,7 @@ type (
 	ManifestArrived struct {
 		Req       Req
 		Version   int64 // of its head
+		Root      int64 // version of the root behind it: a newer one may begin with lower head versions
 		Manifest  *policy.Manifest
 		ExpiresAt time.Time
 	}

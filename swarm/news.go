@@ -10,6 +10,7 @@ import (
 // newsState is what this machine knows and has heard of approvals.
 type newsState struct {
 	version   int64 // of the adopted head
+	root      int64 // version of the root behind it
 	expiresAt time.Time
 	manifest  *policy.Manifest
 	heard     int64 // newest verified head heard of
@@ -135,11 +136,14 @@ func (c *Core) manifestArrived(e ManifestArrived) {
 		c.end(e.Req)
 		n.asking = 0
 	}
-	if e.Version <= n.version && n.manifest != nil {
+	if e.Version <= n.version && e.Root <= n.root && n.manifest != nil {
 		c.sweepNews()
 		return
 	}
-	n.version = e.Version
+	if e.Root > n.root {
+		n.heard = 0 // what was heard under the keys of before does not count any more
+	}
+	n.version, n.root = e.Version, max(n.root, e.Root)
 	n.heard = max(n.heard, e.Version)
 	n.manifest = e.Manifest
 	n.expiresAt = e.ExpiresAt
