@@ -85,7 +85,7 @@ func (c *rootChase) mayAsk(now time.Time) bool {
 func (n *Node) followRoot(from swarm.PeerID, head []byte) {
 	t, err := n.refreshTo(n.ctx, from, head)
 	if err != nil {
-		n.refuse(string(from), policy.ReasonOf(err), "head of an unknown key: "+err.Error())
+		n.refuse(string(from), policy.ReasonTrustUnknownKey, "head of an unknown key: "+err.Error())
 		return
 	}
 	n.events.send(n.manifestEvent(0, t))
