@@ -197,8 +197,7 @@ func SignRootFile(path, keyPath string, passphrase api.Secret) (*api.RootView, e
 	if err != nil {
 		return nil, err
 	}
-	st, err := policy.FirstRootStatus(b)
-	if err != nil {
+	if _, err := policy.FirstRootStatus(b); err != nil {
 		return nil, api.Errorf(api.ClassRefused, "%s is no root: %v", path, err)
 	}
 	s, err := openKeyFile(keyPath, passphrase)
@@ -211,7 +210,8 @@ func SignRootFile(path, keyPath string, passphrase api.Secret) (*api.RootView, e
 	if err := replaceFile(path, b); err != nil {
 		return nil, err
 	}
-	if st, err = policy.FirstRootStatus(b); err != nil {
+	st, err := policy.FirstRootStatus(b)
+	if err != nil {
 		return nil, err
 	}
 	return viewRoot(nil, st), nil
