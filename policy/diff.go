@@ -18,6 +18,8 @@ type Change struct {
 	WasHold     *Hold      `json:"was_hold,omitempty"`
 	Group       *Group     `json:"group,omitempty"`
 	WasGroup    *Group     `json:"was_group,omitempty"`
+	Window      *Window    `json:"window,omitempty"`
+	WasWindow   *Window    `json:"was_window,omitempty"`
 	Role        *RoleGrant `json:"role,omitempty"`
 	WasRole     *RoleGrant `json:"was_role,omitempty"`
 }
@@ -31,8 +33,8 @@ type RoleGrant struct {
 
 // Op says what kind of change it is: add, remove or change.
 func (c Change) Op() string {
-	was := c.WasApproval != nil || c.WasHold != nil || c.WasGroup != nil || c.WasRole != nil
-	is := c.Approval != nil || c.Hold != nil || c.Group != nil || c.Role != nil
+	was := c.WasApproval != nil || c.WasHold != nil || c.WasGroup != nil || c.WasWindow != nil || c.WasRole != nil
+	is := c.Approval != nil || c.Hold != nil || c.Group != nil || c.Window != nil || c.Role != nil
 	switch {
 	case was && is:
 		return "change"
@@ -48,11 +50,13 @@ type decisions struct {
 	approvals []Approval
 	holds     []Hold
 	roles     []RoleGrant
+	windows   []Window
 }
 
 func (a decisions) diff(b decisions) []Change {
 	var out []Change
 	pairs(a.groups, b.groups, func(g Group) string { return g.Name }, func(was, is *Group) { out = append(out, Change{WasGroup: was, Group: is}) })
+	pairs(a.windows, b.windows, func(w Window) string { return w.ID }, func(was, is *Window) { out = append(out, Change{WasWindow: was, Window: is}) })
 	pairs(a.roles, b.roles, func(r RoleGrant) string { return r.Role }, func(was, is *RoleGrant) { out = append(out, Change{WasRole: was, Role: is}) })
 	pairs(a.approvals, b.approvals, func(x Approval) string { return string(x.Update) + "\x00" + x.Group }, func(was, is *Approval) {
 		out = append(out, Change{WasApproval: was, Approval: is})
@@ -90,6 +94,8 @@ func (a decisions) apply(changes []Change) (decisions, error) {
 		switch {
 		case c.Group != nil || c.WasGroup != nil:
 			a.groups, err = replace(a.groups, c.WasGroup, c.Group)
+		case c.Window != nil || c.WasWindow != nil:
+			a.windows, err = replace(a.windows, c.WasWindow, c.Window)
 		case c.Role != nil || c.WasRole != nil:
 			a.roles, err = replace(a.roles, c.WasRole, c.Role)
 		case c.Approval != nil || c.WasApproval != nil:
@@ -137,7 +143,7 @@ func (d *Draft) Changes(t *Trust) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	after := decisions{is.Groups, is.Approvals, is.Holds, grantsOf(is, d.targets)}
+	after := decisions{is.Groups, is.Approvals, is.Holds, grantsOf(is, d.targets), is.Windows}
 	return t.decided().diff(after), nil
 }
 
@@ -146,7 +152,7 @@ func (t *Trust) decided() decisions {
 	if t.main == nil {
 		return decisions{}
 	}
-	return decisions{t.main.Groups, t.main.Approvals, t.main.Holds, grantsOf(t.main, t.tm.Targets["targets"])}
+	return decisions{t.main.Groups, t.main.Approvals, t.main.Holds, grantsOf(t.main, t.tm.Targets["targets"]), t.main.Windows}
 }
 
 // ManifestID names the manifest of the draft.
@@ -178,6 +184,10 @@ func (c Change) Text() string {
 	case c.Group != nil || c.WasGroup != nil:
 		g := firstOf(c.Group, c.WasGroup)
 		return fmt.Sprintf("%s group     %s (in %s)", sign, g.Name, firstText(g.Parent, GroupAll))
+	case c.Window != nil && c.WasWindow != nil:
+		return fmt.Sprintf("%s window    %s\n            was: %s", sign, c.Window.text(), c.WasWindow.text())
+	case c.Window != nil || c.WasWindow != nil:
+		return fmt.Sprintf("%s window    %s", sign, firstOf(c.Window, c.WasWindow).text())
 	case c.Role != nil && c.WasRole != nil:
 		return fmt.Sprintf("%s role      %s\n            was: %s", sign, c.Role.text(), c.WasRole.text())
 	}
@@ -194,6 +204,20 @@ func (a Approval) text() string {
 	}
 	if a.Expedite {
 		s += ", expedited"
+	}
+	if a.IgnoreWindows {
+		s += ", also while every maintenance window is closed"
+	}
+	return s
+}
+
+func (w Window) text() string {
+	s := fmt.Sprintf("%s for group %s: %s from %s, at %s %s for %d minutes", w.ID, w.Group, w.Rule, w.From, w.At, w.Zone, w.Minutes)
+	if w.OffsetDays > 0 {
+		s += fmt.Sprintf(", %d days after those days", w.OffsetDays)
+	}
+	if w.SpreadMinutes > 0 {
+		s += fmt.Sprintf(", machines begin within %d minutes", w.SpreadMinutes)
 	}
 	return s
 }

@@ -6,8 +6,9 @@ import "time"
 type Machine struct {
 	ID, Name, Site string
 	Groups         []string
-	OS, Arch       string   // as Go names them
-	Installers     []string // kinds that this agent can handle here
+	OS, Arch       string         // as Go names them
+	Zone           *time.Location // where its clock hangs, for windows in local time; nil: UTC
+	Installers     []string       // kinds that this agent can handle here
 	Detected       map[UpdateID]Detection
 }
 

@@ -20,6 +20,7 @@ type Approval struct {
 	NotBefore       time.Time  `json:"not_before,omitzero"`
 	Deadline        time.Time  `json:"deadline,omitzero"`
 	Expedite        bool       `json:"expedite,omitempty"`
+	IgnoreWindows   bool       `json:"ignore_windows,omitempty"` // may be installed while every maintenance window is closed
 	At              time.Time  `json:"at"`
 
 	role  string    // the delegated role that decided it; empty: the main approvers
@@ -66,6 +67,7 @@ type Manifest struct {
 	Groups    []Group    `json:"groups"`
 	Approvals []Approval `json:"approvals"`
 	Holds     []Hold     `json:"holds"`
+	Windows   []Window   `json:"windows,omitempty"`
 
 	// Delegations are the limits of further approvers, see merge. Absent where there are none.
 	Delegations []Delegation `json:"delegations,omitempty"`
@@ -90,6 +92,7 @@ func (m *Manifest) Encode() ([]byte, error) {
 	slices.SortFunc(m.Groups, func(a, b Group) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(m.Approvals, compareApprovals)
 	slices.SortFunc(m.Holds, func(a, b Hold) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(m.Windows, func(a, b Window) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(m.Delegations, func(a, b Delegation) int { return strings.Compare(a.Role, b.Role) })
 	if err := m.check(); err != nil {
 		return nil, err
@@ -130,6 +133,9 @@ func (m *Manifest) check() error {
 		return fmt.Errorf("epoch %d: %w", m.Epoch, ErrFormat)
 	}
 	if err := m.checkGroups(); err != nil {
+		return err
+	}
+	if err := m.checkWindows(); err != nil {
 		return err
 	}
 	if err := m.checkDelegations(); err != nil {

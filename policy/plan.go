@@ -32,6 +32,9 @@ type Verdict struct {
 	Approval   int       // index of the winning approval in the manifest
 	Losing     []int     // other approvals that address this machine
 	Hold       string    // id of the hold, if one stops it
+	Await      State     // the state of an update that is ready and waits; zero: nothing more than its verb says
+
+	closesAt time.Time // when an install stops being right, because its window closes
 }
 
 // Plan is all answers, sorted by update.
@@ -47,11 +50,11 @@ type Plan struct {
 func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, stale bool, now time.Time) Plan {
 	p := Plan{Epoch: m.Epoch}
 	in := m.depths(mach.Groups)
-	holds := m.holdsFor(in, now)
+	holds, windows := m.holdsFor(in, now), m.calendarFor(in, mach)
 	var asked []question
 	for _, w := range effective(m, in, now) {
 		a := m.Approvals[w.index]
-		q := question{approval: a, desc: describe(a.Descriptor), machine: mach, holds: holds, stale: stale, now: now}
+		q := question{approval: a, desc: describe(a.Descriptor), machine: mach, holds: holds, calendar: windows, stale: stale, now: now}
 		v := Verdict{
 			Update: a.Update, Revision: a.Revision, Descriptor: a.Descriptor, Approval: w.index, Losing: w.losing,
 			Compliance: compliance(mach, a),
@@ -68,6 +71,7 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 	settleSupersedence(asked, p.Verdicts)
 	for _, v := range p.Verdicts {
 		p.changesAt(v.Until)
+		p.changesAt(v.closesAt)
 	}
 	return p
 }

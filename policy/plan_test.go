@@ -104,6 +104,9 @@ func (w *office) run(t *testing.T, out *strings.Builder, cmd string, args []stri
 		w.m.Holds = append(w.m.Holds, Hold{ID: pos[0], Update: UpdateID(pos[1]), Group: opt["group"], Kind: "pause", Reason: strings.Join(pos[2:], " "), At: t0, ExpiresAt: when(t, opt["until"])})
 	case "release":
 		w.m.Holds = slices.DeleteFunc(w.m.Holds, func(h Hold) bool { return h.ID == pos[0] })
+	case "window": // window ID GROUP RULE at=01:00 minutes=120
+		minutes, _ := strconv.Atoi(or(opt["minutes"], "120"))
+		w.m.Windows = append(w.m.Windows, Window{ID: pos[0], Group: pos[1], Rule: strings.ReplaceAll(pos[2], ":", "="), From: "2026-01-01", At: or(opt["at"], "01:00"), Zone: or(opt["zone"], "UTC"), Minutes: minutes})
 	case "machine":
 		w.machines[pos[0]] = &Machine{ID: pos[0], Groups: list(opt["groups"]), Arch: or(opt["arch"], "amd64"), Installers: list(or(opt["can"], "deb,file")), Detected: map[UpdateID]Detection{}}
 	case "found":
@@ -126,6 +129,8 @@ func (w *office) update(t *testing.T, name string, opt map[string]string) {
 		d = debDescriptor()
 	}
 	d.Update, d.Arch, d.Installer, d.Supersedes = UpdateID(name), opt["arch"], or(opt["installer"], "deb"), nil
+	d.MaxRunSeconds, _ = strconv.Atoi(or(opt["minutes"], "0"))
+	d.MaxRunSeconds *= 60
 	d.Requires = append([]string{d.Installer}, list(opt["requires"])...)
 	for _, s := range list(opt["replaces"]) {
 		d.Supersedes = append(d.Supersedes, UpdateID(s))
@@ -140,7 +145,7 @@ func (w *office) approve(t *testing.T, pos []string, opt map[string]string) {
 	t.Helper()
 	d := w.latest[pos[0]]
 	w.m.Approvals = append(w.m.Approvals, Approval{
-		Update: d.Update, Revision: d.Revision, Descriptor: d.ID(), DescriptorBytes: 1000, Group: pos[1], Action: Action(pos[2]),
+		Update: d.Update, Revision: d.Revision, Descriptor: d.ID(), DescriptorBytes: 1000, Group: pos[1], Action: Action(pos[2]), IgnoreWindows: opt["windows"] == "ignored",
 		NotBefore: when(t, opt["from"]), Deadline: when(t, opt["deadline"]), At: t0,
 	})
 }

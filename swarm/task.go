@@ -169,7 +169,7 @@ func (c *Core) driveTask(k *task) {
 	case policy.VerbHold:
 		c.setState(k, policy.StateHeld, k.verdict.Reason, k.verdict.Detail, nil)
 	case policy.VerbWait:
-		c.setState(k, policy.StateDeferred, k.verdict.Reason, k.verdict.Detail, nil)
+		c.setState(k, awaited(k.verdict, policy.StateDeferred), k.verdict.Reason, k.verdict.Detail, nil)
 	case policy.VerbRemove:
 		c.startChange(k)
 	case policy.VerbStage, policy.VerbInstall:
@@ -221,7 +221,7 @@ func (c *Core) driveContent(k *task, l *payload) {
 	case l == nil:
 		c.setState(k, policy.StateWaitingContent, policy.ReasonPeerNoneHolds, "the payload map is not here yet", nil)
 	case l.ready && k.verdict.Verb == policy.VerbStage:
-		c.setState(k, policy.StateDownloaded, "", "", nil)
+		c.setState(k, awaited(k.verdict, policy.StateDownloaded), k.verdict.Reason, k.verdict.Detail, nil)
 	case l.ready:
 		c.startChange(k)
 	case l.reason != "":
@@ -234,6 +234,14 @@ func (c *Core) driveContent(k *task, l *payload) {
 		reason, text := c.whyNoContent(l)
 		c.setState(k, policy.StateWaitingContent, reason, text, nil)
 	}
+}
+
+// awaited is the state of an update that waits for what its verdict names, or another if it names nothing.
+func awaited(v policy.Verdict, other policy.State) policy.State {
+	if v.Await != 0 {
+		return v.Await
+	}
+	return other
 }
 
 // whyNoContent says why not a single chunk is under way.
