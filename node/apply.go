@@ -35,7 +35,7 @@ func installerKinds() []string { return install.Kinds() }
 func (n *Node) machineFacts() policy.Machine {
 	return policy.Machine{
 		ID: n.id, Name: n.member.Name, Site: n.member.Site, Groups: n.member.Groups,
-		OS: runtime.GOOS, Arch: runtime.GOARCH, Installers: installerKinds(),
+		OS: runtime.GOOS, Arch: runtime.GOARCH, Zone: time.Local, Installers: installerKinds(),
 	}
 }
 

@@ -30,7 +30,7 @@ func (s *seed) approve(r api.ApproveRequest) (*api.Published, error) {
 	}
 	a := policy.Approval{
 		Update: policy.UpdateID(row.Update), Revision: row.Revision, Descriptor: row.Descriptor, DescriptorBytes: len(row.Body),
-		Group: r.Group, Action: action, NotBefore: r.NotBefore.UTC(), Deadline: r.Deadline.UTC(), Expedite: r.Expedite, At: s.stamp(),
+		Group: r.Group, Action: action, NotBefore: r.NotBefore.UTC(), Deadline: r.Deadline.UTC(), Expedite: r.Expedite, IgnoreWindows: r.IgnoreWindows, At: s.stamp(),
 	}
 	w := wish{role: r.Role, passphrase: r.Passphrase, summary: fmt.Sprintf("%s %s for group %s", action, row.Update, r.Group), reason: r.Reason}
 	return s.change(w, func(m *sheet) error {

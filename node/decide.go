@@ -20,6 +20,7 @@ type sheet struct {
 	groups    []policy.Group // of the main manifest; a role cannot change them
 	approvals []policy.Approval
 	holds     []policy.Hold
+	windows   []policy.Window // of the main manifest
 }
 
 // wish is one change as it was asked for.
@@ -87,11 +88,11 @@ func (s *seed) redraft(t *policy.Trust, pending *policy.Draft, w wish, edit func
 	if err != nil {
 		return nil, err
 	}
-	sh := sheet{groups: m.Groups, approvals: m.Approvals, holds: m.Holds}
+	sh := sheet{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, windows: m.Windows}
 	if err := edit(&sh); err != nil {
 		return nil, err
 	}
-	m.Groups, m.Approvals, m.Holds = sh.groups, sh.approvals, sh.holds
+	m.Groups, m.Approvals, m.Holds, m.Windows = sh.groups, sh.approvals, sh.holds, sh.windows
 	m.Epoch, m.IssuedAt = t.Epoch()+1, s.stamp()
 	var d *policy.Draft
 	if pending != nil {

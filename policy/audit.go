@@ -185,7 +185,7 @@ func (d *Draft) decisions() (decisions, time.Time, error) {
 	if err != nil {
 		return decisions{}, time.Time{}, err
 	}
-	return decisions{m.Groups, m.Approvals, m.Holds, grantsOf(m, d.targets), m.Windows}, m.IssuedAt, nil
+	return m.decisions(grantsOf(m, d.targets)), m.IssuedAt, nil
 }
 
 // grantsOf puts limits and keys together.

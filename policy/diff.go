@@ -53,6 +53,11 @@ type decisions struct {
 	windows   []Window
 }
 
+// decisions are everything that a signature under the manifest says, for approvers to see.
+func (m *Manifest) decisions(roles []RoleGrant) decisions {
+	return decisions{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, windows: m.Windows, roles: roles}
+}
+
 func (a decisions) diff(b decisions) []Change {
 	var out []Change
 	pairs(a.groups, b.groups, func(g Group) string { return g.Name }, func(was, is *Group) { out = append(out, Change{WasGroup: was, Group: is}) })
@@ -143,7 +148,7 @@ func (d *Draft) Changes(t *Trust) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	after := decisions{is.Groups, is.Approvals, is.Holds, grantsOf(is, d.targets), is.Windows}
+	after := is.decisions(grantsOf(is, d.targets))
 	return t.decided().diff(after), nil
 }
 
@@ -152,7 +157,7 @@ func (t *Trust) decided() decisions {
 	if t.main == nil {
 		return decisions{}
 	}
-	return decisions{t.main.Groups, t.main.Approvals, t.main.Holds, grantsOf(t.main, t.tm.Targets["targets"]), t.main.Windows}
+	return t.main.decisions(grantsOf(t.main, t.tm.Targets["targets"]))
 }
 
 // ManifestID names the manifest of the draft.
@@ -185,9 +190,9 @@ func (c Change) Text() string {
 		g := firstOf(c.Group, c.WasGroup)
 		return fmt.Sprintf("%s group     %s (in %s)", sign, g.Name, firstText(g.Parent, GroupAll))
 	case c.Window != nil && c.WasWindow != nil:
-		return fmt.Sprintf("%s window    %s\n            was: %s", sign, c.Window.text(), c.WasWindow.text())
+		return fmt.Sprintf("%s window    %s\n            was: %s", sign, c.Window, c.WasWindow)
 	case c.Window != nil || c.WasWindow != nil:
-		return fmt.Sprintf("%s window    %s", sign, firstOf(c.Window, c.WasWindow).text())
+		return fmt.Sprintf("%s window    %s", sign, firstOf(c.Window, c.WasWindow))
 	case c.Role != nil && c.WasRole != nil:
 		return fmt.Sprintf("%s role      %s\n            was: %s", sign, c.Role.text(), c.WasRole.text())
 	}
@@ -211,7 +216,8 @@ func (a Approval) text() string {
 	return s
 }
 
-func (w Window) text() string {
+// String says all of a window in one line, for people.
+func (w Window) String() string {
 	s := fmt.Sprintf("%s for group %s: %s from %s, at %s %s for %d minutes", w.ID, w.Group, w.Rule, w.From, w.At, w.Zone, w.Minutes)
 	if w.OffsetDays > 0 {
 		s += fmt.Sprintf(", %d days after those days", w.OffsetDays)

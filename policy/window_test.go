@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -205,4 +206,36 @@ func FuzzWindow(f *testing.F) {
 			t.Fatalf("asked at %s: open from %s until %s", now, s.from, s.until)
 		}
 	})
+}
+
+// An approver is shown every part of a manifest that differs: a part that is signed and not shown would be
+// signed blindly.
+func TestEveryPartOfAManifestIsShownToApprovers(t *testing.T) {
+	shown := map[string]func(*Manifest){
+		"Groups":    func(m *Manifest) { m.Groups = []Group{{Name: "g"}} },
+		"Approvals": func(m *Manifest) { m.Approvals = []Approval{{Update: "u", Group: "all", Action: ActionInstall}} },
+		"Holds":     func(m *Manifest) { m.Holds = []Hold{{ID: "h", Update: "u", Kind: "pause"}} },
+		"Windows":   func(m *Manifest) { m.Windows = []Window{{ID: "w", Group: "all"}} },
+	}
+	told := map[string]bool{"Format": true, "Org": true, "Epoch": true, "IssuedAt": true, "Delegations": true} // said of the draft as a whole, or as roles
+	for i := range reflect.TypeFor[Manifest]().NumField() {
+		name := reflect.TypeFor[Manifest]().Field(i).Name
+		add := shown[name]
+		if add == nil {
+			if !told[name] {
+				t.Errorf("%s of a manifest: nothing shows it", name)
+			}
+			continue
+		}
+		var m Manifest
+		add(&m)
+		c := decisions{}.diff(m.decisions(nil))
+		if len(c) != 1 || !strings.HasPrefix(c[0].Text(), "+ ") || c[0].Op() != "add" {
+			t.Fatalf("%s: shown as %+v", name, c)
+		}
+		back, err := decisions{}.apply(c)
+		if err != nil || len(back.diff(m.decisions(nil))) != 0 {
+			t.Errorf("%s: the log does not lead back to it: %v", name, err)
+		}
+	}
 }

@@ -48,6 +48,7 @@ func (a *app) approveCmd() *cobra.Command {
 	f.StringVar(&r.Role, "role", "", "decide as this delegated role (default: as the main approvers)")
 	f.StringVar(&r.Reason, "reason", "", "why, for the approval log")
 	f.BoolVar(&r.Expedite, "expedite", false, "out of band: skip what would delay it")
+	f.BoolVar(&r.IgnoreWindows, "ignore-windows", false, "install it even while every maintenance window is closed")
 	f.StringVar(&file, "passphrase-file", "", "file whose first line is the passphrase of the approver key")
 	return c
 }

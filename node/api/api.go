@@ -43,6 +43,10 @@ type Service interface {
 	Revoke(ctx context.Context, r RevokeRequest) (*Revoked, error)
 	// Site states where the machines of a site may be, or tells it.
 	Site(ctx context.Context, r SiteRequest) (*Site, error)
+	// SetWindow makes, changes or drops a maintenance window.
+	SetWindow(ctx context.Context, r WindowRequest) (*Published, error)
+	// Windows tells the maintenance windows and when they open on a machine. ClassNotFound.
+	Windows(ctx context.Context, q WindowsQuery) (*Windows, error)
 }
 
 // StatusQuery narrows Status; empty fields do not narrow.
@@ -235,15 +239,19 @@ type Imported struct {
 
 // ApproveRequest changes what is approved. Passphrase opens the approver keys and is never stored.
 type ApproveRequest struct {
-	Update     string    `json:"update"`
-	Group      string    `json:"group"`
-	Action     string    `json:"action"` // empty: install
-	NotBefore  time.Time `json:"not_before,omitzero"`
-	Deadline   time.Time `json:"deadline,omitzero"`
-	Expedite   bool      `json:"expedite,omitempty"`
-	Role       string    `json:"role,omitempty"`   // delegated role that decides it; empty: the main approvers
-	Reason     string    `json:"reason,omitempty"` // for the approval log
-	Passphrase Secret    `json:"passphrase,omitempty"`
+	Update    string    `json:"update"`
+	Group     string    `json:"group"`
+	Action    string    `json:"action"` // empty: install
+	NotBefore time.Time `json:"not_before,omitzero"`
+	Deadline  time.Time `json:"deadline,omitzero"`
+	Expedite  bool      `json:"expedite,omitempty"`
+
+	// IgnoreWindows lets it be installed while every maintenance window is closed.
+	IgnoreWindows bool `json:"ignore_windows,omitempty"`
+
+	Role       string `json:"role,omitempty"`   // delegated role that decides it; empty: the main approvers
+	Reason     string `json:"reason,omitempty"` // for the approval log
+	Passphrase Secret `json:"passphrase,omitempty"`
 }
 
 // HoldRequest adds a stop; Update may be "all", an empty Group means all machines.

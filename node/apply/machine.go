@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"patchmesh/policy"
 )
@@ -106,7 +107,7 @@ func (e Enrolment) Save(path string) error {
 // Machine gives the facts that plans are made from.
 func (e Enrolment) Machine(installers []string) policy.Machine {
 	return policy.Machine{
-		ID: e.ID, Name: e.Name, Site: e.Site, Groups: e.Groups, OS: runtime.GOOS, Arch: runtime.GOARCH, Installers: installers,
+		ID: e.ID, Name: e.Name, Site: e.Site, Groups: e.Groups, OS: runtime.GOOS, Arch: runtime.GOARCH, Zone: time.Local, Installers: installers,
 	}
 }
 

@@ -183,6 +183,9 @@ func because(v policy.Verdict) policy.Reason {
 	if v.Reason != "" {
 		return v.Reason
 	}
+	if v.Await != 0 { // a window has closed while the order was under way
+		return policy.ReasonPolicyDeferred
+	}
 	return policy.ReasonPolicyDeclined
 }
 

@@ -226,6 +226,16 @@ func (c *client) Revoke(ctx context.Context, r api.RevokeRequest) (*api.Revoked,
 	return call[api.Revoked](ctx, c, "revoke", r)
 }
 
+// SetWindow implements api.Service.
+func (c *client) SetWindow(ctx context.Context, r api.WindowRequest) (*api.Published, error) {
+	return call[api.Published](ctx, c, "window", r)
+}
+
+// Windows implements api.Service.
+func (c *client) Windows(ctx context.Context, q api.WindowsQuery) (*api.Windows, error) {
+	return call[api.Windows](ctx, c, "windows", q)
+}
+
 // Site implements api.Service.
 func (c *client) Site(ctx context.Context, r api.SiteRequest) (*api.Site, error) {
 	return call[api.Site](ctx, c, "site", r)

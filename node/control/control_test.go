@@ -67,6 +67,14 @@ func (f *fake) Site(_ context.Context, r api.SiteRequest) (*api.Site, error) {
 	return &api.Site{Site: r.Site, Prefixes: r.Prefixes}, nil
 }
 
+func (f *fake) SetWindow(_ context.Context, r api.WindowRequest) (*api.Published, error) {
+	return &api.Published{Summary: r.Window.ID}, nil
+}
+
+func (f *fake) Windows(_ context.Context, q api.WindowsQuery) (*api.Windows, error) {
+	return &api.Windows{Machine: q.Machine}, nil
+}
+
 func serve(t *testing.T, dir string, s api.Service) api.Service {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())

@@ -31,6 +31,14 @@ func (c *counting) Site(context.Context, api.SiteRequest) (*api.Site, error) {
 	c.order("")
 	return &api.Site{}, nil
 }
+func (c *counting) SetWindow(_ context.Context, r api.WindowRequest) (*api.Published, error) {
+	c.order(r.Passphrase)
+	return &api.Published{}, nil
+}
+func (c *counting) Windows(context.Context, api.WindowsQuery) (*api.Windows, error) {
+	c.ask()
+	return &api.Windows{}, nil
+}
 func (c *counting) TrustState(context.Context) (*api.TrustState, error) {
 	c.ask()
 	return &api.TrustState{}, nil

@@ -42,6 +42,8 @@ func routes(s api.Service) http.Handler {
 	m.Handle("POST /sign", handle(s.Sign))
 	m.Handle("POST /revoke", handle(s.Revoke))
 	m.Handle("POST /site", handle(s.Site))
+	m.Handle("POST /window", handle(s.SetWindow))
+	m.Handle("POST /windows", handle(s.Windows))
 	ceremonyRoutes(m, s)
 	m.HandleFunc("POST /import", func(w http.ResponseWriter, r *http.Request) { importFile(s, w, r) })
 	trustRoutes(m, s)
