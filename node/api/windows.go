@@ -6,6 +6,9 @@ import (
 	"patchmesh/policy"
 )
 
+// ZoneLocal as the zone of a window is that of each machine's own clock.
+const ZoneLocal = policy.ZoneLocal
+
 // WindowRequest makes a maintenance window, in place of the one with the same id, or drops it.
 type WindowRequest struct {
 	Window     policy.Window `json:"window"`
