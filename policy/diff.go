@@ -20,6 +20,8 @@ type Change struct {
 	WasGroup    *Group     `json:"was_group,omitempty"`
 	Window      *Window    `json:"window,omitempty"`
 	WasWindow   *Window    `json:"was_window,omitempty"`
+	RingPlan    *RingPlan  `json:"ring_plan,omitempty"`
+	WasRingPlan *RingPlan  `json:"was_ring_plan,omitempty"`
 	Role        *RoleGrant `json:"role,omitempty"`
 	WasRole     *RoleGrant `json:"was_role,omitempty"`
 }
@@ -33,8 +35,8 @@ type RoleGrant struct {
 
 // Op says what kind of change it is: add, remove or change.
 func (c Change) Op() string {
-	was := c.WasApproval != nil || c.WasHold != nil || c.WasGroup != nil || c.WasWindow != nil || c.WasRole != nil
-	is := c.Approval != nil || c.Hold != nil || c.Group != nil || c.Window != nil || c.Role != nil
+	was := c.WasApproval != nil || c.WasHold != nil || c.WasGroup != nil || c.WasWindow != nil || c.WasRingPlan != nil || c.WasRole != nil
+	is := c.Approval != nil || c.Hold != nil || c.Group != nil || c.Window != nil || c.RingPlan != nil || c.Role != nil
 	switch {
 	case was && is:
 		return "change"
@@ -51,16 +53,20 @@ type decisions struct {
 	holds     []Hold
 	roles     []RoleGrant
 	windows   []Window
+	ringPlans []RingPlan
 }
 
 // decisions are everything that a signature under the manifest says, for approvers to see.
 func (m *Manifest) decisions(roles []RoleGrant) decisions {
-	return decisions{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, windows: m.Windows, roles: roles}
+	return decisions{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, windows: m.Windows, ringPlans: m.RingPlans, roles: roles}
 }
 
 func (a decisions) diff(b decisions) []Change {
 	var out []Change
 	pairs(a.groups, b.groups, func(g Group) string { return g.Name }, func(was, is *Group) { out = append(out, Change{WasGroup: was, Group: is}) })
+	pairs(a.ringPlans, b.ringPlans, func(p RingPlan) string { return p.Name }, func(was, is *RingPlan) {
+		out = append(out, Change{WasRingPlan: was, RingPlan: is})
+	})
 	pairs(a.windows, b.windows, func(w Window) string { return w.ID }, func(was, is *Window) { out = append(out, Change{WasWindow: was, Window: is}) })
 	pairs(a.roles, b.roles, func(r RoleGrant) string { return r.Role }, func(was, is *RoleGrant) { out = append(out, Change{WasRole: was, Role: is}) })
 	pairs(a.approvals, b.approvals, func(x Approval) string { return string(x.Update) + "\x00" + x.Group }, func(was, is *Approval) {
@@ -101,6 +107,8 @@ func (a decisions) apply(changes []Change) (decisions, error) {
 			a.groups, err = replace(a.groups, c.WasGroup, c.Group)
 		case c.Window != nil || c.WasWindow != nil:
 			a.windows, err = replace(a.windows, c.WasWindow, c.Window)
+		case c.RingPlan != nil || c.WasRingPlan != nil:
+			a.ringPlans, err = replace(a.ringPlans, c.WasRingPlan, c.RingPlan)
 		case c.Role != nil || c.WasRole != nil:
 			a.roles, err = replace(a.roles, c.WasRole, c.Role)
 		case c.Approval != nil || c.WasApproval != nil:
@@ -193,6 +201,10 @@ func (c Change) Text() string {
 		return fmt.Sprintf("%s window    %s\n            was: %s", sign, c.Window, c.WasWindow)
 	case c.Window != nil || c.WasWindow != nil:
 		return fmt.Sprintf("%s window    %s", sign, firstOf(c.Window, c.WasWindow))
+	case c.RingPlan != nil && c.WasRingPlan != nil:
+		return fmt.Sprintf("%s ring plan %s\n            was: %s", sign, c.RingPlan, c.WasRingPlan)
+	case c.RingPlan != nil || c.WasRingPlan != nil:
+		return fmt.Sprintf("%s ring plan %s", sign, firstOf(c.RingPlan, c.WasRingPlan))
 	case c.Role != nil && c.WasRole != nil:
 		return fmt.Sprintf("%s role      %s\n            was: %s", sign, c.Role.text(), c.WasRole.text())
 	}
@@ -209,6 +221,12 @@ func (a Approval) text() string {
 	}
 	if a.Expedite {
 		s += ", expedited"
+	}
+	if a.RingPlan != "" {
+		s += fmt.Sprintf(", along ring plan %s with %d ring(s) open", a.RingPlan, len(a.RingsOpened))
+		for _, t := range a.RingsOpened {
+			s += ", " + t.UTC().Format("2006-01-02T15:04:05Z")
+		}
 	}
 	if a.IgnoreWindows {
 		s += ", also while every maintenance window is closed"

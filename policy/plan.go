@@ -54,7 +54,7 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 	var asked []question
 	for _, w := range effective(m, in, now) {
 		a := m.Approvals[w.index]
-		q := question{approval: a, desc: describe(a.Descriptor), machine: mach, holds: holds, calendar: windows, stale: stale, now: now}
+		q := question{approval: a, desc: describe(a.Descriptor), machine: mach, holds: holds, calendar: windows, in: in, rings: m.RingPlan(a.RingPlan), stale: stale, now: now}
 		v := Verdict{
 			Update: a.Update, Revision: a.Revision, Descriptor: a.Descriptor, Approval: w.index, Losing: w.losing,
 			Compliance: compliance(mach, a),

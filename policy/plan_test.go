@@ -104,6 +104,21 @@ func (w *office) run(t *testing.T, out *strings.Builder, cmd string, args []stri
 		w.m.Holds = append(w.m.Holds, Hold{ID: pos[0], Update: UpdateID(pos[1]), Group: opt["group"], Kind: "pause", Reason: strings.Join(pos[2:], " "), At: t0, ExpiresAt: when(t, opt["until"])})
 	case "release":
 		w.m.Holds = slices.DeleteFunc(w.m.Holds, func(h Hold) bool { return h.ID == pos[0] })
+	case "rings": // rings PLAN RING=GROUPS...
+		p := RingPlan{Name: pos[0]}
+		for _, name := range pos[1:] {
+			ring, groups, _ := strings.Cut(name, ":")
+			r := Ring{Name: ring, Groups: list(groups)}
+			r.SpreadMinutes, _ = strconv.Atoi(or(opt["spread"], "0"))
+			p.Rings = append(p.Rings, r)
+		}
+		w.m.RingPlans = append(w.m.RingPlans, p)
+	case "promote":
+		for i := range w.m.Approvals {
+			if a := &w.m.Approvals[i]; string(a.Update) == pos[0] {
+				a.RingsOpened = append(a.RingsOpened, when(t, pos[1]))
+			}
+		}
 	case "window": // window ID GROUP RULE at=01:00 minutes=120
 		minutes, _ := strconv.Atoi(or(opt["minutes"], "120"))
 		w.m.Windows = append(w.m.Windows, Window{ID: pos[0], Group: pos[1], Rule: strings.ReplaceAll(pos[2], ":", "="), From: "2026-01-01", At: or(opt["at"], "01:00"), Zone: or(opt["zone"], "UTC"), Minutes: minutes})
@@ -144,8 +159,12 @@ func (w *office) update(t *testing.T, name string, opt map[string]string) {
 func (w *office) approve(t *testing.T, pos []string, opt map[string]string) {
 	t.Helper()
 	d := w.latest[pos[0]]
+	var opened []time.Time
+	if opt["rings"] != "" {
+		opened = []time.Time{t0}
+	}
 	w.m.Approvals = append(w.m.Approvals, Approval{
-		Update: d.Update, Revision: d.Revision, Descriptor: d.ID(), DescriptorBytes: 1000, Group: pos[1], Action: Action(pos[2]), IgnoreWindows: opt["windows"] == "ignored",
+		Update: d.Update, Revision: d.Revision, Descriptor: d.ID(), DescriptorBytes: 1000, Group: pos[1], Action: Action(pos[2]), IgnoreWindows: opt["windows"] == "ignored", Expedite: opt["expedite"] != "", RingPlan: opt["rings"], RingsOpened: opened,
 		NotBefore: when(t, opt["from"]), Deadline: when(t, opt["deadline"]), At: t0,
 	})
 }

@@ -35,6 +35,7 @@ const (
 	ReasonPolicyDeferred     Reason = "policy-deferred"
 	ReasonPolicyDeclined     Reason = "policy-declined"
 	ReasonPolicyConflict     Reason = "policy-conflict"
+	ReasonRingNotReached     Reason = "policy-ring-not-reached"
 	ReasonWindowNone         Reason = "policy-window-none"
 	ReasonWindowTooShort     Reason = "policy-window-too-short"
 	ReasonDepOtherFirst      Reason = "dep-other-update-first"

@@ -12,7 +12,9 @@ type question struct {
 	desc     *Descriptor // nil: not here yet
 	machine  Machine
 	holds    activeHolds
-	calendar calendar // maintenance windows of the machine
+	in       map[string]int // groups of the machine, see depths
+	rings    *RingPlan      // the approval goes along it; nil: along none
+	calendar calendar       // maintenance windows of the machine
 	stale    bool
 	now      time.Time
 }
@@ -24,8 +26,7 @@ type rule struct {
 }
 
 // rules are asked in this order; the first that settles a verdict ends it. What cannot or need not
-// be done here comes first, then what stops, then what delays; what acts comes last. Rings
-// belong before "window". After all of them, settleSupersedence compares the verdicts.
+// be done here comes first, then what stops, then what delays; what acts comes last. After all of them, settleSupersedence compares the verdicts.
 var rules = []rule{
 	{"declined", ruleDeclined},
 	{"documents", ruleDocuments},
@@ -36,6 +37,7 @@ var rules = []rule{
 	{"known", ruleKnown},
 	{"looked", ruleLooked},
 	{"stale", ruleStale},
+	{"ring", ruleRing},
 	{"available", ruleAvailable},
 	{"window", ruleWindow},
 	{"act", ruleAct},

@@ -215,6 +215,7 @@ func TestEveryPartOfAManifestIsShownToApprovers(t *testing.T) {
 		"Groups":    func(m *Manifest) { m.Groups = []Group{{Name: "g"}} },
 		"Approvals": func(m *Manifest) { m.Approvals = []Approval{{Update: "u", Group: "all", Action: ActionInstall}} },
 		"Holds":     func(m *Manifest) { m.Holds = []Hold{{ID: "h", Update: "u", Kind: "pause"}} },
+		"RingPlans": func(m *Manifest) { m.RingPlans = []RingPlan{{Name: "p"}} },
 		"Windows":   func(m *Manifest) { m.Windows = []Window{{ID: "w", Group: "all"}} },
 	}
 	told := map[string]bool{"Format": true, "Org": true, "Epoch": true, "IssuedAt": true, "Delegations": true} // said of the draft as a whole, or as roles
