@@ -32,10 +32,22 @@ func (s *seed) approve(r api.ApproveRequest) (*api.Published, error) {
 		Update: policy.UpdateID(row.Update), Revision: row.Revision, Descriptor: row.Descriptor, DescriptorBytes: len(row.Body),
 		Group: r.Group, Action: action, NotBefore: r.NotBefore.UTC(), Deadline: r.Deadline.UTC(), Expedite: r.Expedite, IgnoreWindows: r.IgnoreWindows, At: s.stamp(),
 	}
+	if r.Rings != "" {
+		a.RingPlan, a.RingsOpened, a.Group = r.Rings, []time.Time{a.At}, first(r.Group, policy.GroupAll)
+		r.Group = a.Group
+	}
 	w := wish{role: r.Role, passphrase: r.Passphrase, summary: fmt.Sprintf("%s %s for group %s", action, row.Update, r.Group), reason: r.Reason}
 	return s.change(w, func(m *sheet) error {
 		if err := s.needGroup(m, r.Group); err != nil {
 			return err
+		}
+		if r.Rings != "" && !slices.ContainsFunc(m.ringPlans, func(p policy.RingPlan) bool { return p.Name == r.Rings }) {
+			return api.Errorf(api.ClassNotFound, "no ring plan %q", api.Clean(r.Rings)).WithHint("'patchmesh rings list' shows the plans, 'patchmesh rings set' makes one")
+		}
+		for _, o := range m.approvals { // to change a deadline does not take an update back to its first ring
+			if o.Update == a.Update && o.Group == a.Group && o.Revision == a.Revision && o.RingPlan == a.RingPlan && a.RingPlan != "" {
+				a.RingsOpened = o.RingsOpened
+			}
 		}
 		m.approvals = slices.DeleteFunc(m.approvals, func(o policy.Approval) bool { return o.Update == a.Update && o.Group == a.Group })
 		m.approvals = append(m.approvals, a)

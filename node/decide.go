@@ -21,6 +21,7 @@ type sheet struct {
 	approvals []policy.Approval
 	holds     []policy.Hold
 	windows   []policy.Window // of the main manifest
+	ringPlans []policy.RingPlan
 }
 
 // wish is one change as it was asked for.
@@ -29,6 +30,7 @@ type wish struct {
 	passphrase            api.Secret
 	grants                []policy.Grant
 	drop                  []string
+	unattended            bool // nobody is there to be asked for a passphrase: then the draft waits
 }
 
 func holdPrefix(role string) string {
@@ -54,6 +56,10 @@ func (s *seed) change(w wish, edit func(*sheet) error) (*api.Published, error) {
 	if err != nil {
 		return nil, err
 	}
+	if w.unattended && pending != nil && !s.askedFor(t, pending) {
+		// What others have put into the draft must not be signed without anybody reading it.
+		return nil, errDraftWaits
+	}
 	d, err := s.redraft(t, pending, w, edit)
 	if err != nil {
 		return nil, err
@@ -61,7 +67,7 @@ func (s *seed) change(w wish, edit func(*sheet) error) (*api.Published, error) {
 	if err := s.noteReason(w, pending == nil); err != nil {
 		return nil, err
 	}
-	p, err := s.signAndPublish(t, d, w.passphrase)
+	p, err := s.submit(t, d, w)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +79,23 @@ func (s *seed) change(w wish, edit func(*sheet) error) (*api.Published, error) {
 		}
 	}
 	return p, nil
+}
+
+// submit signs and publishes a draft, or leaves it to wait where a key wants a passphrase and nobody is
+// there to be asked.
+func (s *seed) submit(t *policy.Trust, d *policy.Draft, w wish) (*api.Published, error) {
+	if !w.unattended || !s.askedFor(t, d) {
+		return s.signAndPublish(t, d, w.passphrase)
+	}
+	if err := d.Check(t); err != nil {
+		return nil, fmt.Errorf("draft: %w", err)
+	}
+	b, err := d.Encode()
+	if err != nil {
+		return nil, err
+	}
+	made, need, missing := d.Status(t)
+	return &api.Published{Epoch: d.Epoch(), Role: d.Role(), Signatures: made, Threshold: need, Missing: missing}, s.saveDraft(d.Role(), b)
 }
 
 // redraft makes the draft with the change in it.
@@ -88,11 +111,11 @@ func (s *seed) redraft(t *policy.Trust, pending *policy.Draft, w wish, edit func
 	if err != nil {
 		return nil, err
 	}
-	sh := sheet{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, windows: m.Windows}
+	sh := sheet{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, windows: m.Windows, ringPlans: m.RingPlans}
 	if err := edit(&sh); err != nil {
 		return nil, err
 	}
-	m.Groups, m.Approvals, m.Holds, m.Windows = sh.groups, sh.approvals, sh.holds, sh.windows
+	m.Groups, m.Approvals, m.Holds, m.Windows, m.RingPlans = sh.groups, sh.approvals, sh.holds, sh.windows, sh.ringPlans
 	m.Epoch, m.IssuedAt = t.Epoch()+1, s.stamp()
 	var d *policy.Draft
 	if pending != nil {

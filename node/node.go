@@ -183,6 +183,7 @@ func (n *Node) begin(ctx context.Context) {
 	n.work(func() { n.serveControl(ctx) })
 	if n.seed != nil {
 		n.work(func() { n.freshen(ctx) })
+		n.work(func() { n.turnRings(ctx) })
 	}
 	if n.cfg.MDNS && n.seed == nil {
 		n.startMDNS(ctx)

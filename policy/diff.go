@@ -61,6 +61,11 @@ func (m *Manifest) decisions(roles []RoleGrant) decisions {
 	return decisions{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, windows: m.Windows, ringPlans: m.RingPlans, roles: roles}
 }
 
+// manifest is the way back: one that says the same, apart from roles.
+func (a decisions) manifest() *Manifest {
+	return &Manifest{Groups: a.groups, Approvals: a.approvals, Holds: a.holds, Windows: a.windows, RingPlans: a.ringPlans}
+}
+
 func (a decisions) diff(b decisions) []Change {
 	var out []Change
 	pairs(a.groups, b.groups, func(g Group) string { return g.Name }, func(was, is *Group) { out = append(out, Change{WasGroup: was, Group: is}) })

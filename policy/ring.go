@@ -179,15 +179,17 @@ const (
 	RingDone    RingStep = "done"    // all rings are open
 )
 
-// Judge says what is due after the ring that was opened last, and why, from the reports of its machines.
-// Failures count for as long as the plan runs, successes only for the ring at hand. by is true if somebody
-// asked for the promotion: then only failures stand in the way.
-func (p *RingPlan) Judge(a Approval, t Tally, by bool, now time.Time) (RingStep, string) {
+// Judge says what is due after the ring that was opened last, and why, from what the machines of each ring
+// have reported. Failures count in every open ring, for as long as the plan runs: some show late. by is
+// true if somebody asked for the promotion: then only failures stand in the way.
+func (p *RingPlan) Judge(a Approval, tallies []Tally, by bool, now time.Time) (RingStep, string) {
 	at := len(a.RingsOpened) - 1
-	r := p.Rings[at]
-	if r.FailCount > 0 && t.Failed >= r.FailCount || r.FailPercent > 0 && t.Failed > 0 && t.Failed*100 >= r.FailPercent*max(t.Needed, 1) {
-		return RingHalt, fmt.Sprintf("ring %s: %d of %d machines failed", r.Name, t.Failed, t.Needed)
+	for i, r := range p.Rings[:at+1] {
+		if t := tallies[i]; r.failed(t) {
+			return RingHalt, fmt.Sprintf("ring %s: %d of %d machines failed", r.Name, t.Failed, t.Needed)
+		}
 	}
+	r, t := p.Rings[at], tallies[at]
 	if at == len(p.Rings)-1 {
 		return RingDone, fmt.Sprintf("ring %s is the last one", r.Name)
 	}
@@ -211,6 +213,12 @@ func (p *RingPlan) Judge(a Approval, t Tally, by bool, now time.Time) (RingStep,
 		return RingWait, fmt.Sprintf("ring %s: %s", r.Name, strings.Join(missing, "; "))
 	}
 	return RingPromote, fmt.Sprintf("ring %s: %d of %d machines done", r.Name, t.Installed, t.Needed)
+}
+
+// failed: so many machines have failed that the ring's limits are reached.
+func (r Ring) failed(t Tally) bool {
+	return r.FailCount > 0 && t.Failed >= r.FailCount ||
+		r.FailPercent > 0 && t.Failed > 0 && t.Failed*100 >= r.FailPercent*t.Needed
 }
 
 // String says all of a plan in one line, for people.

@@ -44,17 +44,22 @@ func TestRB10PromotionAndHalt(t *testing.T) {
 		"nobody has reported what it needs yet": {Ring{SuccessCount: 2, SuccessPercent: 100}, Tally{2, 2, 0, 0}, 9, false, RingWait, "0 of 2"},
 	} {
 		a := Approval{RingPlan: "standard", RingsOpened: []time.Time{t0}}
-		got, why := twoRings(c.ring).Judge(a, c.tally, c.by, t0.Add(time.Duration(c.hours)*time.Hour))
+		got, why := twoRings(c.ring).Judge(a, []Tally{c.tally}, c.by, t0.Add(time.Duration(c.hours)*time.Hour))
 		if got != c.want || !strings.Contains(why, c.says) {
 			t.Errorf("%s: %s (%s), want %s (%s)", name, got, why, c.want, c.says)
 		}
 	}
 	a := Approval{RingPlan: "standard", RingsOpened: []time.Time{t0, t0}}
-	if got, _ := twoRings(Ring{}).Judge(a, Tally{Machines: 100, Needed: 100, Failed: 2}, false, t0); got != RingDone {
-		t.Errorf("last ring with few failures: %s", got)
+	for want, tallies := range map[RingStep][]Tally{
+		RingDone: {{}, {Machines: 100, Needed: 100, Failed: 2}},
+		RingHalt: {{}, {Machines: 100, Needed: 100, Failed: 3}},
+	} {
+		if got, _ := twoRings(Ring{}).Judge(a, tallies, false, t0); got != want {
+			t.Errorf("last ring, %+v: %s", tallies, got)
+		}
 	}
-	if got, _ := twoRings(Ring{}).Judge(a, Tally{Machines: 100, Needed: 100, Failed: 3}, false, t0); got != RingHalt {
-		t.Errorf("last ring with many failures: %s", got)
+	if got, _ := twoRings(Ring{FailCount: 1}).Judge(a, []Tally{{2, 2, 1, 1}, {}}, false, t0); got != RingHalt {
+		t.Errorf("a failure of the pilot that showed after it was left: %s", got)
 	}
 }
 

@@ -29,6 +29,7 @@ type task struct {
 	facts      map[string]int64
 	since      time.Time
 	attempts   int
+	failures   int // those of the attempts that were not this machine's own trouble, such as a full disk
 	retryAt    time.Time
 	detecting  bool
 	detectedAt time.Time
@@ -79,7 +80,7 @@ func (c *Core) newTask(v policy.Verdict) *task {
 	k := &task{verdict: v, state: policy.StateOffered, reason: policy.ReasonUnknownFirstScan, since: c.now}
 	for _, s := range c.tasks.kept {
 		if s.Update == v.Update && s.Revision == v.Revision {
-			k.attempts, k.retryAt, k.since = s.Attempts, s.RetryAt, s.Since
+			k.attempts, k.failures, k.retryAt, k.since = s.Attempts, s.Failures, s.RetryAt, s.Since
 			if s.State == policy.StateInstalled || s.State < 0 {
 				k.state, k.reason, k.detail = s.State, s.Reason, s.Detail
 			}
@@ -319,7 +320,7 @@ func (c *Core) installed(e Installed) {
 	}
 	k := r.task
 	c.tasks.busy = nil
-	k.attempts, k.retryAt = 0, time.Time{}
+	k.attempts, k.failures, k.retryAt = 0, 0, time.Time{}
 	k.detectedAt = c.now
 	if now := findTask(c.tasks.tasks, k.verdict.Update); now != nil && now != k {
 		now.detectedAt = time.Time{} // the old revision changed the machine: look again for the new one
@@ -338,6 +339,9 @@ func (c *Core) installFailed(r *request, e Failed) {
 	k := r.task
 	c.tasks.busy = nil
 	k.attempts++
+	if info, _ := e.Reason.Info(); info.Owner != "machine" {
+		k.failures++
+	}
 	back := c.cfg.InstallRetryMin << min(k.attempts-1, 16)
 	if e.Reason == policy.ReasonDiskShort {
 		back = c.cfg.SpaceRetry

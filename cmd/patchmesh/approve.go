@@ -19,12 +19,13 @@ func (a *app) approveCmd() *cobra.Command {
 		Short: "approve an update for the machines of a group",
 		Long:  "approve changes the draft and, where the threshold of signatures is met with the keys at hand, signs and publishes\nit. Else it says whose signatures are missing.\n" + exits,
 		Example: `  patchmesh approve openssl-3.0.15 --group office
+  patchmesh approve openssl-3.0.15 --rings standard
   patchmesh approve openssl-3.0.15 --group all --not-before 2026-04-01T20:00:00Z --deadline 2026-04-08T20:00:00Z`,
 		Args: exactly(1, "the id of one update"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			r.Update = args[0]
-			if r.Group == "" {
-				return api.Errorf(api.ClassUsage, "for which group?").WithHint("add --group NAME, or --group all for every machine")
+			if r.Group == "" && r.Rings == "" {
+				return api.Errorf(api.ClassUsage, "for which group?").WithHint("add --group NAME, or --group all for every machine, or --rings PLAN")
 			}
 			if r.NotBefore, err = readTime("--not-before", notBefore); err != nil {
 				return err
@@ -49,6 +50,7 @@ func (a *app) approveCmd() *cobra.Command {
 	f.StringVar(&r.Reason, "reason", "", "why, for the approval log")
 	f.BoolVar(&r.Expedite, "expedite", false, "out of band: skip what would delay it")
 	f.BoolVar(&r.IgnoreWindows, "ignore-windows", false, "install it even while every maintenance window is closed")
+	f.StringVar(&r.Rings, "rings", "", "reach machines ring by ring along this plan, see 'patchmesh rings'")
 	f.StringVar(&file, "passphrase-file", "", "file whose first line is the passphrase of the approver key")
 	return c
 }

@@ -45,6 +45,12 @@ type Service interface {
 	Site(ctx context.Context, r SiteRequest) (*Site, error)
 	// SetWindow makes, changes or drops a maintenance window.
 	SetWindow(ctx context.Context, r WindowRequest) (*Published, error)
+	// SetRings makes, changes or drops a ring plan.
+	SetRings(ctx context.Context, r RingsRequest) (*Published, error)
+	// Promote opens the next ring of an update's plan. ClassRefused where machines failed.
+	Promote(ctx context.Context, r PromoteRequest) (*Published, error)
+	// Rings tells the plans and how far updates have got along them. Only on a seed.
+	Rings(ctx context.Context, q RingsQuery) (*Rings, error)
 	// Windows tells the maintenance windows and when they open on a machine. ClassNotFound.
 	Windows(ctx context.Context, q WindowsQuery) (*Windows, error)
 }
@@ -111,6 +117,8 @@ type Update struct {
 	Bytes      Bytes     `json:"bytes"`
 	// Facts are the numbers behind Reason: disk-short has needed_bytes and free_bytes.
 	Facts map[string]int64 `json:"facts,omitempty"`
+	// Failures to install it, in a row, that were not the machine's own trouble, such as a full disk.
+	Failures int `json:"failures,omitempty"`
 }
 
 // Bytes counts payload bytes by the tier they came from. Seed and Origin crossed the WAN.
@@ -247,7 +255,8 @@ type ApproveRequest struct {
 	Expedite  bool      `json:"expedite,omitempty"`
 
 	// IgnoreWindows lets it be installed while every maintenance window is closed.
-	IgnoreWindows bool `json:"ignore_windows,omitempty"`
+	IgnoreWindows bool   `json:"ignore_windows,omitempty"`
+	Rings         string `json:"rings,omitempty"` // ring plan that it goes along; Group empty: all
 
 	Role       string `json:"role,omitempty"`   // delegated role that decides it; empty: the main approvers
 	Reason     string `json:"reason,omitempty"` // for the approval log

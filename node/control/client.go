@@ -231,6 +231,21 @@ func (c *client) SetWindow(ctx context.Context, r api.WindowRequest) (*api.Publi
 	return call[api.Published](ctx, c, "window", r)
 }
 
+// SetRings implements api.Service.
+func (c *client) SetRings(ctx context.Context, r api.RingsRequest) (*api.Published, error) {
+	return call[api.Published](ctx, c, "ring-plan", r)
+}
+
+// Promote implements api.Service.
+func (c *client) Promote(ctx context.Context, r api.PromoteRequest) (*api.Published, error) {
+	return call[api.Published](ctx, c, "promote", r)
+}
+
+// Rings implements api.Service.
+func (c *client) Rings(ctx context.Context, q api.RingsQuery) (*api.Rings, error) {
+	return call[api.Rings](ctx, c, "rings", q)
+}
+
 // Windows implements api.Service.
 func (c *client) Windows(ctx context.Context, q api.WindowsQuery) (*api.Windows, error) {
 	return call[api.Windows](ctx, c, "windows", q)

@@ -71,6 +71,16 @@ func (f *fake) SetWindow(_ context.Context, r api.WindowRequest) (*api.Published
 	return &api.Published{Summary: r.Window.ID}, nil
 }
 
+func (f *fake) SetRings(_ context.Context, r api.RingsRequest) (*api.Published, error) {
+	return &api.Published{Summary: r.Plan.Name}, nil
+}
+
+func (f *fake) Promote(_ context.Context, r api.PromoteRequest) (*api.Published, error) {
+	return &api.Published{Summary: r.Update}, nil
+}
+
+func (f *fake) Rings(context.Context, api.RingsQuery) (*api.Rings, error) { return &api.Rings{}, nil }
+
 func (f *fake) Windows(_ context.Context, q api.WindowsQuery) (*api.Windows, error) {
 	return &api.Windows{Machine: q.Machine}, nil
 }

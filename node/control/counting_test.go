@@ -35,6 +35,18 @@ func (c *counting) SetWindow(_ context.Context, r api.WindowRequest) (*api.Publi
 	c.order(r.Passphrase)
 	return &api.Published{}, nil
 }
+func (c *counting) SetRings(_ context.Context, r api.RingsRequest) (*api.Published, error) {
+	c.order(r.Passphrase)
+	return &api.Published{}, nil
+}
+func (c *counting) Promote(_ context.Context, r api.PromoteRequest) (*api.Published, error) {
+	c.order(r.Passphrase)
+	return &api.Published{}, nil
+}
+func (c *counting) Rings(context.Context, api.RingsQuery) (*api.Rings, error) {
+	c.ask()
+	return &api.Rings{}, nil
+}
 func (c *counting) Windows(context.Context, api.WindowsQuery) (*api.Windows, error) {
 	c.ask()
 	return &api.Windows{}, nil
