@@ -43,11 +43,11 @@ func (n *Node) Draft(_ context.Context, q api.DraftQuery) (*api.DraftView, error
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		t := s.believer.current()
-		d, err := s.waiting(t, q.Role)
+		next, by, err := s.judge(t)
 		if err != nil {
 			return nil, err
 		}
-		next, by, err := s.judge(t)
+		d, err := s.waiting(by, q.Role)
 		if err != nil {
 			return nil, err
 		}
@@ -129,7 +129,7 @@ func (s *seed) exportDrafts() (*api.DraftFiles, error) {
 		}
 		roots = append(roots, b)
 	}
-	next, _, err := s.judge(t)
+	next, by, err := s.judge(t)
 	if err != nil {
 		return nil, err
 	}
@@ -139,11 +139,11 @@ func (s *seed) exportDrafts() (*api.DraftFiles, error) {
 		names = append(names, r.Role)
 	}
 	for _, role := range names {
-		d, err := s.pending(t, role)
+		d, err := s.pending(by, role)
 		if err != nil {
 			return nil, err
 		}
-		if d == nil {
+		if d == nil || d.Check(by) != nil {
 			continue
 		}
 		b, err := policy.NewParcel(t, d, roots, s.descriptorsOf(t, d), next)
@@ -197,11 +197,11 @@ func (s *seed) importDraft(f api.DraftFile) (*api.Published, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.believer.current()
-	d, err := s.waiting(t, back.Role())
+	_, by, err := s.judge(t)
 	if err != nil {
 		return nil, err
 	}
-	_, by, err := s.judge(t)
+	d, err := s.waiting(by, back.Role())
 	if err != nil {
 		return nil, err
 	}
@@ -342,7 +342,7 @@ func (n *Node) RootDraft(_ context.Context, r api.RootRequest) (*api.RootView, e
 		for _, one := range []struct {
 			text string
 			into **policy.Signer
-		}{{r.Timestamp, &c.Timestamp}, {r.Snapshot, &c.Snapshot}} {
+		}{{r.Timestamp, &c.Timestamp}, {r.Snapshot, &c.Snapshot}, {r.Roster, &c.Roster}} {
 			if one.text == "" {
 				continue
 			}
@@ -366,7 +366,7 @@ func (n *Node) RootDraft(_ context.Context, r api.RootRequest) (*api.RootView, e
 
 func viewRoot(b []byte, st *policy.RootStatus) *api.RootView {
 	return &api.RootView{
-		Body: b, Org: st.Org, Version: st.Version, ExpiresAt: st.ExpiresAt, Root: st.Root, RootNeed: st.RootThreshold, Approvers: st.Approvers,
+		Body: b, Org: st.Org, Version: st.Version, ExpiresAt: st.ExpiresAt, Root: st.Root, RootNeed: st.RootThreshold, Approvers: st.Approvers, Roster: st.Roster,
 		Threshold: st.Threshold, OldMade: st.OldMade, OldNeed: st.OldNeed, NewMade: st.NewMade, Missing: nonNil(st.Missing), Complete: st.Complete,
 	}
 }
@@ -377,7 +377,7 @@ func (n *Node) AdoptRoot(_ context.Context, f api.RootFile) (*api.RootView, erro
 }
 
 // adoptRoot publishes a root. Where it changes approvers so that what is approved is no longer signed
-// by enough of them, it waits until they have signed the same again.
+// by enough of them, or gives the roster to another key, it waits until they have signed the same again.
 func (s *seed) adoptRoot(f api.RootFile) (*api.RootView, error) {
 	if err := s.whole(); err != nil {
 		return nil, err
