@@ -222,49 +222,6 @@ func (n *Node) Grant(_ context.Context, r api.GrantRequest) (*api.Published, err
 	return onSeed(n.seed, func(s *seed) (*api.Published, error) { return s.grant(r) })
 }
 
-// TrustState implements api.Service.
-func (n *Node) TrustState(context.Context) (*api.TrustState, error) {
-	t := n.believer.current()
-	now := n.cfg.Now()
-	v := &api.TrustState{Org: t.Org(), Epoch: t.Epoch(), Head: t.HeadVersion(), AsOf: now.UTC(), Stale: t.Stale(now), Roles: []api.TrustRole{}, Warnings: []string{}}
-	if b, err := n.db.Value(rootKey(1)); err == nil {
-		v.Fingerprint = content.Sum(b).String()
-	}
-	here := keysHere(n.dir.dir)
-	for _, r := range t.RootRoles() {
-		v.Roles = append(v.Roles, api.TrustRole{Name: r.Name, Keys: nonNil(r.Keys), Threshold: r.Threshold, Version: r.Version, ExpiresAt: r.ExpiresAt})
-	}
-	if m := t.Manifest(); m != nil {
-		v.Roles[1].IssuedAt = m.IssuedAt
-	}
-	v.Roles[2].IssuedAt = t.Roster().IssuedAt
-	for _, r := range t.Roles() {
-		row := api.TrustRole{
-			Name: r.Role, Delegated: true, Keys: nonNil(r.KeyIDs), Threshold: r.Threshold, Version: int64(r.Serial), ExpiresAt: r.ExpiresAt,
-			Groups: r.Groups, Actions: r.Actions,
-		}
-		if r.Document != nil {
-			row.IssuedAt = r.Document.IssuedAt
-		}
-		if r.Refused != nil {
-			row.Refused = r.Refused.Error()
-		}
-		v.Roles = append(v.Roles, row)
-	}
-	for i := range v.Roles {
-		for _, id := range v.Roles[i].Keys {
-			if here[id] != "" {
-				v.Roles[i].Here = append(v.Roles[i].Here, here[id])
-			}
-		}
-	}
-	if c := t.Roster().Log; c != nil {
-		v.LogEntries, v.LogHead = c.Entries, c.Head
-	}
-	v.Warnings = trustWarnings(v, now)
-	return v, nil
-}
-
 // keysHere are the names of the private keys of a data folder by key id.
 func keysHere(dir string) map[string]string {
 	here := map[string]string{}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"patchmesh/content/durable"
 	"patchmesh/policy"
 )
 
@@ -95,7 +96,7 @@ func (e Enrolment) Save(path string) error {
 		err = os.Rename(tmp, path)
 	}
 	if err == nil {
-		err = syncFolder(filepath.Dir(path))
+		err = durable.Folder(filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("write enrolment: %w", err)
@@ -108,18 +109,4 @@ func (e Enrolment) Machine(installers []string) policy.Machine {
 	return policy.Machine{
 		ID: e.ID, Name: e.Name, Site: e.Site, Groups: e.Groups, OS: runtime.GOOS, Arch: runtime.GOARCH, Installers: installers,
 	}
-}
-
-func syncFolder(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // folders cannot be synced there
-	}
-	d, err := os.Open(dir)
-	if err == nil {
-		err = errors.Join(d.Sync(), d.Close())
-	}
-	if err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	return nil
 }
