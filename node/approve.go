@@ -218,7 +218,7 @@ func (s *seed) publishRoot(root []byte, t *policy.Trust, d *policy.Draft, roster
 	}
 	files, err := t.PublishRoot(root, d, roster, online, s.now())
 	if errors.Is(err, policy.ErrUnknownKey) || errors.Is(err, policy.ErrThreshold) {
-		return files, api.Errorf(api.ClassRefused, "publish root: %v", err).WithHint("new online keys must lie in the seed's keys folder, without a passphrase, as timestamp-NAME and snapshot-NAME")
+		return files, api.Errorf(api.ClassRefused, "publish root: %v", err).WithHint("new online keys must lie in the seed's keys folder, without a passphrase, as timestamp-NAME, snapshot-NAME and roster-NAME")
 	}
 	if err == nil {
 		s.online = online

@@ -52,15 +52,19 @@ func (s *seed) change(w wish, edit func(*sheet) error) (*api.Published, error) {
 		return nil, err
 	}
 	t := s.believer.current()
-	pending, err := s.pending(t, w.role)
+	root, by, err := s.judge(t)
 	if err != nil {
 		return nil, err
 	}
-	if w.unattended && pending != nil && !s.askedFor(t, pending) {
+	pending, err := s.pending(by, w.role)
+	if err != nil {
+		return nil, err
+	}
+	if w.unattended && (root != nil || pending != nil && !s.askedFor(by, pending)) {
 		// What others have put into the draft must not be signed without anybody reading it.
 		return nil, errDraftWaits
 	}
-	d, err := s.redraft(t, pending, w, edit)
+	d, err := s.redraft(by, pending, w, edit)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +162,8 @@ func (s *seed) redraftRole(t *policy.Trust, pending *policy.Draft, role string, 
 	return d, err
 }
 
-// pending is the draft that waits for signatures; nil without one, or if the world has moved on.
+// pending is the draft that waits for signatures; nil without one, or if the world has moved on. t is
+// what signatures count by, see judge; a root that came since may have given the roster to another key.
 func (s *seed) pending(t *policy.Trust, role string) (*policy.Draft, error) {
 	b, err := s.draftBytes(role)
 	if err != nil || len(b) == 0 {
@@ -168,7 +173,7 @@ func (s *seed) pending(t *policy.Trust, role string) (*policy.Draft, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pending draft: %w", err)
 	}
-	if d.Check(t) != nil {
+	if d.Follows(t) != nil {
 		return nil, nil
 	}
 	return d, nil
@@ -219,12 +224,12 @@ func (s *seed) signAndPublish(t *policy.Trust, d *policy.Draft, passphrase api.S
 	if err := s.whole(); err != nil {
 		return nil, err
 	}
-	if err := d.Check(t); err != nil { // before any signature exists
-		return nil, fmt.Errorf("draft: %w", err)
-	}
 	root, by, err := s.judge(t)
 	if err != nil {
 		return nil, err
+	}
+	if err := d.Check(by); err != nil { // before any signature exists
+		return nil, fmt.Errorf("draft: %w", err)
 	}
 	if err := s.signWithKeysHere(by, d, passphrase); err != nil {
 		return nil, err
@@ -300,7 +305,11 @@ func (s *seed) sign(r api.SignRequest) (*api.Published, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.believer.current()
-	d, err := s.waiting(t, r.Role)
+	_, by, err := s.judge(t)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.waiting(by, r.Role)
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,7 @@ func (t *Trust) DraftGrants(m *Manifest, grants []Grant, drop []string, now time
 		return nil, fmt.Errorf("draft before the first manifest: %w", ErrFormat)
 	}
 	g := granting{t: t, d: cloneDelegations(t.delegations()), limits: slices.Clone(t.main.Delegations)}
+	g.followRoster()
 	return g.draft(m, grants, drop, now)
 }
 
@@ -36,10 +37,11 @@ func (d *Draft) Amend(t *Trust, m *Manifest, grants []Grant, drop []string, now 
 	if err != nil {
 		return nil, err
 	}
-	if err := d.Check(t); err != nil {
+	if err := d.Follows(t); err != nil {
 		return nil, err
 	}
 	g := granting{t: t, d: cloneDelegations(d.targets.Signed.Delegations), limits: prev.Delegations}
+	g.followRoster()
 	return g.draft(m, grants, drop, now)
 }
 

@@ -33,12 +33,7 @@ func (a *app) approveCmd() *cobra.Command {
 			if r.Deadline, err = readTime("--deadline", deadline); err != nil {
 				return err
 			}
-			return a.onSeed(func(s api.Service) error {
-				return a.signing(file, func(p api.Secret) error {
-					r.Passphrase = p
-					return a.published(s.Approve(c.Context(), r))
-				})
-			})
+			return a.decide(file, &r.Passphrase, func(s api.Service) (*api.Published, error) { return s.Approve(c.Context(), r) })
 		},
 	}
 	f := c.Flags()
@@ -94,4 +89,14 @@ func whoseEpoch(p *api.Published) string {
 		return fmt.Sprintf("role %s, serial %d", p.Role, p.Epoch)
 	}
 	return fmt.Sprintf("epoch %d", p.Epoch)
+}
+
+// decide asks a seed for something that approvers sign, with the passphrase of their keys on it.
+func (a *app) decide(file string, passphrase *api.Secret, ask func(api.Service) (*api.Published, error)) error {
+	return a.onSeed(func(s api.Service) error {
+		return a.signing(file, func(p api.Secret) error {
+			*passphrase = p
+			return a.published(ask(s))
+		})
+	})
 }

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"time"
 
+	"patchmesh/content/durable"
 	"patchmesh/policy"
 )
 
@@ -96,7 +97,7 @@ func (e Enrolment) Save(path string) error {
 		err = os.Rename(tmp, path)
 	}
 	if err == nil {
-		err = syncFolder(filepath.Dir(path))
+		err = durable.Folder(filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("write enrolment: %w", err)
@@ -109,18 +110,4 @@ func (e Enrolment) Machine(installers []string) policy.Machine {
 	return policy.Machine{
 		ID: e.ID, Name: e.Name, Site: e.Site, Groups: e.Groups, OS: runtime.GOOS, Arch: runtime.GOARCH, Zone: time.Local, Installers: installers,
 	}
-}
-
-func syncFolder(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // folders cannot be synced there
-	}
-	d, err := os.Open(dir)
-	if err == nil {
-		err = errors.Join(d.Sync(), d.Close())
-	}
-	if err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	return nil
 }
