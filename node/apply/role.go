@@ -201,15 +201,12 @@ func (r *Role) Do(ctx context.Context, id content.ID, want Order) (Outcome, erro
 	if d == nil || d.ID() != id {
 		d, err = r.approved(id, want)
 	}
-	if err == nil {
-		switch want {
-		case Detect:
-			out.Present, out.Version, err = r.cfg.Hands.Detect(ctx, d)
-		case Install, Remove:
-			out.Version, err = r.change(ctx, id, want)
-		default:
-			err = refused(policy.ReasonPolicyDeclined, "%s: there is no such order", want)
-		}
+	switch { // an order that there is not was refused above: no verdict allows it
+	case err != nil:
+	case want == Detect:
+		out.Present, out.Version, err = r.cfg.Hands.Detect(ctx, d)
+	default:
+		out.Version, err = r.change(ctx, id, want)
 	}
 	if err != nil {
 		return Outcome{}, asError(fmt.Sprintf("%s %s", want, id.Short()), err)
