@@ -16,7 +16,7 @@ E2E        ?= .
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-all test soak race fuzz lint vuln e2e demo bench cover clean
+.PHONY: help build build-all test soak race fuzz lint vuln e2e demo bench cover cover-verify clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -76,5 +76,17 @@ cover: ## test coverage by function, total last
 	$(GO) test -coverprofile=cover.out ./...
 	$(GO) tool cover -func=cover.out
 
+# What decides whether a document is believed: the figure that must stay at 100 %.
+VERIFY_PKGS := ./policy ./node/trustdir ./node/apply ./node/enrol
+VERIFY := /policy/(clock|decode|delegated|delegation|document|floor|gossipepoch|key|manifest|merge|refresh|revocation|rolemanifest|roster|trust|tuf_[a-z]+)[.]go|/node/trustdir/|/node/apply/(role|wire)[.]go|/node/enrol/certificate[.]go
+comma := ,
+empty :=
+
+cover-verify: ## statement coverage of the verification code, and what is not covered
+	$(GO) test -coverpkg=$(subst $(empty) $(empty),$(comma),$(VERIFY_PKGS)) -coverprofile=verify.out $(VERIFY_PKGS)
+	@awk 'NR > 1 && $$1 ~ "$(VERIFY)" { size[$$1] = $$2; hits[$$1] += $$3 } \
+		END { for (b in size) { all += size[b]; if (hits[b]) done += size[b]; else print "not covered: " b } \
+		printf "verification code: %d of %d statements, %.1f %%\n", done, all, 100 * done / all }' verify.out
+
 clean: ## removes what make made
-	rm -rf bin cover.out
+	rm -rf bin cover.out verify.out

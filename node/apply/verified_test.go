@@ -50,6 +50,26 @@ func TestMachineWithItsRootAloneHasNothingToDescribe(t *testing.T) {
 	}
 }
 
+// Whoever holds the head's key can make heads for ever; what stands under them ends all the same.
+func TestNewHeadDoesNotProlongWhatHasExpired(t *testing.T) {
+	o := newOrg(t, "acme")
+	year := 365 * 24 * time.Hour
+	o.keys.Online.Life = policy.Life{Timestamp: 2 * year, Snapshot: 2 * year}
+	p := newProcess(t, o)
+	epoch := o.trust.Epoch()
+	f, err := o.trust.Publish(nil, nil, o.keys.Online, o.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.open(f)
+	p.setNow(o.now.Add(year))
+	ask := func(n Need) ([]byte, error) { return o.docs[n.ID], nil }
+	wantRefused(t, "a new head over old documents", p.role.OfferMetadata(o.Head(), ask, nil), policy.ReasonTrustStale)
+	if s, err := p.role.Status(); err != nil || s.Epoch != epoch || !s.Stale {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
 func TestFailedInstallIsNotedAsFailed(t *testing.T) {
 	o, p, f, id := withFaults(t)
 	f.Shelf = gone{f.Shelf}
