@@ -35,8 +35,9 @@ build-all: ## linux, windows and darwin on amd64 and arm64, in bin/
 test: ## the tests: no network, no root, about a minute
 	$(GO) test -parallel $(PARALLEL) ./...
 
+# In memory where there is a file system for that: thousands of installs would else wait for the disk.
 soak: ## the tests with the full numbers of seeded runs; SOAK=./policy/... for a part
-	PATCHMESH_SOAK=1 $(GO) test -timeout 90m $(SOAK)
+	TMPDIR=$${TMPDIR:-$$(test ! -w /dev/shm || echo /dev/shm)} GOTMPDIR=$${GOTMPDIR:-/tmp} PATCHMESH_SOAK=1 $(GO) test -timeout 90m $(SOAK)
 
 race: ## the tests under the race detector; RACE=./swarm/... for a part
 	CGO_ENABLED=1 $(GO) test -race $(RACE)

@@ -14,6 +14,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -208,6 +210,41 @@ func TestEvilClientsInstallNothing(t *testing.T) {
 		t.Fatalf("%d changes", x.p.hands.changes())
 	}
 	t.Logf("%d evil clients, 0 installs", clients)
+}
+
+// The same by the million, without sockets: requests true and spoilt, with documents behind them that
+// answer, lie or belong to somebody else.
+func TestEvilMessagesInstallNothing(t *testing.T) {
+	x := newTarget(t)
+	kept := x.hurry()
+	var needs []Need
+	for _, o := range []*org{x.o, x.foreign} {
+		for id := range o.docs {
+			needs = append(needs, Need{ID: id})
+		}
+	}
+	slices.SortFunc(needs, func(a, b Need) int { return strings.Compare(a.ID.String(), b.ID.String()) })
+	messages, refused := soak(5000, 2_000_000), 0
+	for seed := range messages {
+		e := evil{x, rand.New(rand.NewPCG(8, uint64(seed)))}
+		b := e.request()
+		for range e.rng.IntN(4) {
+			b = append(b, e.reply(needs[e.rng.IntN(len(needs))])...)
+		}
+		if e.rng.IntN(4) == 0 {
+			b = e.spoil(b)
+		}
+		if x.p.answer(t.Context(), script{bytes.NewReader(b)}) != nil {
+			refused++
+		}
+		if n := x.p.hands.changes(); n != 0 || kept.saves != 0 {
+			t.Fatalf("message %d: %d changes of the machine, %d of its approvals", seed, n, kept.saves)
+		}
+	}
+	if refused < messages/2 {
+		t.Errorf("only %d of %d messages were refused", refused, messages)
+	}
+	t.Logf("%d evil messages, %d refused, 0 installs", messages, refused)
 }
 
 // script is a connection that says what it was told to and hears nothing.
