@@ -79,7 +79,7 @@ cover: ## test coverage by function, total last
 
 # What decides whether a document is believed: the figure that must stay at 100 %.
 VERIFY_PKGS := ./policy ./node/trustdir ./node/apply ./node/enrol
-VERIFY := /policy/(clock|decode|delegated|delegation|document|floor|gossipepoch|key|manifest|merge|refresh|revocation|rolemanifest|roster|trust|tuf_[a-z]+)[.]go|/node/trustdir/|/node/apply/(role|wire)[.]go|/node/enrol/certificate[.]go
+VERIFY := /policy/(clock|decode|delegated|delegation|document|floor|gossipepoch|key|manifest|merge|refresh|revocation|rolemanifest|roster|trust|tuf_[a-z]+)[.]go|/node/trustdir/|/node/apply/(role|wire|server)[.]go|/node/enrol/certificate[.]go
 comma := ,
 empty :=
 

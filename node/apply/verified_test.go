@@ -222,3 +222,16 @@ func TestShelfGivesNothingThatIsNotWhatItsNameSays(t *testing.T) {
 		t.Error("a payload was put over a folder")
 	}
 }
+
+// broken is a socket that was taken away.
+type broken struct{ net.Listener }
+
+func (broken) Accept() (net.Conn, error) { return nil, net.ErrClosed }
+func (broken) Close() error              { return nil }
+
+func TestServerEndsWhenItsSocketIsTakenAway(t *testing.T) {
+	p := newProcess(t, newOrg(t, "acme"))
+	if err := p.Serve(t.Context(), broken{}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("%v", err)
+	}
+}
