@@ -3,6 +3,7 @@ package trustdir
 import (
 	"bytes"
 	"errors"
+	"path/filepath"
 	"reflect"
 	"testing"
 
@@ -26,7 +27,8 @@ func stored(f *testing.F) (*Dir, *memDisk, policy.Files) {
 // overwrite puts b into a file as a failing disk or a visitor would.
 func overwrite(t *testing.T, d *Dir, b []byte, name ...string) {
 	t.Helper()
-	if err := d.writeSynced(d.join(name...), b); err != nil {
+	path := d.join(name...)
+	if err := errors.Join(d.writeSynced(path, b), d.sys.syncDir(filepath.Dir(path))); err != nil {
 		t.Fatal(err)
 	}
 }
