@@ -2,16 +2,17 @@ package policy
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"math/big"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -58,22 +59,19 @@ func FuzzTUFKey(f *testing.F) {
 		}
 		return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 	}
-	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	// The same keys in every process: a fuzzer's workers are processes of their own.
+	ec, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), sum[:])
 	if err != nil {
 		f.Fatal(err)
 	}
-	ecSig, err := ecdsa.SignASN1(rand.Reader, ec, sum[:])
+	ecSig, err := ec.Sign(nil, sum[:], crypto.SHA256) // no randomness: RFC 6979
 	if err != nil {
 		f.Fatal(err)
 	}
-	rs, err := rsa.GenerateKey(rand.Reader, minRSABits)
-	if err != nil {
-		f.Fatal(err)
-	}
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		f.Fatal(err)
-	}
+	modulus := new(big.Int).Lsh(big.NewInt(1), minRSABits-1)
+	rs := struct{ PublicKey rsa.PublicKey }{rsa.PublicKey{N: modulus.Add(modulus, big.NewInt(1)), E: 65537}}
+	private := ed25519.NewKeyFromSeed(sum[:])
+	public := private.Public().(ed25519.PublicKey)
 	honest := map[string]bool{string(ecSig): true, string(ed25519.Sign(private, payload)): true}
 	f.Add("ed25519", "ed25519", hex.EncodeToString(public), ed25519.Sign(private, payload))
 	f.Add("ecdsa", "ecdsa-sha2-nistp256", asPEM(&ec.PublicKey), ecSig)
