@@ -266,9 +266,8 @@ func (p *publication) takeRole(d *Draft) error {
 	all = slices.DeleteFunc(all, func(f delegatedFile) bool { return f.Role == d.role })
 	all = append(all, delegatedFile{Role: d.role, Signed: b, Document: d.manifest})
 	slices.SortFunc(all, func(a, b delegatedFile) int { return strings.Compare(a.Role, b.Role) })
-	p.files.Delegated, err = encodeDelegated(all)
-	p.role = d
-	return err
+	p.files.Delegated, p.role = encodeDelegated(all), d
+	return nil
 }
 
 // dropRoles forgets the documents of roles that a main draft takes away.
@@ -278,8 +277,8 @@ func (p *publication) dropRoles(d *Draft) error {
 		return err
 	}
 	all = slices.DeleteFunc(all, func(f delegatedFile) bool { return roleOf(d.targets.Signed.Delegations, f.Role) == nil })
-	p.files.Delegated, err = encodeDelegated(all)
-	return err
+	p.files.Delegated = encodeDelegated(all)
+	return nil
 }
 
 // nameRole puts the new document of a role into the snapshot.

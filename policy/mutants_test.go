@@ -35,7 +35,7 @@ var mutants = []mutant{
 	{"a roster key may approve", "delegation.go", `case role.Name == RosterRole && canApprove(root, k):`, `case false:`},
 	{"a delegated approver's key may be online", "delegation.go", `case role.Name != RosterRole && (holdsRole(root, onlineRoles, k) || slices.Contains(d.Roles[0].KeyIDs, id)):`, `case false:`},
 	{"one key makes a role's threshold alone", "delegation.go", `if len(distinct) < role.Threshold {`, `if false && (len(distinct) < role.Threshold) {`},
-	{"targets may delegate any path", "delegation.go", `case role.Paths[0] != path:`, `case false:`},
+	{"targets may delegate any path", "delegation.go", `case role.Paths[0] != path:`, `case path == "":`},
 	{"delegated keys are not looked at", "delegation.go", `if err := checkKeys(d.Keys); err != nil {`, `if err := error(nil); err != nil {`},
 	{"documents need not match their hash", "refresh.go", `if content.Sum(b) != need.ID {`, `if false && (content.Sum(b) != need.ID) {`},
 	{"documents may be larger than signed", "refresh.go", `if len(b) > need.MaxBytes {`, `if false && (len(b) > need.MaxBytes) {`},
