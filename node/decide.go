@@ -22,6 +22,7 @@ type sheet struct {
 	holds     []policy.Hold
 	windows   []policy.Window // of the main manifest
 	ringPlans []policy.RingPlan
+	settings  []policy.Setting
 }
 
 // wish is one change as it was asked for.
@@ -115,11 +116,12 @@ func (s *seed) redraft(t *policy.Trust, pending *policy.Draft, w wish, edit func
 	if err != nil {
 		return nil, err
 	}
-	sh := sheet{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, windows: m.Windows, ringPlans: m.RingPlans}
+	sh := sheet{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, windows: m.Windows, ringPlans: m.RingPlans, settings: m.Settings}
 	if err := edit(&sh); err != nil {
 		return nil, err
 	}
-	m.Groups, m.Approvals, m.Holds, m.Windows, m.RingPlans = sh.groups, sh.approvals, sh.holds, sh.windows, sh.ringPlans
+	m.Groups, m.Approvals, m.Holds = sh.groups, sh.approvals, sh.holds
+	m.Windows, m.RingPlans, m.Settings = sh.windows, sh.ringPlans, sh.settings
 	m.Epoch, m.IssuedAt = t.Epoch()+1, s.stamp()
 	var d *policy.Draft
 	if pending != nil {

@@ -55,13 +55,9 @@ func (n *Node) Windows(ctx context.Context, q api.WindowsQuery) (*api.Windows, e
 	if q.Count < 0 || q.Count > openingsTold {
 		return nil, api.Errorf(api.ClassUsage, "%d openings", q.Count).WithHint("ask for 1 to %d", openingsTold)
 	}
-	facts := n.machineFacts()
-	if q.Machine != "" && q.Machine != n.id && q.Machine != n.member.Name {
-		f, err := n.Status(ctx, api.StatusQuery{Machine: q.Machine})
-		if err != nil {
-			return nil, err
-		}
-		facts = policy.Machine{ID: f.Machines[0].ID, Name: f.Machines[0].Name, Groups: f.Machines[0].Groups, Zone: facts.Zone}
+	facts, _, err := n.factsOf(ctx, q.Machine)
+	if err != nil {
+		return nil, err
 	}
 	now := n.cfg.Now()
 	a := &api.Windows{

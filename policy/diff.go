@@ -22,6 +22,8 @@ type Change struct {
 	WasWindow   *Window    `json:"was_window,omitempty"`
 	RingPlan    *RingPlan  `json:"ring_plan,omitempty"`
 	WasRingPlan *RingPlan  `json:"was_ring_plan,omitempty"`
+	Setting     *Setting   `json:"setting,omitempty"`
+	WasSetting  *Setting   `json:"was_setting,omitempty"`
 	Role        *RoleGrant `json:"role,omitempty"`
 	WasRole     *RoleGrant `json:"was_role,omitempty"`
 }
@@ -35,8 +37,8 @@ type RoleGrant struct {
 
 // Op says what kind of change it is: add, remove or change.
 func (c Change) Op() string {
-	was := c.WasApproval != nil || c.WasHold != nil || c.WasGroup != nil || c.WasWindow != nil || c.WasRingPlan != nil || c.WasRole != nil
-	is := c.Approval != nil || c.Hold != nil || c.Group != nil || c.Window != nil || c.RingPlan != nil || c.Role != nil
+	was := c.WasApproval != nil || c.WasHold != nil || c.WasGroup != nil || c.WasWindow != nil || c.WasRingPlan != nil || c.WasSetting != nil || c.WasRole != nil
+	is := c.Approval != nil || c.Hold != nil || c.Group != nil || c.Window != nil || c.RingPlan != nil || c.Setting != nil || c.Role != nil
 	switch {
 	case was && is:
 		return "change"
@@ -54,21 +56,25 @@ type decisions struct {
 	roles     []RoleGrant
 	windows   []Window
 	ringPlans []RingPlan
+	settings  []Setting
 }
 
 // decisions are everything that a signature under the manifest says, for approvers to see.
 func (m *Manifest) decisions(roles []RoleGrant) decisions {
-	return decisions{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, windows: m.Windows, ringPlans: m.RingPlans, roles: roles}
+	return decisions{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, windows: m.Windows, ringPlans: m.RingPlans, settings: m.Settings, roles: roles}
 }
 
 // manifest is the way back: one that says the same, apart from roles.
 func (a decisions) manifest() *Manifest {
-	return &Manifest{Groups: a.groups, Approvals: a.approvals, Holds: a.holds, Windows: a.windows, RingPlans: a.ringPlans}
+	return &Manifest{Groups: a.groups, Approvals: a.approvals, Holds: a.holds, Windows: a.windows, RingPlans: a.ringPlans, Settings: a.settings}
 }
 
 func (a decisions) diff(b decisions) []Change {
 	var out []Change
 	pairs(a.groups, b.groups, func(g Group) string { return g.Name }, func(was, is *Group) { out = append(out, Change{WasGroup: was, Group: is}) })
+	pairs(a.settings, b.settings, func(s Setting) string { return s.Name + "\x00" + s.Group }, func(was, is *Setting) {
+		out = append(out, Change{WasSetting: was, Setting: is})
+	})
 	pairs(a.ringPlans, b.ringPlans, func(p RingPlan) string { return p.Name }, func(was, is *RingPlan) {
 		out = append(out, Change{WasRingPlan: was, RingPlan: is})
 	})
@@ -114,6 +120,8 @@ func (a decisions) apply(changes []Change) (decisions, error) {
 			a.windows, err = replace(a.windows, c.WasWindow, c.Window)
 		case c.RingPlan != nil || c.WasRingPlan != nil:
 			a.ringPlans, err = replace(a.ringPlans, c.WasRingPlan, c.RingPlan)
+		case c.Setting != nil || c.WasSetting != nil:
+			a.settings, err = replace(a.settings, c.WasSetting, c.Setting)
 		case c.Role != nil || c.WasRole != nil:
 			a.roles, err = replace(a.roles, c.WasRole, c.Role)
 		case c.Approval != nil || c.WasApproval != nil:
@@ -210,6 +218,10 @@ func (c Change) Text() string {
 		return fmt.Sprintf("%s ring plan %s\n            was: %s", sign, c.RingPlan, c.WasRingPlan)
 	case c.RingPlan != nil || c.WasRingPlan != nil:
 		return fmt.Sprintf("%s ring plan %s", sign, firstOf(c.RingPlan, c.WasRingPlan))
+	case c.Setting != nil && c.WasSetting != nil:
+		return fmt.Sprintf("%s setting   %s\n            was: %s", sign, c.Setting, c.WasSetting)
+	case c.Setting != nil || c.WasSetting != nil:
+		return fmt.Sprintf("%s setting   %s", sign, firstOf(c.Setting, c.WasSetting))
 	case c.Role != nil && c.WasRole != nil:
 		return fmt.Sprintf("%s role      %s\n            was: %s", sign, c.Role.text(), c.WasRole.text())
 	}

@@ -73,6 +73,7 @@ type Manifest struct {
 	Holds     []Hold     `json:"holds"`
 	Windows   []Window   `json:"windows,omitempty"`
 	RingPlans []RingPlan `json:"ring_plans,omitempty"`
+	Settings  []Setting  `json:"settings,omitempty"`
 
 	// Delegations are the limits of further approvers, see merge. Absent where there are none.
 	Delegations []Delegation `json:"delegations,omitempty"`
@@ -98,6 +99,7 @@ func (m *Manifest) Encode() ([]byte, error) {
 	slices.SortFunc(m.Approvals, compareApprovals)
 	slices.SortFunc(m.Holds, func(a, b Hold) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(m.RingPlans, func(a, b RingPlan) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(m.Settings, compareSettings)
 	slices.SortFunc(m.Windows, func(a, b Window) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(m.Delegations, func(a, b Delegation) int { return strings.Compare(a.Role, b.Role) })
 	if err := m.check(); err != nil {
@@ -142,6 +144,9 @@ func (m *Manifest) check() error {
 		return err
 	}
 	if err := m.checkWindows(); err != nil {
+		return err
+	}
+	if err := m.checkSettings(); err != nil {
 		return err
 	}
 	if err := m.checkRings(); err != nil {

@@ -35,6 +35,8 @@ const (
 	ReasonPolicyDeferred     Reason = "policy-deferred"
 	ReasonPolicyDeclined     Reason = "policy-declined"
 	ReasonPolicyConflict     Reason = "policy-conflict"
+	ReasonLocalHold          Reason = "policy-local-hold"
+	ReasonUserPostponed      Reason = "policy-user-postponed"
 	ReasonRingNotReached     Reason = "policy-ring-not-reached"
 	ReasonWindowNone         Reason = "policy-window-none"
 	ReasonWindowTooShort     Reason = "policy-window-too-short"

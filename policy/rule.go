@@ -14,7 +14,9 @@ type question struct {
 	holds    activeHolds
 	in       map[string]int // groups of the machine, see depths
 	rings    *RingPlan      // the approval goes along it; nil: along none
-	calendar calendar       // maintenance windows of the machine
+	deadline time.Time      // explicit, or by severity; zero: none
+	settings settings
+	calendar calendar // maintenance windows of the machine
 	stale    bool
 	now      time.Time
 }
@@ -34,11 +36,13 @@ var rules = []rule{
 	{"passive", rulePassive},
 	{"present", rulePresent},
 	{"hold", ruleHold},
+	{"local hold", ruleLocalHold},
 	{"known", ruleKnown},
 	{"looked", ruleLooked},
 	{"stale", ruleStale},
 	{"ring", ruleRing},
 	{"available", ruleAvailable},
+	{"automation", ruleAutomation},
 	{"window", ruleWindow},
 	{"act", ruleAct},
 }

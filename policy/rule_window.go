@@ -11,10 +11,11 @@ import (
 // change alone. A deadline does not open a window, nor does expediting: the approval has to say so.
 func ruleWindow(q question, v *Verdict) bool {
 	changes := q.approval.Action == ActionInstall || q.approval.Action == ActionRemove
-	if len(q.calendar.windows) == 0 || q.approval.IgnoreWindows || !changes {
+	anytime := len(q.calendar.windows) == 0 && !q.settings.windowsRequired
+	if anytime || q.approval.IgnoreWindows || !changes {
 		return false
 	}
-	need := DefaultRun
+	need := q.settings.defaultRun
 	if q.desc.MaxRunSeconds > 0 {
 		need = time.Duration(q.desc.MaxRunSeconds) * time.Second
 	}
@@ -30,6 +31,9 @@ func ruleWindow(q question, v *Verdict) bool {
 	switch never {
 	case ReasonWindowNone:
 		v.Detail = "no maintenance window of this machine will open again"
+		if len(q.calendar.windows) == 0 {
+			v.Detail = "no maintenance window addresses this machine, and policy asks for one"
+		}
 	case ReasonWindowTooShort:
 		v.Detail = fmt.Sprintf("it needs %s, and no maintenance window of this machine is that long", spell(need))
 	default:

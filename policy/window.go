@@ -41,9 +41,6 @@ const (
 	maxSpansLooked    = 400
 )
 
-// DefaultRun is what an update is taken to need when its descriptor does not say.
-const DefaultRun = 30 * time.Minute
-
 // Validate says what is wrong with a window, for the one who writes it. ErrFormat, ErrTooLarge.
 func (w *Window) Validate() error { _, err := w.parse(); return err }
 

@@ -200,6 +200,9 @@ func (c *Core) detectDue(k *task) bool {
 // done before one does.
 func (c *Core) scanEvery(k *task) time.Duration {
 	if k.blind == 0 {
+		if p := c.tasks.plan.ScanEvery; p > 0 { // signed for this machine
+			return p
+		}
 		return c.cfg.ScanEvery
 	}
 	return min(c.cfg.InstallRetryMin<<min(k.blind-1, 16), c.cfg.InstallRetryMax)

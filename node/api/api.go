@@ -51,6 +51,12 @@ type Service interface {
 	Promote(ctx context.Context, r PromoteRequest) (*Published, error)
 	// Rings tells the plans and how far updates have got along them. Only on a seed.
 	Rings(ctx context.Context, q RingsQuery) (*Rings, error)
+	// SetSetting states a client setting for a group, or takes it back.
+	SetSetting(ctx context.Context, r SettingRequest) (*Published, error)
+	// Policy tells the settings of a machine and where each comes from. ClassNotFound.
+	Policy(ctx context.Context, q PolicyQuery) (*Policy, error)
+	// Wish is the word of this machine's user on an update. ClassNotFound, ClassRefused beyond what policy allows.
+	Wish(ctx context.Context, r WishRequest) (*WishTaken, error)
 	// Windows tells the maintenance windows and when they open on a machine. ClassNotFound.
 	Windows(ctx context.Context, q WindowsQuery) (*Windows, error)
 }

@@ -108,6 +108,6 @@ func (e Enrolment) Save(path string) error {
 // Machine gives the facts that plans are made from.
 func (e Enrolment) Machine(installers []string) policy.Machine {
 	return policy.Machine{
-		ID: e.ID, Name: e.Name, Site: e.Site, Groups: e.Groups, OS: runtime.GOOS, Arch: runtime.GOARCH, Zone: time.Local, Installers: installers,
+		ID: e.ID, Name: e.Name, Site: e.Site, Groups: e.Groups, OS: runtime.GOOS, Arch: runtime.GOARCH, Zone: time.Local, Installers: installers, UserElsewhere: true,
 	}
 }

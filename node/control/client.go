@@ -246,6 +246,21 @@ func (c *client) Rings(ctx context.Context, q api.RingsQuery) (*api.Rings, error
 	return call[api.Rings](ctx, c, "rings", q)
 }
 
+// SetSetting implements api.Service.
+func (c *client) SetSetting(ctx context.Context, r api.SettingRequest) (*api.Published, error) {
+	return call[api.Published](ctx, c, "setting", r)
+}
+
+// Policy implements api.Service.
+func (c *client) Policy(ctx context.Context, q api.PolicyQuery) (*api.Policy, error) {
+	return call[api.Policy](ctx, c, "policy", q)
+}
+
+// Wish implements api.Service.
+func (c *client) Wish(ctx context.Context, r api.WishRequest) (*api.WishTaken, error) {
+	return call[api.WishTaken](ctx, c, "wish", r)
+}
+
 // Windows implements api.Service.
 func (c *client) Windows(ctx context.Context, q api.WindowsQuery) (*api.Windows, error) {
 	return call[api.Windows](ctx, c, "windows", q)

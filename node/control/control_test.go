@@ -81,6 +81,18 @@ func (f *fake) Promote(_ context.Context, r api.PromoteRequest) (*api.Published,
 
 func (f *fake) Rings(context.Context, api.RingsQuery) (*api.Rings, error) { return &api.Rings{}, nil }
 
+func (f *fake) SetSetting(_ context.Context, r api.SettingRequest) (*api.Published, error) {
+	return &api.Published{Summary: r.Setting.Name}, nil
+}
+
+func (f *fake) Policy(_ context.Context, q api.PolicyQuery) (*api.Policy, error) {
+	return &api.Policy{Machine: q.Machine}, nil
+}
+
+func (f *fake) Wish(_ context.Context, r api.WishRequest) (*api.WishTaken, error) {
+	return &api.WishTaken{Update: r.Update, Accepted: r.Accept}, nil
+}
+
 func (f *fake) Windows(_ context.Context, q api.WindowsQuery) (*api.Windows, error) {
 	return &api.Windows{Machine: q.Machine}, nil
 }

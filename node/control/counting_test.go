@@ -47,6 +47,18 @@ func (c *counting) Rings(context.Context, api.RingsQuery) (*api.Rings, error) {
 	c.ask()
 	return &api.Rings{}, nil
 }
+func (c *counting) SetSetting(_ context.Context, r api.SettingRequest) (*api.Published, error) {
+	c.order(r.Passphrase)
+	return &api.Published{}, nil
+}
+func (c *counting) Policy(context.Context, api.PolicyQuery) (*api.Policy, error) {
+	c.ask()
+	return &api.Policy{}, nil
+}
+func (c *counting) Wish(context.Context, api.WishRequest) (*api.WishTaken, error) {
+	c.order("")
+	return &api.WishTaken{}, nil
+}
 func (c *counting) Windows(context.Context, api.WindowsQuery) (*api.Windows, error) {
 	c.ask()
 	return &api.Windows{}, nil
