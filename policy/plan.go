@@ -73,6 +73,7 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 		p.Verdicts = append(p.Verdicts, v)
 	}
 	settleSupersedence(asked, p.Verdicts)
+	settleOrder(asked, p.Verdicts)
 	for _, v := range p.Verdicts {
 		p.changesAt(v.Until)
 		p.changesAt(v.closesAt)

@@ -189,6 +189,10 @@ func (w *office) update(t *testing.T, name string, opt map[string]string) {
 	d.MaxRunSeconds, _ = strconv.Atoi(or(opt["minutes"], "0"))
 	d.MaxRunSeconds *= 60
 	d.Requires = append([]string{d.Installer}, list(opt["requires"])...)
+	d.Exclusive = opt["alone"]
+	for _, s := range list(opt["needs"]) {
+		d.Prerequisites = append(d.Prerequisites, UpdateID(s))
+	}
 	for _, s := range list(opt["replaces"]) {
 		d.Supersedes = append(d.Supersedes, UpdateID(s))
 	}

@@ -37,6 +37,7 @@ const (
 	ReasonPolicyConflict     Reason = "policy-conflict"
 	ReasonLocalHold          Reason = "policy-local-hold"
 	ReasonUserPostponed      Reason = "policy-user-postponed"
+	ReasonExclusive          Reason = "dep-exclusive-pending"
 	ReasonRingNotReached     Reason = "policy-ring-not-reached"
 	ReasonWindowNone         Reason = "policy-window-none"
 	ReasonWindowTooShort     Reason = "policy-window-too-short"

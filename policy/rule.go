@@ -28,7 +28,8 @@ type rule struct {
 }
 
 // rules are asked in this order; the first that settles a verdict ends it. What cannot or need not
-// be done here comes first, then what stops, then what delays; what acts comes last. After all of them, settleSupersedence compares the verdicts.
+// be done here comes first, then what stops, then what delays; what acts comes last. After all of them, settleSupersedence and settleOrder
+// compare the verdicts.
 var rules = []rule{
 	{"declined", ruleDeclined},
 	{"documents", ruleDocuments},
