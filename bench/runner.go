@@ -20,6 +20,9 @@ type Plan struct {
 	Runs       int      // of each, default 3; they take turns
 	Binary     string   // the patchmesh to measure
 	Session    string   // joins runs of several calls that belong together; default: the day and patchmesh's version
+
+	// Earlier are results of earlier calls, of any session: runs of this one are numbered after them.
+	Earlier []Result
 }
 
 // settle is how long everything is left alone between being ready and the start of the clock.
@@ -77,9 +80,14 @@ func (p *Plan) Run(ctx context.Context, report func(Result) error) error {
 	if err := p.Check(); err != nil {
 		return err
 	}
-	product := patchmeshEntry.versionText(p.Binary)
 	if p.Session == "" {
-		p.Session = time.Now().UTC().Format(time.DateOnly) + " " + product
+		p.Session = time.Now().UTC().Format(time.DateOnly) + " " + patchmeshEntry.versionText(p.Binary)
+	}
+	done := map[string]int{}
+	for _, r := range p.Earlier {
+		if r.Session == p.Session {
+			done[r.Contender] = max(done[r.Contender], r.Run)
+		}
 	}
 	for n := 1; n <= p.Runs; n++ {
 		for _, name := range p.Contenders {
@@ -88,7 +96,7 @@ func (p *Plan) Run(ctx context.Context, report func(Result) error) error {
 				return err
 			}
 			r := Result{
-				Session: p.Session, At: time.Now().UTC().Truncate(time.Second), Scenario: p.Scenario.Name, Contender: name, Run: n,
+				Session: p.Session, At: time.Now().UTC().Truncate(time.Second), Scenario: p.Scenario.Name, Contender: name, Run: done[name] + n,
 				Version: e.versionText(p.Binary), Machines: p.Scenario.Machines, PayloadBytes: p.Scenario.TotalBytes(),
 				BoundSeconds: p.Scenario.Bound().Seconds(), Hardware: thisMachine(),
 			}

@@ -68,6 +68,11 @@ var runVerb = verb{
 			if *skip {
 				p.Contenders = present(p, errOut)
 			}
+			if *results != "" {
+				if p.Earlier, err = bench.ReadResults(*results, p.Scenario.Name); err != nil {
+					return err
+				}
+			}
 			return p.Run(ctx, func(r bench.Result) error {
 				var told error
 				if *asJSON {
