@@ -85,6 +85,11 @@ func (e entry) missing() error {
 			return fmt.Errorf("%w: %s needs %s (apt-get install %s)", ErrMissing, e.name, p, strings.Join(e.packages, " "))
 		}
 	}
+	if len(e.version) > 0 { // a library may lack where its interpreter is
+		if err := exec.Command(e.version[0], e.version[1:]...).Run(); err != nil {
+			return fmt.Errorf("%w: %s: %s: %w (apt-get install %s)", ErrMissing, e.name, e.version[0], err, strings.Join(e.packages, " "))
+		}
+	}
 	return nil
 }
 
