@@ -37,6 +37,12 @@ type stager interface {
 	Stage(ctx context.Context, updates []Update) error
 }
 
+// earlier is a Contender that can give updates to the early machines before the clock starts, and spoil
+// what they have stored where the scenario says so.
+type earlier interface {
+	Early(ctx context.Context, updates []Update) error
+}
+
 // teller is a Contender that says itself what it did.
 type teller interface {
 	Told(ctx context.Context, updates []Update) (map[string]float64, error)

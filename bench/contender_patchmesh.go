@@ -61,6 +61,9 @@ func (p *patchmesh) Prepare(ctx context.Context) error {
 		return fmt.Errorf("invite: %w in %s", err, out)
 	}
 	up := len(p.site.Early) + len(p.site.Machines)
+	if p.site.Scenario.early() > 0 {
+		up = len(p.site.Early) // the others come when the clock starts
+	}
 	if err := forEach(others, meshAtOnce, func(i int, m *Machine) error {
 		if _, err := p.site.Run(ctx, m, p.bin, "join", invite.Token, "--name", m.Name, "--peer", seed.Addr.String()+meshPort, "--data", p.data(m)); err != nil {
 			return err
@@ -75,13 +78,18 @@ func (p *patchmesh) Prepare(ctx context.Context) error {
 	return p.awaitOnline(ctx, up)
 }
 
-// start runs a node as a user would, and waits until it answers.
-func (p *patchmesh) start(ctx context.Context, m *Machine) error {
+// begin runs a node as a user would.
+func (p *patchmesh) begin(m *Machine) (*Process, error) {
 	args := []string{"run", "--data", p.data(m), "--root", m.Dir, "--listen", m.Addr.String() + meshPort}
 	if m != p.site.Seed {
 		args = append(args, "--peer", p.site.Seed.Addr.String()+meshPort)
 	}
-	node, err := p.site.Start(m, p.bin, args...)
+	return p.site.Start(m, p.bin, args...)
+}
+
+// start runs a node and waits until it answers.
+func (p *patchmesh) start(ctx context.Context, m *Machine) error {
+	node, err := p.begin(m)
 	if err != nil {
 		return err
 	}
@@ -151,8 +159,21 @@ func (p *patchmesh) Stage(ctx context.Context, updates []Update) error {
 // id is the name of an update in the catalogue.
 func id(u Update) string { return strings.TrimSuffix(u.Name, ".bin") }
 
-// Distribute approves the updates, one signature each.
+// Distribute approves the updates, one signature each. Where some machines have them before, the
+// updates are approved already and the other machines are switched on.
 func (p *patchmesh) Distribute(ctx context.Context, updates []Update) error {
+	if p.site.Scenario.early() == 0 {
+		return p.approve(ctx, updates)
+	}
+	for _, m := range p.site.Machines {
+		if _, err := p.begin(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *patchmesh) approve(ctx context.Context, updates []Update) error {
 	for _, u := range updates {
 		if _, err := p.site.Run(ctx, p.site.Seed, p.bin, "approve", id(u), "--group", meshGroup, "--data", p.data(p.site.Seed)); err != nil {
 			return err

@@ -184,6 +184,11 @@ func (p *Plan) release(ctx context.Context, site *Site, c Contender, r *Result, 
 			return fmt.Errorf("stage: %w", err)
 		}
 	}
+	if e, ok := c.(earlier); ok && p.Scenario.early() > 0 {
+		if err := e.Early(ctx, updates); err != nil {
+			return fmt.Errorf("early machines: %w", err)
+		}
+	}
 	if err := pause(ctx, settle); err != nil {
 		return err
 	}

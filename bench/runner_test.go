@@ -158,6 +158,32 @@ func TestCheckFindsOneWrongByte(t *testing.T) {
 	}
 }
 
+func TestSpoilLeavesNoChunkRight(t *testing.T) {
+	dir := t.TempDir()
+	payload, other := filepath.Join(dir, "payload"), filepath.Join(dir, "small")
+	size := 5*spoilEvery + 2000
+	for path, n := range map[string]int{payload: size, other: 100} {
+		if err := os.WriteFile(path, make([]byte, n), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := spoil(dir, int64(size)); err != nil {
+		t.Fatal(err)
+	}
+	text := read(t, payload)
+	for at := 0; at < size; at += spoilEvery {
+		if part := text[at:min(at+spoilEvery, size)]; strings.Count(part, "\x00") != len(part)-1 {
+			t.Errorf("%d bytes from %d on have %d changes", len(part), at, len(part)-strings.Count(part, "\x00"))
+		}
+	}
+	if strings.Trim(read(t, other), "\x00") != "" {
+		t.Error("a file that is no payload was spoiled")
+	}
+	if err := spoil(dir, int64(size)+1); err == nil {
+		t.Error("nothing was spoiled, and nothing is said")
+	}
+}
+
 func TestTrackerTellsEverybodyAboutEverybodyElse(t *testing.T) {
 	tr := &tracker{peers: map[string]map[netip.AddrPort]bool{}}
 	ask := func(from, query string) string {
@@ -218,7 +244,7 @@ func TestLabSmoke(t *testing.T) {
 			}
 		})
 	}
-	if names, err := namespaces(labPrefix + strings.TrimSuffix(filepath.Base(ownMark(t)), "-")); err != nil || len(names) > 0 {
+	if names, err := namespaces(labPrefix + ownMark(t)); err != nil || len(names) > 0 {
 		t.Errorf("left behind: %v %v", names, err)
 	}
 }
