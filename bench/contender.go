@@ -73,6 +73,7 @@ var contenders = []entry{
 	transmissionEntry,
 	httpEntry,
 	proxyEntry,
+	squidEntry,
 	udpcastEntry,
 }
 

@@ -5,11 +5,9 @@ package bench
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 var (
@@ -21,58 +19,40 @@ var (
 	proxyEntry = entry{
 		name: "http-proxy", about: "the same behind a caching proxy (nginx) in the branch's router", programs: []string{"nginx", "curl"},
 		packages: []string{"nginx-light", "curl"}, version: []string{"nginx", "-v"}, wanOnly: true,
-		make: func(s *Site, _ string) Contender { return &httpServer{site: s, proxy: true} },
+		make: func(s *Site, _ string) Contender { return &nginxCache{httpServer{site: s}} },
 	}
 )
 
-// httpServer is nginx at the seed. With a proxy the machines ask another nginx, which stands where it
-// serves best: in the router, whose own link to the LAN has no limit. It fetches slices of 1 MiB, each once,
-// and hands them out while the rest is still coming.
+// httpServer is nginx at the seed; the machines fetch with curl, from it or through a proxy.
 type httpServer struct {
 	site  *Site
-	proxy bool
 	url   string
+	proxy string // that curl is told of; empty: none
 }
 
-func (h *httpServer) Name() string {
-	if h.proxy {
-		return proxyEntry.name
-	}
-	return httpEntry.name
-}
-
+func (h *httpServer) Name() string { return httpEntry.name }
 func (h *httpServer) Close() error { return nil }
 
-// Prepare starts the servers.
+// Prepare starts the server.
 func (h *httpServer) Prepare(ctx context.Context) error {
 	seed := h.site.Seed
 	at := seed.Addr.String() + ":80"
 	h.url = "http://" + at
-	if err := h.nginx(ctx, seed, fmt.Sprintf("server { listen %s; root %s; sendfile on; }", at, filepath.Join(seed.Dir, "release")), at); err != nil || !h.proxy {
-		return err
-	}
-	// The router is no machine of the site: it gets a folder and is booked with the seed.
-	router := &Machine{Host: h.site.Lab.Router, Dir: filepath.Join(h.site.Dir, "router")}
-	router.Addr = h.site.Lab.gateway()
-	if err := os.MkdirAll(router.Dir, 0o755); err != nil {
-		return err
-	}
-	at = router.Addr.String() + ":80"
-	config := fmt.Sprintf(`proxy_cache_path %[1]s/cache keys_zone=c:10m max_size=4g use_temp_path=off;
-server {
-  listen %[2]s;
-  slice 1m;
-  proxy_cache c; proxy_cache_key $uri$slice_range; proxy_set_header Range $slice_range; proxy_http_version 1.1;
-  proxy_cache_valid 200 206 1h; proxy_cache_lock on; proxy_cache_lock_timeout 1h; proxy_cache_lock_age 1h;
-  location / { proxy_pass %[3]s; proxy_set_header Connection ""; }
+	return h.nginx(ctx, seed, fmt.Sprintf("server { listen %s; root %s; sendfile on; }", at, filepath.Join(seed.Dir, "release")), at)
 }
-upstream origin { server %[4]s; keepalive 4; }`, router.Dir, at, "http://origin", strings.TrimPrefix(h.url, "http://"))
-	h.url = "http://" + at
-	err := h.nginx(ctx, router, config, at)
+
+// router is where proxies stand. It is no machine of the site.
+func (h *httpServer) router() (*Machine, error) {
+	m := &Machine{Host: h.site.Lab.Router, Dir: filepath.Join(h.site.Dir, "router")}
+	m.Addr = h.site.Lab.gateway()
+	return m, os.MkdirAll(m.Dir, 0o755)
+}
+
+// bookWithSeed counts what runs in the router as the seed's.
+func (h *httpServer) bookWithSeed(router *Machine) {
 	h.site.mu.Lock()
 	defer h.site.mu.Unlock()
-	seed.processes = append(seed.processes, router.processes...)
-	return err
+	h.site.Seed.processes = append(h.site.Seed.processes, router.processes...)
 }
 
 // nginx runs one server process without a master, so that its cost is one process's.
@@ -86,18 +66,7 @@ func (h *httpServer) nginx(ctx context.Context, m *Machine, servers, at string) 
 	if err != nil {
 		return err
 	}
-	return await(ctx, 10*time.Second, "nginx on "+m.Name, func() error {
-		if !p.alive() {
-			return fmt.Errorf("it ended: %s", p.logTail())
-		}
-		return m.Do(func() error {
-			c, err := net.DialTimeout("tcp4", at, time.Second)
-			if err == nil {
-				_ = c.Close()
-			}
-			return err
-		})
-	})
+	return awaitPort(ctx, m, p, at)
 }
 
 // Distribute starts one curl on every machine. A file gets its name when it is complete.
@@ -105,7 +74,7 @@ func (h *httpServer) Distribute(ctx context.Context, updates []Update) error {
 	var script strings.Builder
 	script.WriteString("set -e")
 	for _, u := range updates {
-		fmt.Fprintf(&script, "; curl -sSf -o %[1]s.part %[2]s/%[1]s; mv %[1]s.part %[3]s/%[1]s", u.Name, h.url, gotFolder)
+		fmt.Fprintf(&script, "; curl -sSf --noproxy '' --proxy '%[4]s' -o %[1]s.part %[2]s/%[1]s; mv %[1]s.part %[3]s/%[1]s", u.Name, h.url, gotFolder, h.proxy)
 	}
 	for _, m := range h.site.Machines {
 		if _, err := h.site.Start(m, "sh", "-c", script.String()); err != nil {
@@ -113,4 +82,36 @@ func (h *httpServer) Distribute(ctx context.Context, updates []Update) error {
 		}
 	}
 	return nil
+}
+
+// nginxCache is nginx before nginx: it fetches slices of 1 MiB, each once, and hands them out while the
+// rest is still coming. It stands where it serves best: in the router, whose own link to the LAN has
+// no limit.
+type nginxCache struct{ httpServer }
+
+func (n *nginxCache) Name() string { return proxyEntry.name }
+
+// Prepare starts both servers.
+func (n *nginxCache) Prepare(ctx context.Context) error {
+	if err := n.httpServer.Prepare(ctx); err != nil {
+		return err
+	}
+	router, err := n.router()
+	if err != nil {
+		return err
+	}
+	at := router.Addr.String() + ":80"
+	config := fmt.Sprintf(`proxy_cache_path %[1]s/cache keys_zone=c:10m max_size=4g use_temp_path=off;
+server {
+  listen %[2]s;
+  slice 1m;
+  proxy_cache c; proxy_cache_key $uri$slice_range; proxy_set_header Range $slice_range; proxy_http_version 1.1;
+  proxy_cache_valid 200 206 1h; proxy_cache_lock on; proxy_cache_lock_timeout 1h; proxy_cache_lock_age 1h;
+  location / { proxy_pass http://origin; proxy_set_header Connection ""; }
+}
+upstream origin { server %[3]s; keepalive 4; }`, router.Dir, at, strings.TrimPrefix(n.url, "http://"))
+	n.url = "http://" + at
+	err = n.nginx(ctx, router, config, at)
+	n.bookWithSeed(router)
+	return err
 }

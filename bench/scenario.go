@@ -28,7 +28,7 @@ const mebi = 1 << 20
 
 var (
 	onLAN    = []string{"patchmesh", "aria2", "libtorrent", "transmission", "udpcast"}
-	overWAN  = []string{"patchmesh", "aria2", "libtorrent", "transmission", "http-proxy", "http"}
+	overWAN  = []string{"patchmesh", "aria2", "libtorrent", "transmission", "squid", "http-proxy", "http"}
 	unshaped = []string{"patchmesh", "aria2", "libtorrent", "aria2-rc4", "libtorrent-rc4"}
 )
 
@@ -105,13 +105,4 @@ func (s Scenario) Bound() time.Duration {
 // patience is when a run is given up: somewhat later than one sender serving all machines in turn.
 func (s Scenario) patience() time.Duration {
 	return s.Bound()*time.Duration(s.Machines+s.late()+2) + 90*time.Second
-}
-
-// lab is the network of the scenario. Without a WAN the first machine is the seed.
-func (s Scenario) lab() LabConfig {
-	c := LabConfig{Machines: s.Machines + s.late() + s.early(), LANBitPerSec: s.LANBitPerSec, WANBitPerSec: s.WANBitPerSec, Unshaped: s.Unshaped}
-	if !s.WAN {
-		c.Machines++
-	}
-	return c
 }

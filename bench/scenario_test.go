@@ -26,16 +26,3 @@ func TestBoundIsTheNarrowestLink(t *testing.T) {
 		t.Error("a scenario that is not there was found")
 	}
 }
-
-func TestChurnKillsAThirdAndBringsAsMany(t *testing.T) {
-	s, err := ScenarioNamed("churn10")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := s.late(); got != 3 {
-		t.Errorf("%d of %d machines come late", got, s.Machines)
-	}
-	if got := s.lab().Machines; got != 13 {
-		t.Errorf("the lab has %d machines, want 10 and 3 that come", got)
-	}
-}

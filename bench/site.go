@@ -42,6 +42,15 @@ type Site struct {
 	started int
 }
 
+// lab is the network of the scenario. Without a WAN the first machine is the seed.
+func (s Scenario) lab() LabConfig {
+	c := LabConfig{Machines: s.Machines + s.late() + s.early(), LANBitPerSec: s.LANBitPerSec, WANBitPerSec: s.WANBitPerSec, Unshaped: s.Unshaped}
+	if !s.WAN {
+		c.Machines++
+	}
+	return c
+}
+
 // newSite builds the network and the folders. The caller closes it.
 func newSite(s Scenario) (*Site, error) {
 	lab, err := NewLab(s.lab())
