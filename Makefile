@@ -13,6 +13,8 @@ SOAK       ?= ./...
 E2E        ?= .
 BENCH      ?= cold10 cold24 fast10 wan10 churn10 many10 raw10 small10 honest20 liars20
 RUNS       ?= 3
+GOBENCH    ?= ./...
+COUNT      ?= 1
 
 # One static binary per system: no cgo anywhere but in the race detector, which needs it.
 export CGO_ENABLED = 0
@@ -76,8 +78,8 @@ bench: build ## patchmesh beside other tools, in network namespaces (root, hours
 	set -e; for s in $(BENCH); do bin/patchbench run --scenario $$s --runs $(RUNS) --skip-missing; done
 	bin/patchbench table
 
-gobench: ## Go benchmarks of every package
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+gobench: ## Go benchmarks of every package, for benchstat: GOBENCH=./content/... COUNT=10
+	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) $(GOBENCH)
 
 cover: ## test coverage by function, total last
 	$(GO) test -coverprofile=cover.out ./...
