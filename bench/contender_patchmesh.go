@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -182,9 +183,14 @@ func (p *patchmesh) approve(ctx context.Context, updates []Update) error {
 	return nil
 }
 
-// Told waits until the machines have reported and adds up where their bytes came from.
+// Told waits until the machines have reported and adds up where their bytes came from. Early machines
+// are left out: what they fetched was before the clock, or to mend what was spoiled.
 func (p *patchmesh) Told(ctx context.Context, updates []Update) (map[string]float64, error) {
-	want := (len(p.site.Machines) + len(p.site.Early)) * len(updates)
+	want := len(p.site.Machines) * len(updates) // as many come as are killed
+	counts := map[string]bool{}
+	for _, m := range slices.Concat(p.site.Machines, p.site.Late) {
+		counts[m.Name] = true
+	}
 	ids := map[string]bool{}
 	for _, u := range updates {
 		ids[id(u)] = true
@@ -198,10 +204,12 @@ func (p *patchmesh) Told(ctx context.Context, updates []Update) (map[string]floa
 		clear(told)
 		for _, m := range s.Machines {
 			for _, u := range m.Updates {
-				if !ids[u.Update] || u.State != "installed" {
+				if !ids[u.Update] || !counts[m.Name] {
 					continue
 				}
-				told["installed"]++
+				if u.State == "installed" {
+					told["installed"]++
+				}
 				told["payload_wan_bytes"] += u.Bytes["seed"] + u.Bytes["origin"]
 				for _, tier := range []string{"site", "subnet", "duplicate", "wasted"} {
 					told[tier+"_bytes"] += u.Bytes[tier]

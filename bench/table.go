@@ -109,8 +109,11 @@ type measure func(Result) float64
 
 func lastSeconds(r Result) float64 { return r.Last() }
 
+// leastBound is when a bound says something: below it the time is no matter of bytes.
+const leastBound = 0.05
+
 func timeRatio(r Result) float64 {
-	if r.BoundSeconds == 0 {
+	if r.BoundSeconds < leastBound {
 		return math.NaN()
 	}
 	return r.Last() / r.BoundSeconds
@@ -169,7 +172,7 @@ func tables(sheets []sheet) string {
 func (s sheet) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n## %s\n\n%s.", s.scenario.Name, s.scenario.Title)
-	if bound := s.scenario.Bound().Seconds(); bound > 0 {
+	if bound := s.scenario.Bound().Seconds(); bound >= leastBound {
 		fmt.Fprintf(&b, " Bound %.2f s.", bound)
 	}
 	b.WriteString("\n\n| contender | runs | last machine, s | of the bound | spread | WAN wire in / payload | seed sent / payload | CPU s per GB | peak MB, machine | peak MB, seed |\n|---|---|---|---|---|---|---|---|---|---|\n")
@@ -186,6 +189,9 @@ func (s sheet) table() string {
 			r.spread(), number(wan, 3), number(r.median(seedOut), 3), number(r.median(cpuPerGB), 2), number(r.median(peakMB), 1), number(r.median(seedPeakMB), 1))
 	}
 	for _, r := range s.rows {
+		if s.scenario.repeats() > 1 && len(r.runs) > 0 {
+			fmt.Fprintf(&b, "\n%s, over %d releases a run: median %s s, 99th percentile %s s.\n", r.contender, len(r.runs[0].LastSeconds), number(r.median(lastSeconds), 2), number(r.median(p99Seconds), 2))
+		}
 		for _, f := range r.failed {
 			first, _, _ := strings.Cut(f.Error, "\n")
 			fmt.Fprintf(&b, "\n%s, run %d failed: %s\n", r.contender, f.Run, first)

@@ -114,7 +114,7 @@ func line(r bench.Result) string {
 		return fmt.Sprintf("%-9s %-14s run %d  FAILED: %s", r.Scenario, r.Contender, r.Run, r.Error)
 	}
 	ratio := "     -"
-	if r.BoundSeconds > 0 {
+	if r.BoundSeconds > 0.05 {
 		ratio = fmt.Sprintf("%6.3f", r.Last()/r.BoundSeconds)
 	}
 	return fmt.Sprintf("%-9s %-14s run %d  last %7.2f s = %s of the bound  WAN in %6.3f  seed out %6.3f  LAN in %6.3f  CPU %6.2f s/GB  RSS %5.1f MB (seed %5.1f)  load %.1f",
