@@ -74,13 +74,45 @@ func (g goal) line(s sheet) string {
 	if math.IsNaN(v) {
 		return ""
 	}
-	return fmt.Sprintf("| %s | %s | at most %s | %s | %s | %s |\n", s.scenario.Name, g.what, number(g.most, g.decimals), number(v, g.decimals), s.best(g), verdict(v, g.most, g.decimals))
+	word := verdict(v, g.most, g.decimals)
+	if word != reached {
+		word += s.limits()
+	}
+	return fmt.Sprintf("| %s | %s | at most %s | %s | %s | %s |\n", s.scenario.Name, g.what, number(g.most, g.decimals), number(v, g.decimals), s.best(g), word)
 }
+
+// limits is what patchmesh ran into: how busy it kept the processor, and how full the link that the
+// bytes come through. What is near 100 % is the limit; if neither is, bytes waited for decisions, or
+// the processor was busy with others.
+func (s sheet) limits() string {
+	text := fmt.Sprintf(": processor %.0f %% busy with it", 100*s.product(busy))
+	rate := s.scenario.LANBitPerSec
+	if s.scenario.WAN {
+		rate = min(rate, s.scenario.WANBitPerSec)
+	}
+	if s.scenario.Bound() > 0 {
+		used := s.product(func(r Result) float64 { return float64(r.SeedOutBytes) * 8 / float64(rate) / sum(r.LastSeconds) })
+		text += fmt.Sprintf(", the seed's link %.0f %% full with %.2f payloads", 100*used, s.product(seedOut))
+	}
+	if d := s.product(duplicates); d > 0.001 {
+		text += fmt.Sprintf(", %.1f %% of what came was there already", 100*d)
+	}
+	return text
+}
+
+func sum(values []float64) (total float64) {
+	for _, v := range values {
+		total += v
+	}
+	return total
+}
+
+const reached = "reached"
 
 // verdict compares what is printed: 1.0004 is 1.000.
 func verdict(v, most float64, decimals int) string {
 	if unit := math.Pow10(decimals); math.Round(v*unit) <= math.Round(most*unit) {
-		return "reached"
+		return reached
 	}
 	return fmt.Sprintf("**not reached**, %.0f %% above", (v/most-1)*100)
 }

@@ -124,6 +124,12 @@ func seedOut(r Result) float64 { return r.payloads(float64(r.SeedOutBytes)) }
 func cpuPerGB(r Result) float64 {
 	return r.CPUSeconds / r.DeliveredGB()
 }
+
+// busy is the share of all processor cores that a contender used while the clock ran.
+func busy(r Result) float64 {
+	return r.CPUSeconds / sum(r.LastSeconds) / float64(r.Hardware.Cores)
+}
+
 func peakMB(r Result) float64     { return float64(r.PeakRSS) / 1e6 }
 func seedPeakMB(r Result) float64 { return float64(r.SeedPeakRSS) / 1e6 }
 
@@ -175,7 +181,7 @@ func (s sheet) table() string {
 	if bound := s.scenario.Bound().Seconds(); bound >= leastBound {
 		fmt.Fprintf(&b, " Bound %.2f s.", bound)
 	}
-	b.WriteString("\n\n| contender | runs | last machine, s | of the bound | spread | WAN wire in / payload | seed sent / payload | CPU s per GB | peak MB, machine | peak MB, seed |\n|---|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("\n\n| contender | runs | last machine, s | of the bound | spread | WAN wire in / payload | seed sent / payload | CPU s per GB | cores busy | peak MB, machine | peak MB, seed |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, r := range s.rows {
 		runs := fmt.Sprint(len(r.runs))
 		if len(r.failed) > 0 {
@@ -185,8 +191,8 @@ func (s sheet) table() string {
 		if s.scenario.WAN {
 			wan = r.median(wanWire)
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.contender, runs, number(r.median(lastSeconds), 2), number(r.median(timeRatio), 3),
-			r.spread(), number(wan, 3), number(r.median(seedOut), 3), number(r.median(cpuPerGB), 2), number(r.median(peakMB), 1), number(r.median(seedPeakMB), 1))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.contender, runs, number(r.median(lastSeconds), 2), number(r.median(timeRatio), 3),
+			r.spread(), number(wan, 3), number(r.median(seedOut), 3), number(r.median(cpuPerGB), 2), r.busyText(), number(r.median(peakMB), 1), number(r.median(seedPeakMB), 1))
 	}
 	for _, r := range s.rows {
 		if s.scenario.repeats() > 1 && len(r.runs) > 0 {
@@ -200,6 +206,14 @@ func (s sheet) table() string {
 	fmt.Fprintf(&b, "\n![last machine](%[1]s-last.svg)\n![machines done](%[1]s-done.svg)\n\n", s.scenario.Name)
 	b.WriteString(s.conditions())
 	return b.String()
+}
+
+func (r row) busyText() string {
+	share := r.median(busy)
+	if math.IsNaN(share) || math.IsInf(share, 0) {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f %%", 100*share)
 }
 
 // spread is the fastest and the slowest run.
