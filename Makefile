@@ -11,12 +11,16 @@ PARALLEL   ?= 6
 RACE       ?= ./...
 SOAK       ?= ./...
 E2E        ?= .
+BENCH      ?= cold10 cold24 fast10 wan10 churn10 many10 raw10 small10 honest20 liars20
+RUNS       ?= 3
+GOBENCH    ?= ./...
+COUNT      ?= 1
 
 # One static binary per system: no cgo anywhere but in the race detector, which needs it.
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-all test soak race fuzz lint vuln e2e demo bench cover cover-verify clean
+.PHONY: help build build-all test soak race fuzz lint vuln e2e demo bench gobench cover cover-verify clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -70,8 +74,13 @@ e2e: ## the main job in network namespaces, measured from outside (root on Linux
 demo: build ## the whole story on this computer: a seed, two sites, real bytes
 	bin/patchmesh demo
 
-bench: ## Go benchmarks of every package
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: build ## patchmesh beside other tools, in network namespaces (root, hours); BENCH=cold10 RUNS=1 for a part
+	bin/patchbench packages --install || echo "bench: contenders that are not installed are left out"
+	set -e; for s in $(BENCH); do bin/patchbench run --scenario $$s --runs $(RUNS) --skip-missing; done
+	bin/patchbench table
+
+gobench: ## Go benchmarks of every package, for benchstat: GOBENCH=./content/... COUNT=10
+	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) $(GOBENCH)
 
 cover: ## test coverage by function, total last
 	$(GO) test -coverprofile=cover.out ./...

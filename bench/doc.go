@@ -1,5 +1,6 @@
-// Package bench measures patchmesh from outside, the way one would measure any other tool: bytes are
-// read from interface counters, processor time and memory from /proc, files by SHA-256.
+// Package bench measures patchmesh from outside, the way one would measure any other tool, and beside
+// other tools: bytes are read from interface counters, processor time and memory from the kernel, files
+// by SHA-256. README.md says how to run it, how to read the numbers and how to add a contender.
 //
 // It is not a simulator (that is package sim) and knows nothing of chunks or manifests. It is no part
 // of the product: only tests and cmd/patchbench use it.
@@ -12,6 +13,11 @@
 //     route beyond their own LAN.
 //   - Counters are what one interface has carried, headers included.
 //   - Usage is what one process has cost.
+//   - A Scenario is one piece of work. A Site is the network and the machines of one run of it, an
+//     Update one file to bring to them, and a Process a program that runs there for it.
+//   - A Contender is a way to bring updates to machines. patchmesh is one of them, driven by its
+//     command line as a user would.
+//   - A Result is one run of one contender, a Plan which contenders do which scenario how often.
 //
 // The network:
 //
@@ -28,14 +34,30 @@
 //   - Every byte to or from the origin passes the WAN link and is counted once, as the Ethernet frame
 //     that a cable would carry without preamble and checksum.
 //   - IPv6 is off, so that neighbour discovery does not blur the figures.
+//   - All contenders get the same bytes, on the same links, take turns, and are judged by the same code:
+//     a machine is done when the file has its name below Machine.Got, and a run counts only if all files
+//     have the SHA-256 that was released.
+//   - The clock runs from the call of Distribute to the last machine. What stands before, such as daemons,
+//     torrents, certificates, does not count; what the release itself takes, such as signing, does.
+//   - No contender's settings are tied to a scenario, and patchmesh knows nothing of being measured.
 //
 // Decisions:
 //
-//   - Segmentation offloads are off on every link. With them a counter sees 64 KiB packets with one
-//     header, and the overhead of headers (1514/1448 = 1.046) disappears from the measure.
+//   - Segmentation offloads are off on every shaped link. With them a counter sees 64 KiB packets with one
+//     header, and the overhead of headers (1514/1448 = 1.046) disappears from the measure. Unshaped
+//     links keep them, as network cards do: there the measure is work.
 //   - Shaping is tbf on both ends of a link: netem is not in every kernel, and htb needs classes.
 //   - The WAN is cut in the router, by forwarding nothing: like a dead line in the middle it says
 //     nothing to either end. Taking a link down would tell both at once and delete their routes.
+//   - Without a WAN the first machine of the bridge is the seed, behind a link like all others.
+//   - Processor time is the kernel's account of the processes, the whole tree of each: while one lives from
+//     /proc, after its end from wait4. Memory is its high-water mark in /proc: wait4 would blame a child
+//     for the memory of the program that forked it.
+//   - The tracker of the BitTorrent contenders and the one who watches for files are part of the bench,
+//     not of a contender's cost.
+//   - Results are lines that are only added, each with its session; tables and plots are made from them
+//     again at any time. Medians never mix sessions, so never two builds.
+//   - Flags are parsed by the standard library and plots drawn by hand: neither is worth a dependency here.
 //   - Counters are read through a thread that enters the namespace; no helper program runs while
 //     something is measured.
 package bench

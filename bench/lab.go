@@ -28,6 +28,7 @@ type LabConfig struct {
 	NoRoute      int   // so many of them, the last ones, have no route beyond the LAN
 	WANBitPerSec int64 // each way, default 50e6
 	LANBitPerSec int64 // each way and machine, default 200e6
+	Unshaped     bool  // links as fast as the kernel copies, with its offloads: for what work costs, not for wire bytes
 }
 
 // Host is one namespace of a Lab.
@@ -42,9 +43,9 @@ type Host struct {
 type Lab struct {
 	Config   LabConfig // with the defaults filled in
 	Origin   Host
+	Router   Host
 	Machines []Host
 
-	router  Host
 	prefix  string
 	signals chan os.Signal
 	once    sync.Once
@@ -57,6 +58,11 @@ const (
 	wanLink = "wan"  // in origin and router
 	bridge  = "br0"  // in router
 )
+
+// gatewayAddr is the router's address on the LAN.
+const gatewayAddr = "10.77.0.254"
+
+func (l *Lab) gateway() netip.Addr { return netip.MustParseAddr(gatewayAddr) }
 
 const (
 	labPrefix   = "pmlab-"
@@ -129,7 +135,7 @@ func labPossible() error {
 
 func (l *Lab) build() error {
 	l.Origin = Host{Name: "origin", Addr: netip.MustParseAddr("203.0.113.1"), Route: true, ns: l.prefix + "origin"}
-	l.router = Host{Name: "router", Addr: netip.MustParseAddr("203.0.113.254"), Route: true, ns: l.prefix + "router"}
+	l.Router = Host{Name: "router", Addr: netip.MustParseAddr("203.0.113.254"), Route: true, ns: l.prefix + "router"}
 	for i := range l.Config.Machines {
 		name := fmt.Sprintf("m%02d", i)
 		l.Machines = append(l.Machines, Host{
@@ -153,7 +159,7 @@ func (l *Lab) build() error {
 	return nil
 }
 
-func (l *Lab) hosts() []Host { return append([]Host{l.Origin, l.router}, l.Machines...) }
+func (l *Lab) hosts() []Host { return append([]Host{l.Origin, l.Router}, l.Machines...) }
 
 func (l *Lab) addHost(h Host) error {
 	if err := run("ip", "netns", "add", h.ns); err != nil {
@@ -167,18 +173,18 @@ func (l *Lab) addHost(h Host) error {
 
 // addWAN lays the link between origin and router, and the bridge of the site.
 func (l *Lab) addWAN() error {
-	o, r := l.Origin.ns, l.router.ns
+	o, r := l.Origin.ns, l.Router.ns
 	return errors.Join(
 		run("ip", "-n", o, "link", "add", wanLink, "type", "veth", "peer", "name", wanLink, "netns", r),
 		run("ip", "-n", o, "addr", "add", l.Origin.Addr.String()+"/24", "dev", wanLink),
-		run("ip", "-n", r, "addr", "add", l.router.Addr.String()+"/24", "dev", wanLink),
+		run("ip", "-n", r, "addr", "add", l.Router.Addr.String()+"/24", "dev", wanLink),
 		run("ip", "-n", r, "link", "add", bridge, "type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0"),
-		run("ip", "-n", r, "addr", "add", "10.77.0.254/24", "dev", bridge),
+		run("ip", "-n", r, "addr", "add", gatewayAddr+"/24", "dev", bridge),
 		run("ip", "-n", r, "link", "set", bridge, "up"),
-		l.router.bridgeUnfiltered(),
-		linkUp(l.Origin, wanLink, l.Config.WANBitPerSec),
-		linkUp(l.router, wanLink, l.Config.WANBitPerSec),
-		run("ip", "-n", o, "route", "add", "default", "via", l.router.Addr.String()),
+		l.Router.bridgeUnfiltered(),
+		l.linkUp(l.Origin, wanLink, l.Config.WANBitPerSec),
+		l.linkUp(l.Router, wanLink, l.Config.WANBitPerSec),
+		run("ip", "-n", o, "route", "add", "default", "via", l.Router.Addr.String()),
 		l.HealWAN(),
 	)
 }
@@ -186,22 +192,25 @@ func (l *Lab) addWAN() error {
 // addMachine plugs one machine into the bridge: tbf at its own end shapes what it sends, tbf at the
 // bridge's end what it gets.
 func (l *Lab) addMachine(h Host) error {
-	r := l.router.ns
+	r := l.Router.ns
 	errs := []error{
 		run("ip", "-n", h.ns, "link", "add", lanLink, "type", "veth", "peer", "name", h.Name, "netns", r),
-		run("ip", "-n", h.ns, "addr", "add", h.Addr.String()+"/24", "dev", lanLink),
+		run("ip", "-n", h.ns, "addr", "add", h.Addr.String()+"/24", "brd", "+", "dev", lanLink),
 		run("ip", "-n", r, "link", "set", h.Name, "master", bridge),
-		linkUp(h, lanLink, l.Config.LANBitPerSec),
-		linkUp(l.router, h.Name, l.Config.LANBitPerSec),
+		l.linkUp(h, lanLink, l.Config.LANBitPerSec),
+		l.linkUp(l.Router, h.Name, l.Config.LANBitPerSec),
 	}
 	if h.Route {
-		errs = append(errs, run("ip", "-n", h.ns, "route", "add", "default", "via", "10.77.0.254"))
+		errs = append(errs, run("ip", "-n", h.ns, "route", "add", "default", "via", gatewayAddr))
 	}
 	return errors.Join(errs...)
 }
 
 // linkUp shapes what h sends on a link, switches its offloads off and takes it into use.
-func linkUp(h Host, link string, bitPerSec int64) error {
+func (l *Lab) linkUp(h Host, link string, bitPerSec int64) error {
+	if l.Config.Unshaped {
+		return run("ip", "-n", h.ns, "link", "set", link, "up")
+	}
 	return errors.Join(
 		run("tc", "-n", h.ns, "qdisc", "add", "dev", link, "root", "tbf",
 			"rate", fmt.Sprintf("%dbit", bitPerSec), "burst", strconv.Itoa(tbfBurst),
@@ -217,13 +226,13 @@ func (l *Lab) Command(ctx context.Context, h Host, name string, args ...string) 
 }
 
 // CutWAN drops whatever would cross the router, in both directions, until HealWAN.
-func (l *Lab) CutWAN() error { return l.router.sysctl("net/ipv4/ip_forward", "0") }
+func (l *Lab) CutWAN() error { return l.Router.sysctl("net/ipv4/ip_forward", "0") }
 
 // HealWAN lets the router forward again.
-func (l *Lab) HealWAN() error { return l.router.sysctl("net/ipv4/ip_forward", "1") }
+func (l *Lab) HealWAN() error { return l.Router.sysctl("net/ipv4/ip_forward", "1") }
 
 // WAN is what the WAN link has carried since the lab was built, seen from the site: RX came in.
-func (l *Lab) WAN() (Counters, error) { return l.router.counters(wanLink) }
+func (l *Lab) WAN() (Counters, error) { return l.Router.counters(wanLink) }
 
 // LAN is what the link of one machine has carried, seen from the machine.
 func (l *Lab) LAN(h Host) (Counters, error) { return h.counters(lanLink) }
@@ -261,18 +270,24 @@ func removeLeftovers() error {
 	}
 	var errs []error
 	for _, name := range names {
-		mark, _, _ := strings.Cut(strings.TrimPrefix(name, labPrefix), "-")
-		pidText, _, ok := strings.Cut(mark, ".")
-		pid, err := strconv.Atoi(pidText)
-		if !ok || err != nil {
-			continue // not a lab: a probe of someone else
-		}
-		if now, err := processMark(pid); err == nil && now == mark {
-			continue // its owner lives
+		if mark, _, _ := strings.Cut(strings.TrimPrefix(name, labPrefix), "-"); !ownerGone(mark) {
+			continue
 		}
 		errs = append(errs, removeNamespace(name))
 	}
 	return errors.Join(errs...)
+}
+
+// ownerGone says whether the process with this mark lives no more. What is no mark has no owner here:
+// it is a probe of someone else.
+func ownerGone(mark string) bool {
+	pidText, _, ok := strings.Cut(mark, ".")
+	pid, err := strconv.Atoi(pidText)
+	if !ok || err != nil {
+		return false
+	}
+	now, err := processMark(pid)
+	return err != nil || now != mark
 }
 
 func removeNamespaces(prefix string) error {
