@@ -16,6 +16,7 @@ type PlainReader struct {
 	m       *PayloadMap
 	read    ChunkReader
 	damaged func(index int) error
+	copies  bool // the caller hashes the whole
 
 	next        int
 	stored      []byte
@@ -30,11 +31,30 @@ func NewPlainReader(m *PayloadMap, read ChunkReader, damaged func(index int) err
 	return &PlainReader{m: m, read: read, damaged: damaged, stored: make([]byte, m.ChunkBytes)}
 }
 
+// NewCopyReader is NewPlainReader for a caller that hashes the whole of what it copies and keeps it
+// only if that matches: chunks are decoded within their bounds and not hashed on the way. After a
+// mismatch Recheck tells which chunk is to blame.
+func NewCopyReader(m *PayloadMap, read ChunkReader, damaged func(index int) error) *PlainReader {
+	r := NewPlainReader(m, read, damaged)
+	r.copies = true
+	return r
+}
+
+// Recheck reads the whole payload once more, verifying every chunk; damaged hears of the first that
+// does not match, as from Read. nil: all of them match now. It may follow Close.
+func (r *PlainReader) Recheck() error {
+	_, err := NewPlainReader(r.m, r.read, r.damaged).WriteTo(io.Discard)
+	return err
+}
+
 // Read implements io.Reader. A chunk that does not match is ErrDamaged and, where bytes could be read
 // at all, *CorruptError; nothing of it is handed out.
 func (r *PlainReader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
+	}
+	if n, done, err := r.straight(p); done {
+		return n, err
 	}
 	if err := r.fill(); err != nil {
 		return 0, err
@@ -70,6 +90,30 @@ func (r *PlainReader) Close() error {
 	return nil
 }
 
+// straight reads a chunk into p itself where nothing has to be done to it and p has room.
+func (r *PlainReader) straight(p []byte) (n int, done bool, err error) {
+	if !r.copies || r.err != nil || len(r.rest) > 0 || r.next >= r.m.Len() {
+		return 0, false, nil
+	}
+	if c := &r.m.Chunks[r.next]; c.Compressed() || len(p) < int(c.StoredBytes) {
+		return 0, false, nil
+	}
+	if n, err = r.read(r.next, p); err != nil {
+		return 0, true, r.blame(fmt.Errorf("read chunk %d: %w", r.next, err))
+	}
+	r.next++
+	return n, true, nil
+}
+
+// blame ends reading. If it is the bytes of the next chunk that are wrong, damaged hears of it.
+func (r *PlainReader) blame(err error) error {
+	if errors.Is(err, ErrDamaged) && r.damaged != nil {
+		err = errors.Join(err, r.damaged(r.next))
+	}
+	r.err = err
+	return err
+}
+
 // fill makes sure that there are plain bytes at hand.
 func (r *PlainReader) fill() error {
 	if r.err != nil || len(r.rest) > 0 {
@@ -79,22 +123,25 @@ func (r *PlainReader) fill() error {
 		r.err = io.EOF
 		return r.err
 	}
-	plain, err := openFrom(r.m, r.read, r.next, r.stored, &r.plainBuffer)
+	open := (*PayloadMap).OpenChunk
+	if r.copies {
+		open = (*PayloadMap).decodeChunk
+	}
+	plain, err := openFrom(r.m, r.read, open, r.next, r.stored, &r.plainBuffer)
 	if err != nil {
-		if errors.Is(err, ErrDamaged) && r.damaged != nil {
-			err = errors.Join(err, r.damaged(r.next))
-		}
-		r.err = err
-		return r.err
+		return r.blame(err)
 	}
 	r.rest = plain
 	r.next++
 	return nil
 }
 
-// openFrom reads and verifies one chunk. What does not match is ErrDamaged. buf must hold a chunk;
+// opener is OpenChunk or decodeChunk.
+type opener func(m *PayloadMap, i int, stored, dst []byte) ([]byte, error)
+
+// openFrom reads and opens one chunk. What does not match is ErrDamaged. buf must hold a chunk;
 // *plainBuffer is made when first needed and reused.
-func openFrom(m *PayloadMap, read ChunkReader, i int, buf []byte, plainBuffer *[]byte) ([]byte, error) {
+func openFrom(m *PayloadMap, read ChunkReader, open opener, i int, buf []byte, plainBuffer *[]byte) ([]byte, error) {
 	n, err := read(i, buf)
 	if err != nil {
 		return nil, fmt.Errorf("read chunk %d: %w", i, err)
@@ -102,7 +149,7 @@ func openFrom(m *PayloadMap, read ChunkReader, i int, buf []byte, plainBuffer *[
 	if *plainBuffer == nil && m.Chunks[i].Compressed() {
 		*plainBuffer = make([]byte, m.ChunkBytes)
 	}
-	plain, err := m.OpenChunk(i, buf[:n], *plainBuffer)
+	plain, err := open(m, i, buf[:n], *plainBuffer)
 	if err != nil {
 		return nil, fmt.Errorf("open chunk %d: %w: %w", i, ErrDamaged, err)
 	}
@@ -138,7 +185,7 @@ func Verify(m *PayloadMap, read ChunkReader) (bad []int, err error) {
 	buf := make([]byte, m.ChunkBytes)
 	var plainBuffer []byte
 	for i := range m.Chunks {
-		plain, err := openFrom(m, read, i, buf, &plainBuffer)
+		plain, err := openFrom(m, read, (*PayloadMap).OpenChunk, i, buf, &plainBuffer)
 		switch {
 		case errors.Is(err, ErrDamaged):
 			bad = append(bad, i)

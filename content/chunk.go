@@ -30,6 +30,18 @@ var plainBuffers = sync.Pool{New: func() any {
 // in dst if its capacity suffices, else in new memory; dst may be nil. *CorruptError if the bytes are
 // not what the map says, ErrNotFound if the map has no chunk i.
 func (m *PayloadMap) OpenChunk(i int, stored, dst []byte) ([]byte, error) {
+	plain, err := m.decodeChunk(i, stored, dst)
+	if err != nil {
+		return nil, err
+	}
+	if want, got := m.Chunks[i].ID, Sum(plain); got != want {
+		return nil, &CorruptError{Want: want, Got: got, SizeBytes: len(stored)}
+	}
+	return plain, nil
+}
+
+// decodeChunk is OpenChunk without the hash.
+func (m *PayloadMap) decodeChunk(i int, stored, dst []byte) ([]byte, error) {
 	if i < 0 || i >= len(m.Chunks) {
 		return nil, fmt.Errorf("chunk %d of %d: %w", i, len(m.Chunks), ErrNotFound)
 	}
@@ -37,15 +49,12 @@ func (m *PayloadMap) OpenChunk(i int, stored, dst []byte) ([]byte, error) {
 	if len(stored) != int(c.StoredBytes) {
 		return nil, &CorruptError{Want: c.ID, SizeBytes: len(stored)}
 	}
-	plain := stored
-	if c.StoredBytes < c.PlainBytes {
-		var err error
-		if plain, err = inflate(stored, dst, int(c.PlainBytes)); err != nil {
-			return nil, &CorruptError{Want: c.ID, SizeBytes: len(stored)}
-		}
+	if c.StoredBytes >= c.PlainBytes {
+		return stored, nil
 	}
-	if got := Sum(plain); got != c.ID {
-		return nil, &CorruptError{Want: c.ID, Got: got, SizeBytes: len(stored)}
+	plain, err := inflate(stored, dst, int(c.PlainBytes))
+	if err != nil {
+		return nil, &CorruptError{Want: c.ID, SizeBytes: len(stored)}
 	}
 	return plain, nil
 }

@@ -179,7 +179,7 @@ func (t *target) swapIn(ctx context.Context, j Job, old fs.FileInfo, mode fs.Fil
 		f.Close()
 		_ = t.root.Remove(t.staged()) // gone already on success
 	}()
-	if err := copyVerified(f, j); err != nil {
+	if err := copyVerified(beside(f), j); err != nil {
 		return t.writeError(err, j, "write %s", t.display())
 	}
 	if err := dress(f, old, mode); err != nil {

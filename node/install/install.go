@@ -26,12 +26,17 @@ type Job struct {
 	Root string // folder that stands for "/"; empty or "/" is this system
 	Work string // private staging folder, made with mode 0700; must not be shared with other users
 	Spec Spec
-	// Open reads the plain payload from the store. Only Install calls it.
+	// Open reads the plain payload from the store. Only Install calls it. If the whole that it has
+	// read is not the described one, and the reader is a Rechecker, that is told.
 	Open func() (io.ReadCloser, error)
 	// Free tells the free bytes of the disk that holds a path. May be nil: then a full disk is met
 	// only when writing.
 	Free func(path string) (int64, error)
 }
+
+// Rechecker finds out what is wrong with a payload that did not match as a whole, and has it repaired.
+// nil: nothing is, now.
+type Rechecker interface{ Recheck() error }
 
 // Spec is what an installer reads of a descriptor.
 type Spec struct {

@@ -12,13 +12,14 @@ import (
 	"patchmesh/content/disk"
 )
 
-// copyBytes is the buffer of a copy: large enough that system calls do not count.
-const copyBytes = 256 << 10
+// copyBytes is the buffer of a copy: large enough that system calls do not count, and that a disk
+// which is written to directly moves along.
+const copyBytes = 1 << 20
 
 // ahead writes to a file and asks the system from time to time to begin storing what was written, so
 // that the sync at the end has little left to wait for.
 type ahead struct {
-	w             io.Writer
+	f             *os.File
 	written, told int64
 }
 
@@ -26,10 +27,10 @@ type ahead struct {
 const aheadBytes = 8 << 20
 
 func (a *ahead) Write(b []byte) (int, error) {
-	n, err := a.w.Write(b)
+	n, err := a.f.Write(b)
 	a.written += int64(n)
-	if f, ok := a.w.(*os.File); ok && a.written-a.told >= aheadBytes {
-		disk.StartStoring(f, a.told, a.written-a.told)
+	if a.written-a.told >= aheadBytes {
+		disk.StartStoring(a.f, a.told, a.written-a.told)
 		a.told = a.written
 	}
 	return n, err
@@ -47,19 +48,47 @@ func copyVerified(w io.Writer, j Job) error {
 	}
 	defer r.Close()
 	h := content.NewHash()
-	n, err := io.CopyBuffer(io.MultiWriter(&ahead{w: w}, h), io.LimitReader(r, j.Spec.PlainBytes+1), make([]byte, copyBytes))
+	n, err := copyHashed(w, h, io.LimitReader(r, j.Spec.PlainBytes+1))
 	if err != nil {
-		var corrupt *content.CorruptError
-		if errors.As(err, &corrupt) || errors.Is(err, content.ErrDamaged) {
-			return failed(ReasonBadPayload, errors.Join(ErrVerify, err), "copy payload of %s", j.Spec.Update)
-		}
-		return writeError(err, j, "copy payload of %s", j.Spec.Update)
+		return copyError(err, j)
 	}
 	if got := [32]byte(h.Sum(nil)); n != j.Spec.PlainBytes || got != j.Spec.SHA256 {
 		err := fmt.Errorf("%d bytes with sha256 %x: %w", n, got, ErrVerify)
+		if c, ok := r.(Rechecker); ok {
+			err = errors.Join(err, c.Recheck())
+		}
 		return failed(ReasonBadPayload, err, "verify payload of %s", j.Spec.Update)
 	}
 	return nil
+}
+
+// copyHashed copies r to w in pieces of copyBytes and hashes exactly what it hands to w.
+func copyHashed(w io.Writer, h io.Writer, r io.Reader) (int64, error) {
+	buf := alignedBuffer(copyBytes)
+	var total int64
+	for {
+		n, err := io.ReadFull(r, buf)
+		last := err == io.EOF || err == io.ErrUnexpectedEOF // as ReadFull makes them; an error that wraps one is none
+		if err != nil && !last {
+			return total, err
+		}
+		_, _ = h.Write(buf[:n]) // a hash takes all bytes
+		if _, err := w.Write(buf[:n]); err != nil {
+			return total, err
+		}
+		total += int64(n)
+		if last {
+			return total, nil
+		}
+	}
+}
+
+func copyError(err error, j Job) error {
+	var corrupt *content.CorruptError
+	if errors.As(err, &corrupt) || errors.Is(err, content.ErrDamaged) {
+		return failed(ReasonBadPayload, errors.Join(ErrVerify, err), "copy payload of %s", j.Spec.Update)
+	}
+	return writeError(err, j, "copy payload of %s", j.Spec.Update)
 }
 
 // stage copies the verified payload to a private file in the work folder and returns its path and
@@ -76,7 +105,7 @@ func stage(j Job, suffix string) (path string, drop func(), err error) {
 		return "", nil, writeError(err, j, "stage payload of %s", j.Spec.Update)
 	}
 	drop = func() { os.Remove(f.Name()) } // best effort: the work folder is always safe to delete
-	err = copyVerified(f, j)
+	err = copyVerified(&ahead{f: f}, j)
 	if cerr := f.Close(); err == nil && cerr != nil {
 		err = writeError(cerr, j, "stage payload of %s", j.Spec.Update)
 	}

@@ -48,6 +48,9 @@
 //   - Stall, not time: a write may take long if bytes keep moving, so that slow WAN links work while
 //     a peer that stops reading is dropped after Timing.Stall.
 //   - Chunk buffers are pooled and hold the answer's header in front of the bytes: one write, no copy.
+//   - The reader of a link sleeps through large frames: nothing but the rest of the frame can come, and
+//     no part of it is of use (gather.go). It costs acknowledgements, a fifth more of them, and saves
+//     most wakings; a pause by the clock saved less and delayed the ends of chunks.
 //   - Asks are answered in whatever order the server likes; a cancelled ask is answered too, so both
 //     sides always agree on what is outstanding.
 //   - mDNS is libp2p's; it needs a host only for two methods, which discovery.go provides.

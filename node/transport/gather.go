@@ -1,28 +1,41 @@
 package transport
 
-import "time"
+import (
+	"sync/atomic"
+	"syscall"
+	"time"
+)
 
-// gather reads ahead, and in bulk transfers lets bytes pile up before it reads again. On a link of
-// 200 Mbit/s a packet comes every 58 µs; woken for each, a process spends more time waking than
-// receiving. A few milliseconds of waiting read dozens of packets at once. Short messages are not
-// delayed: the waiting begins only while much is flowing, and ends with the first short read.
+// gather reads ahead, and inside of large frames sleeps until much has come. On a link of 200 Mbit/s
+// a packet comes every 58 µs; woken for each, a process spends more time waking than receiving. While
+// the muxer is in the middle of a frame nothing but the rest of that frame can come and none of it is
+// of use before its end, so the kernel is told (SO_RCVLOWAT) not to wake us before there is a good
+// part of it. Whatever is awaited outside of frames is delivered at once.
 type gather struct {
+	sys  syscall.RawConn // nil: nothing can be told to the kernel
 	buf  []byte
 	rest []byte // read and not yet taken
+	want int    // plain bytes that the muxer is waiting for: a header, or the rest of a frame
+	tls  records
 
-	bulk    bool
-	since   time.Duration // begin of the present measure
+	low atomic.Int32 // what the kernel was told; 0 and 1 are the same
+
+	rate    float64       // bytes per second, from the last whole span; 0 while not known
+	since   time.Duration // begin of the present span
 	counted int
 }
 
 const (
 	gatherBytes = 64 << 10
+	gatherSleep = 48 << 10 // the most that is slept for, which leaves room for what comes meanwhile
+	gatherLeast = 4 << 10  // less is not worth the call
+	gatherSpan  = 50 * time.Millisecond
+	// gatherMost bounds how long it should take until there is enough to be woken for, at the present
+	// rate. If the rate falls, the keeper ends the waiting after gatherStale.
+	gatherMost  = 250 * time.Millisecond
+	gatherStale = time.Second
+	// gatherPause is waited where the kernel cannot be told.
 	gatherPause = 8 * time.Millisecond
-	// Bulk is gatherStart bytes within gatherSpan: 4 Mbit/s and more. It ends when a pause has
-	// brought less than gatherLeast.
-	gatherStart = 16 << 10
-	gatherSpan  = 32 * time.Millisecond
-	gatherLeast = 2 << 10
 )
 
 func (g *gather) read(r *rawConn, b []byte) (int, error) {
@@ -36,35 +49,71 @@ func (g *gather) read(r *rawConn, b []byte) (int, error) {
 	return n, nil
 }
 
-// fill reads what is there.
+// fill reads until there is enough.
 func (g *gather) fill(r *rawConn) error {
 	if g.buf == nil {
 		g.buf = make([]byte, gatherBytes)
 	}
-	if g.bulk {
-		time.Sleep(gatherPause)
+	have := 0
+	for {
+		enough := g.tell(min(g.want-g.tls.held(), len(g.buf)) - have)
+		if have > 0 && enough == 1 {
+			g.rest = g.buf[:have]
+			return nil
+		}
+		n, err := r.receive(g.buf[have:])
+		have += n
+		if n > 0 {
+			g.judge(n, r.clock.now())
+		}
+		if err != nil && have == 0 {
+			return err // otherwise it comes again with the next read
+		}
+		if n >= enough || err != nil || have == len(g.buf) {
+			g.rest = g.buf[:have]
+			return nil
+		}
 	}
-	n, err := r.receive(g.buf)
-	g.rest = g.buf[:n]
-	if n == 0 {
-		return err
-	}
-	g.judge(n, r.clock.now())
-	return nil // an error comes again with the next read
 }
 
-// judge decides whether the next read waits.
-func (g *gather) judge(n int, now time.Duration) {
-	if g.bulk {
-		if n < gatherLeast || n == len(g.buf) {
-			g.bulk, g.since, g.counted = false, now, 0
+// tell has the kernel wake the reader only for sure bytes, which are certain to come, or less. It
+// returns how many those are; 1 for any.
+func (g *gather) tell(sure int) int {
+	n := min(sure, int(g.rate*gatherMost.Seconds()), gatherSleep)
+	if n < gatherLeast {
+		n = 1
+	}
+	low := int(max(g.low.Load(), 1))
+	switch {
+	case low == n, n > 1 && low > n/2 && low < n:
+		return low
+	case g.sys == nil || !setLowWater(g.sys, n):
+		if n > 1 {
+			time.Sleep(gatherPause)
 		}
+		return 1
+	}
+	g.low.Store(int32(n))
+	return n
+}
+
+// letGo wakes the reader for whatever there is. The keeper calls it when little comes.
+func (g *gather) letGo() {
+	if g.low.Swap(1) > 1 {
+		setLowWater(g.sys, 1)
+	}
+}
+
+// judge measures the rate.
+func (g *gather) judge(n int, now time.Duration) {
+	g.counted += n
+	took := now - g.since
+	if took < gatherSpan {
 		return
 	}
-	if now-g.since > gatherSpan {
-		g.since, g.counted = now, 0
+	g.rate = float64(g.counted) / took.Seconds()
+	if took > 2*gatherMost { // there was a pause: what comes now may be slower
+		g.rate = 0
 	}
-	g.counted += n
-	// On a fast link reads are full by themselves: waiting would only cost time.
-	g.bulk = g.counted >= gatherStart && n < gatherBytes/2
+	g.since, g.counted = now, 0
 }

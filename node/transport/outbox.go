@@ -149,7 +149,11 @@ func (s *session) ping() {
 // keep is the session's part of the keeper's round.
 func (s *session) keep(now time.Duration) {
 	raw, t := s.l.raw, &s.h.t
-	if silent := now - time.Duration(raw.readAt.Load()); silent > t.PeerSilence {
+	silent := now - time.Duration(raw.readAt.Load())
+	if silent > gatherStale {
+		raw.gather.letGo()
+	}
+	if silent > t.PeerSilence {
 		s.shut(fmt.Errorf("%w: not a byte for %s", ErrSilent, silent.Round(time.Second)), nil)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	manet "github.com/multiformats/go-multiaddr/net"
@@ -30,7 +31,7 @@ type rawConn struct {
 	deadlineAt atomic.Int64 // clock at which the write deadline was last moved
 	closing    atomic.Bool  // TLS has set its own last deadline
 
-	gather gather // owned by the reader
+	gather gather // owned by the reader, but for letGo
 
 	closeOnce sync.Once
 	onClose   func()
@@ -38,6 +39,9 @@ type rawConn struct {
 
 func newRawConn(c manet.Conn, clock *clock, stall time.Duration) *rawConn {
 	r := &rawConn{Conn: c, clock: clock, stall: stall}
+	if sc, ok := c.(syscall.Conn); ok {
+		r.gather.sys, _ = sc.SyscallConn()
+	}
 	now := clock.now()
 	r.readAt.Store(int64(now))
 	r.wroteAt.Store(int64(now))
@@ -62,11 +66,15 @@ func (r *rawConn) Read(b []byte) (int, error) {
 		}
 		b = b[:min(int64(len(b)), r.left)]
 	}
-	if !limited {
-		return r.gather.read(r, b)
+	var n int
+	var err error
+	if limited {
+		n, err = r.receive(b)
+		r.left -= int64(n)
+	} else {
+		n, err = r.gather.read(r, b)
 	}
-	n, err := r.receive(b)
-	r.left -= int64(n)
+	r.gather.tls.feed(b[:n])
 	return n, err
 }
 

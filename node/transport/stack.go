@@ -51,7 +51,7 @@ func newStack(cfg *Config, t Timing, bye *farewells) (*stack, error) {
 	for _, p := range []protocol.ID{protoMesh, protoChunk, protoDoc, protoEnrol, protoGossip} {
 		s.protocols.AddHandler(p, nil)
 	}
-	muxers := []upgrader.StreamMuxer{{ID: yamux.ID, Muxer: muxer(cfg.Window)}}
+	muxers := []upgrader.StreamMuxer{{ID: yamux.ID, Muxer: eager{muxer(cfg.Window)}}}
 	if s.tls, err = libp2ptls.New(libp2ptls.ID, key, muxers); err != nil {
 		return nil, fmt.Errorf("tls identity: %w", err)
 	}

@@ -28,7 +28,7 @@ var short = Timing{
 
 // machine is a Host with a handler that records and serves.
 type machine struct {
-	t *testing.T
+	t testing.TB
 	*Host
 	up    chan Peer
 	down  chan downEvent
@@ -105,12 +105,12 @@ func (m *machine) GossipStream(_ string, c net.Conn) { m.conns <- c }
 var errNotInvited = errors.New("certificate is missing")
 
 // newMachine starts a host that admits whoever shows the certificate "member".
-func newMachine(t *testing.T, change ...func(*Config)) *machine {
+func newMachine(t testing.TB, change ...func(*Config)) *machine {
 	t.Helper()
 	return machineWithKey(t, newKey(t), change...)
 }
 
-func newKey(t *testing.T) ed25519.PrivateKey {
+func newKey(t testing.TB) ed25519.PrivateKey {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ func newKey(t *testing.T) ed25519.PrivateKey {
 	return key
 }
 
-func machineWithKey(t *testing.T, key ed25519.PrivateKey, change ...func(*Config)) *machine {
+func machineWithKey(t testing.TB, key ed25519.PrivateKey, change ...func(*Config)) *machine {
 	t.Helper()
 	m := &machine{
 		t: t, up: make(chan Peer, 4096), down: make(chan downEvent, 4096), msgs: make(chan wire.Message, 4096),
@@ -149,7 +149,7 @@ func asStranger(c *Config) {
 	c.Hello = func() wire.Hello { return wire.Hello{Version: 1, Cert: []byte("forged")} }
 }
 
-func await[T any](t *testing.T, ch <-chan T, what string) T {
+func await[T any](t testing.TB, ch <-chan T, what string) T {
 	t.Helper()
 	select {
 	case v := <-ch:
@@ -163,14 +163,14 @@ func await[T any](t *testing.T, ch <-chan T, what string) T {
 }
 
 // joined gives two machines with a session.
-func joined(t *testing.T, change ...func(*Config)) (a, b *machine) {
+func joined(t testing.TB, change ...func(*Config)) (a, b *machine) {
 	t.Helper()
 	a, b = newMachine(t, change...), newMachine(t, change...)
 	join(t, a, b)
 	return a, b
 }
 
-func join(t *testing.T, a, b *machine) {
+func join(t testing.TB, a, b *machine) {
 	t.Helper()
 	if _, err := a.Connect(context.Background(), b.ID(), b.ListenAddr()); err != nil {
 		t.Fatal(err)

@@ -17,3 +17,14 @@ func tuneSocket(_, _ string, c syscall.RawConn) error {
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentBytes)
 	})
 }
+
+// setLowWater has the kernel wake the reader of a socket only when so many bytes are there, or the end.
+func setLowWater(c syscall.RawConn, bytes int) bool {
+	var err error
+	if cerr := c.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, bytes)
+	}); cerr != nil {
+		return false
+	}
+	return err == nil
+}

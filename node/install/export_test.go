@@ -1,0 +1,4 @@
+package install
+
+// Beside is beside, for tests.
+var Beside = beside

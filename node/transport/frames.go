@@ -1,0 +1,34 @@
+package transport
+
+import (
+	"net"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
+)
+
+// eager is yamux, told how much it is waiting for.
+type eager struct{ *yamux.Transport }
+
+// NewConn implements network.Multiplexer.
+func (e eager) NewConn(c net.Conn, isServer bool, scope network.PeerScope) (network.MuxedConn, error) {
+	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
+		if raw, ok := t.NetConn().(*rawConn); ok {
+			c = &frames{Conn: c, raw: raw}
+		}
+	}
+	return e.Transport.NewConn(c, isServer, scope)
+}
+
+// frames is the plain side of TLS as yamux sees it. yamux reads a header, then the whole frame behind
+// it, each with one io.ReadFull: the room that it offers is what it is waiting for.
+type frames struct {
+	net.Conn
+	raw *rawConn
+}
+
+// Read is called by one goroutine, the one that comes to rawConn.Read below TLS.
+func (f *frames) Read(p []byte) (int, error) {
+	f.raw.gather.want = len(p)
+	return f.Conn.Read(p)
+}
