@@ -43,6 +43,7 @@ type Core struct {
 	slots   slotState
 	tasks   taskState
 	reports reportState
+	retain  retainState
 
 	payloads []*payload // sorted by id
 	byMap    map[content.ID]*payload
@@ -146,6 +147,12 @@ func (c *Core) dispatch(ev Event) {
 		c.lostArrived(e)
 	case LeaseHeard:
 		c.leaseHeard(e)
+	case StoreChecked:
+		c.storeChecked(e)
+	case PayloadDropped:
+		c.payloadDropped(e)
+	case ChunksLost:
+		c.chunksLost(e)
 	case PayloadOpened:
 		c.payloadOpened(e)
 	case ChunkStored:

@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"slices"
 	"time"
 
 	"patchmesh/content"
@@ -19,6 +20,10 @@ type View struct {
 	Tasks       []TaskView
 	Payloads    []PayloadView
 	Peers       []PeerView
+	Store       []StoreView // as of StoreAt
+	StoreAt     time.Time
+	StoreOver   int64       // bytes that had to go then
+	Absent      []SavedPeer // machines of the site that are away
 }
 
 // TaskView is one update on this machine.
@@ -68,6 +73,7 @@ func (c *Core) View() View {
 	v := View{
 		At: c.now, HeadVersion: c.news.version, HeardHead: c.news.heard, Stale: c.stale(),
 		Egress: c.egress(), Uplink: c.firstEgress(uplinkKey),
+		Store: c.retain.views, StoreAt: c.retain.at, StoreOver: c.retain.over, Absent: slices.Clone(c.retain.absent),
 	}
 	if c.news.manifest != nil {
 		v.Epoch = c.news.manifest.Epoch
