@@ -81,6 +81,7 @@ func (p *payload) disown(bad []int) error {
 	}
 	p.dirty = true
 	p.mu.Unlock()
+	p.lost(bad)
 	p.io.Lock()
 	hintErr := p.rewriteHints()
 	p.io.Unlock()
@@ -116,6 +117,7 @@ func (p *payload) demote(i int) error {
 	p.mu.Lock()
 	p.have, p.saved, p.dirty, p.pending = left, left.Clone(), false, 0
 	p.mu.Unlock()
+	p.lost([]int{i})
 	return errors.Join(p.rewriteHints(), syncDir(p.store.dir))
 }
 
