@@ -18,8 +18,21 @@ import (
 // onlineFor is how long after its last contact a machine counts as online: three heartbeats.
 const onlineFor = 150 * time.Second
 
-// Status implements api.Service.
+// Status implements api.Service. Who gave which share is asked for with Provenance.
 func (n *Node) Status(_ context.Context, q api.StatusQuery) (*api.Fleet, error) {
+	f, err := n.statusInDetail(q)
+	if err != nil {
+		return nil, err
+	}
+	for i := range f.Machines {
+		for j := range f.Machines[i].Updates {
+			f.Machines[i].Updates[j].Sources = nil
+		}
+	}
+	return f, nil
+}
+
+func (n *Node) statusInDetail(q api.StatusQuery) (*api.Fleet, error) {
 	v := n.view.Load()
 	f := &api.Fleet{Org: n.member.Org, Epoch: v.Epoch, AsOf: n.cfg.Now().UTC(), Stale: v.Stale, Refused: n.refused()}
 	if t := n.nodeTrouble(); t != nil {

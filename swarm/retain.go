@@ -43,6 +43,9 @@ func (k Keep) order() int {
 	return 9
 }
 
+// Evictable says whether a payload goes by itself when room is short.
+func (k Keep) Evictable() bool { return k.order() <= KeepSpare.order() }
+
 type (
 	// StoredItem is one payload in the store of this machine.
 	StoredItem struct {

@@ -103,8 +103,13 @@ type Update struct {
 	Detail     string    `json:"detail,omitempty"` // facts for Reason, for people: "needs 64.0 MiB, 12.1 MiB free"
 	Since      time.Time `json:"since,omitzero"`
 	SizeBytes  int64     `json:"size_bytes"`
-	HaveBytes  int64     `json:"have_bytes"`
+	HaveBytes  int64     `json:"have_bytes"` // of StoredBytes
 	Bytes      Bytes     `json:"bytes"`
+	// StoredBytes is the payload as it travels and is stored: less than SizeBytes where it compresses.
+	StoredBytes int64 `json:"stored_bytes"`
+	SentBytes   int64 `json:"sent_bytes"` // given to other machines
+	// Sources come with a report soon after the payload is whole, and every hour.
+	Sources []Source `json:"sources,omitempty"`
 	// Facts are the numbers behind Reason: disk-short has needed_bytes and free_bytes.
 	Facts map[string]int64 `json:"facts,omitempty"`
 }
