@@ -28,6 +28,8 @@ type peer struct {
 	silences  int       // in a row
 
 	bytesIn, bytesOut int64
+
+	held held // for people, as of the last look at the store
 }
 
 // remote is what a peer said of one payload.

@@ -117,6 +117,30 @@ func (c *Core) storeChecked(e StoreChecked) {
 		c.evict(e.OverBytes, KeepSpare)
 	}
 	c.retain.views = c.storeViews()
+	c.countHeld()
+}
+
+// held sums up what a peer says that it has of approved payloads.
+type held struct{ payloads, chunks, wants int }
+
+// countHeld does so for all peers: now and then, since a view is made several times a second.
+func (c *Core) countHeld() {
+	for _, p := range c.peers {
+		p.held = held{}
+		for _, l := range c.payloads {
+			r := p.have[l.id]
+			if r == nil {
+				continue
+			}
+			if r.bits.Count() > 0 {
+				p.held.payloads++
+				p.held.chunks += r.bits.Count()
+			}
+			if r.want && !r.bits.Full() {
+				p.held.wants++
+			}
+		}
+	}
 }
 
 // makeSpace evicts for a payload that this machine itself has to install and that did not fit. Then even

@@ -182,6 +182,22 @@ type PeerInfo struct {
 	BytesOut   int64  `json:"bytes_out"` // payload bytes served
 	Standing   string `json:"standing"`  // good, shunned
 	ShunReason string `json:"shun_reason,omitempty"`
+
+	Name             string    `json:"name,omitempty"`
+	State            string    `json:"state"`          // connected, or away: a machine of the site that was there and is expected back
+	Tier             string    `json:"tier,omitempty"` // on which its bytes count: subnet, site, neighbour, seed
+	ConnectedAt      time.Time `json:"connected_at,omitzero"`
+	SeenAt           time.Time `json:"seen_at,omitzero"` // last, of one that is away
+	ShunnedUntil     time.Time `json:"shunned_until,omitzero"`
+	RTTSeconds       float64   `json:"rtt_seconds,omitempty"` // zero: not known
+	InBytesPerSec    float64   `json:"in_bytes_per_second"`   // smoothed over 20 s
+	OutBytesPerSec   float64   `json:"out_bytes_per_second"`  //
+	AsksOpen         int       `json:"asks_open"`             // chunks asked for and not answered yet
+	Silences         int       `json:"silences"`              // asks in a row without an answer
+	HeldPayloads     int       `json:"held_payloads"`         // approved ones of which it has anything
+	HeldChunks       int       `json:"held_chunks"`           // whole chunks of them
+	FetchingPayloads int       `json:"fetching_payloads"`     // that it is still fetching
+	LackingPayloads  int       `json:"lacking_payloads"`      // of one that is away: that it was fetching when it left
 }
 
 // InviteRequest asks for a join token. Zero Uses means 1, zero ExpiresIn means one hour.
