@@ -32,7 +32,7 @@ type Config struct {
 	// ApplySocket is where the apply process answers. Empty: this process installs by itself.
 	ApplySocket string
 	// StoreQuota bounds what payloads may take of the disk, as "20GiB" or "30%". Empty: a fifth of the file
-	// system, at least 4 GiB. StoreReserve is what they always leave free of it. Empty: 5 %, at most 1 GiB.
+	// system, at least 4 GiB, and none on a seed. StoreReserve is what they always leave free of it. Empty: 5 %, at most 1 GiB.
 	// "none" is no bound.
 	StoreQuota, StoreReserve string
 	// Metrics is IP:PORT for /metrics. Empty: none.

@@ -235,6 +235,9 @@ func failure(req swarm.Req, err error) swarm.Failed {
 		f.Reason = policy.ReasonDiskShort
 		f.Facts = map[string]int64{"needed_bytes": full.NeedBytes, "free_bytes": full.FreeBytes}
 		f.Detail = spaceText(full.NeedBytes, full.FreeBytes)
+		if full.Quota {
+			f.Detail = quotaText(full.NeedBytes, full.FreeBytes)
+		}
 	case errors.Is(err, content.ErrNoSpace):
 		f.Reason = policy.ReasonDiskShort
 	case errors.Is(err, content.ErrDamaged):

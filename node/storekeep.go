@@ -59,6 +59,9 @@ func (n *Node) openStorekeeping() error {
 	n.keeper.pace = scrubPace{share: scrubShare, every: scrubEvery}
 	opt := disk.Options{OnDamage: n.damageFound}
 	opt.QuotaBytes, opt.QuotaPercent, _ = parseLimit(n.cfg.StoreQuota) // checked by Validate
+	if n.seed != nil && n.cfg.StoreQuota == "" {
+		opt.QuotaBytes = -1 // nothing of a catalogue goes by itself, so only the disk bounds it
+	}
 	opt.ReserveBytes, opt.ReservePercent, _ = parseLimit(n.cfg.StoreReserve)
 	n.store.Tune(opt)
 	n.ledger = newLedger(n)

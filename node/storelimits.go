@@ -33,6 +33,11 @@ func parseLimit(text string) (bytes int64, percent int, err error) {
 	return bytes, 0, nil
 }
 
+// quotaText says that a limit stands in the way, and not the disk.
+func quotaText(need, quota int64) string {
+	return "the store would hold " + api.Size(need) + ", its quota is " + api.Size(quota)
+}
+
 // checkStoreLimits names what is wrong with them.
 func (c *Config) checkStoreLimits() error {
 	var errs []error

@@ -106,7 +106,7 @@ func (s *Store) underQuota(needBytes int64) error {
 		return fmt.Errorf("free space of payload folder: %w", err)
 	}
 	if need, quota := s.used()+needBytes, s.opt.quota(total); need > quota {
-		return &content.NoSpaceError{NeedBytes: need, FreeBytes: quota}
+		return &content.NoSpaceError{NeedBytes: need, FreeBytes: quota, Quota: true}
 	}
 	return nil
 }

@@ -88,6 +88,7 @@ func (s *Store) CheckChunk(id content.ID, i int, buf []byte) (int, error) {
 	if i < 0 || i >= p.m.Len() {
 		return 0, fmt.Errorf("payload %s chunk %d: %w", id.Short(), i, content.ErrNotFound)
 	}
+	p.uncache(i)
 	n, err := p.read(i, buf)
 	if err == nil {
 		if err = p.m.CheckChunk(i, buf[:n]); err == nil {
@@ -99,6 +100,21 @@ func (s *Store) CheckChunk(id content.ID, i int, buf []byte) (int, error) {
 		err = p.putAside(i, err)
 	}
 	return int(p.m.Chunks[i].StoredBytes), err
+}
+
+// uncache has the next read come from the medium: what rots there looks well in memory.
+func (p *payload) uncache(i int) {
+	p.io.RLock()
+	defer p.io.RUnlock()
+	if p.check() != nil {
+		return
+	}
+	h, err := p.store.files.acquire(p)
+	if err != nil {
+		return
+	}
+	defer p.store.files.release(h)
+	dropCache(h.data, p.m.Offset(i), int64(p.m.Chunks[i].StoredBytes))
 }
 
 // lost tells whoever asked to hear of damage. The caller holds no lock but step.
