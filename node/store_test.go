@@ -317,3 +317,40 @@ func noise(seed byte, n int) []byte {
 	_, _ = rand.NewChaCha8([32]byte{seed}).Read(b) // never fails
 	return b
 }
+
+// The only machine that holds a payload has a flipped bit, and is asked for it. It finds that before it
+// serves, is not taken for a liar, and the one who asks gets the chunk elsewhere; then both are whole.
+func TestRottenChunkIsNotServed(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t)
+	a := m.machine("a", "", Config{Egress: EgressYes})
+	m.file("u1", noise(6, 3<<20))
+	m.approve("u1")
+	installed(t, "u1", a)
+	id := a.payloadID(t, "u1")
+	path := filepath.Join(m.dir, "a", "payloads", id.String())
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw[len(raw)/2] ^= 1
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := m.machine("b", a.addr, Config{Egress: EgressYes, Peers: []string{a.addr}})
+	installed(t, "u1", b)
+	until(t, "a to be healed", func() bool { return a.store.Published(id) })
+	if b.refusedFor(t, "trust-bad-chunk") {
+		t.Error("b was given wrong bytes")
+	}
+	for _, p := range b.view.Load().Peers {
+		if p.Shunned {
+			t.Errorf("b shuns %s", p.ID)
+		}
+	}
+	if got := b.update(t, "u1").Bytes; got.WAN() > 1<<20 || got.Wasted != 0 {
+		t.Errorf("b fetched more than the rotten chunk over the WAN: %+v", got)
+	}
+	p, err := a.Provenance(context.Background(), "u1", "a")
+	checkProvenance(t, p, err)
+}

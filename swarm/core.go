@@ -147,12 +147,6 @@ func (c *Core) dispatch(ev Event) {
 		c.lostArrived(e)
 	case LeaseHeard:
 		c.leaseHeard(e)
-	case StoreChecked:
-		c.storeChecked(e)
-	case PayloadDropped:
-		c.payloadDropped(e)
-	case ChunksLost:
-		c.chunksLost(e)
 	case PayloadOpened:
 		c.payloadOpened(e)
 	case ChunkStored:
@@ -176,7 +170,7 @@ func (c *Core) dispatch(ev Event) {
 	case Failed:
 		c.failed(e)
 	default:
-		panic(fmt.Sprintf("swarm: unknown event %T", ev))
+		c.dispatchStore(ev)
 	}
 }
 

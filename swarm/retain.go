@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -84,6 +85,20 @@ func (PayloadDropped) isEvent() {}
 func (ChunksLost) isEvent()     {}
 func (Evict) isAction()         {}
 func (TellLost) isAction()      {}
+
+// dispatchStore is the part of dispatch for what the store says of itself.
+func (c *Core) dispatchStore(ev Event) {
+	switch e := ev.(type) {
+	case StoreChecked:
+		c.storeChecked(e)
+	case PayloadDropped:
+		c.payloadDropped(e)
+	case ChunksLost:
+		c.chunksLost(e)
+	default:
+		panic(fmt.Sprintf("swarm: unknown event %T", ev))
+	}
+}
 
 // retainState is what this machine knows about its own store and about who may still need it.
 type retainState struct {

@@ -160,6 +160,12 @@ func TestStoreAndBookVerbs(t *testing.T) {
 			t.Errorf("%s: %q, %q", name, out, errOut)
 		}
 	}
+	flipOneBit(t, filepath.Join(data, "payloads", s.Payloads[0].Payload))
+	code, out, errOut = call("store", "verify", "--json", "--data", data)
+	var v api.StoreVerified
+	if err := json.Unmarshal([]byte(out), &v); code != 3 || err != nil || len(v.Damaged) != 1 || v.Damaged[0].Update != "motd" || !strings.Contains(errOut, "damaged") {
+		t.Errorf("verify of a flipped bit: exit code %d, %q, %q", code, out, errOut)
+	}
 	empty := t.TempDir()
 	for _, args := range [][]string{{"store", "list"}, {"store", "verify"}, {"provenance", "a", "b"}, {"report", "bytes"}, {"status", "--watch"}} {
 		if code, _, errOut := call(append(args, "--data", empty)...); code != 4 {
@@ -196,6 +202,18 @@ func TestPeriodsBeginWhereACalendarSaysSo(t *testing.T) {
 		if err := readPeriod(&q, "", "", "week", at); err != nil || q.Since.Weekday() != time.Monday || at.Sub(q.Since) >= 7*24*time.Hour || q.Since.After(at) {
 			t.Errorf("the week of %v begins %v, %v", at, q.Since, err)
 		}
+	}
+}
+
+func flipOneBit(t *testing.T, path string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 
