@@ -54,6 +54,16 @@ func (m *metrics) addStore(n *Node) {
 		}
 		return float64(k.pace.endedAt.Unix())
 	})
+	booked := func(name, help string, f func(api.Bytes) int64) {
+		counter(name, help, func() int64 {
+			if b := k.booked.Load(); b != nil {
+				return f(*b)
+			}
+			return 0
+		})
+	}
+	booked("patchmesh_booked_wan_bytes_total", "Payload bytes that crossed the WAN, by the books, which outlive restarts; on a seed of the whole fleet.", api.Bytes.WAN)
+	booked("patchmesh_booked_saved_bytes_total", "Payload bytes that would have crossed the WAN without the mesh, by the same books.", api.Bytes.Saved)
 	m.addView(n)
 }
 

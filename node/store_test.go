@@ -136,6 +136,10 @@ func checkBytes(t *testing.T, m *mesh, a, b *running) {
 	if err != nil || len(r.Rows) != 3 || r.Total.WANBytes != stored || r.Total.SavedBytes != stored {
 		t.Errorf("after the restart: %+v, %v", r, err)
 	}
+	until(t, "the totals of the books to be there again", func() bool {
+		b := m.seed.keeper.booked.Load()
+		return b != nil && b.WAN() == stored && b.Saved() == stored
+	})
 	if u := a.update(t, "u1"); u.Bytes.WAN() != stored || u.Bytes.Total() != stored {
 		t.Errorf("after the restart a had %+v of %d", u.Bytes, stored)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"patchmesh/content"
 	"patchmesh/content/disk"
+	"patchmesh/node/api"
 	"patchmesh/policy"
 	"patchmesh/swarm"
 )
@@ -27,6 +28,7 @@ type storekeeper struct {
 	checkedBytes, damaged, healed, evicted, evictedBytes, checks atomic.Int64
 	checkedAt                                                    atomic.Int64 // Unix time of the last look at the store
 	usage                                                        atomic.Pointer[disk.Usage]
+	booked                                                       atomic.Pointer[api.Bytes] // all that is in the books
 }
 
 // pin keeps a payload whatever happens. The payload is zero until the update's description is known.
@@ -83,6 +85,7 @@ func (n *Node) keepStore(ctx context.Context) {
 	defer check.Stop()
 	defer book.Stop()
 	n.checkStore()
+	n.sumBooks()
 	for {
 		select {
 		case <-ctx.Done():
@@ -90,11 +93,25 @@ func (n *Node) keepStore(ctx context.Context) {
 			return
 		case <-check.C:
 			n.checkStore()
+			n.sumBooks()
 		case <-book.C:
 			n.flushLedger()
 			n.contacts.sample(n.host.Peers(), n.cfg.Now())
 		}
 	}
+}
+
+// sumBooks keeps the totals for the metrics, which are asked for more often than they change.
+func (n *Node) sumBooks() {
+	totals, err := n.db.TrafficTotals()
+	if err != nil {
+		return
+	}
+	var b api.Bytes
+	for tier, bytes := range totals {
+		b.Add(tier, bytes)
+	}
+	n.keeper.booked.Store(&b)
 }
 
 func (n *Node) flushLedger() {

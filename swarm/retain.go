@@ -158,18 +158,22 @@ func (c *Core) countHeld() {
 	}
 }
 
-// makeSpace evicts for a payload that this machine itself has to install and that did not fit. Then even
-// copies go that the site keeps for machines that may be set up anew: patching comes first, and what
-// nobody lacks can be fetched again.
+// makeSpace evicts for a payload that did not fit. If this machine itself has to install it, even copies go
+// that the site keeps for machines that may be set up anew: patching comes first, and what nobody lacks can
+// be fetched again.
 func (c *Core) makeSpace(l *payload, e Failed) {
-	if e.Reason != policy.ReasonDiskShort || !l.selfWant {
+	if e.Reason != policy.ReasonDiskShort {
 		return
+	}
+	most := KeepSpare
+	if l.selfWant {
+		most = KeepCopy
 	}
 	short := e.Facts["needed_bytes"] - e.Facts["free_bytes"]
 	if short <= 0 {
 		short = max(l.bytes-l.haveBytes, l.chunkBytes)
 	}
-	c.evict(short, KeepCopy)
+	c.evict(short, most)
 }
 
 // evict lets payloads go until so many bytes are free, none that is kept better than most.

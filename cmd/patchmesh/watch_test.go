@@ -101,6 +101,10 @@ func TestWatchPrintsOneDocumentALineAndEndsWithoutComplaint(t *testing.T) {
 			}
 		}
 	}
+	var screen bytes.Buffer
+	if err := (&app{out: &screen}).frame(&api.Fleet{Org: "acme"}, true); err != nil || !strings.HasPrefix(screen.String(), clearScreen+"acme, epoch") {
+		t.Errorf("on a terminal: %q, %v", screen.String(), err)
+	}
 	// A reader that has gone (as head does) is no failure either.
 	gone := &app{out: &ending{left: 0, stop: func() {}}, errOut: &bytes.Buffer{}, data: data, json: true}
 	if err := gone.watch(context.Background(), 100*time.Millisecond, api.StatusQuery{}); err != nil {

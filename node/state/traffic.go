@@ -97,3 +97,14 @@ func (db *DB) Traffic(fromDay, toDay string) ([]TrafficRow, error) {
 			return scan(&r.Day, &r.Machine, &r.Site, &r.Update, &r.Tier, &r.Bytes)
 		})
 }
+
+// TrafficTotals sums up all that is booked, by tier.
+func (db *DB) TrafficTotals() (map[string]int64, error) {
+	list, err := rows(db, "read traffic", `SELECT tier, sum(bytes) FROM traffic GROUP BY tier`, nil,
+		func(r *TrafficRow, scan func(...any) error) error { return scan(&r.Tier, &r.Bytes) })
+	out := map[string]int64{}
+	for _, r := range list {
+		out[r.Tier] = r.Bytes
+	}
+	return out, err
+}
