@@ -176,8 +176,8 @@ func TestFlippedBitInARunningMeshHealsFromTheSite(t *testing.T) {
 	}
 	p, err := b.Provenance(ctx, "u1", "b")
 	checkProvenance(t, p, err)
-	if b.refusedFor(t, "trust-bad-chunk") || a.refusedFor(t, "trust-bad-chunk") {
-		t.Error("somebody was taken for a liar because a disk rots")
+	if a.refusedFor(t, "trust-bad-chunk") || !b.refusedFor(t, "trust-bad-chunk") || b.refused()[0].Peer != b.id {
+		t.Errorf("whose disk rots should say so of itself, and nobody be taken for a liar: %+v, %+v", b.refused(), a.refused())
 	}
 }
 

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -199,10 +200,13 @@ func (n *Node) damageFound(id content.ID, indexes []int) {
 	}
 	k.mu.Unlock()
 	n.work(func() {
-		n.log.Warn("damage on disk: chunks were put aside and are fetched anew", "payload", id.Short(), "chunks", len(indexes))
+		name := id.Short()
 		if m, err := n.store.Map(id); err == nil {
 			n.ledger.damaged(id, m.Len(), indexes)
+			name = cmp.Or(n.ledger.updateOf(m), name)
 		}
+		// People have to hear of it, whether a disk rots or somebody has been at the files.
+		n.refuse(n.id, policy.ReasonTrustBadChunk, "the store of this machine: chunks of "+name+" are no longer what was stored; they are not served and come anew")
 		n.events.send(swarm.ChunksLost{Payload: id, Indexes: indexes})
 	})
 }
