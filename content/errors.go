@@ -40,9 +40,13 @@ func (e *CorruptError) Error() string {
 type NoSpaceError struct {
 	NeedBytes int64 // still to be written, with the reserve that must stay free
 	FreeBytes int64
+	Quota     bool // what stands in the way is a limit that was set, FreeBytes, and not the disk
 }
 
 func (e *NoSpaceError) Error() string {
+	if e.Quota {
+		return fmt.Sprintf("no space left: %d bytes in the store, the quota is %d", e.NeedBytes, e.FreeBytes)
+	}
 	return fmt.Sprintf("no space left: needs %d bytes, %d free", e.NeedBytes, e.FreeBytes)
 }
 

@@ -31,6 +31,10 @@ type Config struct {
 	Root string
 	// ApplySocket is where the apply process answers. Empty: this process installs by itself.
 	ApplySocket string
+	// StoreQuota bounds what payloads may take of the disk, as "20GiB" or "30%". Empty: a fifth of the file
+	// system, at least 4 GiB, and none on a seed. StoreReserve is what they always leave free of it. Empty: 5 %, at most 1 GiB.
+	// "none" is no bound.
+	StoreQuota, StoreReserve string
 	// Metrics is IP:PORT for /metrics. Empty: none.
 	Metrics string
 	// Sockets is the folder of the local sockets. Empty: DataDir.
@@ -105,7 +109,7 @@ func (c *Config) Validate() error {
 			errs = append(errs, err)
 		}
 	}
-	errs = append(errs, c.checkLocalAPI())
+	errs = append(errs, c.checkLocalAPI(), c.checkStoreLimits())
 	switch c.Egress {
 	case EgressAuto, EgressYes, EgressNo:
 	default:

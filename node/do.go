@@ -37,6 +37,10 @@ func (n *Node) do(ctx context.Context, act swarm.Action) error {
 		n.tell(a.To, wire.Gained{Payload: a.Payload, Indexes: []int{a.Index}})
 	case swarm.TellLease:
 		n.tell(a.To, wire.Lease{Payload: a.Payload, Held: a.Held})
+	case swarm.TellLost:
+		n.tell(a.To, wire.Lost{Payload: a.Payload})
+	case swarm.Evict:
+		n.work(func() { n.evict(a) })
 	case swarm.TellEgress:
 		n.tell(a.To, wire.Flags{Egress: a.Egress})
 	case swarm.OpenPayload:
@@ -169,6 +173,9 @@ func (n *Node) assemble(a swarm.Assemble) {
 		n.events.send(failure(a.Req, err))
 		return
 	}
+	if m, err := n.store.Map(a.Payload); err == nil {
+		n.ledger.whole(a.Payload, m.Len())
+	}
 	n.events.send(swarm.Assembled{Req: a.Req})
 }
 
@@ -189,10 +196,12 @@ func (n *Node) fetchChunk(req swarm.Req, from swarm.PeerID, payload content.ID, 
 		}
 		fresh, err := n.store.Put(payload, index, stored)
 		if err != nil {
-			n.events.send(failure(req, err))
+			f := failure(req, err)
+			n.chunkRefused(m, len(stored), f)
+			n.events.send(f)
 			return
 		}
-		n.metrics.chunk(len(stored), fresh)
+		n.chunkArrived(m, index, from, len(stored), fresh)
 		n.events.send(swarm.ChunkStored{Req: req, Bytes: int64(len(stored)), Fresh: fresh})
 	})
 	n.rememberFetch(req, cancel)
@@ -226,6 +235,9 @@ func failure(req swarm.Req, err error) swarm.Failed {
 		f.Reason = policy.ReasonDiskShort
 		f.Facts = map[string]int64{"needed_bytes": full.NeedBytes, "free_bytes": full.FreeBytes}
 		f.Detail = spaceText(full.NeedBytes, full.FreeBytes)
+		if full.Quota {
+			f.Detail = quotaText(full.NeedBytes, full.FreeBytes)
+		}
 	case errors.Is(err, content.ErrNoSpace):
 		f.Reason = policy.ReasonDiskShort
 	case errors.Is(err, content.ErrDamaged):
@@ -282,7 +294,7 @@ func (n *Node) serve(a swarm.Serve) {
 			if err != nil {
 				sent = 0
 			}
-			n.metrics.sent(sent)
+			n.chunkSent(m, sent)
 			n.events.send(swarm.UploadEnded{Ref: a.Ref, Bytes: sent})
 		})
 }

@@ -20,6 +20,8 @@
 //   - The apply role verifies everything again before it changes the machine (package apply). It runs in
 //     this process, or as one of its own: apply.go is the node's side, applyrole.go builds the process,
 //     hands.go gives it the installers.
+//   - The storekeeper measures the store, scrubs it and does what the core lets go (storekeep.go, storeapi.go);
+//     the ledger books where every byte came from (ledger.go, bookkeep.go).
 //   - The renewal keeps the own membership alive and ends sessions with those who have lapsed (renew.go).
 //   - The seed part (seed.go, approve.go, decide.go, enrolment.go, requests.go) exists where the data
 //     folder holds online keys; ceremony.go and approvallog.go are what people ask about drafts, roots
@@ -44,6 +46,8 @@
 //     sees whichever came last.
 //   - Nothing that a peer says without a signature makes this machine ask or dial: claimed head
 //     versions count up to the newest that was seen signed, addresses only inside the site.
+//   - The shares of a payload sum up to the bytes of it that are held, whatever happened to the node or the
+//     disk meanwhile: a chunk without a known giver counts as found in the store.
 //   - Nothing depends on gossip. A machine that holds none of its keys gets news, keys and peers over
 //     sessions.
 //
@@ -62,6 +66,10 @@
 //     each key by hash, so it does not matter who answers.
 //   - The clocks stated in the roster (UseAt, EndAt) need no agreement: until a new key counts both
 //     open, and whoever is wrong about the time loses gossip for a while and nothing else.
+//   - Where bytes came from is booked here and not in the core: nothing is decided by it. A seed books what
+//     machines report as totals, and only what is more than it has booked: reports may come twice or late.
+//   - Who gave which share travels with the reports of two minutes after a payload was whole, and of once an
+//     hour: with every report it would be more than the reports themselves.
 //   - A locked-out machine shows why and goes on trying: stopping because a peer says so would give
 //     every liar a switch, and an admin may let it in again.
 //   - Gossip key and token secrets are derived from or sealed to keys on the seed; a relay that

@@ -118,7 +118,7 @@ func trustTrouble(dir string, err error) error {
 }
 
 func openStore(dir string, now func() time.Time) (*disk.Store, error) {
-	s, err := disk.Open(filepath.Join(dir, "payloads"), disk.Options{Now: now, SaveEvery: 2 * time.Second})
+	s, err := disk.Open(filepath.Join(dir, "payloads"), disk.Options{Now: now, SaveEvery: 2 * time.Second, QuotaBytes: -1})
 	if errors.Is(err, content.ErrLocked) {
 		return nil, fmt.Errorf("%w: %w", ErrLocked, api.Errorf(api.ClassFailed, "another patchmesh works on %s", dir).
 			WithHint("stop it first, or choose another folder with --data"))

@@ -20,6 +20,9 @@ type metrics struct {
 	sentBytes prometheus.Counter
 	refusals  *prometheus.CounterVec
 	notes     *prometheus.CounterVec
+
+	tiers       *prometheus.CounterVec
+	wastedBytes prometheus.Counter
 }
 
 func newMetrics(n *Node) *metrics {
@@ -31,6 +34,7 @@ func newMetrics(n *Node) *metrics {
 		notes:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "patchmesh_notes_total", Help: "What the core has said, by kind."}, []string{"kind"}),
 	}
 	m.reg.MustRegister(m.received, m.sentBytes, m.refusals, m.notes)
+	m.addStore(n)
 	prometheus.WrapRegistererWithPrefix("patchmesh_", m.reg).MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	gauge := func(name, help string, f func() float64) {
@@ -54,6 +58,12 @@ func newMetrics(n *Node) *metrics {
 func (m *metrics) chunk(bytes int, fresh bool) {
 	m.received.WithLabelValues(fmt.Sprint(fresh)).Add(float64(bytes))
 }
+func (m *metrics) tier(tier string, bytes int, fresh bool) {
+	if fresh {
+		m.tiers.WithLabelValues(tier).Add(float64(bytes))
+	}
+}
+func (m *metrics) wasted(bytes int)      { m.wastedBytes.Add(float64(bytes)) }
 func (m *metrics) sent(bytes int64)      { m.sentBytes.Add(float64(bytes)) }
 func (m *metrics) refused(reason string) { m.refusals.WithLabelValues(reason).Inc() }
 func (m *metrics) note(kind string)      { m.notes.WithLabelValues(kind).Inc() }

@@ -64,6 +64,11 @@ type Node struct {
 	strangers, relays *enrol.Limiter // of requests to join or renew
 	orders            orders         // the apply role
 
+	keeper   storekeeper
+	ledger   *ledger
+	contacts contacts
+	names    payloadNames
+
 	core *swarm.Core // owned by the loop
 
 	view    atomic.Pointer[swarm.View]
@@ -96,6 +101,10 @@ func Open(cfg Config) (*Node, error) {
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.events = events{ch: make(chan swarm.Event, eventQueue), done: n.ctx.Done()}
 	n.connector, n.links = newConnector(n), &links{n: n}
+	if err := n.openStorekeeping(); err != nil {
+		f.close()
+		return nil, err
+	}
 	n.metrics = newMetrics(n)
 	n.renewReach()
 	n.limitEnrolment()
@@ -186,6 +195,7 @@ func (n *Node) begin(ctx context.Context) {
 	n.work(func() { n.believer.keepTime(ctx, n.log) })
 	n.work(func() { n.serveControl(ctx) })
 	n.work(func() { n.watchLocal(ctx) })
+	n.work(func() { n.keepStore(ctx) })
 	if n.seed != nil {
 		n.work(func() { n.freshen(ctx) })
 		n.work(func() { n.turnRings(ctx) })

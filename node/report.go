@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"patchmesh/content"
 	"patchmesh/node/api"
 	"patchmesh/node/keys"
 	"patchmesh/policy"
@@ -35,8 +36,14 @@ func (n *Node) makeReport(seq uint64) {
 }
 
 func (n *Node) queueReport(seq uint64, v swarm.View) error {
+	n.flushLedger() // what is reported is not forgotten
 	row := n.ownRow(v)
 	row.LastReport, row.LastContact = v.At.UTC(), v.At.UTC()
+	payloads := map[string]content.ID{}
+	for _, k := range v.Tasks {
+		payloads[string(k.Verdict.Update)] = k.Payload
+	}
+	n.reportSources(&row, payloads)
 	body, err := json.Marshal(row)
 	if err != nil {
 		return fmt.Errorf("encode report: %w", err)
@@ -124,6 +131,8 @@ func openReport(m wire.Report) (*api.Machine, error) {
 // keepReport stores a report of an enrolled machine. What it says of its name, site and groups does
 // not count: those stand in the seed's own books.
 func (s *seed) keepReport(m wire.Report, row *api.Machine) error {
+	s.keepSources(row)
+	s.bookReport(row)
 	b, err := json.Marshal(row)
 	if err != nil {
 		return err
@@ -176,8 +185,8 @@ func (n *Node) updateRow(v swarm.View, k swarm.TaskView) api.Update {
 	}
 	for _, p := range v.Payloads {
 		if p.ID == k.Payload {
-			u.HaveBytes = p.HaveBytes
-			u.Bytes = api.Bytes{Subnet: p.Subnet, Site: p.Site, Seed: p.Seed, Wasted: p.Wasted, Duplicate: p.Duplicate}
+			u.HaveBytes, u.StoredBytes = p.HaveBytes, p.Bytes
+			n.fillBytes(&u, k.Payload)
 		}
 	}
 	return u

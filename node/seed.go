@@ -212,6 +212,10 @@ func checkImport(r api.ImportRequest) error {
 
 func importError(name string, err error) error {
 	var full *content.NoSpaceError
+	if errors.As(err, &full) && full.Quota {
+		return api.Errorf(api.ClassNoSpace, "%s does not fit: %s", name, quotaText(full.NeedBytes, full.FreeBytes)).
+			WithHint("start the node with a greater --store-quota")
+	}
 	if errors.As(err, &full) {
 		return api.Errorf(api.ClassNoSpace, "%s does not fit: %s", name, spaceText(full.NeedBytes, full.FreeBytes)).
 			WithHint("make room on the disk of the data folder and import again")

@@ -18,8 +18,21 @@ import (
 // onlineFor is how long after its last contact a machine counts as online: three heartbeats.
 const onlineFor = 150 * time.Second
 
-// Status implements api.Service.
+// Status implements api.Service. Who gave which share is asked for with Provenance.
 func (n *Node) Status(_ context.Context, q api.StatusQuery) (*api.Fleet, error) {
+	f, err := n.statusInDetail(q)
+	if err != nil {
+		return nil, err
+	}
+	for i := range f.Machines {
+		for j := range f.Machines[i].Updates {
+			f.Machines[i].Updates[j].Sources = nil
+		}
+	}
+	return f, nil
+}
+
+func (n *Node) statusInDetail(q api.StatusQuery) (*api.Fleet, error) {
 	v := n.view.Load()
 	f := &api.Fleet{Org: n.member.Org, Epoch: v.Epoch, AsOf: n.cfg.Now().UTC(), Stale: v.Stale, Refused: n.refused()}
 	if t := n.nodeTrouble(); t != nil {
@@ -157,30 +170,20 @@ func (n *Node) knownGroup(name string) bool {
 }
 
 // Node implements api.Service.
-func (n *Node) Node(context.Context) (*api.NodeInfo, error) {
+func (n *Node) Node(ctx context.Context) (*api.NodeInfo, error) {
 	if n.host == nil {
 		return nil, api.Errorf(api.ClassUnreachable, "the node is not running").WithHint("start it with 'patchmesh run'")
 	}
-	v := n.view.Load()
+	v, err := n.storeView(ctx)
+	if err != nil {
+		return nil, err
+	}
 	info := &api.NodeInfo{
 		ID: n.id, Name: n.member.Name, Org: n.member.Org, Site: n.member.Site, Seed: n.seed != nil, Egress: v.Egress,
 		Listen: n.host.ListenAddr(), Version: n.cfg.Version, Epoch: v.Epoch, Started: n.started.UTC(), Peers: []api.PeerInfo{},
 		Membership: n.renewal.info(),
 	}
-	addr := map[string]string{}
-	for _, p := range n.host.Peers() {
-		addr[p.ID] = p.Addr
-	}
-	for _, p := range v.Peers {
-		row := api.PeerInfo{
-			ID: string(p.ID), Site: string(p.Site), Addr: addr[string(p.ID)], Seed: p.Seed, Egress: p.Egress,
-			BytesIn: p.BytesIn, BytesOut: p.BytesOut, Standing: "good",
-		}
-		if p.Shunned {
-			row.Standing, row.ShunReason = "shunned", string(policy.ReasonPeerBanned)
-		}
-		info.Peers = append(info.Peers, row)
-	}
+	info.Peers = n.peerRows(v)
 	return info, nil
 }
 

@@ -144,9 +144,11 @@ func (s sessions) PeerUp(p transport.Peer) {
 	if p.HeadVersion < n.believer.shown() { // it was away, has lost its documents, or its gossip is of another key
 		n.tell(swarm.PeerID(p.ID), wire.Head{Timestamp: n.believer.current().Files().Timestamp})
 	}
+	n.contacts.met(p, n.member.Site, n.cfg.Now())
 	n.events.send(swarm.PeerUp{
 		Peer: swarm.PeerID(p.ID), Site: swarm.SiteID(p.Site), Seed: p.Seed, Egress: p.Egress,
 		SameSubnet: sameSubnet(p.Addr), HeadVersion: n.believable(p.HeadVersion),
+		Groups: p.Groups,
 	})
 	n.gossipJoin(p)
 	n.welcomed()
@@ -167,6 +169,7 @@ func (n *Node) believable(version int64) int64 {
 func (s sessions) PeerDown(id string, why error) {
 	s.n.log.Info("peer gone", "peer", id, "why", why)
 	s.n.toldRevoked(id, why)
+	s.n.contacts.left(id)
 	s.n.events.send(swarm.PeerDown{Peer: swarm.PeerID(id)})
 	s.n.connector.lost(id)
 }

@@ -61,6 +61,13 @@ type Config struct {
 
 	// ShunFor is how long a peer that sent a wrong chunk is not asked again.
 	ShunFor time.Duration
+	// SiteCopies is how many whole copies of an approved payload stay in the site before anybody lets one
+	// go. EvictSettle is how long after a start nothing is evicted that others may need. ForgetPeer is how
+	// long a machine of the site may be away until nothing is kept for it; MaxAbsent bounds their list.
+	SiteCopies  int
+	EvictSettle time.Duration
+	ForgetPeer  time.Duration
+	MaxAbsent   int
 	// MaxPayloads bounds the have-lists remembered per peer, MaxHaveChunks their length together: a
 	// list takes one bit for each chunk.
 	MaxPayloads, MaxHaveChunks int
@@ -83,8 +90,9 @@ func DefaultConfig() Config {
 		Heartbeat: 45 * time.Second, ReportResend: 3 * time.Second, MaxOutbox: 2048,
 		ScanEvery:       22 * time.Hour,
 		InstallRetryMin: 30 * time.Second, InstallRetryMax: time.Hour,
-		SpaceRetry:  2 * time.Second,
-		ShunFor:     24 * time.Hour,
+		SpaceRetry: 2 * time.Second,
+		ShunFor:    24 * time.Hour,
+		SiteCopies: 3, EvictSettle: 30 * time.Second, ForgetPeer: 60 * 24 * time.Hour, MaxAbsent: 1024,
 		MaxPayloads: 8192, MaxHaveChunks: 8 << 20, // 1 MiB: 2 TiB of payloads in chunks of 256 KiB
 	}
 }
@@ -116,6 +124,9 @@ func (c Config) Validate() error {
 	positive("ScanEvery", int64(c.ScanEvery))
 	positive("InstallRetryMin", int64(c.InstallRetryMin))
 	positive("SpaceRetry", int64(c.SpaceRetry))
+	positive("SiteCopies", int64(c.SiteCopies))
+	positive("ForgetPeer", int64(c.ForgetPeer))
+	positive("MaxAbsent", int64(c.MaxAbsent))
 	positive("MaxPayloads", int64(c.MaxPayloads))
 	positive("MaxHaveChunks", int64(c.MaxHaveChunks))
 	if c.WANMaxBytes < c.WANMinBytes {

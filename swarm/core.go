@@ -43,6 +43,7 @@ type Core struct {
 	slots   slotState
 	tasks   taskState
 	reports reportState
+	retain  retainState
 
 	payloads []*payload // sorted by id
 	byMap    map[content.ID]*payload
@@ -169,7 +170,7 @@ func (c *Core) dispatch(ev Event) {
 	case Failed:
 		c.failed(e)
 	default:
-		panic(fmt.Sprintf("swarm: unknown event %T", ev))
+		c.dispatchStore(ev)
 	}
 }
 

@@ -15,6 +15,7 @@
 //   - The WAN lease of a payload is the right to fetch its missing chunks for the whole site.
 //   - The uplink is the egress peer that keeps a session with a seed for news and reports.
 //   - A task is the life of one update on this machine.
+//   - A keep is the reason why a payload stays in the store, or goes first (retain.go).
 //
 // # Invariants
 //
@@ -23,6 +24,9 @@
 //     and only for chunks that no neighbour has.
 //   - Nothing is installed unless the plan of the newest manifest says so at the moment of Install,
 //     and the intent was saved before. A plan that time has overtaken is made anew before any event counts.
+//   - Nothing is evicted that this machine, or a machine of the site as far as it is known, still lacks; nor
+//     one of the first SiteCopies holders in hash order, but for an update that has to be installed here.
+//   - A chunk that was lost to damage is withdrawn from neighbours in the same step.
 //   - Same configuration, random seed, events and times: same actions. No decision follows map order.
 //
 // # The life of an update
@@ -46,6 +50,10 @@
 //     them: the core works on versions, so that the simulator need not sign anything.
 //   - Reports are whole states with a growing sequence number, so a relay may keep just the newest
 //     per machine, and losing one loses nothing.
+//   - Who may evict is decided by each holder alone: it is not among the first in the payload's hash order.
+//     All see the same order, and who sees fewer holders finds itself further in front: errors keep.
+//   - A machine that is away is remembered with the newest head that it had adopted: whatever was approved
+//     after that it lacks. So nobody has to tell what it did not hear.
 //   - Only a wish of its own is told with a have-list, never that of a helper: two helpers would each fetch
 //     for the other, across the WAN, what nobody needs any more.
 //

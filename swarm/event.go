@@ -30,6 +30,7 @@ type (
 		Seed       bool
 		Egress     bool
 		SameSubnet bool
+		Groups     []string // of its certificate
 		// HeadVersion is the newest head that the peer says it has adopted.
 		HeadVersion int64
 	}

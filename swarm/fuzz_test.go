@@ -52,7 +52,7 @@ func TestCoreKeepsItsPromisesInAHostileWorld(t *testing.T) {
 	t.Logf("reached: %+v", seen)
 	for what, n := range map[string]int{
 		"chunks from neighbours": seen.chunks, "chunks over the WAN": seen.origins, "hedges": seen.hedges,
-		"installations": seen.installs, "removals": seen.removals, "uploads": seen.serves, "refusals": seen.refusals, "restarts": seen.restarts,
+		"installations": seen.installs, "removals": seen.removals, "uploads": seen.serves, "refusals": seen.refusals, "restarts": seen.restarts, "evictions": seen.evicted,
 	} {
 		if n == 0 {
 			t.Errorf("no %s happened: the world is too hostile to show anything", what)
@@ -70,7 +70,7 @@ func chance(seed uint64, n int) []byte {
 }
 
 // reached counts what a run came to.
-type reached struct{ chunks, origins, hedges, installs, removals, serves, refusals, restarts int }
+type reached struct{ chunks, origins, hedges, installs, removals, serves, refusals, restarts, evicted int }
 
 func (r *reached) add(o reached) {
 	r.chunks += o.chunks
@@ -81,6 +81,7 @@ func (r *reached) add(o reached) {
 	r.serves += o.serves
 	r.refusals += o.refusals
 	r.restarts += o.restarts
+	r.evicted += o.evicted
 }
 
 // hostile is one run: a core, what it has asked, and the bytes that decide.

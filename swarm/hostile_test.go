@@ -64,6 +64,8 @@ func (h *hostile) turn() {
 		}
 	case 22, 23:
 		h.end(false)
+	case 24:
+		h.storeEvent()
 	default:
 		h.end(true)
 	}

@@ -15,6 +15,7 @@ type peer struct {
 	seed        bool
 	egress      bool
 	sameSubnet  bool
+	groups      []string
 	synced      bool
 	headVersion int64
 	upAt        time.Time
@@ -27,6 +28,8 @@ type peer struct {
 	silences  int       // in a row
 
 	bytesIn, bytesOut int64
+
+	held held // for people, as of the last look at the store
 }
 
 // remote is what a peer said of one payload.
@@ -47,8 +50,9 @@ func (c *Core) peerUp(e PeerUp) {
 	}
 	p := &peer{
 		id: e.Peer, site: e.Site, seed: e.Seed, egress: e.Egress, sameSubnet: e.SameSubnet,
-		headVersion: e.HeadVersion, upAt: c.now, have: map[content.ID]*remote{},
+		headVersion: e.HeadVersion, upAt: c.now, have: map[content.ID]*remote{}, groups: e.Groups,
 	}
+	c.forgetAbsent(p.id)
 	i, _ := slices.BinarySearchFunc(c.peers, p.id, func(q *peer, id PeerID) int { return strings.Compare(string(q.id), string(id)) })
 	c.peers = slices.Insert(c.peers, i, p)
 	c.byID[p.id] = p
@@ -99,6 +103,7 @@ func (c *Core) peerDown(e PeerDown) {
 	if p == nil {
 		return
 	}
+	c.rememberPeer(p)
 	delete(c.byID, e.Peer)
 	c.peers = slices.DeleteFunc(c.peers, func(q *peer) bool { return q == p })
 	c.dropPendingOf(p)

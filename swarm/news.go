@@ -142,6 +142,9 @@ func (c *Core) manifestArrived(e ManifestArrived) {
 	}
 	if e.Root > n.root {
 		n.heard = 0 // what was heard under the keys of before does not count any more
+		if n.manifest != nil {
+			c.doubtAbsent()
+		}
 	}
 	n.version, n.root = e.Version, max(n.root, e.Root)
 	n.heard = max(n.heard, e.Version)

@@ -16,6 +16,7 @@ type payload struct {
 	chunkBytes int64
 	bytes      int64 // as stored
 	knownAt    time.Time
+	since      int64 // head version that first named it here
 
 	have      *content.Bits
 	haveBytes int64
@@ -23,6 +24,8 @@ type payload struct {
 	ready     bool // published: whole and hashed again
 	opening   bool
 	assembly  bool // an Assemble is under way
+	dropping  bool // an Evict is under way
+	heal      bool // chunks were lost to damage: neighbours give them again
 
 	selfWant bool // the plan of this machine needs it
 	help     bool // this machine fetches it across the WAN for neighbours only
@@ -48,7 +51,7 @@ type bytesBy struct {
 }
 
 // wanted: this machine is fetching, or would if it could.
-func (l *payload) wanted() bool { return !l.ready && (l.selfWant || l.help) }
+func (l *payload) wanted() bool { return !l.ready && (l.selfWant || l.help || l.heal) }
 
 // needed: this machine is fetching for itself. Only that is told to neighbours: if helpers told theirs too,
 // two of them would each fetch for the other, across the WAN, what nobody needs any more.
@@ -62,8 +65,8 @@ func (c *Core) addPayload(i PayloadInfo) {
 	sum := i.ID.SHA256()
 	l := &payload{
 		id: i.ID, key: sum[:], chunks: i.Chunks, chunkBytes: int64(i.ChunkBytes), bytes: i.StoredBytes,
-		knownAt: c.now,
-		have:    content.NewBits(i.Chunks), ready: i.Published,
+		knownAt: c.now, since: c.news.version,
+		have: content.NewBits(i.Chunks), ready: i.Published,
 		avail: make([]uint16, i.Chunks), fetching: make([]uint8, i.Chunks),
 		seenAt: make([]int64, i.Chunks), lostAt: make([]int64, i.Chunks),
 	}
@@ -151,7 +154,7 @@ func (c *Core) drive(l *payload) {
 		return // withdrawn: what was asked for may still arrive, and must not start anything new
 	}
 	c.driveLease(l)
-	if !l.wanted() || l.opening || l.assembly {
+	if !l.wanted() || l.opening || l.assembly || l.dropping {
 		return
 	}
 	if c.now.Before(l.blockedUntil) {
@@ -170,7 +173,7 @@ func (c *Core) drive(l *payload) {
 		c.act(Assemble{Req: id, Payload: l.id})
 		return
 	}
-	if l.selfWant { // a helper fetches across the WAN only
+	if l.selfWant || l.heal { // a helper fetches across the WAN only
 		c.pick(l)
 	}
 }
@@ -204,7 +207,7 @@ func (c *Core) assembled(e Assembled) {
 	if c.byMap[l.id] != l {
 		return
 	}
-	l.assembly, l.ready, l.help = false, true, false
+	l.assembly, l.ready, l.help, l.heal = false, true, false, false
 	l.reason, l.detail, l.facts = "", "", nil
 	c.tellHave(l)
 	c.driveLease(l)
@@ -230,4 +233,5 @@ func (c *Core) block(l *payload, e Failed) {
 	if l.lease.held {
 		c.release(l, e.Reason)
 	}
+	c.makeSpace(l, e)
 }

@@ -54,6 +54,8 @@ func (h *hostile) promise(at int, act Action) {
 		if a.Kind == NoteLease {
 			h.leased[a.Payload] = a.Text == "claimed"
 		}
+	case Evict:
+		h.mayEvict(a)
 	case Save:
 		h.saved = a.Snapshot
 	case Report:
@@ -96,6 +98,16 @@ func (h *hostile) chunkAsks(payload content.ID, index int) (neighbours []asked, 
 func (h *hostile) leaving(id PeerID) bool {
 	down, ok := h.last.(PeerDown)
 	return ok && down.Peer == id
+}
+
+// losing: the plan was made anew just before the core was told that something is gone from the store, so it
+// may have begun an installation in that very moment, which then fails.
+func (h *hostile) losing() bool {
+	switch h.last.(type) {
+	case PayloadDropped, ChunksLost:
+		return true
+	}
+	return false
 }
 
 // mayFetch: a chunk is asked of one neighbour at a time; a second one only after silence.
@@ -179,7 +191,7 @@ func (h *hostile) mayChange(at int, descriptor content.ID, verb policy.Verb) {
 	if !approved {
 		h.fail("%s of %s, which the plan does not say: %+v", verb, update, plan.Verdicts)
 	}
-	if verb == policy.VerbInstall {
+	if verb == policy.VerbInstall && !h.losing() {
 		if l := h.c.byMap[h.c.describe(descriptor).Payload]; l == nil || !l.ready {
 			h.fail("installs %s without its whole payload", update)
 		}

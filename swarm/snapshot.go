@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"slices"
 	"time"
 
 	"patchmesh/content"
@@ -14,6 +15,7 @@ type Snapshot struct {
 	Payloads  []SavedPayload `json:"payloads,omitempty"`
 	Shuns     []Shun         `json:"shuns,omitempty"`
 	ReportSeq uint64         `json:"report_seq,omitempty"`
+	Peers     []SavedPeer    `json:"peers,omitempty"`
 }
 
 // SavedTask is what is kept of a task.
@@ -31,12 +33,13 @@ type SavedTask struct {
 
 // SavedPayload is where the bytes of a payload came from so far.
 type SavedPayload struct {
-	ID content.ID `json:"id"`
+	ID    content.ID `json:"id"`
+	Since int64      `json:"since,omitempty"` // head version that first named it
 	bytesBy
 }
 
 func (c *Core) save() {
-	s := Snapshot{ReportSeq: c.reports.seq, Shuns: append([]Shun(nil), c.tasks.shuns...)}
+	s := Snapshot{ReportSeq: c.reports.seq, Shuns: append([]Shun(nil), c.tasks.shuns...), Peers: c.savedPeers()}
 	for _, k := range c.tasks.tasks {
 		s.Tasks = append(s.Tasks, SavedTask{
 			Update: k.verdict.Update, Revision: k.verdict.Revision, State: k.state, Reason: k.reason,
@@ -44,8 +47,8 @@ func (c *Core) save() {
 		})
 	}
 	for _, l := range c.payloads {
-		if l.bytesBy != (bytesBy{}) {
-			s.Payloads = append(s.Payloads, SavedPayload{ID: l.id, bytesBy: l.bytesBy})
+		if l.bytesBy != (bytesBy{}) || l.since > 0 {
+			s.Payloads = append(s.Payloads, SavedPayload{ID: l.id, Since: l.since, bytesBy: l.bytesBy})
 		}
 	}
 	// What the last run saved and this one has not met yet (its descriptor is still on the way) stays.
@@ -66,6 +69,11 @@ func (c *Core) restore(s Snapshot) {
 	c.tasks.kept = s.Tasks
 	c.tasks.counted = s.Payloads
 	c.reports.seq = s.ReportSeq
+	for _, p := range s.Peers {
+		if i, found := c.findAbsent(p.Peer); !found {
+			c.retain.absent = slices.Insert(c.retain.absent, i, p)
+		}
+	}
 	for _, x := range s.Shuns {
 		if i, found := c.findShun(x.Peer); !found {
 			c.tasks.shuns = append(c.tasks.shuns[:i], append([]Shun{x}, c.tasks.shuns[i:]...)...)
@@ -77,7 +85,7 @@ func (c *Core) restore(s Snapshot) {
 func (c *Core) restoreBytes(l *payload) {
 	for _, s := range c.tasks.counted {
 		if s.ID == l.id {
-			l.bytesBy = s.bytesBy
+			l.bytesBy, l.since = s.bytesBy, s.Since
 		}
 	}
 }

@@ -355,6 +355,9 @@ func (c *Core) installFailed(r *request, e Failed) {
 		state = policy.StateFailedVerify
 	}
 	c.setState(k, state, e.Reason, e.Detail, e.Facts)
+	if d := c.describe(k.verdict.Descriptor); d != nil && c.byMap[d.Payload] != nil {
+		c.makeSpace(c.byMap[d.Payload], e)
+	}
 	c.save()
 	c.wakeBy(k.retryAt)
 	c.driveTasks()

@@ -48,7 +48,7 @@ func (c *Core) chunkStored(e ChunkStored) {
 		p.silences = 0
 		p.bytesIn += e.Bytes
 	}
-	if l.have.Set(r.index) {
+	if !l.dropping && l.have.Set(r.index) {
 		l.haveBytes += e.Bytes
 		c.countArrival(l, r, p, e.Bytes)
 		c.tellGained(l, r.index)

@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"slices"
 	"time"
 
 	"patchmesh/content"
@@ -19,6 +20,10 @@ type View struct {
 	Tasks       []TaskView
 	Payloads    []PayloadView
 	Peers       []PeerView
+	Store       []StoreView // as of StoreAt
+	StoreAt     time.Time
+	StoreOver   int64       // bytes that had to go then
+	Absent      []SavedPeer // machines of the site that are away
 }
 
 // TaskView is one update on this machine.
@@ -61,6 +66,14 @@ type PeerView struct {
 	Shunned  bool
 	BytesIn  int64
 	BytesOut int64
+
+	SameSubnet bool
+	Asks       int // chunks asked for and not answered yet
+	Silences   int // in a row, of asks that got no answer
+	Shun       Shun
+	Payloads   int // of the approved ones: how many it holds anything of, as of StoreAt
+	Chunks     int // whole chunks of them
+	Wants      int // payloads that it is fetching
 }
 
 // View copies the state. It is cheap next to a Step that installs something, and meant to be called
@@ -69,6 +82,7 @@ func (c *Core) View() View {
 	v := View{
 		At: c.now, HeadVersion: c.news.version, HeardHead: c.news.heard, Stale: c.stale(),
 		Egress: c.egress(), Uplink: c.firstEgress(uplinkKey),
+		Store: c.retain.views, StoreAt: c.retain.at, StoreOver: c.retain.over, Absent: slices.Clone(c.retain.absent),
 	}
 	if c.news.manifest != nil {
 		v.Epoch = c.news.manifest.Epoch
@@ -97,10 +111,16 @@ func (c *Core) View() View {
 		v.Payloads = append(v.Payloads, p)
 	}
 	for _, p := range c.peers {
-		v.Peers = append(v.Peers, PeerView{
+		row := PeerView{
 			ID: p.id, Site: p.site, Seed: p.seed, Egress: p.egress, Shunned: c.shunned(p.id),
-			BytesIn: p.bytesIn, BytesOut: p.bytesOut,
-		})
+			BytesIn: p.bytesIn, BytesOut: p.bytesOut, SameSubnet: p.sameSubnet, Asks: p.asks, Silences: p.silences,
+			Payloads: p.held.payloads, Chunks: p.held.chunks, Wants: p.held.wants,
+		}
+		if row.Shunned {
+			i, _ := c.findShun(p.id)
+			row.Shun = c.tasks.shuns[i]
+		}
+		v.Peers = append(v.Peers, row)
 	}
 	return v
 }

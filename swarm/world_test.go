@@ -290,6 +290,10 @@ func (w *world) do(n *worldNode, act Action) {
 		w.tell(n, a.To, GainedArrived{From: n.id, Payload: a.Payload, Indexes: []int{a.Index}})
 	case TellLease:
 		w.tell(n, a.To, LeaseHeard{From: n.id, Payload: a.Payload, Held: a.Held})
+	case TellLost:
+		w.tell(n, a.To, LostArrived{From: n.id, Payload: a.Payload})
+	case Evict:
+		w.evict(n, a)
 	case TellEgress:
 		w.tell(n, a.To, PeerChanged{Peer: n.id, Egress: a.Egress})
 	case OpenPayload:

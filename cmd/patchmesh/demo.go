@@ -26,7 +26,7 @@ type demoResult struct {
 	Installed      int     `json:"installed"`
 	Failed         int     `json:"failed"`
 	Held           int     `json:"held"`    // machines that the hold stopped
-	Refused        int     `json:"refused"` // machines that turned the tampered bytes away
+	Refused        int     `json:"refused"` // nodes, the seed among them, that turned the tampered bytes away
 	Installer      string  `json:"installer"`
 	Seconds        float64 `json:"seconds"`
 
@@ -101,7 +101,7 @@ payload              %s
 over the WAN         %s: %.2f times the payload per site
 installed            first after %.2f s, last after %.2f s
 stopped by a hold    %d machines
-tampered bytes       refused by %d machine(s), installed by none
+tampered bytes       found by %d node(s), installed by none
 whole demo           %.1f s; nothing is left behind
 `, r.Machines, r.Sites, r.Installed, r.Failed, r.Installer, api.Size(r.PayloadBytes), api.Size(r.WANBytes), r.Amplification,
 		r.FirstInstalled, r.LastInstalled, r.Held, r.Refused, r.Seconds)

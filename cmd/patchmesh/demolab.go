@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -346,10 +347,10 @@ func (l *demoLab) countState(update, state string) (int, error) {
 	return n, nil
 }
 
-// tamper changes one byte of an imported payload behind the seed's back and approves it: the machines
-// refuse the bytes.
+// tamper changes one byte of an imported payload behind the seed's back and approves it. The seed finds
+// that before it gives the bytes away; a machine that was given them would refuse them too.
 func (l *demoLab) tamper(r *demoResult) error {
-	l.say("5. somebody changes one byte of a third update in the seed's own store: the machines refuse it")
+	l.say("5. somebody changes one byte of a third update in the seed's own store: nobody is given it")
 	path, installer, err := l.build(badUpdate, 200_000)
 	if err != nil {
 		return err
@@ -367,15 +368,15 @@ func (l *demoLab) tamper(r *demoResult) error {
 	err = l.await(30*time.Second, "the tampered bytes to be refused", func() (bool, error) {
 		f, err := l.fleet()
 		r.Refused = 0
-		for _, m := range f.Machines {
-			for _, x := range m.Refused {
-				if x.Reason == "trust-bad-chunk" {
-					r.Refused++
-					break
-				}
+		if err != nil {
+			return false, err
+		}
+		for _, list := range append([][]api.Refusal{f.Refused}, refusalsOf(f)...) {
+			if slices.ContainsFunc(list, func(x api.Refusal) bool { return x.Reason == "trust-bad-chunk" }) {
+				r.Refused++
 			}
 		}
-		return r.Refused >= r.Sites, err
+		return r.Refused > 0, nil
 	})
 	if err != nil {
 		return err
@@ -385,6 +386,13 @@ func (l *demoLab) tamper(r *demoResult) error {
 		return fmt.Errorf("%d machines installed tampered bytes", n)
 	}
 	return err
+}
+
+func refusalsOf(f *api.Fleet) (lists [][]api.Refusal) {
+	for _, m := range f.Machines {
+		lists = append(lists, m.Refused)
+	}
+	return lists
 }
 
 // payloads lists the files of the seed's store.

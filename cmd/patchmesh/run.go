@@ -35,7 +35,8 @@ func (a *app) runCmd() *cobra.Command {
 		Short: "run this machine's node in the foreground",
 		Long:  "run takes part in the mesh until it is told to stop (Ctrl-C or SIGTERM).\nIt is a seed when the data folder holds approval keys. One port number, TCP and UDP, carries the whole mesh.\n" + exits,
 		Example: `  patchmesh run
-  patchmesh run --listen 10.0.0.5:7700 --peer 10.0.0.6:7700 --egress=no`,
+  patchmesh run --listen 10.0.0.5:7700 --peer 10.0.0.6:7700 --egress=no
+  patchmesh run --store-quota 30% --store-reserve 2GiB`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			var err error
@@ -72,6 +73,8 @@ func (a *app) runCmd() *cobra.Command {
 	f.StringVar(&cfg.Sockets, "sockets", "", "folder of the local sockets (default: the data folder)")
 	f.StringVar(&cfg.Admins, "admin-group", "", "group whose members may give orders to this node (default: its user and root alone)")
 	f.StringVar(&cfg.StatusFor, "status-for", "", "who may ask this node: owner, group or all")
+	f.StringVar(&cfg.StoreQuota, "store-quota", "", "what payloads may take of the disk, as 20GiB, 30% or none (default: a fifth of the disk, at least 4 GiB; none on a seed)")
+	f.StringVar(&cfg.StoreReserve, "store-reserve", "", "what payloads leave free of the disk, as 2GiB, 10% or none (default: 5 %, at most 1 GiB)")
 	f.StringVar(&cfg.Metrics, "metrics", "", "IP:PORT for Prometheus metrics at /metrics")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return c

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -13,14 +14,21 @@ import (
 
 func (a *app) statusCmd() *cobra.Command {
 	var q api.StatusQuery
+	var watch bool
+	var every time.Duration
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "how far every machine is",
-		Long:  "status shows the fleet on a seed, and this machine elsewhere.\n" + exits,
+		Long: "status shows the fleet on a seed, and this machine elsewhere. --watch shows it again and again until Ctrl-C; with --json\n" +
+			"it then prints one document on each line.\n" + exits,
 		Example: `  patchmesh status
-  patchmesh status --update openssl-3.0.15 --json`,
+  patchmesh status --update openssl-3.0.15 --json
+  patchmesh status --watch`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if watch {
+				return a.watch(c.Context(), every, q)
+			}
 			return a.running(func(s api.Service) error {
 				f, err := s.Status(c.Context(), q)
 				if err != nil {
@@ -32,6 +40,8 @@ func (a *app) statusCmd() *cobra.Command {
 	}
 	c.Flags().StringVar(&q.Machine, "machine", "", "one machine, by name or id")
 	c.Flags().StringVar(&q.Update, "update", "", "one update")
+	c.Flags().BoolVar(&watch, "watch", false, "show it again and again until Ctrl-C")
+	c.Flags().DurationVar(&every, "interval", time.Second, "time between two pictures of --watch")
 	c.Flags().StringVar(&q.Group, "group", "", "machines of one group")
 	return c
 }
@@ -67,8 +77,8 @@ func writeFleet(w io.Writer, f *api.Fleet) {
 		}
 		for _, u := range m.Updates {
 			here := api.Size(u.HaveBytes)
-			if u.SizeBytes > 0 && u.HaveBytes < u.SizeBytes {
-				here = fmt.Sprintf("%d %% of %s", 100*u.HaveBytes/u.SizeBytes, api.Size(u.SizeBytes))
+			if whole := cmp.Or(u.StoredBytes, u.SizeBytes); whole > 0 && u.HaveBytes < whole {
+				here = fmt.Sprintf("%d %% of %s", 100*u.HaveBytes/whole, api.Size(whole))
 			}
 			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", api.Clean(m.Name), m.Site, m.Epoch, contact, u.Update, u.State, reasonText(u), here, api.Size(u.Bytes.WAN()))
 		}

@@ -11,3 +11,8 @@ import (
 func StartStoring(f *os.File, offset, bytes int64) {
 	_ = unix.SyncFileRange(int(f.Fd()), offset, bytes, unix.SYNC_FILE_RANGE_WRITE)
 }
+
+// dropCache asks the kernel to forget what it has read of a range. What was not written yet stays.
+func dropCache(f *os.File, offset, bytes int64) {
+	_ = unix.Fadvise(int(f.Fd()), offset, bytes, unix.FADV_DONTNEED)
+}

@@ -21,6 +21,9 @@ func (s *Store) Begin(m *content.PayloadMap) (*content.Bits, error) {
 		}
 		return have, nil
 	}
+	if err := s.underQuota(m.StoredBytes()); err != nil {
+		return nil, err
+	}
 	if err := s.room(m.StoredBytes()); err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@
 //
 //	Begin --> .part ---- Publish (hash, sync, rename) ----> <id>
 //	            ^                                            |
-//	            +---- OpenPlain met a damaged chunk ---------+     Import --> <id>, at once
+//	            +---- a damaged chunk was met ---------------+     Import --> <id>, at once
 //
 // # Crashes
 //
@@ -38,6 +38,11 @@
 //     space of a payload that is never finished is not taken in advance. Begin looks first.
 //   - Have-bits that were saved are believed without hashing: a store of many gigabytes must serve
 //     seconds after a restart. Publish and OpenPlain hash everything anyway.
+//   - Whatever is served is checked against a CRC-32C that was taken when the chunk was verified, or hashed
+//     if that was before this run: a machine whose disk rots must not be shunned as a liar. Hashing every
+//     serve would cost more than encrypting it.
+//   - The quota counts payloads as large as they will be, and is asked when one begins; the reserve is
+//     looked at again every 32 MiB, since others fill the disk too.
 //   - A damaged map costs the payload: without it nothing in the data file can be verified.
 //   - gofrs/flock guards the folder: its lock ends with the process, whatever way it ends, and it
 //     speaks to all three systems. golang.org/x/sys asks for free space, which the standard library

@@ -18,6 +18,9 @@ func (s *Store) Import(r io.Reader, sizeBytes int64) (*content.PayloadMap, error
 	if s.isClosed() {
 		return nil, content.ErrClosed
 	}
+	if err := s.underQuota(sizeBytes); err != nil {
+		return nil, err
+	}
 	if err := s.room(sizeBytes); err != nil {
 		return nil, err
 	}

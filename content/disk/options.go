@@ -3,6 +3,8 @@ package disk
 import (
 	"os"
 	"time"
+
+	"patchmesh/content"
 )
 
 // Options tune a store. The zero value is sensible.
@@ -10,6 +12,16 @@ type Options struct {
 	// ReserveBytes of the file system are never taken by payloads that begin or are imported.
 	// Zero: 5 % of the file system, at most 1 GiB. Negative: none.
 	ReserveBytes int64
+	// ReservePercent is ReserveBytes as a share of the file system; it counts when ReserveBytes is zero.
+	ReservePercent int
+	// QuotaBytes bounds what payloads may take. Zero: a fifth of the file system, at least 4 GiB.
+	// Negative: no bound but the reserve. QuotaPercent is the same as a share of the file system; it
+	// counts when QuotaBytes is zero.
+	QuotaBytes   int64
+	QuotaPercent int
+	// OnDamage hears of chunks that no longer match and were put aside. It is called with a lock of the
+	// payload held: it must not come back to the store, nor wait for anybody who does. nil: nobody.
+	OnDamage func(id content.ID, indexes []int)
 	// SaveBytes and SaveEvery say how much data or time may pass until have-bits are made durable.
 	// It is what a power cut may cost. Zero: 64 MiB and 5 s.
 	SaveBytes int64
@@ -52,6 +64,8 @@ func (o *Options) reserve(totalBytes int64) int64 {
 		return o.ReserveBytes
 	case o.ReserveBytes < 0:
 		return 0
+	case o.ReservePercent > 0:
+		return totalBytes / 100 * int64(o.ReservePercent)
 	}
 	return min(totalBytes/reserveShare, maxReserveBytes)
 }

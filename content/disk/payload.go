@@ -42,6 +42,8 @@ type payload struct {
 	// two different frames of equal length; written at once they would leave a mixture.
 	slots [writeSlots]sync.Mutex
 
+	sums sums // of chunks that were verified since the store was opened
+
 	hintMu sync.Mutex // owns hinted and writes of the hint file
 	hinted []byte
 
@@ -151,6 +153,7 @@ func (p *payload) write(i int, stored []byte) (bool, error) {
 	if _, err := p.store.sys.writeAt(h.data, stored, p.m.Offset(i)); err != nil {
 		return false, mapSpace(fmt.Errorf("write chunk %d: %w", i, err))
 	}
+	p.sums.note(i, p.m.Len(), stored)
 	StartStoring(h.data, p.m.Offset(i), int64(len(stored)))
 	if err := p.writeHint(h.hint, i); err != nil {
 		return false, err

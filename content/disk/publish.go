@@ -82,6 +82,7 @@ func (p *payload) disown(bad []int) error {
 	}
 	p.dirty = true
 	p.mu.Unlock()
+	p.lost(bad)
 	p.io.Lock()
 	hintErr := p.rewriteHints()
 	p.io.Unlock()
@@ -117,6 +118,7 @@ func (p *payload) demote(i int) error {
 	p.mu.Lock()
 	p.have, p.saved, p.dirty, p.pending = left, left.Clone(), false, 0
 	p.mu.Unlock()
+	p.lost([]int{i})
 	return errors.Join(p.rewriteHints(), durable.Folder(p.store.dir))
 }
 

@@ -25,6 +25,8 @@ type Store struct {
 	// steps serialises what adds and removes payloads: Begin, Drop, the end of Import, Close.
 	steps sync.Mutex
 
+	spending spending
+
 	mu       sync.Mutex // owns the fields below; never held while files are touched
 	payloads map[content.ID]*payload
 	closed   bool
@@ -127,16 +129,20 @@ func (s *Store) Put(id content.ID, index int, stored []byte) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if err := s.spend(len(stored)); err != nil {
+		return false, err
+	}
 	return p.put(index, stored)
 }
 
-// ReadChunk implements content.Store.
+// ReadChunk implements content.Store. Bytes that are no longer what was stored are found: ErrDamaged puts
+// the chunk aside.
 func (s *Store) ReadChunk(id content.ID, index int, buf []byte) (int, error) {
 	p, err := s.find(id)
 	if err != nil {
 		return 0, err
 	}
-	return p.read(index, buf)
+	return p.serve(index, buf)
 }
 
 // Have implements content.Store.

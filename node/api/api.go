@@ -119,8 +119,13 @@ type Update struct {
 	Detail     string    `json:"detail,omitempty"` // facts for Reason, for people: "needs 64.0 MiB, 12.1 MiB free"
 	Since      time.Time `json:"since,omitzero"`
 	SizeBytes  int64     `json:"size_bytes"`
-	HaveBytes  int64     `json:"have_bytes"`
+	HaveBytes  int64     `json:"have_bytes"` // of StoredBytes
 	Bytes      Bytes     `json:"bytes"`
+	// StoredBytes is the payload as it travels and is stored: less than SizeBytes where it compresses.
+	StoredBytes int64 `json:"stored_bytes"`
+	SentBytes   int64 `json:"sent_bytes"` // given to other machines
+	// Sources come with a report soon after the payload is whole, and every hour.
+	Sources []Source `json:"sources,omitempty"`
 	// Facts are the numbers behind Reason: disk-short has needed_bytes and free_bytes.
 	Facts map[string]int64 `json:"facts,omitempty"`
 	// Failures to install it, in a row, that were not the machine's own trouble, such as a full disk.
@@ -195,6 +200,22 @@ type PeerInfo struct {
 	BytesOut   int64  `json:"bytes_out"` // payload bytes served
 	Standing   string `json:"standing"`  // good, shunned
 	ShunReason string `json:"shun_reason,omitempty"`
+
+	Name             string    `json:"name,omitempty"`
+	State            string    `json:"state"`          // connected, or away: a machine of the site that was there and is expected back
+	Tier             string    `json:"tier,omitempty"` // on which its bytes count: subnet, site, neighbour, seed
+	ConnectedAt      time.Time `json:"connected_at,omitzero"`
+	SeenAt           time.Time `json:"seen_at,omitzero"` // last, of one that is away
+	ShunnedUntil     time.Time `json:"shunned_until,omitzero"`
+	RTTSeconds       float64   `json:"rtt_seconds,omitempty"` // zero: not known
+	InBytesPerSec    float64   `json:"in_bytes_per_second"`   // smoothed over 20 s
+	OutBytesPerSec   float64   `json:"out_bytes_per_second"`  //
+	AsksOpen         int       `json:"asks_open"`             // chunks asked for and not answered yet
+	Silences         int       `json:"silences"`              // asks in a row without an answer
+	HeldPayloads     int       `json:"held_payloads"`         // approved ones of which it has anything
+	HeldChunks       int       `json:"held_chunks"`           // whole chunks of them
+	FetchingPayloads int       `json:"fetching_payloads"`     // that it is still fetching
+	LackingPayloads  int       `json:"lacking_payloads"`      // of one that is away: that it was fetching when it left
 }
 
 // InviteRequest asks for a join token. Zero Uses means 1, zero ExpiresIn means one hour.

@@ -95,3 +95,27 @@ func (c *counting) AdoptRoot(_ context.Context, f api.RootFile) (*api.RootView, 
 	c.order(f.Passphrase)
 	return &api.RootView{}, nil
 }
+func (c *counting) Store(context.Context) (*api.Store, error) {
+	c.ask()
+	return &api.Store{}, nil
+}
+func (c *counting) StoreVerify(context.Context) (*api.StoreVerified, error) {
+	c.order("")
+	return &api.StoreVerified{}, nil
+}
+func (c *counting) StorePin(context.Context, api.PinRequest) (*api.Pinned, error) {
+	c.order("")
+	return &api.Pinned{}, nil
+}
+func (c *counting) StoreDrop(context.Context, api.DropRequest) (*api.Dropped, error) {
+	c.order("")
+	return &api.Dropped{}, nil
+}
+func (c *counting) Provenance(context.Context, string, string) (*api.Provenance, error) {
+	c.ask()
+	return &api.Provenance{}, nil
+}
+func (c *counting) BytesReport(context.Context, api.BytesQuery) (*api.BytesReport, error) {
+	c.ask()
+	return &api.BytesReport{}, nil
+}

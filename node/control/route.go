@@ -53,6 +53,7 @@ func routes(s api.Service) http.Handler {
 	ceremonyRoutes(m, s)
 	m.HandleFunc("POST /import", func(w http.ResponseWriter, r *http.Request) { importFile(s, w, r) })
 	trustRoutes(m, s)
+	storeRoutes(m, s)
 	return m
 }
 

@@ -149,3 +149,10 @@ func (db *DB) ContactAt(machine string) (time.Time, error) {
 	err := db.row("read contact", `SELECT contact_at FROM reports WHERE machine = ?`, []any{machine}, &at)
 	return fromDB(at), err
 }
+
+// ReportOf is the newest report of a machine; nil if there is none.
+func (db *DB) ReportOf(machine string) ([]byte, error) {
+	var b []byte
+	err := db.row("read report", `SELECT body FROM reports WHERE machine = ?`, []any{machine}, &b)
+	return b, unlessMissing(err)
+}

@@ -42,4 +42,9 @@ CREATE TABLE requests  (token BLOB NOT NULL REFERENCES tokens(hash) ON DELETE CA
                         name TEXT NOT NULL, hardware TEXT NOT NULL, state TEXT NOT NULL, at INTEGER NOT NULL, decided_at INTEGER NOT NULL,
                         PRIMARY KEY (token, machine)) STRICT;
 `,
+	// traffic: what moved where, by day.
+	`
+CREATE TABLE traffic   (machine TEXT NOT NULL, "update" TEXT NOT NULL, tier TEXT NOT NULL, day TEXT NOT NULL, site TEXT NOT NULL,
+                        bytes INTEGER NOT NULL, PRIMARY KEY (machine, "update", tier, day)) STRICT, WITHOUT ROWID;
+`,
 }

@@ -130,7 +130,7 @@ func saying(t *testing.T, h *Host, id peer.ID, b []byte) (*link, *stream) {
 	return l, &stream{MuxedStream: told{in: bytes.NewReader(b)}, scope: toldScope{}, raw: raw}
 }
 
-func frames(f *testing.F, all ...wire.Message) []byte {
+func framesOf(f *testing.F, all ...wire.Message) []byte {
 	var b bytes.Buffer
 	for _, m := range all {
 		if err := wire.WriteMessage(&b, m); err != nil {
@@ -147,13 +147,13 @@ func FuzzHandshake(f *testing.F) {
 	member := wire.Hello{Version: 1, Cert: []byte("member"), Port: 1, Boot: 1, Seq: 1}
 	stranger := member
 	stranger.Cert = []byte("forged")
-	f.Add(frames(f, member, wire.Ready{}, wire.Synced{}, wire.Flags{Egress: true}))
-	f.Add(frames(f, member, wire.Ready{}, member))
-	f.Add(frames(f, member, wire.NewGoodbye(wire.CodeNotAdmitted, "no")))
-	f.Add(frames(f, member, wire.Synced{}))
-	f.Add(frames(f, stranger, wire.Ready{}, wire.Synced{}))
-	f.Add(frames(f, wire.Ready{}, member))
-	f.Add(frames(f, wire.Synced{}, wire.Synced{}))
+	f.Add(framesOf(f, member, wire.Ready{}, wire.Synced{}, wire.Flags{Egress: true}))
+	f.Add(framesOf(f, member, wire.Ready{}, member))
+	f.Add(framesOf(f, member, wire.NewGoodbye(wire.CodeNotAdmitted, "no")))
+	f.Add(framesOf(f, member, wire.Synced{}))
+	f.Add(framesOf(f, stranger, wire.Ready{}, wire.Synced{}))
+	f.Add(framesOf(f, wire.Ready{}, member))
+	f.Add(framesOf(f, wire.Synced{}, wire.Synced{}))
 	h, heard, id := listening(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l, st := saying(t, h, id, b)

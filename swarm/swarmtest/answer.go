@@ -38,6 +38,10 @@ func (s *story) note(act swarm.Action) []swarm.Event {
 			s.closed(r)
 			return []swarm.Event{swarm.Failed{Req: a.Req, Class: swarm.Retry, Reason: "cancelled-user"}}
 		}
+	case swarm.Evict:
+		u := s.byPayload(a.Payload)
+		u.onDisk, u.published = content.NewBits(u.info.Chunks), false
+		return []swarm.Event{swarm.PayloadDropped{Payload: a.Payload}}
 	case swarm.Report:
 		s.seqs[s.self.Peer] = a.Seq
 		if !slices.Contains(s.script.manual, "report") {

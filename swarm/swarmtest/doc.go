@@ -35,8 +35,9 @@
 //   - stored UPDATE/CHUNK [from=NAME] (UPDATE/* is the oldest one asked for); done WHAT [UPDATE] [present|absent] [newest]; failed WHAT [from=NAME] CLASS [REASON]
 //   - asks NAME UPDATE/CHUNK [times=N]; sent NAME UPDATE/CHUNK
 //   - queued NAME seq=N; acked NAME
+//   - store [over=BYTES] [pinned] UPDATES: what the store holds, and what has to go; damage UPDATE/CHUNK
 //   - wait TIME: time passes, and the core is woken whenever it asked to be; sleep TIME: the same without
 //     waking it, as on a machine that was suspended; back TIME: the clock is turned back; until ACTION [TIME]: wait for the first such action
 //   - restart: a new core with the last saved snapshot and what is in the store
-//   - view [tasks] [payloads] [peers]: what people would see
+//   - view [tasks] [payloads] [peers] [store]: what people would see
 package swarmtest

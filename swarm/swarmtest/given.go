@@ -23,6 +23,7 @@ func init() { // here because some of them look into the table's other half
 		"have": doHave, "gained": doGained, "lost": doLost, "lease": doLease,
 		"stored": doStored, "done": doDone, "failed": doFailed,
 		"asks": doAsks, "sent": doSent, "queued": doQueued, "acked": doAcked,
+		"store": doStore, "damage": doDamage,
 		"wait": doWait, "sleep": doSleep, "back": doBack, "until": doUntil, "view": doView,
 	}
 }
@@ -182,6 +183,11 @@ func doView(s *story, l *line) error {
 		for _, p := range v.Payloads {
 			s.say("%s", words(s.byPayload(p.ID).name+":", fmt.Sprintf("%d of %d chunks", p.HaveChunks, p.Chunks),
 				choose(p.Ready, "ready", ""), choose(p.Leased, "leased", ""), tiers(p.Subnet, p.Site, p.Seed, p.Wasted, p.Duplicate)))
+		}
+	}
+	if l.take("store") {
+		for _, v := range v.Store {
+			s.say("%s: %s, %d copies, %d fetching, %d away", s.byPayload(v.Payload).name, v.Keep, v.Copies, v.Wanting, v.Absent)
 		}
 	}
 	if l.take("peers") || all {

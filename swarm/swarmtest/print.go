@@ -81,6 +81,10 @@ func (s *story) spellTalk(act swarm.Action) (name, text string) {
 		return "tell-gained", fmt.Sprintf("to=%s %s/%d", a.To, s.byPayload(a.Payload).name, a.Index)
 	case swarm.TellLease:
 		return "tell-lease", fmt.Sprintf("to=%s %s %s", a.To, s.byPayload(a.Payload).name, choose(a.Held, "claimed", "given-up"))
+	case swarm.TellLost:
+		return "tell-lost", fmt.Sprintf("to=%s %s", a.To, s.byPayload(a.Payload).name)
+	case swarm.Evict:
+		return "evict", fmt.Sprintf("%s %s", s.byPayload(a.Payload).name, a.Keep)
 	case swarm.TellEgress:
 		return "tell-egress", fmt.Sprintf("to=%s %s", a.To, choose(a.Egress, "egress", "no-egress"))
 	case swarm.Report:
@@ -122,8 +126,9 @@ func (s *story) spellSnapshot(snap swarm.Snapshot) string {
 		parts = append(parts, fmt.Sprintf("shunned:%s", x.Peer))
 	}
 	for _, p := range snap.Payloads {
-		parts = append(parts, fmt.Sprintf("bytes-of-%s:%s", s.byPayload(p.ID).name,
-			tiers(p.Subnet, p.Site, p.Seed, p.Wasted, p.Duplicate)))
+		if by := tiers(p.Subnet, p.Site, p.Seed, p.Wasted, p.Duplicate); by != "" {
+			parts = append(parts, fmt.Sprintf("bytes-of-%s:%s", s.byPayload(p.ID).name, by))
+		}
 	}
 	return strings.Join(parts, " ")
 }

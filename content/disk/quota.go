@@ -1,0 +1,112 @@
+package disk
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"patchmesh/content"
+)
+
+// Usage says how full a store is.
+type Usage struct {
+	UsedBytes    int64 // chunks that are there, and those that payloads which have begun still lack
+	FreeBytes    int64 // of the file system
+	TotalBytes   int64
+	QuotaBytes   int64
+	ReserveBytes int64
+}
+
+// OverBytes is how much has to go: what is beyond the quota or taken from the reserve.
+func (u Usage) OverBytes() int64 {
+	return max(u.UsedBytes-u.QuotaBytes, u.ReserveBytes-u.FreeBytes, 0)
+}
+
+// Usage looks at the store and its file system.
+func (s *Store) Usage() (Usage, error) {
+	free, total, err := s.sys.space(s.dir)
+	if err != nil {
+		return Usage{}, fmt.Errorf("free space of payload folder: %w", err)
+	}
+	return Usage{
+		UsedBytes: s.used(), FreeBytes: free, TotalBytes: total, QuotaBytes: s.opt.quota(total), ReserveBytes: s.opt.reserve(total),
+	}, nil
+}
+
+// Tune sets the limits and who hears of damage, after the store was opened and before it is used: whoever
+// takes the folder first often knows nothing of them.
+func (s *Store) Tune(opt Options) {
+	s.opt.QuotaBytes, s.opt.QuotaPercent = opt.QuotaBytes, opt.QuotaPercent
+	s.opt.ReserveBytes, s.opt.ReservePercent = opt.ReserveBytes, opt.ReservePercent
+	s.opt.OnDamage = opt.OnDamage
+}
+
+// used counts payloads as large as they will be: two that begin at once must not both fit into the
+// room of one.
+func (s *Store) used() int64 {
+	var sum int64
+	for _, p := range s.all() {
+		sum += p.m.StoredBytes()
+	}
+	return sum
+}
+
+// HeldBytes is what a payload takes on disk now; ErrNotFound if it is unknown.
+func (s *Store) HeldBytes(id content.ID) (int64, error) {
+	p, err := s.find(id)
+	if err != nil {
+		return 0, err
+	}
+	return p.m.StoredBytes() - missingBytes(p.m, p.bits()), nil
+}
+
+// quota is what payloads may take of a file system of totalBytes.
+func (o *Options) quota(totalBytes int64) int64 {
+	switch {
+	case o.QuotaBytes > 0:
+		return o.QuotaBytes
+	case o.QuotaBytes < 0:
+		return totalBytes
+	case o.QuotaPercent > 0:
+		return totalBytes / 100 * int64(o.QuotaPercent)
+	}
+	return max(totalBytes/quotaShare, minQuotaBytes)
+}
+
+const (
+	quotaShare    = 5       // one fifth of the file system
+	minQuotaBytes = 4 << 30 // a small disk has its reserve to guard it
+
+	lookEvery = 32 << 20 // bytes written between two looks at the free space
+)
+
+// spending guards the reserve while chunks arrive: other programs fill the disk meanwhile.
+type spending struct{ since atomic.Int64 }
+
+// spend looks at the free space now and then.
+func (s *Store) spend(bytes int) error {
+	if s.spending.since.Add(int64(bytes)) < lookEvery {
+		return nil
+	}
+	s.spending.since.Store(0)
+	free, total, err := s.sys.space(s.dir)
+	if err != nil {
+		return fmt.Errorf("free space of payload folder: %w", err)
+	}
+	if need := int64(bytes) + s.opt.reserve(total); free < need {
+		s.spending.since.Store(lookEvery) // the next one looks again
+		return &content.NoSpaceError{NeedBytes: need, FreeBytes: free}
+	}
+	return nil
+}
+
+// underQuota refuses a payload that begins and would not fit into the quota.
+func (s *Store) underQuota(needBytes int64) error {
+	_, total, err := s.sys.space(s.dir)
+	if err != nil {
+		return fmt.Errorf("free space of payload folder: %w", err)
+	}
+	if need, quota := s.used()+needBytes, s.opt.quota(total); need > quota {
+		return &content.NoSpaceError{NeedBytes: need, FreeBytes: quota, Quota: true}
+	}
+	return nil
+}

@@ -1,0 +1,33 @@
+package policy
+
+import (
+	"slices"
+	"time"
+)
+
+// Addressed gives the effective approvals of a machine in these groups, sorted by update: what the
+// conflict rule leaves of all that address it. Unlike MakePlan it asks for no facts about the machine,
+// so it can be asked for one that is away.
+func (m *Manifest) Addressed(groups []string, now time.Time) []Approval {
+	var out []Approval
+	for _, w := range effective(m, m.depths(groups), now) {
+		out = append(out, m.Approvals[w.index])
+	}
+	return out
+}
+
+// Brings says whether an approval has machines fetch the payload: to install it, at once or on their
+// user's word, or to have it ready.
+func (a Approval) Brings(now time.Time) bool {
+	if !a.until.IsZero() && now.After(a.until) {
+		return false
+	}
+	return a.Action == ActionInstall || a.Action == ActionStageOnly || a.Action == ActionOptional
+}
+
+// Held says whether any hold in force names the update, on whatever machines.
+func (m *Manifest) Held(u UpdateID, now time.Time) bool {
+	return slices.ContainsFunc(m.Holds, func(h Hold) bool {
+		return (h.Update == u || h.Update == AllUpdates) && (h.ExpiresAt.IsZero() || now.Before(h.ExpiresAt))
+	})
+}
