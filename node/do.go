@@ -39,6 +39,10 @@ func (n *Node) do(ctx context.Context, act swarm.Action) error {
 		n.tell(a.To, wire.Lease{Payload: a.Payload, Held: a.Held})
 	case swarm.TellEgress:
 		n.tell(a.To, wire.Flags{Egress: a.Egress})
+	case swarm.TellSpent:
+		n.tell(a.To, wire.Spent{Entries: a.Entries})
+	case swarm.TellGate:
+		n.tell(a.To, wire.Gate{Serve: string(a.Serve), WAN: string(a.WAN)})
 	case swarm.OpenPayload:
 		n.work(func() { n.openPayload(a) })
 	case swarm.FetchChunk:

@@ -49,6 +49,7 @@ type Node struct {
 	gossip    *gossip.Gossip // nil without a key
 	connector *connector
 	links     *links
+	limits    *limits
 	metrics   *metrics
 	renewal   *renewal
 	events    events
@@ -94,7 +95,7 @@ func Open(cfg Config) (*Node, error) {
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.events = events{ch: make(chan swarm.Event, eventQueue), done: n.ctx.Done()}
-	n.connector, n.links = newConnector(n), &links{n: n}
+	n.connector, n.links, n.limits = newConnector(n), &links{n: n}, newLimits(n)
 	n.metrics = newMetrics(n)
 	n.renewReach()
 	n.limitEnrolment()
@@ -119,7 +120,7 @@ func Open(cfg Config) (*Node, error) {
 func (n *Node) openHost() (*transport.Host, error) {
 	h, err := transport.New(transport.Config{
 		Key: n.key, Listen: n.cfg.Listen, Hello: n.hello, Admit: n.admit, Handler: sessions{n}, Log: n.log,
-		Allow: n.allowed, Farewell: n.farewell, MayDial: n.mayDial,
+		Allow: n.allowed, Farewell: n.farewell, MayDial: n.mayDial, Pacing: n.pacing(),
 	})
 	switch {
 	case errors.Is(err, transport.ErrAddrInUse):
@@ -140,6 +141,7 @@ func (n *Node) newCore() (*swarm.Core, error) {
 		return nil, err
 	}
 	cfg := swarm.DefaultConfig()
+	n.cfg.Gates.apply(&cfg)
 	if n.seed != nil {
 		cfg.ServeSlots = 64 // a slow site must not hold up the others
 	}
@@ -176,6 +178,7 @@ func (n *Node) Run(ctx context.Context) error {
 func (n *Node) begin(ctx context.Context) {
 	n.work(func() { n.connector.run(ctx) })
 	n.work(func() { n.links.run(ctx) })
+	n.work(func() { n.keepLimits(ctx) })
 	n.work(func() { n.rejoin(ctx) })
 	n.work(func() { n.keepAdmission(ctx) })
 	n.work(func() { n.renewal.run(ctx) })

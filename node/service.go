@@ -165,7 +165,7 @@ func (n *Node) Node(context.Context) (*api.NodeInfo, error) {
 	info := &api.NodeInfo{
 		ID: n.id, Name: n.member.Name, Org: n.member.Org, Site: n.member.Site, Seed: n.seed != nil, Egress: v.Egress,
 		Listen: n.host.ListenAddr(), Version: n.cfg.Version, Epoch: v.Epoch, Started: n.started.UTC(), Peers: []api.PeerInfo{},
-		Membership: n.renewal.info(),
+		Membership: n.renewal.info(), Traffic: n.traffic(v),
 	}
 	addr := map[string]string{}
 	for _, p := range n.host.Peers() {
@@ -174,7 +174,7 @@ func (n *Node) Node(context.Context) (*api.NodeInfo, error) {
 	for _, p := range v.Peers {
 		row := api.PeerInfo{
 			ID: string(p.ID), Site: string(p.Site), Addr: addr[string(p.ID)], Seed: p.Seed, Egress: p.Egress,
-			BytesIn: p.BytesIn, BytesOut: p.BytesOut, Standing: "good",
+			BytesIn: p.BytesIn, BytesOut: p.BytesOut, Standing: "good", Gated: string(p.Gate),
 		}
 		if p.Shunned {
 			row.Standing, row.ShunReason = "shunned", string(policy.ReasonPeerBanned)

@@ -32,6 +32,7 @@ type Verdict struct {
 	Approval   int       // index of the winning approval in the manifest
 	Losing     []int     // other approvals that address this machine
 	Hold       string    // id of the hold, if one stops it
+	Urgent     bool      // its content is wanted in the foreground, see urgent.go
 }
 
 // Plan is all answers, sorted by update.
@@ -62,6 +63,7 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 			}
 		}
 		p.changesAt(a.until)
+		v.Urgent, _ = a.Urgent(now)
 		asked = append(asked, q)
 		p.Verdicts = append(p.Verdicts, v)
 	}

@@ -149,6 +149,7 @@ const (
 	NoteLease   NoteKind = "lease"   // the WAN lease of a payload was claimed, lost or given up
 	NoteNews    NoteKind = "news"    // a manifest was adopted
 	NoteLink    NoteKind = "link"    // the way to the seed came or went
+	NoteGate    NoteKind = "gate"    // this machine stopped or began to serve or to use the WAN
 )
 
 func (Link) isAction()          {}

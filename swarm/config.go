@@ -61,6 +61,15 @@ type Config struct {
 
 	// ShunFor is how long a peer that sent a wrong chunk is not asked again.
 	ShunFor time.Duration
+
+	// GateBatteryPercent, GateCPUPercent and GateDiskQueue are where a machine stops serving its
+	// neighbours, GateFreeBytes where it stops fetching for them; 0: never, as processor and disk are by
+	// default, since a machine that is slow for itself is slow for others without a gate too. Metered
+	// and VPN say what such links are good for. See gate.go.
+	GateBatteryPercent, GateCPUPercent, GateDiskQueue int
+	GateFreeBytes                                     int64
+	Metered, VPN                                      LinkUse
+
 	// MaxPayloads bounds the have-lists remembered per peer, MaxHaveChunks their length together: a
 	// list takes one bit for each chunk.
 	MaxPayloads, MaxHaveChunks int
@@ -83,8 +92,9 @@ func DefaultConfig() Config {
 		Heartbeat: 45 * time.Second, ReportResend: 3 * time.Second, MaxOutbox: 2048,
 		ScanEvery:       22 * time.Hour,
 		InstallRetryMin: 30 * time.Second, InstallRetryMax: time.Hour,
-		SpaceRetry:  2 * time.Second,
-		ShunFor:     24 * time.Hour,
+		SpaceRetry:         2 * time.Second,
+		ShunFor:            24 * time.Hour,
+		GateBatteryPercent: 40, GateFreeBytes: 512 << 20, Metered: UsePeersOnly, VPN: UsePeersOnly,
 		MaxPayloads: 8192, MaxHaveChunks: 8 << 20, // 1 MiB: 2 TiB of payloads in chunks of 256 KiB
 	}
 }

@@ -43,6 +43,9 @@ type Core struct {
 	slots   slotState
 	tasks   taskState
 	reports reportState
+	rates   rateState
+	budget  budgetState
+	gates   gateState
 
 	payloads []*payload // sorted by id
 	byMap    map[content.ID]*payload
@@ -90,6 +93,7 @@ func New(cfg Config, self Self, last Snapshot, rng *rand.Rand, now time.Time) (*
 		byID:    map[PeerID]*peer{},
 		byMap:   map[content.ID]*payload{},
 	}
+	c.startRates()
 	c.restore(last)
 	c.wakeBy(now.Add(cfg.JoinGrace))
 	return c, nil
@@ -169,6 +173,24 @@ func (c *Core) dispatch(ev Event) {
 	case Failed:
 		c.failed(e)
 	default:
+		c.dispatchLimits(ev)
+	}
+}
+
+// dispatchLimits is for events about what may be moved and what not.
+func (c *Core) dispatchLimits(ev Event) {
+	switch e := ev.(type) {
+	case RatesChanged:
+		c.ratesChanged(e)
+	case BudgetChanged:
+		c.budgetChanged(e)
+	case SpentHeard:
+		c.spentHeard(e)
+	case ConditionsChanged:
+		c.conditionsChanged(e)
+	case PeerGated:
+		c.peerGated(e)
+	default:
 		panic(fmt.Sprintf("swarm: unknown event %T", ev))
 	}
 }
@@ -181,6 +203,7 @@ func (c *Core) sweep() {
 		c.drive(p)
 	}
 	c.driveLink()
+	c.sweepBudget()
 	c.sweepReports()
 }
 

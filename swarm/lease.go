@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"patchmesh/policy"
+	"patchmesh/swarm/rate"
 )
 
 // lease is the WAN lease of one payload as this machine sees it.
@@ -100,7 +101,7 @@ func (c *Core) settled(l *payload) bool {
 // payload's hash order. For every LeaseSilence without a new chunk in the
 // site, one more in line may go: a holder that claims and stalls delays the site, and no longer.
 func (c *Core) leaseDue(l *payload) bool {
-	if !c.egress() || c.localSeed() != nil || c.now.Before(l.blockedUntil) || !c.siteWants(l) {
+	if !c.egress() || c.localSeed() != nil || c.now.Before(l.blockedUntil) || !c.siteWants(l) || !c.wanAllows(l) || c.wanGate() != "" || !l.selfWant && c.gates.help != "" {
 		l.lease.needAt = time.Time{}
 		return false
 	}
@@ -145,7 +146,7 @@ func (c *Core) inLine(l *payload) int {
 	mine := weight(l.key, 0, c.self.Peer)
 	n := 0
 	c.toNeighbours(func(p *peer) {
-		if p.egress && !p.seed && before(weight(l.key, 0, p.id), p.id, mine, c.self.Peer) {
+		if p.egress && !p.seed && p.gate.wan == "" && before(weight(l.key, 0, p.id), p.id, mine, c.self.Peer) {
 			n++
 		}
 	})
@@ -169,6 +170,11 @@ func (c *Core) driveLease(l *payload) {
 	}
 	if !c.egress() || !c.siteWants(l) || (k.asks == 0 && c.nextForWAN(l, k.cursor) < 0 && !c.orphans(l)) {
 		c.release(l, "")
+		return
+	}
+	if why := c.wanStops(l); k.asks == 0 && why != "" {
+		c.release(l, why)
+		c.payloadChanged(l)
 		return
 	}
 	if !l.selfWant && !l.ready {
@@ -263,7 +269,7 @@ func (c *Core) pickOrigin(l *payload) {
 	}
 	k := &l.lease
 	window := min(max(int64(k.rate*c.cfg.WANSpan.Seconds()), c.cfg.WANMinBytes), c.cfg.WANMaxBytes)
-	for k.asks == 0 || k.askBytes+l.chunkBytes <= window {
+	for c.wanStops(l) == "" && c.mayAsk(rate.WAN) && (k.asks == 0 || k.askBytes+l.chunkBytes <= window) {
 		i := c.nextForWAN(l, k.cursor)
 		if i < 0 {
 			return
@@ -272,6 +278,7 @@ func (c *Core) pickOrigin(l *payload) {
 		id := c.begin(&request{kind: reqOrigin, peer: s.id, payload: l, index: i, bytes: l.chunkBytes})
 		k.asks++
 		k.askBytes += l.chunkBytes
+		c.spend(rate.WAN, l.chunkBytes)
 		c.startFetching(l, i)
 		c.act(FetchOrigin{Req: id, From: s.id, Payload: l.id, Index: i})
 	}

@@ -27,6 +27,8 @@ type peer struct {
 	silences  int       // in a row
 
 	bytesIn, bytesOut int64
+
+	gate gate // what it does not do at present, by its own word
 }
 
 // remote is what a peer said of one payload.
@@ -73,6 +75,10 @@ func (c *Core) tellAll(p *peer) {
 		}
 	}
 	c.act(TellSynced{To: p.id})
+	c.tellLedger(p)
+	if g := c.gates.told; g.serve != "" || g.wan != "" {
+		c.act(TellGate{To: p.id, Serve: g.serve, WAN: g.wan})
+	}
 	if c.self.Egress != c.egress() {
 		c.act(TellEgress{To: p.id, Egress: c.egress()})
 	}

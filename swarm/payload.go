@@ -25,6 +25,7 @@ type payload struct {
 	assembly  bool // an Assemble is under way
 
 	selfWant bool // the plan of this machine needs it
+	urgent   bool // in the foreground, see urgency.go
 	help     bool // this machine fetches it across the WAN for neighbours only
 
 	blockedUntil time.Time // disk full or the like

@@ -1,10 +1,12 @@
 package swarm
 
 import (
+	"slices"
 	"time"
 
 	"patchmesh/content"
 	"patchmesh/policy"
+	"patchmesh/swarm/rate"
 )
 
 // Snapshot is what the core must not forget over a restart. It marshals to JSON. The zero value is a
@@ -14,6 +16,7 @@ type Snapshot struct {
 	Payloads  []SavedPayload `json:"payloads,omitempty"`
 	Shuns     []Shun         `json:"shuns,omitempty"`
 	ReportSeq uint64         `json:"report_seq,omitempty"`
+	WAN       rate.Ledger    `json:"wan,omitempty"` // what the machines of the site took from it
 }
 
 // SavedTask is what is kept of a task.
@@ -35,7 +38,7 @@ type SavedPayload struct {
 }
 
 func (c *Core) save() {
-	s := Snapshot{ReportSeq: c.reports.seq, Shuns: append([]Shun(nil), c.tasks.shuns...)}
+	s := Snapshot{ReportSeq: c.reports.seq, WAN: slices.Clone(c.budget.ledger), Shuns: append([]Shun(nil), c.tasks.shuns...)}
 	for _, k := range c.tasks.tasks {
 		s.Tasks = append(s.Tasks, SavedTask{
 			Update: k.verdict.Update, Revision: k.verdict.Revision, State: k.state, Reason: k.reason,
@@ -65,6 +68,7 @@ func (c *Core) restore(s Snapshot) {
 	c.tasks.kept = s.Tasks
 	c.tasks.counted = s.Payloads
 	c.reports.seq = s.ReportSeq
+	c.restoreLedger(s.WAN)
 	for _, x := range s.Shuns {
 		if i, found := c.findShun(x.Peer); !found {
 			c.tasks.shuns = append(c.tasks.shuns[:i], append([]Shun{x}, c.tasks.shuns[i:]...)...)

@@ -19,6 +19,8 @@ type View struct {
 	Tasks       []TaskView
 	Payloads    []PayloadView
 	Peers       []PeerView
+	Budget      BudgetView
+	Gate        GateView
 }
 
 // TaskView is one update on this machine.
@@ -58,6 +60,7 @@ type PeerView struct {
 	Seed     bool
 	Egress   bool
 	Shunned  bool
+	Gate     policy.Reason // why it serves nobody; empty: it serves
 	BytesIn  int64
 	BytesOut int64
 }
@@ -67,7 +70,7 @@ type PeerView struct {
 func (c *Core) View() View {
 	v := View{
 		At: c.now, HeadVersion: c.news.version, HeardHead: c.news.heard, Stale: c.stale(),
-		Egress: c.egress(), Uplink: c.firstEgress(uplinkKey),
+		Egress: c.egress(), Uplink: c.firstEgress(uplinkKey), Budget: c.budgetView(), Gate: c.gateView(),
 	}
 	if c.news.manifest != nil {
 		v.Epoch = c.news.manifest.Epoch
@@ -97,7 +100,7 @@ func (c *Core) View() View {
 	}
 	for _, p := range c.peers {
 		v.Peers = append(v.Peers, PeerView{
-			ID: p.id, Site: p.site, Seed: p.seed, Egress: p.egress, Shunned: c.shunned(p.id),
+			ID: p.id, Site: p.site, Seed: p.seed, Egress: p.egress, Shunned: c.shunned(p.id), Gate: p.gate.serve,
 			BytesIn: p.bytesIn, BytesOut: p.bytesOut,
 		})
 	}

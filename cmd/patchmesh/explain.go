@@ -63,17 +63,26 @@ func (a *app) peersCmd() *cobra.Command {
 					if c := n.Membership; c != nil {
 						fmt.Fprintf(w, "member until %s, renewed from %s on%s\n", c.NotAfter.Local().Format("2006-01-02 15:04"), c.RenewAt.Local().Format("2006-01-02 15:04"), renewTrouble(c))
 					}
+					writeTraffic(w, n.Traffic)
 					for _, p := range n.Peers {
 						kind := "machine"
 						if p.Seed {
 							kind = "seed"
 						}
-						fmt.Fprintf(w, "  %s  %-7s  site %-12s %-22s in %s, out %s, %s\n", shortID(p.ID), kind, p.Site, p.Addr, api.Size(p.BytesIn), api.Size(p.BytesOut), p.Standing)
+						fmt.Fprintf(w, "  %s  %-7s  site %-12s %-22s in %s, out %s, %s\n", shortID(p.ID), kind, p.Site, p.Addr, api.Size(p.BytesIn), api.Size(p.BytesOut), gated(p))
 					}
 				})
 			})
 		},
 	}
+}
+
+// gated is the standing of a peer, and why it serves nobody at present.
+func gated(p api.PeerInfo) string {
+	if p.Gated == "" {
+		return p.Standing
+	}
+	return p.Standing + ", serves nobody: " + api.Clean(p.Gated)
 }
 
 func renewTrouble(m *api.Membership) string {

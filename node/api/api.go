@@ -89,6 +89,7 @@ type Machine struct {
 	Reason      string    `json:"reason,omitempty"` // machine-wide trouble
 	Detail      string    `json:"detail,omitempty"`
 	Refused     []Refusal `json:"refused,omitempty"`
+	Traffic     *Traffic  `json:"traffic,omitempty"` // nil: nothing is limited
 	Updates     []Update  `json:"updates"`
 }
 
@@ -164,6 +165,7 @@ type NodeInfo struct {
 	Peers   []PeerInfo `json:"peers"`
 
 	Membership *Membership `json:"membership,omitempty"`
+	Traffic    *Traffic    `json:"traffic,omitempty"`
 }
 
 // PeerInfo is one connected peer.
@@ -177,6 +179,7 @@ type PeerInfo struct {
 	BytesOut   int64  `json:"bytes_out"` // payload bytes served
 	Standing   string `json:"standing"`  // good, shunned
 	ShunReason string `json:"shun_reason,omitempty"`
+	Gated      string `json:"gated,omitempty"` // why it serves nobody at present, by its own word
 }
 
 // InviteRequest asks for a join token. Zero Uses means 1, zero ExpiresIn means one hour.

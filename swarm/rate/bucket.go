@@ -57,7 +57,7 @@ func (b *Bucket) Ready(now time.Time) (ready bool, wait time.Duration) {
 	case b.debt <= 0:
 		return true, 0
 	}
-	return false, time.Duration(b.debt / float64(b.rate) * float64(time.Second)) + 1
+	return false, time.Duration(b.debt/float64(b.rate)*float64(time.Second)) + 1
 }
 
 // pay lets time pass. A clock that went back pays nothing and begins anew from there.

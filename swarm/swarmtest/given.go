@@ -22,6 +22,7 @@ func init() { // here because some of them look into the table's other half
 		"heard": doHeard, "manifest": doManifest,
 		"have": doHave, "gained": doGained, "lost": doLost, "lease": doLease,
 		"stored": doStored, "done": doDone, "failed": doFailed,
+		"rates": doRates, "budget": doBudget, "spent": doSpent, "conditions": doConditions, "gated": doGated,
 		"asks": doAsks, "sent": doSent, "queued": doQueued, "acked": doAcked,
 		"wait": doWait, "sleep": doSleep, "back": doBack, "until": doUntil, "view": doView,
 	}

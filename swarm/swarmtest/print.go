@@ -83,6 +83,10 @@ func (s *story) spellTalk(act swarm.Action) (name, text string) {
 		return "tell-lease", fmt.Sprintf("to=%s %s %s", a.To, s.byPayload(a.Payload).name, choose(a.Held, "claimed", "given-up"))
 	case swarm.TellEgress:
 		return "tell-egress", fmt.Sprintf("to=%s %s", a.To, choose(a.Egress, "egress", "no-egress"))
+	case swarm.TellSpent:
+		return "tell-spent", fmt.Sprintf("to=%s %s", a.To, spellLedger(a.Entries))
+	case swarm.TellGate:
+		return "tell-gate", words(fmt.Sprintf("to=%s", a.To), prefix("serve=", a.Serve), prefix("wan=", a.WAN))
 	case swarm.Report:
 		return "report", fmt.Sprintf("seq=%s", seqText(a.Seq))
 	case swarm.Forward:
