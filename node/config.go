@@ -33,6 +33,8 @@ type Config struct {
 	BudgetStrict bool
 	// Gates are the conditions under which this machine serves nobody. Nil: DefaultGates.
 	Gates *Gates
+	// Origin says whether the vendor's web hosts are asked: auto (empty; when no seed can be asked), first or never.
+	Origin string
 	// MDNS looks for machines on the local link.
 	MDNS bool
 	// Egress says whether this machine may use the WAN: auto (empty), yes or no.
@@ -116,6 +118,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	errs = append(errs, c.checkLocalAPI())
+	errs = append(errs, checkOrigin(c.Origin))
 	switch c.Egress {
 	case EgressAuto, EgressYes, EgressNo:
 	default:

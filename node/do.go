@@ -48,7 +48,7 @@ func (n *Node) do(ctx context.Context, act swarm.Action) error {
 	case swarm.FetchChunk:
 		n.fetchChunk(a.Req, a.From, a.Payload, a.Index)
 	case swarm.FetchOrigin:
-		n.fetchChunk(a.Req, a.From, a.Payload, a.Index)
+		n.fetchOrigin(ctx, a)
 	case swarm.CancelFetch:
 		n.cancelFetch(a.Req)
 	case swarm.Serve:

@@ -50,6 +50,7 @@ type Node struct {
 	connector *connector
 	links     *links
 	limits    *limits
+	web       *web
 	metrics   *metrics
 	renewal   *renewal
 	events    events
@@ -96,6 +97,7 @@ func Open(cfg Config) (*Node, error) {
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.events = events{ch: make(chan swarm.Event, eventQueue), done: n.ctx.Done()}
 	n.connector, n.links, n.limits = newConnector(n), &links{n: n}, newLimits(n)
+	n.web = newWeb(n)
 	n.metrics = newMetrics(n)
 	n.renewReach()
 	n.limitEnrolment()
@@ -141,6 +143,7 @@ func (n *Node) newCore() (*swarm.Core, error) {
 		return nil, err
 	}
 	cfg := swarm.DefaultConfig()
+	cfg.WebFirst = n.cfg.Origin == OriginFirst
 	n.cfg.Gates.apply(&cfg)
 	if n.seed != nil {
 		cfg.ServeSlots = 64 // a slow site must not hold up the others

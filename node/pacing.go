@@ -27,7 +27,12 @@ func (n *Node) keepLimits(ctx context.Context) {
 
 // traffic tells people what holds now.
 func (n *Node) traffic(v *swarm.View) *api.Traffic {
-	t := &api.Traffic{Limits: n.limits.info(n.cfg.Now()), Gates: []api.Gate{}}
+	t := &api.Traffic{Limits: []api.Limit{}, Gates: []api.Gate{}}
+	if n.limits == nil { // offline
+		return t
+	}
+	t.Limits = n.limits.info(n.cfg.Now())
+	t.Origin = n.web.info()
 	if n.cfg.Budget.Set() {
 		b := v.Budget
 		t.Budget = &api.Budget{

@@ -180,7 +180,7 @@ func (n *Node) updateRow(v swarm.View, k swarm.TaskView) api.Update {
 	for _, p := range v.Payloads {
 		if p.ID == k.Payload {
 			u.HaveBytes = p.HaveBytes
-			u.Bytes = api.Bytes{Subnet: p.Subnet, Site: p.Site, Seed: p.Seed, Wasted: p.Wasted, Duplicate: p.Duplicate}
+			u.Bytes = api.Bytes{Subnet: p.Subnet, Site: p.Site, Seed: p.Seed, Origin: p.Origin, Wasted: p.Wasted, Duplicate: p.Duplicate}
 		}
 	}
 	return u

@@ -53,6 +53,7 @@ const (
 	ReasonHostBattery        Reason = "host-battery"
 	ReasonHostBusy           Reason = "host-busy"
 	ReasonNetMetered         Reason = "net-metered"
+	ReasonNetProxyAuth       Reason = "net-proxy-auth"
 	ReasonNetVPN             Reason = "net-vpn"
 	ReasonPeerAllRefused     Reason = "peer-all-refused"
 )

@@ -28,6 +28,8 @@ type Config struct {
 	// dies has crossed the WAN in vain, so it is kept short.
 	WANMinBytes, WANMaxBytes int64
 	WANSpan                  time.Duration
+	// WebFirst has a lease holder ask the vendor's web hosts before the seed, instead of after it.
+	WebFirst bool
 	// LeaseSilence is how long a claim without any new chunk stays respected.
 	LeaseSilence time.Duration
 	// LeaseSettle is how long a payload must be known, and the view of neighbours unchanged, before

@@ -60,6 +60,7 @@ type request struct {
 	index      int
 	bytes      int64
 	at         time.Time
+	mirror     int  // of a request to a web host, whose peer is empty
 	hedged     bool // a second holder was asked because of this one's silence
 	descriptor content.ID
 	task       *task

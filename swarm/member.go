@@ -14,6 +14,7 @@ type peer struct {
 	site        SiteID
 	seed        bool
 	egress      bool
+	webEgress   bool // as egress, but for the state of its way to the seeds
 	sameSubnet  bool
 	synced      bool
 	headVersion int64
@@ -48,7 +49,7 @@ func (c *Core) peerUp(e PeerUp) {
 		c.peerDown(PeerDown{Peer: e.Peer}) // the driver lost the order; the newer session counts
 	}
 	p := &peer{
-		id: e.Peer, site: e.Site, seed: e.Seed, egress: e.Egress, sameSubnet: e.SameSubnet,
+		id: e.Peer, site: e.Site, seed: e.Seed, egress: e.Egress, webEgress: e.Egress, sameSubnet: e.SameSubnet,
 		headVersion: e.HeadVersion, upAt: c.now, have: map[content.ID]*remote{},
 	}
 	i, _ := slices.BinarySearchFunc(c.peers, p.id, func(q *peer, id PeerID) int { return strings.Compare(string(q.id), string(id)) })

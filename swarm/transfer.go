@@ -71,6 +71,9 @@ func (c *Core) chunkStored(e ChunkStored) {
 // countArrival books the bytes on the tier that they came from.
 func (c *Core) countArrival(l *payload, r *request, p *peer, bytes int64) {
 	switch {
+	case r.kind == reqOrigin && r.peer == "":
+		l.Origin += bytes
+		l.web[r.mirror].fails = 0
 	case r.kind == reqOrigin:
 		l.Seed += bytes
 	case p != nil && p.sameSubnet:
@@ -126,6 +129,8 @@ func (c *Core) chunkFailed(r *request, e Failed) {
 		c.cancelFetches(l)
 		c.payloadChanged(l)
 		return
+	case r.kind == reqOrigin && r.peer == "":
+		c.mirrorFailed(l, r, e)
 	case p == nil:
 	case e.Class == Refuse && r.kind == reqOrigin:
 		// There may be no other seed, so it is not given up; but wrong bytes across the WAN cost the

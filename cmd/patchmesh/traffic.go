@@ -25,6 +25,7 @@ func (t *trafficFlags) add(c *cobra.Command) {
 	f.BoolVar(&t.strict, "wan-budget-strict", false, "the budget holds for expedited updates and those near their deadline too")
 	f.StringArrayVar(&t.gates, "gate", nil, "when this machine stops serving others: battery=40 (percent), cpu=80 (percent), disk-queue=10, free=512MiB; 0 is never; may be repeated")
 	f.StringVar(&t.metered, "metered", "peers-only", "what a metered link is for: allow, peers-only or never")
+	f.StringVar(&t.origin, "origin", "auto", "when web hosts that an update names are asked for its bytes: auto (no seed can be asked), first or never")
 	f.StringVar(&t.vpn, "vpn", "download-only", "what a tunnel is for: full, download-only or off")
 }
 
@@ -44,7 +45,7 @@ func (t *trafficFlags) into(cfg *node.Config) error {
 	if cfg.Budget, err = node.ParseBudget(t.budget); err != nil {
 		return bad(err)
 	}
-	cfg.BudgetStrict = t.strict
+	cfg.BudgetStrict, cfg.Origin = t.strict, t.origin
 	if cfg.Gates, err = node.ParseGates(t.gates, t.metered, t.vpn); err != nil {
 		return bad(err)
 	}

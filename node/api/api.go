@@ -219,6 +219,9 @@ type ImportRequest struct {
 	Installer      string            `json:"installer,omitempty"`
 	InstallerArgs  map[string]string `json:"installer_args,omitempty"`
 	Supersedes     []string          `json:"supersedes,omitempty"`
+	// Origins are URLs of the same bytes at their vendor's, OriginHosts where their redirects may lead.
+	Origins     []string `json:"origins,omitempty"`
+	OriginHosts []string `json:"origin_hosts,omitempty"`
 }
 
 // Imported says what Import made.

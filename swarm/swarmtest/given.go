@@ -79,6 +79,12 @@ func doUpdate(s *story, l *line) error {
 	if stored := l.option("stored"); stored != "" {
 		u.onDisk = bits(stored)
 	}
+	if v := l.option("mirrors"); v != "" {
+		var err error
+		if u.info.Mirrors, err = strconv.Atoi(v); err != nil {
+			return err
+		}
+	}
 	u.away = l.take("away")
 	u.published = l.take("published")
 	u.present = l.take("present")
@@ -182,7 +188,7 @@ func doView(s *story, l *line) error {
 	if l.take("payloads") || all {
 		for _, p := range v.Payloads {
 			s.say("%s", words(s.byPayload(p.ID).name+":", fmt.Sprintf("%d of %d chunks", p.HaveChunks, p.Chunks),
-				choose(p.Ready, "ready", ""), choose(p.Leased, "leased", ""), tiers(p.Subnet, p.Site, p.Seed, p.Wasted, p.Duplicate)))
+				choose(p.Ready, "ready", ""), choose(p.Leased, "leased", ""), tiers(p.Subnet, p.Site, p.Seed, p.Wasted, p.Duplicate, p.Origin)))
 		}
 	}
 	if l.take("peers") || all {

@@ -47,6 +47,9 @@ func (s *story) spell(act swarm.Action) (name, text string) {
 	case swarm.FetchChunk:
 		return "fetch-chunk", fmt.Sprintf("%s/%d from=%s", s.byPayload(a.Payload).name, a.Index, a.From)
 	case swarm.FetchOrigin:
+		if a.From == "" {
+			return "fetch-origin", fmt.Sprintf("%s/%d from=mirror-%d", s.byPayload(a.Payload).name, a.Index, a.Mirror)
+		}
 		return "fetch-origin", fmt.Sprintf("%s/%d from=%s", s.byPayload(a.Payload).name, a.Index, a.From)
 	case swarm.CancelFetch:
 		r, _ := s.byReq(a.Req)
@@ -127,18 +130,18 @@ func (s *story) spellSnapshot(snap swarm.Snapshot) string {
 	}
 	for _, p := range snap.Payloads {
 		parts = append(parts, fmt.Sprintf("bytes-of-%s:%s", s.byPayload(p.ID).name,
-			tiers(p.Subnet, p.Site, p.Seed, p.Wasted, p.Duplicate)))
+			tiers(p.Subnet, p.Site, p.Seed, p.Wasted, p.Duplicate, p.Origin)))
 	}
 	return strings.Join(parts, " ")
 }
 
 // tiers spells byte counts by where the bytes came from, leaving out zeros.
-func tiers(subnet, site, seed, wasted, duplicate int64) string {
+func tiers(subnet, site, seed, wasted, duplicate, origin int64) string {
 	var parts []string
 	for _, t := range []struct {
 		name  string
 		bytes int64
-	}{{"subnet", subnet}, {"site", site}, {"seed", seed}, {"wasted", wasted}, {"duplicate", duplicate}} {
+	}{{"subnet", subnet}, {"site", site}, {"seed", seed}, {"wasted", wasted}, {"duplicate", duplicate}, {"origin", origin}} {
 		if t.bytes != 0 {
 			parts = append(parts, fmt.Sprintf("%s=%dKiB", t.name, t.bytes>>10))
 		}
