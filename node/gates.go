@@ -14,7 +14,16 @@ type Gates struct {
 	BatteryPercent, CPUPercent, DiskQueue int // 0: never
 	FreeBytes                             int64
 	Metered, VPN                          swarm.LinkUse
+	// Link says what the way to the WAN is, where the system cannot tell: LinkMetered, LinkVPN, LinkPlain or empty.
+	Link string
 }
+
+// The values of Gates.Link.
+const (
+	LinkMetered = "metered"
+	LinkVPN     = "vpn"
+	LinkPlain   = "plain"
+)
 
 // DefaultGates are those of swarm.DefaultConfig.
 func DefaultGates() Gates {
@@ -40,8 +49,11 @@ func ParseGates(texts []string, metered, vpn string) (*Gates, error) {
 			}
 			g.FreeBytes = n
 			continue
+		case name == "link" && (value == LinkMetered || value == LinkVPN || value == LinkPlain):
+			g.Link = value
+			continue
 		case into == nil:
-			return nil, fmt.Errorf("gate %q: there are battery, cpu, disk-queue and free", api.Clean(text))
+			return nil, fmt.Errorf("gate %q: there are battery, cpu, disk-queue, free and link (metered, vpn or plain)", api.Clean(text))
 		case name == "disk-queue":
 			most = 10000
 		}

@@ -61,7 +61,7 @@ func parseSpeed(s string, c rate.Class, d rate.Direction) (rate.Rate, error) {
 	if err != nil {
 		return 0, err
 	}
-	if r == 0 {
+	if r == 0 && (s == "0" || strings.EqualFold(s, "unlimited")) {
 		return rate.Unlimited, nil
 	}
 	if r < minRate || rate.Rate(r) > rate.MaxRate {

@@ -28,7 +28,7 @@ type LinkUse int
 // The uses of a metered link and of a tunnel.
 const (
 	UseAll       LinkUse = iota // like any other
-	UsePeersOnly                // metered: nothing over the WAN. Tunnel: fetch, but serve nobody
+	UsePeersOnly                // metered: nothing over the WAN. Tunnel: fetch, but serve nobody through it
 	UseNothing                  // no payload bytes at all
 )
 
@@ -54,6 +54,7 @@ func (TellGate) isAction()         {}
 // gate is what a machine does not do at present, each with its reason; empty: it does.
 type gate struct {
 	serve policy.Reason // send chunks to neighbours
+	far   policy.Reason // send chunks to neighbours of other subnets, whom only the tunnel may reach
 	wan   policy.Reason // fetch chunks over the WAN
 	fetch policy.Reason // fetch chunks at all
 	help  policy.Reason // fetch for neighbours what it does not need itself
@@ -93,8 +94,8 @@ func (c *Core) conditionsChanged(e ConditionsChanged) {
 		fmt.Sprintf("on battery, %d %% left, at least %d %% are wanted", x.BatteryPercent, c.cfg.GateBatteryPercent), &g.serve, &g.wan)
 	close(x.Metered && c.cfg.Metered != UseAll, policy.ReasonNetMetered, "the link is metered", &g.wan)
 	close(x.Metered && c.cfg.Metered == UseNothing, policy.ReasonNetMetered, "the link is metered", &g.serve, &g.fetch)
-	close(x.VPN && c.cfg.VPN != UseAll, policy.ReasonNetVPN, "the link is a tunnel", &g.serve)
-	close(x.VPN && c.cfg.VPN == UseNothing, policy.ReasonNetVPN, "the link is a tunnel", &g.wan, &g.fetch)
+	close(x.VPN && c.cfg.VPN != UseAll, policy.ReasonNetVPN, "the link is a tunnel", &g.far)
+	close(x.VPN && c.cfg.VPN == UseNothing, policy.ReasonNetVPN, "the link is a tunnel", &g.serve, &g.wan, &g.fetch)
 	close(g.cpu, policy.ReasonHostBusy, fmt.Sprintf("the processor is %d %% busy", x.CPUPercent), &g.serve)
 	close(g.disk, policy.ReasonHostBusy, fmt.Sprintf("%d requests wait at the disk", x.DiskQueue), &g.serve)
 	close(x.FreeKnown && x.FreeBytes < c.cfg.GateFreeBytes, policy.ReasonDiskShort,
@@ -117,14 +118,19 @@ func over(load, limit int, was bool) bool {
 // gatesMoved acts on what the gates stop now.
 func (c *Core) gatesMoved() {
 	now := c.gateTold()
-	if now.serve != c.gates.told.serve || now.wan != c.gates.told.wan {
+	if was := c.gates.told; now != was {
 		text := "all gates are open"
-		if r := firstReason(now.serve, now.wan); r != "" {
+		why := firstReason(now.serve, now.far, now.wan)
+		if why != "" {
 			text = c.gateText()
 		}
-		c.act(Note{Kind: NoteGate, Reason: firstReason(now.serve, now.wan), Text: text})
+		c.act(Note{Kind: NoteGate, Reason: why, Text: text})
 		c.gates.told = now
-		c.toNeighbours(func(p *peer) { c.act(TellGate{To: p.id, Serve: now.serve, WAN: now.wan}) })
+		c.toNeighbours(func(p *peer) {
+			if now.wan != was.wan || now.against(p) != was.against(p) {
+				c.act(TellGate{To: p.id, Serve: now.against(p), WAN: now.wan})
+			}
+		})
 	}
 	c.driveAll()
 	c.driveLink()
@@ -132,7 +138,17 @@ func (c *Core) gatesMoved() {
 }
 
 // gateTold is what neighbours should know.
-func (c *Core) gateTold() gate { return gate{serve: c.gates.serve, wan: c.wanGate()} }
+func (c *Core) gateTold() gate {
+	return gate{serve: c.gates.serve, far: c.gates.far, wan: c.wanGate()}
+}
+
+// against says why a neighbour is not served; empty: it is.
+func (g gate) against(p *peer) policy.Reason {
+	if g.serve == "" && !p.sameSubnet {
+		return g.far
+	}
+	return g.serve
+}
 
 // wanGate says why this machine leaves the WAN to others; empty: it does not.
 func (c *Core) wanGate() policy.Reason {
@@ -205,7 +221,7 @@ type GateView struct {
 }
 
 func (c *Core) gateView() GateView {
-	return GateView{Serve: c.gates.serve, WAN: c.wanGate(), Fetch: c.gates.fetch, Help: c.gates.help, Detail: c.gateText()}
+	return GateView{Serve: firstReason(c.gates.serve, c.gates.far), WAN: c.wanGate(), Fetch: c.gates.fetch, Help: c.gates.help, Detail: c.gateText()}
 }
 
 // gateStops says which gate keeps this machine itself from a payload: one that stops all fetching, or one

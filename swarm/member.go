@@ -77,8 +77,8 @@ func (c *Core) tellAll(p *peer) {
 	}
 	c.act(TellSynced{To: p.id})
 	c.tellLedger(p)
-	if g := c.gates.told; g.serve != "" || g.wan != "" {
-		c.act(TellGate{To: p.id, Serve: g.serve, WAN: g.wan})
+	if g := c.gates.told; g.against(p) != "" || g.wan != "" {
+		c.act(TellGate{To: p.id, Serve: g.against(p), WAN: g.wan})
 	}
 	if c.self.Egress != c.egress() {
 		c.act(TellEgress{To: p.id, Egress: c.egress()})

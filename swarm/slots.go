@@ -28,7 +28,7 @@ func (c *Core) uploadAsked(e UploadAsked) {
 	switch {
 	case p == nil || (!c.self.Seed && !c.neighbour(p)):
 		c.act(RefuseUpload{Ref: e.Ref, Class: Refuse})
-	case c.gates.serve != "":
+	case c.gates.against(p) != "":
 		c.act(RefuseUpload{Ref: e.Ref, Class: Busy}) // it was told why, see gate.go
 	case l == nil || e.Index < 0 || e.Index >= l.chunks || !l.have.Has(e.Index):
 		c.act(RefuseUpload{Ref: e.Ref, Class: Absent})
