@@ -294,3 +294,31 @@ func TestGatesAreSeenByOthers(t *testing.T) {
 		t.Errorf("explain: %+v, %v", e, err)
 	}
 }
+
+// The budget of a site is stated once, at the seed, and signed; all its machines hear of it. To take it
+// away is heard too.
+func TestSiteBudgetIsStatedAtTheSeed(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t)
+	a := m.machine("a", "", Config{Egress: EgressYes})
+	ctx := context.Background()
+	if _, err := m.seed.Site(ctx, api.SiteRequest{Site: "main", WANBudget: []string{"fortnight=1MB"}}); api.ClassOf(err) != api.ClassUsage {
+		t.Errorf("a budget of a fortnight: %v", err)
+	}
+	s, err := m.seed.Site(ctx, api.SiteRequest{Site: "main", WANBudget: []string{"day=300KiB@Europe/Berlin"}})
+	if err != nil || len(s.WANBudget) != 1 || s.WANBudget[0] != "day=307200@Europe/Berlin" {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if _, err := m.seed.Site(ctx, api.SiteRequest{Site: "main", Prefixes: []string{"127.0.0.0/8"}}); err != nil { // does not touch it
+		t.Fatal(err)
+	}
+	limit := func() int64 { return a.view.Load().Budget.DayLimit }
+	until(t, "the machine to hear of it", func() bool { return limit() == 300<<10 })
+	m.importFrom("u", noise(8, 1<<20))
+	m.approve("u")
+	until(t, "the budget to be spent", func() bool { return a.update(t, "u").Reason == string(policy.ReasonWanBudgetSpent) })
+	if _, err := m.seed.Site(ctx, api.SiteRequest{Site: "main", Clear: true}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the update without a budget", func() bool { return limit() == 0 && a.update(t, "u").State == "installed" })
+}

@@ -59,6 +59,7 @@ type Node struct {
 	locked    atomic.Pointer[lockout]
 
 	outsideNoted atomic.Bool
+	budgetSet    atomic.Bool
 	gossipKeys   gossipKeys
 	roots        rootChase
 

@@ -19,9 +19,7 @@ func (n *Node) pacing() transport.Pacing {
 
 // keepLimits tells the core its budget and follows the timetable of rates and the condition of the machine.
 func (n *Node) keepLimits(ctx context.Context) {
-	if n.cfg.Budget.Set() {
-		n.events.send(swarm.BudgetChanged{Budget: n.cfg.Budget, ExemptUrgent: !n.cfg.BudgetStrict})
-	}
+	n.tellBudget()
 	n.limits.run(ctx)
 }
 
@@ -33,8 +31,7 @@ func (n *Node) traffic(v *swarm.View) *api.Traffic {
 	}
 	t.Limits = n.limits.info(n.cfg.Now())
 	t.Origin = n.web.info()
-	if n.cfg.Budget.Set() {
-		b := v.Budget
+	if b := v.Budget; b.DayLimit > 0 || b.MonthLimit > 0 {
 		t.Budget = &api.Budget{
 			DayBytes: b.DayBytes, DayLimit: b.DayLimit, DayEnd: b.DayEnd, MonthBytes: b.MonthBytes, MonthLimit: b.MonthLimit,
 			MonthEnd: b.MonthEnd, Most: string(b.Most),
