@@ -25,7 +25,7 @@ func (n *Node) watchConditions(ctx context.Context) {
 		d := DefaultGates()
 		g = &d
 	}
-	s := inventory.NewSampler(n.cfg.DataDir)
+	s := inventory.NewSampler(n.cfg.DataDir, n.moved)
 	t := time.NewTicker(conditionsEvery)
 	defer t.Stop()
 	var told swarm.Conditions
@@ -55,6 +55,9 @@ func (g *Gates) relevant(c swarm.Conditions) swarm.Conditions {
 	if g.DiskQueue == 0 {
 		c.DiskQueue = 0
 	}
+	if g.YieldAbove == 0 {
+		c.OtherBytes = 0
+	}
 	if g.FreeBytes == 0 {
 		c.FreeKnown = false
 	}
@@ -66,4 +69,14 @@ func (g *Gates) relevant(c swarm.Conditions) swarm.Conditions {
 		c.FreeBytes = max(c.FreeBytes, g.FreeBytes)
 	}
 	return c
+}
+
+// moved is the payload bytes that this node has sent and received, peers and web hosts together.
+func (n *Node) moved() int64 {
+	in, out := n.host.Traffic()
+	sum := in + out
+	for _, c := range n.web.ranged.Counts() {
+		sum += c.Bytes
+	}
+	return sum
 }

@@ -16,6 +16,9 @@ type Gates struct {
 	Metered, VPN                          swarm.LinkUse
 	// Link says what the way to the WAN is, where the system cannot tell: LinkMetered, LinkVPN, LinkPlain or empty.
 	Link string
+	// YieldAbove is how many bytes per second of this machine's other traffic make background fetching from
+	// the WAN yield. 0: none does.
+	YieldAbove int64
 }
 
 // The values of Gates.Link.
@@ -49,11 +52,18 @@ func ParseGates(texts []string, metered, vpn string) (*Gates, error) {
 			}
 			g.FreeBytes = n
 			continue
+		case name == "other-traffic":
+			n, err := api.ParseRate(value)
+			if err != nil {
+				return nil, fmt.Errorf("gate %q: %w", api.Clean(text), err)
+			}
+			g.YieldAbove = n
+			continue
 		case name == "link" && (value == LinkMetered || value == LinkVPN || value == LinkPlain):
 			g.Link = value
 			continue
 		case into == nil:
-			return nil, fmt.Errorf("gate %q: there are battery, cpu, disk-queue, free and link (metered, vpn or plain)", api.Clean(text))
+			return nil, fmt.Errorf("gate %q: there are battery, cpu, disk-queue, free, other-traffic and link (metered, vpn or plain)", api.Clean(text))
 		case name == "disk-queue":
 			most = 10000
 		}
@@ -88,5 +98,5 @@ func (g *Gates) apply(c *swarm.Config) {
 		return
 	}
 	c.GateBatteryPercent, c.GateCPUPercent, c.GateDiskQueue, c.GateFreeBytes = g.BatteryPercent, g.CPUPercent, g.DiskQueue, g.FreeBytes
-	c.Metered, c.VPN = g.Metered, g.VPN
+	c.Metered, c.VPN, c.YieldAbove = g.Metered, g.VPN, g.YieldAbove
 }

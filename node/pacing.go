@@ -30,7 +30,7 @@ func (n *Node) traffic(v *swarm.View) *api.Traffic {
 		return t
 	}
 	t.Limits = n.limits.info(n.cfg.Now())
-	t.Origin = n.web.info()
+	t.Origin, t.Yielding = n.web.info(), v.Gate.Yielding
 	if b := v.Budget; b.DayLimit > 0 || b.MonthLimit > 0 {
 		t.Budget = &api.Budget{
 			DayBytes: b.DayBytes, DayLimit: b.DayLimit, DayEnd: b.DayEnd, MonthBytes: b.MonthBytes, MonthLimit: b.MonthLimit,

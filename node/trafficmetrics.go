@@ -19,6 +19,7 @@ var (
 	spentDesc  = prometheus.NewDesc("patchmesh_wan_budget_used_bytes", "Payload bytes that the site has taken from the WAN.", []string{"period"}, nil)
 	budgetDesc = prometheus.NewDesc("patchmesh_wan_budget_bytes", "What the site may take; absent without budget.", []string{"period"}, nil)
 	gateDesc   = prometheus.NewDesc("patchmesh_gate_closed", "1 for what this machine does not do at present.", []string{"what", "reason"}, nil)
+	yieldDesc  = prometheus.NewDesc("patchmesh_yielding", "1 while background fetching over the WAN gives way to other traffic.", nil, nil)
 	hostDesc   = prometheus.NewDesc("patchmesh_origin_bytes_total", "Bytes that a web host gave.", []string{"host"}, nil)
 	failDesc   = prometheus.NewDesc("patchmesh_origin_failures_total", "Requests that a web host failed.", []string{"host"}, nil)
 )
@@ -58,6 +59,11 @@ func (t trafficCollector) Collect(out chan<- prometheus.Metric) {
 	for _, g := range info.Gates {
 		gauge(gateDesc, 1, g.What, g.Reason)
 	}
+	yielding := 0.
+	if info.Yielding {
+		yielding = 1
+	}
+	gauge(yieldDesc, yielding)
 	for _, h := range info.Origin {
 		counter(hostDesc, float64(h.Bytes), h.Host)
 		counter(failDesc, float64(h.Failed), h.Host)

@@ -71,6 +71,9 @@ type Config struct {
 	GateBatteryPercent, GateCPUPercent, GateDiskQueue int
 	GateFreeBytes                                     int64
 	Metered, VPN                                      LinkUse
+	// YieldAbove is how many bytes per second of other traffic of this machine make background fetching
+	// from the WAN yield, 0: none does. YieldRate is what it still takes then.
+	YieldAbove, YieldRate int64
 
 	// MaxPayloads bounds the have-lists remembered per peer, MaxHaveChunks their length together: a
 	// list takes one bit for each chunk.
@@ -96,7 +99,7 @@ func DefaultConfig() Config {
 		InstallRetryMin: 30 * time.Second, InstallRetryMax: time.Hour,
 		SpaceRetry:         2 * time.Second,
 		ShunFor:            24 * time.Hour,
-		GateBatteryPercent: 40, GateFreeBytes: 512 << 20, Metered: UsePeersOnly, VPN: UsePeersOnly,
+		GateBatteryPercent: 40, GateFreeBytes: 512 << 20, Metered: UsePeersOnly, VPN: UsePeersOnly, YieldRate: 32 << 10,
 		MaxPayloads: 8192, MaxHaveChunks: 8 << 20, // 1 MiB: 2 TiB of payloads in chunks of 256 KiB
 	}
 }

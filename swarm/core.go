@@ -200,9 +200,7 @@ func (c *Core) dispatchLimits(ev Event) {
 func (c *Core) sweep() {
 	c.sweepNews()
 	c.sweepTasks()
-	for _, p := range c.payloads {
-		c.drive(p)
-	}
+	c.driveAll()
 	c.driveLink()
 	c.sweepBudget()
 	c.sweepReports()

@@ -18,8 +18,9 @@ type Conditions struct {
 	DiskQueue      int // requests waiting at the disk of the data folder, over half a minute
 	FreeBytes      int64
 	FreeKnown      bool
-	Metered        bool // the way to the WAN is paid by volume
-	VPN            bool // the way to the WAN is a tunnel
+	Metered        bool  // the way to the WAN is paid by volume
+	VPN            bool  // the way to the WAN is a tunnel
+	OtherBytes     int64 // per second over that way, both directions, not of patchmesh
 }
 
 // LinkUse says what a link that costs or detours is good for.
@@ -100,6 +101,7 @@ func (c *Core) conditionsChanged(e ConditionsChanged) {
 	close(g.disk, policy.ReasonHostBusy, fmt.Sprintf("%d requests wait at the disk", x.DiskQueue), &g.serve)
 	close(x.FreeKnown && x.FreeBytes < c.cfg.GateFreeBytes, policy.ReasonDiskShort,
 		fmt.Sprintf("%d bytes are free, at least %d are wanted", x.FreeBytes, c.cfg.GateFreeBytes), &g.help)
+	c.otherTraffic(x.OtherBytes)
 	c.gatesMoved()
 }
 
@@ -218,10 +220,11 @@ func (c *Core) gatedHolders(l *payload) string {
 type GateView struct {
 	Serve, WAN, Fetch, Help policy.Reason
 	Detail                  string
+	Yielding                bool // background fetching gives way to other traffic
 }
 
 func (c *Core) gateView() GateView {
-	return GateView{Serve: firstReason(c.gates.serve, c.gates.far), WAN: c.wanGate(), Fetch: c.gates.fetch, Help: c.gates.help, Detail: c.gateText()}
+	return GateView{Serve: firstReason(c.gates.serve, c.gates.far), WAN: c.wanGate(), Fetch: c.gates.fetch, Help: c.gates.help, Detail: c.gateText(), Yielding: c.rates.yielding}
 }
 
 // gateStops says which gate keeps this machine itself from a payload: one that stops all fetching, or one

@@ -270,7 +270,7 @@ func (c *Core) pickOrigin(l *payload) {
 	}
 	k := &l.lease
 	window := min(max(int64(k.rate*c.cfg.WANSpan.Seconds()), c.cfg.WANMinBytes), c.cfg.WANMaxBytes)
-	for c.wanStops(l) == "" && c.mayAsk(rate.WAN) && (k.asks == 0 || k.askBytes+l.chunkBytes <= window) {
+	for c.wanStops(l) == "" && c.mayAsk(rate.WAN, l) && (k.asks == 0 || k.askBytes+l.chunkBytes <= window) {
 		i := c.nextForWAN(l, k.cursor)
 		if i < 0 {
 			return
@@ -279,7 +279,7 @@ func (c *Core) pickOrigin(l *payload) {
 		id := c.begin(&request{kind: reqOrigin, peer: from, mirror: mirror, payload: l, index: i, bytes: l.chunkBytes})
 		k.asks++
 		k.askBytes += l.chunkBytes
-		c.spend(rate.WAN, l.chunkBytes)
+		c.spend(rate.WAN, l)
 		c.startFetching(l, i)
 		c.act(FetchOrigin{Req: id, From: from, Payload: l.id, Index: i, Mirror: mirror})
 	}

@@ -135,9 +135,14 @@ func (c *Core) membershipChanged() {
 	c.sweepReports()
 }
 
+// driveAll moves all payloads, the urgent ones first.
 func (c *Core) driveAll() {
-	for _, l := range c.payloads {
-		c.drive(l)
+	for _, urgent := range []bool{true, false} {
+		for _, l := range c.payloads {
+			if l.urgent == urgent {
+				c.drive(l)
+			}
+		}
 	}
 }
 

@@ -15,7 +15,7 @@ func (c *Core) pick(l *payload) {
 	if c.gates.fetch != "" || c.idleHolders(l) == 0 {
 		return
 	}
-	for c.mayAsk(rate.LAN) && (c.askBytes+l.chunkBytes <= c.cfg.MaxAskBytes || c.askBytes == 0) {
+	for c.mayAsk(rate.LAN, l) && (c.askBytes+l.chunkBytes <= c.cfg.MaxAskBytes || c.askBytes == 0) {
 		i := c.rarest(l)
 		if i < 0 {
 			break
@@ -152,7 +152,7 @@ func (c *Core) fetch(l *payload, p *peer, i int) {
 	id := c.begin(&request{kind: reqChunk, peer: p.id, payload: l, index: i, bytes: l.chunkBytes})
 	p.asks++
 	c.askBytes += l.chunkBytes
-	c.spend(rate.LAN, l.chunkBytes)
+	c.spend(rate.LAN, l)
 	c.startFetching(l, i)
 	c.wakeBy(c.now.Add(c.cfg.EndgameHedgeAfter))
 	c.act(FetchChunk{Req: id, From: p.id, Payload: l.id, Index: i})

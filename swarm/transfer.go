@@ -29,7 +29,7 @@ func (c *Core) hedge(l *payload) {
 	})
 	for _, id := range late {
 		r := c.pending[id]
-		room := c.mayAsk(rate.LAN) && c.askBytes+l.chunkBytes <= c.cfg.MaxAskBytes // on a slow network all is late: no second copy of it all
+		room := c.mayAsk(rate.LAN, l) && c.askBytes+l.chunkBytes <= c.cfg.MaxAskBytes // on a slow network all is late: no second copy of it all
 		if p := c.holderFor(l, r.index, r.peer); p != nil && room && l.fetching[r.index] == 1 {
 			r.hedged = true
 			c.fetch(l, p, r.index)

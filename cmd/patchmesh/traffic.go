@@ -23,7 +23,7 @@ func (t *trafficFlags) add(c *cobra.Command) {
 	f.StringArrayVar(&t.limits, "limit", nil, "CLASS.DIR=RATE[@DAYS/HH:MM-HH:MM[@ZONE]], as wan.down=10Mbit, lan.up=50% or wan.down=2Mbit@Mon-Fri/08:00-18:00@Europe/Berlin; classes lan, site, wan; may be repeated")
 	f.StringArrayVar(&t.budget, "wan-budget", nil, "day=SIZE or month=SIZE[@ZONE] that the machines of this site together may take over the WAN; may be repeated")
 	f.BoolVar(&t.strict, "wan-budget-strict", false, "the budget holds for expedited updates and those near their deadline too")
-	f.StringArrayVar(&t.gates, "gate", nil, "when this machine stops serving others: battery=40 (percent), cpu=80 (percent), disk-queue=10, free=512MiB (0 is never), or link=metered|vpn|plain where the system cannot tell; may be repeated")
+	f.StringArrayVar(&t.gates, "gate", nil, "when this machine stops serving others: battery=40 (percent), cpu=80 (percent), disk-queue=10, free=512MiB (0 is never), other-traffic=1Mbit (of this machine, from which on background fetching over the WAN becomes a trickle), or link=metered|vpn|plain where the system cannot tell; may be repeated")
 	f.StringVar(&t.metered, "metered", "peers-only", "what a metered link is for: allow, peers-only or never")
 	f.StringVar(&t.origin, "origin", "auto", "when web hosts that an update names are asked for its bytes: auto (no seed can be asked), first or never")
 	f.StringVar(&t.vpn, "vpn", "download-only", "what a tunnel is for: full, download-only or off")
@@ -82,6 +82,9 @@ func writeTraffic(w io.Writer, t *api.Traffic) {
 	}
 	for _, g := range t.Gates {
 		fmt.Fprintf(w, "gate: %s\n", g.Text())
+	}
+	if t.Yielding {
+		fmt.Fprintln(w, "background fetching over the WAN yields to other traffic of this machine")
 	}
 	for _, m := range t.Origin {
 		fmt.Fprintf(w, "web host %s: %s, %d failed\n", api.Clean(m.Host), api.Size(m.Bytes), m.Failed)

@@ -8,6 +8,8 @@ type Traffic struct {
 	Budget *Budget  `json:"wan_budget,omitempty"` // nil: the site has none
 	Gates  []Gate   `json:"gates"`                // closed ones
 	Origin []Mirror `json:"origins,omitempty"`
+	// Yielding: background fetching over the WAN gives way to other traffic of the machine.
+	Yielding bool `json:"yielding,omitempty"`
 }
 
 // Limit is a rate that holds now for one class of link (lan, site, wan) and direction (down, up).
@@ -50,7 +52,7 @@ type Mirror struct {
 
 // Any says whether there is anything to tell.
 func (t *Traffic) Any() bool {
-	return len(t.Limits) > 0 || t.Budget != nil || len(t.Gates) > 0 || len(t.Origin) > 0
+	return len(t.Limits) > 0 || t.Budget != nil || len(t.Gates) > 0 || len(t.Origin) > 0 || t.Yielding
 }
 
 // Text says it in words: "does not serve others: host-battery (on battery, 30 % left)".

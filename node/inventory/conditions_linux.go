@@ -144,3 +144,19 @@ func (s *Sampler) isMetered(name string) bool {
 	}
 	return false
 }
+
+// link is the bytes that went over the way out so far, both directions.
+func (s *Sampler) link() (bytes uint64, ok bool) {
+	name := s.wayOut()
+	if name == "" {
+		return 0, false
+	}
+	for _, d := range []string{"rx_bytes", "tx_bytes"} {
+		n, err := strconv.ParseUint(s.read("/sys/class/net/"+name+"/statistics/"+d), 10, 64)
+		if err != nil {
+			return 0, false
+		}
+		bytes += n
+	}
+	return bytes, true
+}

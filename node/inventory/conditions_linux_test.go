@@ -141,9 +141,38 @@ func TestLoadsAreAverages(t *testing.T) {
 	}
 }
 
+// Only what others moved over the way out counts, not what this program moved itself.
+func TestOtherTraffic(t *testing.T) {
+	f, s := newFake(t)
+	var own int64
+	s.own = func() int64 { return own }
+	f.route("eth0\t00000000\t0100000A\t0003\t0\t0\t1\t00000000\t0\t0\t0")
+	at := time.Unix(1000, 0)
+	look := func(rx, tx int) int64 {
+		f.write("/sys/class/net/eth0/statistics/rx_bytes", fmt.Sprint(rx))
+		f.write("/sys/class/net/eth0/statistics/tx_bytes", fmt.Sprint(tx))
+		c := s.Sample(at)
+		at = at.Add(5 * time.Second)
+		return c.OtherBytes
+	}
+	if n := look(1e9, 1e6); n != 0 {
+		t.Errorf("the first look says %d", n)
+	}
+	own += 10e6
+	if n := look(1e9+10.5e6, 1e6+2e5); n != 0 {
+		t.Errorf("our own traffic is said to be others': %d B/s", n)
+	}
+	if n := look(1e9+10.5e6+4e6, 1e6+2e5+1e6); n != 1e6 {
+		t.Errorf("5 MB in 5 s of others are %d B/s", n)
+	}
+	if n := look(5, 5); n != 0 { // the counters began anew
+		t.Errorf("%d B/s after the counters began anew", n)
+	}
+}
+
 // The real machine answers something, whatever it is.
 func TestRealConditions(t *testing.T) {
-	s := NewSampler(t.TempDir())
+	s := NewSampler(t.TempDir(), nil)
 	var c swarm.Conditions
 	for i := range 2 {
 		c = s.Sample(time.Now().Add(time.Duration(i) * time.Second))

@@ -10,3 +10,5 @@ func (s *Sampler) system(*swarm.Conditions) {}
 func (s *Sampler) processor() (busy, total uint64, ok bool) { return 0, 0, false }
 
 func (s *Sampler) disk() (uint64, bool) { return 0, false }
+
+func (s *Sampler) link() (bytes uint64, ok bool) { return 0, false }

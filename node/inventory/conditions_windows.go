@@ -39,3 +39,5 @@ func (s *Sampler) processor() (busy, total uint64, ok bool) {
 }
 
 func (s *Sampler) disk() (uint64, bool) { return 0, false }
+
+func (s *Sampler) link() (bytes uint64, ok bool) { return 0, false }

@@ -74,6 +74,13 @@ func doConditions(s *story, l *line) error {
 			*into, x.OnBattery = n, x.OnBattery || name == "battery"
 		}
 	}
+	if v := l.option("other"); v != "" {
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil {
+			return err
+		}
+		x.OtherBytes = n << 10
+	}
 	if v := l.option("free"); v != "" {
 		n, err := strconv.ParseInt(v, 10, 64)
 		if err != nil {
