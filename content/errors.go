@@ -19,6 +19,8 @@ var (
 	ErrLocked = errors.New("another process uses this folder")
 	// ErrClosed: the store was closed. Class: stop.
 	ErrClosed = errors.New("the store is closed")
+	// ErrEncoder: these plain bytes are right, and cannot be packed as the map says. Class: retry elsewhere.
+	ErrEncoder = errors.New("packed by another encoder")
 	// ErrFormat: a document does not follow its format. Class: refuse.
 	ErrFormat = errors.New("malformed document")
 )

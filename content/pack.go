@@ -71,9 +71,7 @@ func (p *packer) squeeze(plain []byte) ([]byte, error) {
 	}
 	if p.enc == nil {
 		var err error
-		p.enc, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
-			zstd.WithWindowSize(MaxChunkBytes), zstd.WithSingleSegment(true))
-		if err != nil {
+		if p.enc, err = newEncoder(); err != nil {
 			return nil, err
 		}
 	}

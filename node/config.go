@@ -7,6 +7,8 @@ import (
 	"net"
 	"path/filepath"
 	"time"
+
+	"patchmesh/swarm/rate"
 )
 
 // DefaultListen is the mesh port on all addresses: one number for TCP and UDP.
@@ -23,6 +25,16 @@ type Config struct {
 	// SitePrefixes are where machines of this site are ("10.1.0.0/16"). Empty: the subnets of this
 	// machine's interfaces, and what the roster says of the site. See reach.go.
 	SitePrefixes []string
+	// Limits are how fast chunks may be sent and received, with a timetable. See ParseLimit.
+	Limits rate.Limits
+	// Budget is what the machines of this site together may take from the WAN; unless BudgetStrict, urgent
+	// updates are exempt.
+	Budget       rate.Budget
+	BudgetStrict bool
+	// Gates are the conditions under which this machine serves nobody. Nil: DefaultGates.
+	Gates *Gates
+	// Origin says whether the vendor's web hosts are asked: auto (empty; when no seed can be asked), first or never.
+	Origin string
 	// MDNS looks for machines on the local link.
 	MDNS bool
 	// Egress says whether this machine may use the WAN: auto (empty), yes or no.
@@ -109,7 +121,7 @@ func (c *Config) Validate() error {
 			errs = append(errs, err)
 		}
 	}
-	errs = append(errs, c.checkLocalAPI(), c.checkStoreLimits())
+	errs = append(errs, c.checkLocalAPI(), c.checkStoreLimits(), checkOrigin(c.Origin))
 	switch c.Egress {
 	case EgressAuto, EgressYes, EgressNo:
 	default:

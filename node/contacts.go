@@ -16,11 +16,11 @@ type contact struct {
 	since time.Time
 	gone  bool
 
-	in, out rate
+	in, out flow
 }
 
-// rate is a byte counter and what it gained per second over the last while.
-type rate struct {
+// flow is a byte counter and what it gained per second over the last while.
+type flow struct {
 	last        int64
 	at          time.Time
 	bytesPerSec float64
@@ -30,7 +30,7 @@ type rate struct {
 const rateSpan = 20 * time.Second
 
 // sample notes the counter of now.
-func (r *rate) sample(bytes int64, now time.Time) {
+func (r *flow) sample(bytes int64, now time.Time) {
 	dt := now.Sub(r.at)
 	if r.at.IsZero() || dt <= 0 || bytes < r.last {
 		r.last, r.at = bytes, now

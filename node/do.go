@@ -43,12 +43,16 @@ func (n *Node) do(ctx context.Context, act swarm.Action) error {
 		n.work(func() { n.evict(a) })
 	case swarm.TellEgress:
 		n.tell(a.To, wire.Flags{Egress: a.Egress})
+	case swarm.TellSpent:
+		n.tell(a.To, wire.Spent{Entries: a.Entries})
+	case swarm.TellGate:
+		n.tell(a.To, wire.Gate{Serve: string(a.Serve), WAN: string(a.WAN)})
 	case swarm.OpenPayload:
 		n.work(func() { n.openPayload(a) })
 	case swarm.FetchChunk:
 		n.fetchChunk(a.Req, a.From, a.Payload, a.Index)
 	case swarm.FetchOrigin:
-		n.fetchChunk(a.Req, a.From, a.Payload, a.Index)
+		n.fetchOrigin(ctx, a)
 	case swarm.CancelFetch:
 		n.cancelFetch(a.Req)
 	case swarm.Serve:

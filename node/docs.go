@@ -157,6 +157,7 @@ func (n *Node) readDescriptor(ctx context.Context, a swarm.AskDescriptor) (swarm
 	if err != nil {
 		return nil, err
 	}
+	info.Mirrors = n.web.learn(d)
 	return swarm.DescriptorArrived{Req: a.Req, ID: a.ID, Descriptor: d, Payload: info}, nil
 }
 

@@ -25,6 +25,7 @@ func (n *Node) Explain(ctx context.Context, update, machine string) (*api.Explan
 	e.add(f.AsOf, "manifest", "this node trusts epoch %d, the machine has reported epoch %d", f.Epoch, m.Epoch)
 	n.explainApprovals(e, m)
 	n.explainHolds(e, m)
+	explainTraffic(e, m)
 	explainState(e, m)
 	return &e.Explanation, nil
 }

@@ -48,10 +48,11 @@ func newMetrics(n *Node) *metrics {
 	gauge("patchmesh_wan_payload_bytes", "Payload bytes that this machine fetched over the WAN.", func() float64 {
 		var sum int64
 		for _, p := range n.view.Load().Payloads {
-			sum += p.Seed
+			sum += p.Seed + p.Origin
 		}
 		return float64(sum)
 	})
+	m.traffic(n)
 	return m
 }
 

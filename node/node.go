@@ -50,6 +50,8 @@ type Node struct {
 	gossip    *gossip.Gossip // nil without a key
 	connector *connector
 	links     *links
+	limits    *limits
+	web       *web
 	metrics   *metrics
 	renewal   *renewal
 	events    events
@@ -58,6 +60,7 @@ type Node struct {
 	locked    atomic.Pointer[lockout]
 
 	outsideNoted atomic.Bool
+	budgetSet    atomic.Bool
 	gossipKeys   gossipKeys
 	roots        rootChase
 
@@ -100,11 +103,12 @@ func Open(cfg Config) (*Node, error) {
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.events = events{ch: make(chan swarm.Event, eventQueue), done: n.ctx.Done()}
-	n.connector, n.links = newConnector(n), &links{n: n}
 	if err := n.openStorekeeping(); err != nil {
 		f.close()
 		return nil, err
 	}
+	n.connector, n.links, n.limits = newConnector(n), &links{n: n}, newLimits(n)
+	n.web = newWeb(n)
 	n.metrics = newMetrics(n)
 	n.renewReach()
 	n.limitEnrolment()
@@ -132,7 +136,7 @@ func Open(cfg Config) (*Node, error) {
 func (n *Node) openHost() (*transport.Host, error) {
 	h, err := transport.New(transport.Config{
 		Key: n.key, Listen: n.cfg.Listen, Hello: n.hello, Admit: n.admit, Handler: sessions{n}, Log: n.log,
-		Allow: n.allowed, Farewell: n.farewell, MayDial: n.mayDial,
+		Allow: n.allowed, Farewell: n.farewell, MayDial: n.mayDial, Pacing: n.pacing(),
 	})
 	switch {
 	case errors.Is(err, transport.ErrAddrInUse):
@@ -153,6 +157,8 @@ func (n *Node) newCore() (*swarm.Core, error) {
 		return nil, err
 	}
 	cfg := swarm.DefaultConfig()
+	cfg.WebFirst = n.cfg.Origin == OriginFirst
+	n.cfg.Gates.apply(&cfg)
 	if n.seed != nil {
 		cfg.ServeSlots = 64 // a slow site must not hold up the others
 	}
@@ -189,6 +195,8 @@ func (n *Node) Run(ctx context.Context) error {
 func (n *Node) begin(ctx context.Context) {
 	n.work(func() { n.connector.run(ctx) })
 	n.work(func() { n.links.run(ctx) })
+	n.work(func() { n.keepLimits(ctx) })
+	n.work(func() { n.watchConditions(ctx) })
 	n.work(func() { n.rejoin(ctx) })
 	n.work(func() { n.keepAdmission(ctx) })
 	n.work(func() { n.renewal.run(ctx) })

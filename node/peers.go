@@ -24,6 +24,7 @@ func (n *Node) peerRows(v *swarm.View) []api.PeerInfo {
 			BytesIn: p.BytesIn, BytesOut: p.BytesOut, Standing: "good", State: "connected", Tier: c.tier, ConnectedAt: c.since.UTC(),
 			RTTSeconds: rtts[string(p.ID)].Seconds(), InBytesPerSec: c.in.bytesPerSec, OutBytesPerSec: c.out.bytesPerSec,
 			AsksOpen: p.Asks, Silences: p.Silences, HeldPayloads: p.Payloads, HeldChunks: p.Chunks, FetchingPayloads: p.Wants,
+			Gated: string(p.Gate),
 		}
 		if p.Shunned {
 			row.Standing, row.ShunReason, row.ShunnedUntil = "shunned", string(p.Shun.Reason), p.Shun.Until.UTC()

@@ -48,7 +48,7 @@ func TestPeersTellWhoIsThereAndWhoIsAway(t *testing.T) {
 }
 
 func TestRatesFollowTheBytes(t *testing.T) {
-	var r rate
+	var r flow
 	now := time.Unix(1000, 0)
 	for i := range 100 {
 		r.sample(int64(i)*1000, now.Add(time.Duration(i)*time.Second))

@@ -159,6 +159,9 @@ func (n *Node) ownRow(v swarm.View) api.Machine {
 	if t := n.nodeTrouble(); t != nil {
 		m.Reason, m.Detail = string(t.reason), t.detail
 	}
+	if t := n.traffic(&v); t.Any() {
+		m.Traffic = t
+	}
 	for _, k := range v.Tasks {
 		if k.DetectedAt.After(m.LastScan) {
 			m.LastScan = k.DetectedAt.UTC()

@@ -203,6 +203,9 @@ func checkImport(r api.ImportRequest) error {
 	if r.SizeBytes <= 0 {
 		return api.Errorf(api.ClassUsage, "%s is empty", r.FileName)
 	}
+	if err := checkOrigins(r.Origins); err != nil {
+		return err
+	}
 	if r.Installer != "" && !slices.Contains(installerKinds(), r.Installer) {
 		return api.Errorf(api.ClassUsage, "unknown installer %q", r.Installer).
 			WithHint("this version has: %s", strings.Join(installerKinds(), ", "))
@@ -251,6 +254,7 @@ func describe(r api.ImportRequest, meta source.Meta, m *content.PayloadMap) (*po
 		Removable: true,
 	}
 	d.Requires = []string{d.Installer}
+	d.Origins, d.OriginHosts = r.Origins, r.OriginHosts
 	id, err := policy.ParseUpdateID(first(r.ID, meta.DefaultID))
 	if err != nil {
 		return nil, api.Errorf(api.ClassUsage, "update id: %v", err).WithHint("give one with --id, lower case letters, digits and . _ + ~ -")

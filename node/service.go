@@ -181,7 +181,7 @@ func (n *Node) Node(ctx context.Context) (*api.NodeInfo, error) {
 	info := &api.NodeInfo{
 		ID: n.id, Name: n.member.Name, Org: n.member.Org, Site: n.member.Site, Seed: n.seed != nil, Egress: v.Egress,
 		Listen: n.host.ListenAddr(), Version: n.cfg.Version, Epoch: v.Epoch, Started: n.started.UTC(), Peers: []api.PeerInfo{},
-		Membership: n.renewal.info(),
+		Membership: n.renewal.info(), Traffic: n.traffic(v),
 	}
 	info.Peers = n.peerRows(v)
 	return info, nil

@@ -198,6 +198,10 @@ func (s sessions) Message(from string, m wire.Message) {
 		n.events.send(swarm.PeerSynced{Peer: id})
 	case wire.Lease:
 		n.events.send(swarm.LeaseHeard{From: id, Payload: m.Payload, Held: m.Held})
+	case wire.Spent:
+		n.events.send(swarm.SpentHeard{From: id, Entries: m.Entries})
+	case wire.Gate:
+		n.events.send(swarm.PeerGated{Peer: id, Serve: knownReason(m.Serve), WAN: knownReason(m.WAN)})
 	case wire.Report:
 		n.reportArrived(from, m)
 	case wire.ReportAck:

@@ -24,8 +24,17 @@ func (s *seed) site(r api.SiteRequest) (*api.Site, error) {
 	}
 	t := s.believer.current()
 	now := t.Roster().SitePrefixes(r.Site)
-	if len(r.Prefixes) == 0 && !r.Clear {
-		return &api.Site{Site: r.Site, Prefixes: nonNil(now)}, nil
+	budget := t.Roster().SiteBudget(r.Site)
+	if len(r.Prefixes) == 0 && len(r.WANBudget) == 0 && !r.Clear {
+		return siteRow(r.Site, now, budget), nil
+	}
+	if b, err := stateBudget(r.WANBudget, r.WANBudgetStrict); err != nil {
+		return nil, err
+	} else if b != nil {
+		budget = b
+	}
+	if len(r.Prefixes) > 0 {
+		now = r.Prefixes
 	}
 	if len(r.Prefixes) > policy.MaxSitePrefixes {
 		return nil, api.Errorf(api.ClassUsage, "a site has at most %d prefixes", policy.MaxSitePrefixes)
@@ -38,11 +47,15 @@ func (s *seed) site(r api.SiteRequest) (*api.Site, error) {
 	next := *t.Roster()
 	next.Sites = slices.DeleteFunc(slices.Clone(next.Sites), func(e policy.SiteEntry) bool { return e.Site == r.Site })
 	if !r.Clear {
-		next.Sites = append(next.Sites, policy.SiteEntry{Site: r.Site, Prefixes: r.Prefixes})
+		next.Sites = append(next.Sites, policy.SiteEntry{Site: r.Site, Prefixes: nonNil(now), WAN: budget})
 		slices.SortFunc(next.Sites, func(a, b policy.SiteEntry) int { return cmp.Compare(a.Site, b.Site) })
 	}
 	if err := s.publish(t, nil, &next); err != nil {
 		return nil, err
 	}
-	return &api.Site{Site: r.Site, Prefixes: nonNil(next.SitePrefixes(r.Site))}, nil
+	return siteRow(r.Site, next.SitePrefixes(r.Site), next.SiteBudget(r.Site)), nil
+}
+
+func siteRow(site string, prefixes []string, b *policy.SiteBudget) *api.Site {
+	return &api.Site{Site: site, Prefixes: nonNil(prefixes), WANBudget: budgetTexts(b), WANBudgetStrict: b != nil && b.Strict}
 }

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -315,12 +314,6 @@ func TestLimitsOfTheStoreAreReadStrictly(t *testing.T) {
 
 func limited(quota int64) disk.Options { return disk.Options{QuotaBytes: quota, ReserveBytes: -1} }
 
-// noise is bytes that do not compress.
-func noise(seed byte, n int) []byte {
-	b := make([]byte, n)
-	_, _ = rand.NewChaCha8([32]byte{seed}).Read(b) // never fails
-	return b
-}
 
 // The only machine that holds a payload has a flipped bit, and is asked for it. It finds that before it
 // serves, is not taken for a liar, and the one who asks gets the chunk elsewhere; then both are whole.

@@ -47,6 +47,11 @@ type Descriptor struct {
 	StoredBytes int64      `json:"stored_bytes"`
 	SHA256      string     `json:"sha256"` // of the whole plain payload, hex
 
+	// Origins are URLs of the plain payload at its vendor's, http or https; OriginHosts are hosts, beside
+	// those, to which their redirects may lead ("cdn.example.org", "cdn.example.org:8443").
+	Origins     []string `json:"origins,omitempty"`
+	OriginHosts []string `json:"origin_hosts,omitempty"`
+
 	Package string `json:"package,omitempty"`
 	Version string `json:"version,omitempty"`
 	Arch    string `json:"arch,omitempty"` // as Go names it; empty: any
@@ -118,6 +123,9 @@ func (d *Descriptor) check() error {
 		return err
 	}
 	if err := d.checkRelations(); err != nil {
+		return err
+	}
+	if err := d.checkOrigins(); err != nil {
 		return err
 	}
 	texts := slices.Concat(

@@ -29,6 +29,8 @@ type GossipKeySum struct {
 type SiteEntry struct {
 	Site     string   `json:"site"`
 	Prefixes []string `json:"prefixes"`
+	// WAN is what its machines together may take over it; nil: no limit.
+	WAN *SiteBudget `json:"wan,omitempty"`
 }
 
 // Limits of a roster's gossip epochs and site entries.
@@ -101,13 +103,16 @@ func checkSites(all []SiteEntry) error {
 		if err := checkName("site", s.Site); err != nil {
 			return err
 		}
-		if i > 0 && all[i-1].Site >= s.Site || len(s.Prefixes) == 0 || len(s.Prefixes) > MaxSitePrefixes {
+		if i > 0 && all[i-1].Site >= s.Site || len(s.Prefixes) == 0 && s.WAN == nil || len(s.Prefixes) > MaxSitePrefixes {
 			return fmt.Errorf("site entry %.60q with %d prefixes: %w", s.Site, len(s.Prefixes), ErrFormat)
 		}
 		for _, p := range s.Prefixes {
 			if err := checkText("site prefix", p, maxSitePrefixText); err != nil {
 				return err
 			}
+		}
+		if err := s.WAN.check(); err != nil {
+			return fmt.Errorf("site %s: %w", s.Site, err)
 		}
 	}
 	return nil

@@ -36,6 +36,7 @@ type Verdict struct {
 	Await      State     // the state of an update that is ready and waits; zero: nothing more than its verb says
 
 	closesAt time.Time // when an install stops being right, because its window closes
+	Urgent   bool      // its content is wanted in the foreground, see urgent.go
 }
 
 // Plan is all answers, sorted by update.
@@ -69,6 +70,7 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 			}
 		}
 		p.changesAt(a.until)
+		v.Urgent, _ = a.Urgent(now)
 		asked = append(asked, q)
 		p.Verdicts = append(p.Verdicts, v)
 	}

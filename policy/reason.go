@@ -23,6 +23,7 @@ const (
 	ReasonPeerNoneHolds      Reason = "peer-none-holds"
 	ReasonPeerBanned         Reason = "peer-banned"
 	ReasonWanLeaseWait       Reason = "wan-lease-wait"
+	ReasonWanBudgetSpent     Reason = "wan-budget-spent"
 	ReasonTrustBadSignature  Reason = "trust-bad-signature"
 	ReasonTrustUnknownKey    Reason = "trust-unknown-key"
 	ReasonTrustRollbackEpoch Reason = "trust-rollback-epoch"
@@ -55,6 +56,12 @@ const (
 	ReasonHostSilent         Reason = "host-silent"
 	ReasonHostOffline        Reason = "host-offline"
 	ReasonHostRevoked        Reason = "host-revoked"
+	ReasonHostBattery        Reason = "host-battery"
+	ReasonHostBusy           Reason = "host-busy"
+	ReasonNetMetered         Reason = "net-metered"
+	ReasonNetProxyAuth       Reason = "net-proxy-auth"
+	ReasonNetVPN             Reason = "net-vpn"
+	ReasonPeerAllRefused     Reason = "peer-all-refused"
 )
 
 // Info looks a reason up; ok is false for one that is not on the list.
@@ -80,6 +87,9 @@ var reasons = map[Reason]ReasonInfo{
 	"net-refused":             {"network", "the other side refused", "nothing; others are asked", true},
 	"net-proxy-auth":          {"network", "the proxy wants to know who asks", "configure the proxy", false},
 	"net-metered":             {"network", "the link is metered", "allow it by policy, or wait for another link", true},
+	"net-vpn":                 {"network", "the link is a tunnel", "allow it ('patchmesh run --vpn'), or wait for another link", true},
+	"host-battery":            {"machine", "the machine runs on battery", "plug it in", true},
+	"host-busy":               {"machine", "the machine has other work to do", "wait", true},
 	"peer-none-holds":         {"network", "no reachable machine holds the bytes yet", "see that one machine of the site may use the WAN", true},
 	"peer-all-refused":        {"network", "every holder refused for now", "wait; see peers for their reasons", true},
 	"peer-banned":             {"network", "the peer sent wrong bytes and is not asked any more", "look at that machine: its disk or somebody on it is lying", false},

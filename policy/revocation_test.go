@@ -107,8 +107,13 @@ func TestRosterRefusesWhatCannotBeMeant(t *testing.T) {
 			r.Gossip = []GossipEpoch{{ID: 1, UseAt: t0, Keys: []GossipKeySum{{"a", sum}, {"a", sum}}}}
 		},
 		"site without prefixes": func(r *Roster) { r.Sites = []SiteEntry{{Site: "a"}} },
-		"sites not in order":    func(r *Roster) { r.Sites = []SiteEntry{{"b", []string{"10.0.0.0/8"}}, {"a", []string{"10.0.0.0/8"}}} },
-		"long prefix":           func(r *Roster) { r.Sites = []SiteEntry{{"a", []string{strings.Repeat("1", 65)}}} },
+		"sites not in order": func(r *Roster) {
+			r.Sites = []SiteEntry{{Site: "b", Prefixes: []string{"10.0.0.0/8"}}, {Site: "a", Prefixes: []string{"10.0.0.0/8"}}}
+		},
+		"budget of nothing": func(r *Roster) { r.Sites = []SiteEntry{{Site: "a", WAN: &SiteBudget{}}} },
+		"negative budget":   func(r *Roster) { r.Sites = []SiteEntry{{Site: "a", WAN: &SiteBudget{DayBytes: -1, MonthBytes: 5}}} },
+		"zone of two lines": func(r *Roster) { r.Sites = []SiteEntry{{Site: "a", WAN: &SiteBudget{DayBytes: 1, Zone: "a\nb"}}} },
+		"long prefix":       func(r *Roster) { r.Sites = []SiteEntry{{Site: "a", Prefixes: []string{strings.Repeat("1", 65)}}} },
 	} {
 		r := &Roster{Org: "acme"}
 		change(r)
@@ -143,7 +148,7 @@ func TestSumOfAGossipKeyIsOfThatPlaceAlone(t *testing.T) {
 // FuzzRoster: whatever is taken encodes to the same bytes.
 func FuzzRoster(f *testing.F) {
 	good, err := (&Roster{
-		Org: "acme", IssuedAt: t0, Revoked: []Revocation{testRevocation("m1")}, Sites: []SiteEntry{{"main", []string{"10.0.0.0/8"}}},
+		Org: "acme", IssuedAt: t0, Revoked: []Revocation{testRevocation("m1")}, Sites: []SiteEntry{{Site: "main", Prefixes: []string{"10.0.0.0/8"}}},
 		Gossip: []GossipEpoch{{ID: 1, UseAt: t0, Keys: []GossipKeySum{{"main", content.Sum([]byte("k"))}}}},
 	}).Encode()
 	if err != nil {

@@ -147,7 +147,7 @@ func TestRoleHasTheSameKeysOnlyIfAllOfThemAre(t *testing.T) {
 func TestRosterSaysWhatItStatesOfASiteAndNoMore(t *testing.T) {
 	sum := content.Sum([]byte("key"))
 	r := &Roster{
-		Org: "acme", IssuedAt: t0, Sites: []SiteEntry{{"main", []string{"10.0.0.0/8"}}},
+		Org: "acme", IssuedAt: t0, Sites: []SiteEntry{{Site: "main", Prefixes: []string{"10.0.0.0/8"}}},
 		Gossip: []GossipEpoch{{ID: 1, UseAt: t0, Keys: []GossipKeySum{{"main", sum}}}},
 	}
 	if got, ok := r.Gossip[0].SumOf("main"); !ok || got != sum {
@@ -163,10 +163,10 @@ func TestRosterSaysWhatItStatesOfASiteAndNoMore(t *testing.T) {
 	keys := make([]GossipKeySum, MaxSites+1)
 	for name, edit := range map[string]func(*Roster){
 		"too many sites":         func(r *Roster) { r.Sites = sites },
-		"a site that is a path":  func(r *Roster) { r.Sites = []SiteEntry{{"../x", []string{"10.0.0.0/8"}}} },
+		"a site that is a path":  func(r *Roster) { r.Sites = []SiteEntry{{Site: "../x", Prefixes: []string{"10.0.0.0/8"}}} },
 		"too many keys":          func(r *Roster) { r.Gossip = []GossipEpoch{{ID: 1, UseAt: t0, Keys: keys}} },
 		"a key of a path":        func(r *Roster) { r.Gossip = []GossipEpoch{{ID: 1, UseAt: t0, Keys: []GossipKeySum{{"../x", sum}}}} },
-		"a prefix with controls": func(r *Roster) { r.Sites = []SiteEntry{{"main", []string{"10.0.0.0/8\x1b"}}} },
+		"a prefix with controls": func(r *Roster) { r.Sites = []SiteEntry{{Site: "main", Prefixes: []string{"10.0.0.0/8\x1b"}}} },
 	} {
 		bad := *r
 		edit(&bad)

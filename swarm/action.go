@@ -74,12 +74,14 @@ type (
 		Payload content.ID
 		Index   int
 	}
-	// FetchOrigin asks a seed across the WAN for one chunk. Only a lease holder emits it.
+	// FetchOrigin asks a seed across the WAN for one chunk or, where From is empty, the web host that stands
+	// at Mirror in the signed description. Only a lease holder emits it.
 	FetchOrigin struct {
 		Req     Req
 		From    PeerID
 		Payload content.ID
 		Index   int
+		Mirror  int
 	}
 	// CancelFetch withdraws a FetchChunk; the request still ends in its event.
 	CancelFetch struct{ Req Req }
@@ -150,6 +152,7 @@ const (
 	NoteNews    NoteKind = "news"    // a manifest was adopted
 	NoteLink    NoteKind = "link"    // the way to the seed came or went
 	NoteStore   NoteKind = "store"   // a payload was evicted, or damage was found
+	NoteGate    NoteKind = "gate"    // this machine stopped or began to serve or to use the WAN
 )
 
 func (Link) isAction()          {}

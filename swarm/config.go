@@ -28,6 +28,8 @@ type Config struct {
 	// dies has crossed the WAN in vain, so it is kept short.
 	WANMinBytes, WANMaxBytes int64
 	WANSpan                  time.Duration
+	// WebFirst has a lease holder ask the vendor's web hosts before the seed, instead of after it.
+	WebFirst bool
 	// LeaseSilence is how long a claim without any new chunk stays respected.
 	LeaseSilence time.Duration
 	// LeaseSettle is how long a payload must be known, and the view of neighbours unchanged, before
@@ -68,6 +70,18 @@ type Config struct {
 	EvictSettle time.Duration
 	ForgetPeer  time.Duration
 	MaxAbsent   int
+
+	// GateBatteryPercent, GateCPUPercent and GateDiskQueue are where a machine stops serving its
+	// neighbours, GateFreeBytes where it stops fetching for them; 0: never, as processor and disk are by
+	// default, since a machine that is slow for itself is slow for others without a gate too. Metered
+	// and VPN say what such links are good for. See gate.go.
+	GateBatteryPercent, GateCPUPercent, GateDiskQueue int
+	GateFreeBytes                                     int64
+	Metered, VPN                                      LinkUse
+	// YieldAbove is how many bytes per second of other traffic of this machine make background fetching
+	// from the WAN yield, 0: none does. YieldRate is what it still takes then.
+	YieldAbove, YieldRate int64
+
 	// MaxPayloads bounds the have-lists remembered per peer, MaxHaveChunks their length together: a
 	// list takes one bit for each chunk.
 	MaxPayloads, MaxHaveChunks int
@@ -90,9 +104,10 @@ func DefaultConfig() Config {
 		Heartbeat: 45 * time.Second, ReportResend: 3 * time.Second, MaxOutbox: 2048,
 		ScanEvery:       22 * time.Hour,
 		InstallRetryMin: 30 * time.Second, InstallRetryMax: time.Hour,
-		SpaceRetry: 2 * time.Second,
-		ShunFor:    24 * time.Hour,
 		SiteCopies: 3, EvictSettle: 30 * time.Second, ForgetPeer: 60 * 24 * time.Hour, MaxAbsent: 1024,
+		SpaceRetry:         2 * time.Second,
+		ShunFor:            24 * time.Hour,
+		GateBatteryPercent: 40, GateFreeBytes: 512 << 20, Metered: UsePeersOnly, VPN: UsePeersOnly, YieldRate: 32 << 10,
 		MaxPayloads: 8192, MaxHaveChunks: 8 << 20, // 1 MiB: 2 TiB of payloads in chunks of 256 KiB
 	}
 }

@@ -44,6 +44,9 @@ type Core struct {
 	tasks   taskState
 	reports reportState
 	retain  retainState
+	rates   rateState
+	budget  budgetState
+	gates   gateState
 
 	payloads []*payload // sorted by id
 	byMap    map[content.ID]*payload
@@ -58,6 +61,7 @@ type request struct {
 	index      int
 	bytes      int64
 	at         time.Time
+	mirror     int  // of a request to a web host, whose peer is empty
 	hedged     bool // a second holder was asked because of this one's silence
 	descriptor content.ID
 	task       *task
@@ -91,6 +95,7 @@ func New(cfg Config, self Self, last Snapshot, rng *rand.Rand, now time.Time) (*
 		byID:    map[PeerID]*peer{},
 		byMap:   map[content.ID]*payload{},
 	}
+	c.startRates()
 	c.restore(last)
 	c.wakeBy(now.Add(cfg.JoinGrace))
 	return c, nil
@@ -170,6 +175,24 @@ func (c *Core) dispatch(ev Event) {
 	case Failed:
 		c.failed(e)
 	default:
+		c.dispatchLimits(ev)
+	}
+}
+
+// dispatchLimits is for events about what may be moved and what not.
+func (c *Core) dispatchLimits(ev Event) {
+	switch e := ev.(type) {
+	case RatesChanged:
+		c.ratesChanged(e)
+	case BudgetChanged:
+		c.budgetChanged(e)
+	case SpentHeard:
+		c.spentHeard(e)
+	case ConditionsChanged:
+		c.conditionsChanged(e)
+	case PeerGated:
+		c.peerGated(e)
+	default:
 		c.dispatchStore(ev)
 	}
 }
@@ -178,10 +201,9 @@ func (c *Core) dispatch(ev Event) {
 func (c *Core) sweep() {
 	c.sweepNews()
 	c.sweepTasks()
-	for _, p := range c.payloads {
-		c.drive(p)
-	}
+	c.driveAll()
 	c.driveLink()
+	c.sweepBudget()
 	c.sweepReports()
 }
 

@@ -56,6 +56,12 @@
 //     after that it lacks. So nobody has to tell what it did not hear.
 //   - Only a wish of its own is told with a have-list, never that of a helper: two helpers would each fetch
 //     for the other, across the WAN, what nobody needs any more.
+//   - A chunk is paid for, in rate and in WAN budget, when it is asked for (rates.go, budget.go): so no more
+//     is under way than is due, and a slow rate never looks like a silent peer.
+//   - What a gated neighbour holds does not count as held (gate.go): a site must not wait for chunks that
+//     nobody gives.
+//   - The WAN budget is a counter per machine that only grows, merged by the larger number: no agreement is
+//     needed, and the site overshoots by what several lease holders have under way at most.
 //
 // # Tests
 //

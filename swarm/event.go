@@ -176,6 +176,7 @@ type PayloadInfo struct {
 	StoredBytes int64
 	Have        *content.Bits // nil: nothing in the store
 	Published   bool
+	Mirrors     int // web hosts that have it, by the signed description
 }
 
 func (Tick) isEvent()              {}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"patchmesh/policy"
+	"patchmesh/swarm/rate"
 )
 
 // lease is the WAN lease of one payload as this machine sees it.
@@ -100,7 +101,7 @@ func (c *Core) settled(l *payload) bool {
 // payload's hash order. For every LeaseSilence without a new chunk in the
 // site, one more in line may go: a holder that claims and stalls delays the site, and no longer.
 func (c *Core) leaseDue(l *payload) bool {
-	if !c.egress() || c.localSeed() != nil || c.now.Before(l.blockedUntil) || !c.siteWants(l) {
+	if !c.wanEgress(l) || c.localSeed() != nil || c.now.Before(l.blockedUntil) || !c.siteWants(l) || !c.wanAllows(l) || c.wanGate() != "" || !l.selfWant && c.gates.help != "" {
 		l.lease.needAt = time.Time{}
 		return false
 	}
@@ -145,7 +146,7 @@ func (c *Core) inLine(l *payload) int {
 	mine := weight(l.key, 0, c.self.Peer)
 	n := 0
 	c.toNeighbours(func(p *peer) {
-		if p.egress && !p.seed && before(weight(l.key, 0, p.id), p.id, mine, c.self.Peer) {
+		if (p.egress || p.webEgress && !c.egress()) && !p.seed && p.gate.wan == "" && before(weight(l.key, 0, p.id), p.id, mine, c.self.Peer) {
 			n++
 		}
 	})
@@ -159,7 +160,7 @@ func (c *Core) driveLease(l *payload) {
 		if !c.leaseDue(l) {
 			return
 		}
-		if c.linkedSeed() == nil {
+		if c.linkedSeed() == nil && !c.webUsable(l) {
 			if !c.link.wanted {
 				c.driveLink()
 			}
@@ -167,8 +168,13 @@ func (c *Core) driveLease(l *payload) {
 		}
 		c.claim(l)
 	}
-	if !c.egress() || !c.siteWants(l) || (k.asks == 0 && c.nextForWAN(l, k.cursor) < 0 && !c.orphans(l)) {
+	if !c.wanEgress(l) || !c.siteWants(l) || (k.asks == 0 && c.nextForWAN(l, k.cursor) < 0 && !c.orphans(l)) {
 		c.release(l, "")
+		return
+	}
+	if why := c.wanStops(l); k.asks == 0 && why != "" {
+		c.release(l, why)
+		c.payloadChanged(l)
 		return
 	}
 	if !l.selfWant && !l.ready {
@@ -208,7 +214,9 @@ func (c *Core) release(l *payload, reason policy.Reason) {
 
 func (c *Core) releaseAll(reason policy.Reason) {
 	for _, l := range c.payloads {
-		c.release(l, reason)
+		if !c.wanEgress(l) {
+			c.release(l, reason)
+		}
 	}
 }
 
@@ -253,27 +261,27 @@ func (c *Core) claimProgress(l *payload, from PeerID) {
 
 // pickOrigin keeps a bounded amount outstanding at the seed.
 func (c *Core) pickOrigin(l *payload) {
-	s := c.linkedSeed()
-	if s == nil || !l.opened || l.opening || c.now.Before(l.blockedUntil) {
+	if !l.opened || l.opening || c.now.Before(l.blockedUntil) {
 		return
 	}
-	if c.now.Before(s.busyUntil) {
-		c.wakeBy(s.busyUntil)
+	from, mirror, ok := c.wanSource(l)
+	if !ok {
 		return
 	}
 	k := &l.lease
 	window := min(max(int64(k.rate*c.cfg.WANSpan.Seconds()), c.cfg.WANMinBytes), c.cfg.WANMaxBytes)
-	for k.asks == 0 || k.askBytes+l.chunkBytes <= window {
+	for c.wanStops(l) == "" && c.mayAsk(rate.WAN, l) && (k.asks == 0 || k.askBytes+l.chunkBytes <= window) {
 		i := c.nextForWAN(l, k.cursor)
 		if i < 0 {
 			return
 		}
 		k.cursor = i
-		id := c.begin(&request{kind: reqOrigin, peer: s.id, payload: l, index: i, bytes: l.chunkBytes})
+		id := c.begin(&request{kind: reqOrigin, peer: from, mirror: mirror, payload: l, index: i, bytes: l.chunkBytes})
 		k.asks++
 		k.askBytes += l.chunkBytes
+		c.spend(rate.WAN, l)
 		c.startFetching(l, i)
-		c.act(FetchOrigin{Req: id, From: s.id, Payload: l.id, Index: i})
+		c.act(FetchOrigin{Req: id, From: from, Payload: l.id, Index: i, Mirror: mirror})
 	}
 }
 

@@ -14,6 +14,7 @@ type peer struct {
 	site        SiteID
 	seed        bool
 	egress      bool
+	webEgress   bool // as egress, but for the state of its way to the seeds
 	sameSubnet  bool
 	groups      []string
 	synced      bool
@@ -30,6 +31,7 @@ type peer struct {
 	bytesIn, bytesOut int64
 
 	held held // for people, as of the last look at the store
+	gate gate // what it does not do at present, by its own word
 }
 
 // remote is what a peer said of one payload.
@@ -49,7 +51,7 @@ func (c *Core) peerUp(e PeerUp) {
 		c.peerDown(PeerDown{Peer: e.Peer}) // the driver lost the order; the newer session counts
 	}
 	p := &peer{
-		id: e.Peer, site: e.Site, seed: e.Seed, egress: e.Egress, sameSubnet: e.SameSubnet,
+		id: e.Peer, site: e.Site, seed: e.Seed, egress: e.Egress, webEgress: e.Egress, sameSubnet: e.SameSubnet,
 		headVersion: e.HeadVersion, upAt: c.now, have: map[content.ID]*remote{}, groups: e.Groups,
 	}
 	c.forgetAbsent(p.id)
@@ -77,6 +79,10 @@ func (c *Core) tellAll(p *peer) {
 		}
 	}
 	c.act(TellSynced{To: p.id})
+	c.tellLedger(p)
+	if g := c.gates.told; g.against(p) != "" || g.wan != "" {
+		c.act(TellGate{To: p.id, Serve: g.against(p), WAN: g.wan})
+	}
 	if c.self.Egress != c.egress() {
 		c.act(TellEgress{To: p.id, Egress: c.egress()})
 	}
@@ -133,9 +139,14 @@ func (c *Core) membershipChanged() {
 	c.sweepReports()
 }
 
+// driveAll moves all payloads, the urgent ones first.
 func (c *Core) driveAll() {
-	for _, l := range c.payloads {
-		c.drive(l)
+	for _, urgent := range []bool{true, false} {
+		for _, l := range c.payloads {
+			if l.urgent == urgent {
+				c.drive(l)
+			}
+		}
 	}
 }
 

@@ -28,6 +28,7 @@ type payload struct {
 	heal      bool // chunks were lost to damage: neighbours give them again
 
 	selfWant bool // the plan of this machine needs it
+	urgent   bool // in the foreground, see urgency.go
 	help     bool // this machine fetches it across the WAN for neighbours only
 
 	blockedUntil time.Time // disk full or the like
@@ -42,12 +43,13 @@ type payload struct {
 	inFlight int      // chunks with fetching > 0
 
 	lease lease
+	web   []mirror // of the vendor, see web.go
 	bytesBy
 }
 
 // bytesBy counts payload bytes by the tier they came from.
 type bytesBy struct {
-	Subnet, Site, Seed, Wasted, Duplicate int64
+	Subnet, Site, Seed, Origin, Wasted, Duplicate int64
 }
 
 // wanted: this machine is fetching, or would if it could.
@@ -68,7 +70,7 @@ func (c *Core) addPayload(i PayloadInfo) {
 		knownAt: c.now, since: c.news.version,
 		have: content.NewBits(i.Chunks), ready: i.Published,
 		avail: make([]uint16, i.Chunks), fetching: make([]uint8, i.Chunks),
-		seenAt: make([]int64, i.Chunks), lostAt: make([]int64, i.Chunks),
+		seenAt: make([]int64, i.Chunks), lostAt: make([]int64, i.Chunks), web: make([]mirror, min(max(i.Mirrors, 0), policy.MaxOrigins)),
 	}
 	if i.Have != nil && i.Have.Len() == i.Chunks {
 		l.have = i.Have.Clone()

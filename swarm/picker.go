@@ -1,6 +1,10 @@
 package swarm
 
-import "time"
+import (
+	"time"
+
+	"patchmesh/swarm/rate"
+)
 
 // pickWindow bounds how many missing chunks one pick looks at, so that a payload of a million
 // chunks costs no more per decision than one of a few thousand.
@@ -8,10 +12,10 @@ const pickWindow = 8192
 
 // pick asks neighbours for chunks until nothing useful can be asked for.
 func (c *Core) pick(l *payload) {
-	if c.idleHolders(l) == 0 {
+	if c.gates.fetch != "" || c.idleHolders(l) == 0 {
 		return
 	}
-	for c.askBytes+l.chunkBytes <= c.cfg.MaxAskBytes || c.askBytes == 0 {
+	for c.mayAsk(rate.LAN, l) && (c.askBytes+l.chunkBytes <= c.cfg.MaxAskBytes || c.askBytes == 0) {
 		i := c.rarest(l)
 		if i < 0 {
 			break
@@ -40,7 +44,7 @@ func (c *Core) idleHolders(l *payload) int {
 
 // askable: a neighbour that may be asked for one more chunk now.
 func (c *Core) askable(p *peer) bool {
-	return c.neighbour(p) && p.asks < c.cfg.PerPeerAsks && !c.now.Before(p.busyUntil) && !c.shunned(p.id)
+	return c.neighbour(p) && p.gate.serve == "" && p.asks < c.cfg.PerPeerAsks && !c.now.Before(p.busyUntil) && !c.shunned(p.id)
 }
 
 // rarest picks the missing chunk with the fewest holders in the site that this machine may ask for
@@ -148,6 +152,7 @@ func (c *Core) fetch(l *payload, p *peer, i int) {
 	id := c.begin(&request{kind: reqChunk, peer: p.id, payload: l, index: i, bytes: l.chunkBytes})
 	p.asks++
 	c.askBytes += l.chunkBytes
+	c.spend(rate.LAN, l)
 	c.startFetching(l, i)
 	c.wakeBy(c.now.Add(c.cfg.EndgameHedgeAfter))
 	c.act(FetchChunk{Req: id, From: p.id, Payload: l.id, Index: i})

@@ -28,6 +28,8 @@ func (c *Core) uploadAsked(e UploadAsked) {
 	switch {
 	case p == nil || (!c.self.Seed && !c.neighbour(p)):
 		c.act(RefuseUpload{Ref: e.Ref, Class: Refuse})
+	case c.gates.against(p) != "":
+		c.act(RefuseUpload{Ref: e.Ref, Class: Busy}) // it was told why, see gate.go
 	case l == nil || e.Index < 0 || e.Index >= l.chunks || !l.have.Has(e.Index):
 		c.act(RefuseUpload{Ref: e.Ref, Class: Absent})
 	case len(c.slots.queue) >= c.cfg.ServeQueue && !c.makeRoom(e.From):

@@ -6,6 +6,7 @@ import (
 
 	"patchmesh/content"
 	"patchmesh/policy"
+	"patchmesh/swarm/rate"
 )
 
 // Snapshot is what the core must not forget over a restart. It marshals to JSON. The zero value is a
@@ -16,6 +17,7 @@ type Snapshot struct {
 	Shuns     []Shun         `json:"shuns,omitempty"`
 	ReportSeq uint64         `json:"report_seq,omitempty"`
 	Peers     []SavedPeer    `json:"peers,omitempty"`
+	WAN       rate.Ledger    `json:"wan,omitempty"` // what the machines of the site took from it
 }
 
 // SavedTask is what is kept of a task.
@@ -39,7 +41,9 @@ type SavedPayload struct {
 }
 
 func (c *Core) save() {
-	s := Snapshot{ReportSeq: c.reports.seq, Shuns: append([]Shun(nil), c.tasks.shuns...), Peers: c.savedPeers()}
+	s := Snapshot{
+		ReportSeq: c.reports.seq, WAN: slices.Clone(c.budget.ledger), Shuns: append([]Shun(nil), c.tasks.shuns...), Peers: c.savedPeers(),
+	}
 	for _, k := range c.tasks.tasks {
 		s.Tasks = append(s.Tasks, SavedTask{
 			Update: k.verdict.Update, Revision: k.verdict.Revision, State: k.state, Reason: k.reason,
@@ -74,6 +78,7 @@ func (c *Core) restore(s Snapshot) {
 			c.retain.absent = slices.Insert(c.retain.absent, i, p)
 		}
 	}
+	c.restoreLedger(s.WAN)
 	for _, x := range s.Shuns {
 		if i, found := c.findShun(x.Peer); !found {
 			c.tasks.shuns = append(c.tasks.shuns[:i], append([]Shun{x}, c.tasks.shuns[i:]...)...)

@@ -18,6 +18,8 @@ type taskState struct {
 	shuns   []Shun
 	kept    []SavedTask    // from the last snapshot, until their update turns up
 	counted []SavedPayload // likewise, byte counters
+
+	urgentAt time.Time // when something becomes urgent by itself; zero: never
 }
 
 // task is the life of one update on this machine.
@@ -59,6 +61,7 @@ func (c *Core) replan() {
 	if !t.plan.NextAt.IsZero() {
 		c.wakeBy(t.plan.NextAt)
 	}
+	c.markUrgent()
 	c.driveTasks()
 }
 
@@ -140,6 +143,7 @@ func (c *Core) refreshPlan() {
 // sweepTasks looks at what time alone changes: plans, retries, rescans.
 func (c *Core) sweepTasks() {
 	c.refreshPlan()
+	c.refreshUrgency()
 	if next := c.tasks.plan.NextAt; !next.IsZero() {
 		c.wakeBy(next)
 	}
@@ -232,6 +236,11 @@ func (c *Core) driveContent(k *task, l *payload) {
 		c.setState(k, policy.StateWaitingContent, l.reason, l.detail, l.facts)
 	case l.assembly:
 		c.setState(k, policy.StateDownloading, "", "checking the whole payload", nil)
+	case l.inFlight == 0 && c.gateStops(l) != "":
+		c.setState(k, policy.StateWaitingContent, c.gateStops(l), c.gateText(), nil)
+	case l.inFlight == 0 && c.budgetStops(l):
+		text, facts := c.budgetText()
+		c.setState(k, policy.StateWaitingContent, policy.ReasonWanBudgetSpent, text, facts)
 	case l.inFlight > 0 || l.haveBytes > 0:
 		c.setState(k, policy.StateDownloading, "", "", nil)
 	default:
@@ -255,6 +264,8 @@ func (c *Core) whyNoContent(l *payload) (policy.Reason, string) {
 	switch {
 	case neighbours == 0 && c.linkedSeed() == nil:
 		return policy.ReasonNetNoPeer, "no machine of the site and no seed is connected"
+	case c.gatedHolders(l) != "":
+		return policy.ReasonPeerAllRefused, "those who hold it do not serve now: " + c.gatedHolders(l)
 	case c.claimedByOther(l) || l.lease.held:
 		return policy.ReasonWanLeaseWait, "a machine of the site is fetching it over the WAN"
 	case c.firstEgress(l.key) == "":

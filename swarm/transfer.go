@@ -1,6 +1,10 @@
 package swarm
 
-import "time"
+import (
+	"time"
+
+	"patchmesh/swarm/rate"
+)
 
 // hedge asks a second holder for chunks whose first holder has been silent: long, or not so long once
 // nothing else is left to ask for (the end-game). At most one hedge per chunk bounds the duplicates.
@@ -25,7 +29,7 @@ func (c *Core) hedge(l *payload) {
 	})
 	for _, id := range late {
 		r := c.pending[id]
-		room := c.askBytes+l.chunkBytes <= c.cfg.MaxAskBytes // on a slow network all is late: no second copy of it all
+		room := c.mayAsk(rate.LAN, l) && c.askBytes+l.chunkBytes <= c.cfg.MaxAskBytes // on a slow network all is late: no second copy of it all
 		if p := c.holderFor(l, r.index, r.peer); p != nil && room && l.fetching[r.index] == 1 {
 			r.hedged = true
 			c.fetch(l, p, r.index)
@@ -58,6 +62,7 @@ func (c *Core) chunkStored(e ChunkStored) {
 	}
 	if r.kind == reqOrigin {
 		c.originArrived(l, e.Bytes)
+		c.bookWAN(e.Bytes)
 	}
 	c.drive(l)
 	c.payloadChanged(l)
@@ -66,6 +71,9 @@ func (c *Core) chunkStored(e ChunkStored) {
 // countArrival books the bytes on the tier that they came from.
 func (c *Core) countArrival(l *payload, r *request, p *peer, bytes int64) {
 	switch {
+	case r.kind == reqOrigin && r.peer == "":
+		l.Origin += bytes
+		l.web[r.mirror].fails = 0
 	case r.kind == reqOrigin:
 		l.Seed += bytes
 	case p != nil && p.sameSubnet:
@@ -111,6 +119,7 @@ func (c *Core) settle(r *request) {
 func (c *Core) chunkFailed(r *request, e Failed) {
 	l := r.payload
 	c.settle(r)
+	c.unspend(r, e)
 	p := c.byID[r.peer]
 	switch {
 	case e.Reason == "disk-short" || e.Reason == "disk-error":
@@ -120,11 +129,14 @@ func (c *Core) chunkFailed(r *request, e Failed) {
 		c.cancelFetches(l)
 		c.payloadChanged(l)
 		return
+	case r.kind == reqOrigin && r.peer == "":
+		c.mirrorFailed(l, r, e)
 	case p == nil:
 	case e.Class == Refuse && r.kind == reqOrigin:
 		// There may be no other seed, so it is not given up; but wrong bytes across the WAN cost the
 		// site its line, so each time it is left alone for longer.
 		l.Wasted += r.bytes
+		c.bookWAN(r.bytes)
 		c.noteRefused(p.id, e.Reason, e.Detail)
 		c.silent(p)
 		p.busyUntil = c.now.Add(c.cfg.LinkRetryMax << p.silences)
@@ -154,7 +166,7 @@ func (c *Core) chunkFailed(r *request, e Failed) {
 func (c *Core) absent(l *payload, p *peer, i int) {
 	if r := p.have[l.id]; r != nil && i < r.bits.Len() && r.bits.Has(i) {
 		r.bits.Clear(i)
-		if now := c.byMap[l.id]; now != nil { // not l: it may have been withdrawn and approved again since
+		if now := c.byMap[l.id]; now != nil && p.gate.serve == "" { // not l: it may have been withdrawn and approved again since
 			now.avail[i]--
 			c.stampLost(now)
 			c.drive(now)

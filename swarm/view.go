@@ -24,6 +24,8 @@ type View struct {
 	StoreAt     time.Time
 	StoreOver   int64       // bytes that had to go then
 	Absent      []SavedPeer // machines of the site that are away
+	Budget      BudgetView
+	Gate        GateView
 }
 
 // TaskView is one update on this machine.
@@ -53,6 +55,7 @@ type PayloadView struct {
 	Subnet        int64
 	Site          int64
 	Seed          int64
+	Origin        int64
 	Wasted        int64
 	Duplicate     int64
 }
@@ -64,6 +67,7 @@ type PeerView struct {
 	Seed     bool
 	Egress   bool
 	Shunned  bool
+	Gate     policy.Reason // why it serves nobody; empty: it serves
 	BytesIn  int64
 	BytesOut int64
 
@@ -81,8 +85,8 @@ type PeerView struct {
 func (c *Core) View() View {
 	v := View{
 		At: c.now, HeadVersion: c.news.version, HeardHead: c.news.heard, Stale: c.stale(),
-		Egress: c.egress(), Uplink: c.firstEgress(uplinkKey),
 		Store: c.retain.views, StoreAt: c.retain.at, StoreOver: c.retain.over, Absent: slices.Clone(c.retain.absent),
+		Egress: c.egress(), Uplink: c.firstEgress(uplinkKey), Budget: c.budgetView(), Gate: c.gateView(),
 	}
 	if c.news.manifest != nil {
 		v.Epoch = c.news.manifest.Epoch
@@ -101,7 +105,7 @@ func (c *Core) View() View {
 		p := PayloadView{
 			ID: l.id, Bytes: l.bytes, HaveBytes: l.haveBytes, Chunks: l.chunks, HaveChunks: l.have.Count(),
 			Ready: l.ready, Leased: l.lease.held,
-			Subnet: l.Subnet, Site: l.Site, Seed: l.Seed, Wasted: l.Wasted, Duplicate: l.Duplicate,
+			Subnet: l.Subnet, Site: l.Site, Seed: l.Seed, Origin: l.Origin, Wasted: l.Wasted, Duplicate: l.Duplicate,
 		}
 		for _, k := range l.lease.claims {
 			if k.held {
@@ -121,6 +125,10 @@ func (c *Core) View() View {
 			row.Shun = c.tasks.shuns[i]
 		}
 		v.Peers = append(v.Peers, row)
+		v.Peers = append(v.Peers, PeerView{
+			ID: p.id, Site: p.site, Seed: p.seed, Egress: p.egress, Shunned: c.shunned(p.id), Gate: p.gate.serve,
+			BytesIn: p.bytesIn, BytesOut: p.bytesOut,
+		})
 	}
 	return v
 }

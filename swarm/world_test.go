@@ -288,6 +288,10 @@ func (w *world) do(n *worldNode, act Action) {
 		w.tell(n, a.To, PeerSynced{Peer: n.id})
 	case TellGained:
 		w.tell(n, a.To, GainedArrived{From: n.id, Payload: a.Payload, Indexes: []int{a.Index}})
+	case TellSpent:
+		w.tell(n, a.To, SpentHeard{From: n.id, Entries: slices.Clone(a.Entries)})
+	case TellGate:
+		w.tell(n, a.To, PeerGated{Peer: n.id, Serve: a.Serve, WAN: a.WAN})
 	case TellLease:
 		w.tell(n, a.To, LeaseHeard{From: n.id, Payload: a.Payload, Held: a.Held})
 	case TellLost:

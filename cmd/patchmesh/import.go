@@ -23,13 +23,17 @@ func (a *app) importCmd() *cobra.Command {
 		Short: "put files into the catalogue",
 		Long:  "import reads files into the seed's catalogue and prints the id of each update. What a file says of itself\n(.deb: name, version, architecture) is read from it. Nothing reaches a machine before it is approved.\n" + exits,
 		Example: `  patchmesh import openssl_3.0.15_amd64.deb
-  patchmesh import hosts --installer file --installer-arg dest=/etc/hosts --id hosts-2026-03 --severity important`,
+  patchmesh import hosts --installer file --installer-arg dest=/etc/hosts --id hosts-2026-03 --severity important
+  patchmesh import tool_2.1_amd64.deb --origin https://vendor.example/pool/tool_2.1_amd64.deb`,
 		Args: func(c *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
 				return exactly(1, "one or more files")(c, paths)
 			}
 			if len(paths) > 1 && r.ID != "" {
 				return api.Errorf(api.ClassUsage, "--id names one update, %d files are given", len(paths))
+			}
+			if len(paths) > 1 && len(r.Origins) > 0 {
+				return api.Errorf(api.ClassUsage, "--origin is the place of one file, %d files are given", len(paths))
 			}
 			return nil
 		},
@@ -51,6 +55,8 @@ func (a *app) importCmd() *cobra.Command {
 	f.StringVar(&r.Installer, "installer", "", "file or deb (default: from the file's name)")
 	f.StringArrayVar(&args, "installer-arg", nil, "KEY=VALUE for the installer; may be repeated")
 	f.StringArrayVar(&r.Supersedes, "supersedes", nil, "id of an update that this one replaces; may be repeated")
+	f.StringArrayVar(&r.Origins, "origin", nil, "URL of the same bytes at their vendor's; machines that reach no seed fetch them there; may be repeated")
+	f.StringArrayVar(&r.OriginHosts, "origin-host", nil, "host to which a redirect of --origin may lead; may be repeated")
 	return c
 }
 

@@ -36,6 +36,7 @@ func writePeers(w io.Writer, n *api.NodeInfo, now time.Time) {
 	if c := n.Membership; c != nil {
 		fmt.Fprintf(w, "member until %s, renewed from %s on%s\n", c.NotAfter.Local().Format("2006-01-02 15:04"), c.RenewAt.Local().Format("2006-01-02 15:04"), renewTrouble(c))
 	}
+	writeTraffic(w, n.Traffic)
 	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, "PEER\tID\tSITE\tADDRESS\tSTATE\tTIER\tRTT\tIN\tOUT\tRECEIVED\tGIVEN\tHOLDS\tSTANDING")
@@ -55,6 +56,9 @@ func writePeers(w io.Writer, n *api.NodeInfo, now time.Time) {
 		standing := p.Standing
 		if p.ShunReason != "" {
 			standing += ": " + p.ShunReason + " until " + p.ShunnedUntil.Local().Format("2006-01-02 15:04")
+		}
+		if p.Gated != "" {
+			standing += ", serves nobody: " + api.Clean(p.Gated)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d chunks of %d\t%s\n", name, shortID(p.ID), p.Site, p.Addr, p.State, p.Tier, rtt,
 			api.Rate(p.InBytesPerSec), api.Rate(p.OutBytesPerSec), api.Size(p.BytesIn), api.Size(p.BytesOut), p.HeldChunks, p.HeldPayloads, standing)

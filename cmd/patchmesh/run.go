@@ -30,13 +30,15 @@ const softMemory = 80 << 20
 func (a *app) runCmd() *cobra.Command {
 	cfg := node.Config{Version: version}
 	var level string
+	var traffic trafficFlags
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "run this machine's node in the foreground",
 		Long:  "run takes part in the mesh until it is told to stop (Ctrl-C or SIGTERM).\nIt is a seed when the data folder holds approval keys. One port number, TCP and UDP, carries the whole mesh.\n" + exits,
 		Example: `  patchmesh run
   patchmesh run --listen 10.0.0.5:7700 --peer 10.0.0.6:7700 --egress=no
-  patchmesh run --store-quota 30% --store-reserve 2GiB`,
+  patchmesh run --store-quota 30% --store-reserve 2GiB
+  patchmesh run --limit wan.down=2Mbit@Mon-Fri/08:00-18:00@Europe/Berlin --wan-budget month=20GB`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			var err error
@@ -45,6 +47,9 @@ func (a *app) runCmd() *cobra.Command {
 			}
 			noCoreDumps(false)
 			cfg.DataDir = a.data
+			if err := traffic.into(&cfg); err != nil {
+				return err
+			}
 			if os.Getenv("GOMAXPROCS") == "" {
 				runtime.GOMAXPROCS(cores(a.data))
 			}
@@ -62,6 +67,7 @@ func (a *app) runCmd() *cobra.Command {
 			return daemon.Under(c.Context(), n.Run)
 		},
 	}
+	traffic.add(c)
 	f := c.Flags()
 	f.StringVar(&cfg.Listen, "listen", node.DefaultListen, "IP:PORT of the mesh, TCP and UDP")
 	f.StringArrayVar(&cfg.Peers, "peer", nil, "IP:PORT of a machine to connect to; may be repeated")

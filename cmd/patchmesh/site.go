@@ -13,12 +13,13 @@ import (
 func (a *app) siteCmd() *cobra.Command {
 	var r api.SiteRequest
 	c := &cobra.Command{
-		Use:   "site SITE [--prefix CIDR]...",
-		Short: "say where the machines of a site may be",
+		Use:   "site SITE [--prefix CIDR]... [--wan-budget day|month=SIZE]...",
+		Short: "say where the machines of a site may be, and what they may take over the WAN",
 		Long: "site tells the machines of a site in which prefixes they may look for each other. Without it each goes by the\n" +
-			"subnets of its own interfaces, which is enough unless a site has several subnets. Without --prefix it shows\n" +
-			"what is stated.\n" + exits,
+			"subnets of its own interfaces, which is enough unless a site has several subnets. With --wan-budget it\n" +
+			"says how much all of them together may take over the WAN. Without any flag it shows what is stated.\n" + exits,
 		Example: `  patchmesh site berlin --prefix 10.1.0.0/16 --prefix fd12:3456::/48
+  patchmesh site berlin --wan-budget month=20GB@Europe/Berlin
   patchmesh site berlin`,
 		Args: exactly(1, "the name of one site"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -29,6 +30,9 @@ func (a *app) siteCmd() *cobra.Command {
 					return err
 				}
 				return a.print(v, func(w io.Writer) {
+					if len(v.WANBudget) > 0 {
+						defer fmt.Fprintf(w, "WAN budget: %s\n", api.Clean(strings.Join(v.WANBudget, " ")))
+					}
 					if len(v.Prefixes) == 0 {
 						fmt.Fprintf(w, "%s: no prefixes are stated; each machine goes by the subnets it sees\n", v.Site)
 						return
@@ -40,6 +44,9 @@ func (a *app) siteCmd() *cobra.Command {
 	}
 	c.Flags().StringArrayVar(&r.Prefixes, "prefix", nil, "network/length in which machines of the site are; may be repeated, replaces what was stated")
 	c.Flags().BoolVar(&r.Clear, "clear", false, "state nothing any more")
+	c.Flags().StringArrayVar(&r.WANBudget, "wan-budget", nil, "day=SIZE or month=SIZE[@ZONE] that its machines together may take over the WAN; may be repeated, replaces what was stated")
+	c.Flags().BoolVar(&r.WANBudgetStrict, "wan-budget-strict", false, "the budget holds for expedited updates and those near their deadline too")
 	c.MarkFlagsMutuallyExclusive("prefix", "clear")
+	c.MarkFlagsMutuallyExclusive("wan-budget", "clear")
 	return c
 }

@@ -87,6 +87,7 @@ func writeFleet(w io.Writer, f *api.Fleet) {
 		}
 	}
 	_ = t.Flush()
+	writeGates(w, f)
 }
 
 func reasonText(u api.Update) string {

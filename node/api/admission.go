@@ -26,10 +26,16 @@ type SiteRequest struct {
 	Site     string   `json:"site"`
 	Prefixes []string `json:"prefixes,omitempty"` // as 10.1.0.0/16
 	Clear    bool     `json:"clear,omitempty"`
+	// WANBudget is what its machines together may take over the WAN: day=SIZE, month=SIZE[@ZONE].
+	WANBudget       []string `json:"wan_budget,omitempty"`
+	WANBudgetStrict bool     `json:"wan_budget_strict,omitempty"` // urgent updates are not exempt
 }
 
 // Site is what the roster says of a site.
 type Site struct {
 	Site     string   `json:"site"`
 	Prefixes []string `json:"prefixes"` // empty: each machine goes by the subnets it sees
+
+	WANBudget       []string `json:"wan_budget,omitempty"` // day=SIZE, month=SIZE[@ZONE]
+	WANBudgetStrict bool     `json:"wan_budget_strict,omitempty"`
 }

@@ -105,6 +105,7 @@ type Machine struct {
 	Reason      string    `json:"reason,omitempty"` // machine-wide trouble
 	Detail      string    `json:"detail,omitempty"`
 	Refused     []Refusal `json:"refused,omitempty"`
+	Traffic     *Traffic  `json:"traffic,omitempty"` // nil: nothing is limited
 	Updates     []Update  `json:"updates"`
 }
 
@@ -187,6 +188,7 @@ type NodeInfo struct {
 	Peers   []PeerInfo `json:"peers"`
 
 	Membership *Membership `json:"membership,omitempty"`
+	Traffic    *Traffic    `json:"traffic,omitempty"`
 }
 
 // PeerInfo is one connected peer.
@@ -216,6 +218,7 @@ type PeerInfo struct {
 	HeldChunks       int       `json:"held_chunks"`           // whole chunks of them
 	FetchingPayloads int       `json:"fetching_payloads"`     // that it is still fetching
 	LackingPayloads  int       `json:"lacking_payloads"`      // of one that is away: that it was fetching when it left
+	Gated            string    `json:"gated,omitempty"`       // why it serves nobody at present, by its own word
 }
 
 // InviteRequest asks for a join token. Zero Uses means 1, zero ExpiresIn means one hour.
@@ -255,6 +258,9 @@ type ImportRequest struct {
 	Installer      string            `json:"installer,omitempty"`
 	InstallerArgs  map[string]string `json:"installer_args,omitempty"`
 	Supersedes     []string          `json:"supersedes,omitempty"`
+	// Origins are URLs of the same bytes at their vendor's, OriginHosts where their redirects may lead.
+	Origins     []string `json:"origins,omitempty"`
+	OriginHosts []string `json:"origin_hosts,omitempty"`
 }
 
 // Imported says what Import made.

@@ -3,6 +3,7 @@ package origin
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -37,6 +38,10 @@ type Config struct {
 	MinBytes int64
 	// Agent is sent as User-Agent. Default "patchmesh".
 	Agent string
+	// Roots are the certificate authorities that count. Nil: those of the system. Ranged only.
+	Roots *x509.CertPool
+	// Proxy finds the proxy for a request. Nil: as the environment says.
+	Proxy func(*http.Request) (*url.URL, error)
 }
 
 // Client fetches files. It is safe for concurrent use.
@@ -47,6 +52,11 @@ type Client struct {
 
 // New makes a client.
 func New(cfg Config) *Client {
+	cfg = cfg.withDefaults()
+	return &Client{cfg: cfg, http: &http.Client{Transport: cfg.transport(), CheckRedirect: sameHost}}
+}
+
+func (cfg Config) withDefaults() Config {
 	if cfg.Wait <= 0 {
 		cfg.Wait = 20 * time.Second
 	}
@@ -59,6 +69,10 @@ func New(cfg Config) *Client {
 	if cfg.Agent == "" {
 		cfg.Agent = "patchmesh"
 	}
+	return cfg
+}
+
+func (cfg Config) transport() *http.Transport {
 	t := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: cfg.Wait}).DialContext,
@@ -71,7 +85,10 @@ func New(cfg Config) *Client {
 		DisableCompression:     true, // a decompressed answer has no known size
 		ForceAttemptHTTP2:      true,
 	}
-	return &Client{cfg: cfg, http: &http.Client{Transport: t, CheckRedirect: sameHost}}
+	if cfg.Proxy != nil {
+		t.Proxy = cfg.Proxy
+	}
+	return t
 }
 
 // Close gives idle connections back.
@@ -144,7 +161,7 @@ func (c *Client) download(ctx context.Context, base, file string, limit int64, w
 	if err := checkHeader(resp, limit); err != nil {
 		return err
 	}
-	watched := c.watch(resp.Body, stop)
+	watched := watch(c.cfg, resp.Body, stop)
 	defer watched.end()
 	n, err := io.Copy(w, io.LimitReader(watched, limit+1))
 	switch cause := context.Cause(ctx); {
@@ -168,13 +185,21 @@ func checkHeader(resp *http.Response, limit int64) error {
 	default:
 		return fmt.Errorf("status %d", resp.StatusCode)
 	}
+	if err := checkEncoding(resp); err != nil {
+		return err
+	}
+	if resp.ContentLength > limit {
+		return fmt.Errorf("%d bytes are announced, at most %d may be: %w", resp.ContentLength, limit, ErrTooLarge)
+	}
+	return nil
+}
+
+// checkEncoding refuses whatever would have to be unpacked.
+func checkEncoding(resp *http.Response) error {
 	for _, e := range resp.Header.Values("Content-Encoding") {
 		if e != "" && !strings.EqualFold(e, "identity") {
 			return fmt.Errorf("encoded as %.40q, which was not asked for: %w", e, ErrRefused)
 		}
-	}
-	if resp.ContentLength > limit {
-		return fmt.Errorf("%d bytes are announced, at most %d may be: %w", resp.ContentLength, limit, ErrTooLarge)
 	}
 	return nil
 }

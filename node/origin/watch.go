@@ -18,13 +18,14 @@ type watched struct {
 	bytes int64 // in this window
 	timer *time.Timer
 	ended bool
+	ours  bool // it is us who do not read
 }
 
-func (c *Client) watch(body io.Reader, stop context.CancelCauseFunc) *watched {
-	w := &watched{body: body, stop: stop, cfg: c.cfg}
+func watch(cfg Config, body io.Reader, stop context.CancelCauseFunc) *watched {
+	w := &watched{body: body, stop: stop, cfg: cfg}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.timer = time.AfterFunc(c.cfg.Window, w.look)
+	w.timer = time.AfterFunc(cfg.Window, w.look)
 	return w
 }
 
@@ -35,7 +36,7 @@ func (w *watched) look() {
 	if w.ended {
 		return
 	}
-	if w.bytes < w.cfg.MinBytes {
+	if w.bytes < w.cfg.MinBytes && !w.ours {
 		w.stop(ErrSlow)
 		return
 	}
@@ -56,4 +57,22 @@ func (w *watched) end() {
 	defer w.mu.Unlock()
 	w.ended = true
 	w.timer.Stop()
+}
+
+// pause says that this side waits before it reads on.
+func (w *watched) pause() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ours = true
+}
+
+// resume ends the pause. After a long one the window counts as filled: a slow pace must not look like a
+// slow host. A host that trickles is never paused for, since what it sends is paid for long before.
+func (w *watched) resume(long bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ours = false
+	if long {
+		w.bytes = max(w.bytes, w.cfg.MinBytes)
+	}
 }

@@ -72,6 +72,7 @@ type Config struct {
 	MayDial func(addr netip.AddrPort) error
 	Log     *slog.Logger // nil: nothing is logged
 	Timing  Timing       // zero fields take defaults
+	Pacing  Pacing       // how fast chunks go; see pace.go
 	Window  int          // receive window of a stream in bytes; 0: 1 MiB. More for links of > 5 ms
 }
 

@@ -53,5 +53,7 @@
 //     most wakings; a pause by the clock saved less and delayed the ends of chunks.
 //   - Asks are answered in whatever order the server likes; a cancelled ask is answered too, so both
 //     sides always agree on what is outstanding.
+//   - Rates are kept piece by piece at both ends (pace.go), by sleeping until the pieces before are paid; a
+//     reader that waits for its pace is not silent.
 //   - mDNS is libp2p's; it needs a host only for two methods, which discovery.go provides.
 package transport

@@ -33,6 +33,7 @@ type fetcher struct {
 
 	heardAt atomic.Int64 // clock of the last byte, or of the first ask after a pause
 	inDone  atomic.Bool  // a callback runs: not reading is our own doing
+	pausing atomic.Bool  // so is waiting for the pace
 
 	mu      sync.Mutex
 	pending map[uint64]*fetch
@@ -169,7 +170,7 @@ type heardReader struct {
 }
 
 func (r heardReader) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
+	n, err := r.f.pacedRead(r.Reader.Read, p)
 	if n > 0 {
 		r.f.heardAt.Store(int64(r.f.s.h.clock.now()))
 	}
@@ -277,7 +278,7 @@ func (f *fetcher) keep(now time.Duration) {
 	due := len(f.pending) > 0 && f.cause == nil
 	f.mu.Unlock()
 	// The order matters: a callback notes the time before it says that it has returned.
-	if due && !f.inDone.Load() && now-time.Duration(f.heardAt.Load()) > f.s.h.t.FetchSilent {
+	if due && !f.inDone.Load() && !f.pausing.Load() && now-time.Duration(f.heardAt.Load()) > f.s.h.t.FetchSilent {
 		f.kill(fmt.Errorf("%w: nothing for %s", ErrSilent, f.s.h.t.FetchSilent))
 	}
 }

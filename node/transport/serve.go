@@ -199,7 +199,7 @@ func (v *server) answer(j job) error {
 	}
 	a.Length = uint32(j.sizeBytes)
 	wire.PutAnswer(buf.b, a)
-	if err := v.send(buf.frame(j.sizeBytes)); err != nil {
+	if err := v.sendPaced(buf.frame(j.sizeBytes)); err != nil {
 		return err
 	}
 	v.s.bytesOut.Add(int64(j.sizeBytes))

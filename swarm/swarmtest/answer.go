@@ -129,6 +129,7 @@ func (s *story) approve(m *policy.Manifest, name, action string) {
 	m.Approvals = append(m.Approvals, policy.Approval{
 		Update: u.descriptor.Update, Revision: u.descriptor.Revision, Descriptor: u.id, Group: policy.GroupAll, Action: policy.Action(action),
 	})
+	hurry(&m.Approvals[len(m.Approvals)-1], s.now)
 }
 
 // bits reads availability as it is drawn: 1 is there, . is not.

@@ -29,13 +29,16 @@
 //
 //   - peer NAMES [site=S] [seed] [egress] [subnet] [head=N] [have=BITS] [UPDATE=BITS] [want] [unsynced]; down NAME;
 //     flap NAMES times=N every=TIME; synced NAME; changed NAME egress|no-egress; egress on|off; link failed
-//   - heard [NAME] version=N; manifest [version=N] [epoch=N] [expires=TIME] [window=HH:MM/MINUTES] [UPDATE=ACTION] [UPDATE=hold[:TIME]]
+//   - heard [NAME] version=N; manifest [version=N] [epoch=N] [expires=TIME] [window=HH:MM/MINUTES] [UPDATE=ACTION[+expedite|+deadline:TIME]] [UPDATE=hold[:TIME]]
 //     [elsewhere] (it exists, this machine has it not yet)
 //   - have NAME BITS [want]; gained NAME CHUNKS; lost NAME; lease NAME claimed|given-up [UPDATE]
 //   - stored UPDATE/CHUNK [from=NAME] (UPDATE/* is the oldest one asked for); done WHAT [UPDATE] [present|absent] [newest]; failed WHAT [from=NAME] CLASS [REASON]
 //   - asks NAME UPDATE/CHUNK [times=N]; sent NAME UPDATE/CHUNK
 //   - queued NAME seq=N; acked NAME
 //   - store [over=BYTES] [pinned] UPDATES: what the store holds, and what has to go; damage UPDATE/CHUNK
+//   - rates [lan=N] [site=N] [wan=N]: KiB/s that may be received, "none" or, left out, without limit; budget
+//     [day=N] [month=N] [exempt]: of the site, in KiB; spent NAME MACHINE=N...: what NAME says was taken today
+//   - conditions [battery=PERCENT] [cpu=PERCENT] [disk-queue=N] [free=MIB] [other=KIB/S] [metered] [vpn]; gated NAME [serve=REASON] [wan=REASON]
 //   - wait TIME: time passes, and the core is woken whenever it asked to be; sleep TIME: the same without
 //     waking it, as on a machine that was suspended; back TIME: the clock is turned back; until ACTION [TIME]: wait for the first such action
 //   - restart: a new core with the last saved snapshot and what is in the store

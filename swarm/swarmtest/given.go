@@ -22,6 +22,7 @@ func init() { // here because some of them look into the table's other half
 		"heard": doHeard, "manifest": doManifest,
 		"have": doHave, "gained": doGained, "lost": doLost, "lease": doLease,
 		"stored": doStored, "done": doDone, "failed": doFailed,
+		"rates": doRates, "budget": doBudget, "spent": doSpent, "conditions": doConditions, "gated": doGated,
 		"asks": doAsks, "sent": doSent, "queued": doQueued, "acked": doAcked,
 		"store": doStore, "damage": doDamage,
 		"wait": doWait, "sleep": doSleep, "back": doBack, "until": doUntil, "view": doView,
@@ -78,6 +79,12 @@ func doUpdate(s *story, l *line) error {
 	}
 	if stored := l.option("stored"); stored != "" {
 		u.onDisk = bits(stored)
+	}
+	if v := l.option("mirrors"); v != "" {
+		var err error
+		if u.info.Mirrors, err = strconv.Atoi(v); err != nil {
+			return err
+		}
 	}
 	u.away = l.take("away")
 	u.published = l.take("published")
@@ -182,7 +189,7 @@ func doView(s *story, l *line) error {
 	if l.take("payloads") || all {
 		for _, p := range v.Payloads {
 			s.say("%s", words(s.byPayload(p.ID).name+":", fmt.Sprintf("%d of %d chunks", p.HaveChunks, p.Chunks),
-				choose(p.Ready, "ready", ""), choose(p.Leased, "leased", ""), tiers(p.Subnet, p.Site, p.Seed, p.Wasted, p.Duplicate)))
+				choose(p.Ready, "ready", ""), choose(p.Leased, "leased", ""), tiers(p.Subnet, p.Site, p.Seed, p.Wasted, p.Duplicate, p.Origin)))
 		}
 	}
 	if l.take("store") {

@@ -47,6 +47,9 @@ func (s *story) spell(act swarm.Action) (name, text string) {
 	case swarm.FetchChunk:
 		return "fetch-chunk", fmt.Sprintf("%s/%d from=%s", s.byPayload(a.Payload).name, a.Index, a.From)
 	case swarm.FetchOrigin:
+		if a.From == "" {
+			return "fetch-origin", fmt.Sprintf("%s/%d from=mirror-%d", s.byPayload(a.Payload).name, a.Index, a.Mirror)
+		}
 		return "fetch-origin", fmt.Sprintf("%s/%d from=%s", s.byPayload(a.Payload).name, a.Index, a.From)
 	case swarm.CancelFetch:
 		r, _ := s.byReq(a.Req)
@@ -87,6 +90,10 @@ func (s *story) spellTalk(act swarm.Action) (name, text string) {
 		return "evict", fmt.Sprintf("%s %s", s.byPayload(a.Payload).name, a.Keep)
 	case swarm.TellEgress:
 		return "tell-egress", fmt.Sprintf("to=%s %s", a.To, choose(a.Egress, "egress", "no-egress"))
+	case swarm.TellSpent:
+		return "tell-spent", fmt.Sprintf("to=%s %s", a.To, spellLedger(a.Entries))
+	case swarm.TellGate:
+		return "tell-gate", words(fmt.Sprintf("to=%s", a.To), prefix("serve=", a.Serve), prefix("wan=", a.WAN))
 	case swarm.Report:
 		return "report", fmt.Sprintf("seq=%s", seqText(a.Seq))
 	case swarm.Forward:
@@ -126,7 +133,7 @@ func (s *story) spellSnapshot(snap swarm.Snapshot) string {
 		parts = append(parts, fmt.Sprintf("shunned:%s", x.Peer))
 	}
 	for _, p := range snap.Payloads {
-		if by := tiers(p.Subnet, p.Site, p.Seed, p.Wasted, p.Duplicate); by != "" {
+		if by := tiers(p.Subnet, p.Site, p.Seed, p.Wasted, p.Duplicate, p.Origin); by != "" {
 			parts = append(parts, fmt.Sprintf("bytes-of-%s:%s", s.byPayload(p.ID).name, by))
 		}
 	}
@@ -134,12 +141,12 @@ func (s *story) spellSnapshot(snap swarm.Snapshot) string {
 }
 
 // tiers spells byte counts by where the bytes came from, leaving out zeros.
-func tiers(subnet, site, seed, wasted, duplicate int64) string {
+func tiers(subnet, site, seed, wasted, duplicate, origin int64) string {
 	var parts []string
 	for _, t := range []struct {
 		name  string
 		bytes int64
-	}{{"subnet", subnet}, {"site", site}, {"seed", seed}, {"wasted", wasted}, {"duplicate", duplicate}} {
+	}{{"subnet", subnet}, {"site", site}, {"seed", seed}, {"wasted", wasted}, {"duplicate", duplicate}, {"origin", origin}} {
 		if t.bytes != 0 {
 			parts = append(parts, fmt.Sprintf("%s=%dKiB", t.name, t.bytes>>10))
 		}

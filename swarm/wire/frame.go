@@ -33,6 +33,8 @@ const (
 	KindGoodbye
 	KindGossipKeyAsk
 	KindGossipKey
+	KindSpent
+	KindGate
 )
 
 // Message is one frame of the mesh stream. The types of this package implement it, as plain values.
@@ -67,6 +69,9 @@ var kinds = [...]kindInfo{
 
 	KindGossipKeyAsk: {"gossip-key-ask", maxVarint, decodeGossipKeyAsk},
 	KindGossipKey:    {"gossip-key", maxVarint + GossipKeyBytes, decodeGossipKey},
+
+	KindSpent: {"spent", maxSpentBody, decodeSpent},
+	KindGate:  {"gate", maxGateBody, decodeGate},
 }
 
 // String is the name of the kind, for logs.

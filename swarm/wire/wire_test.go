@@ -8,10 +8,12 @@ import (
 	"io"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"patchmesh/content"
+	"patchmesh/swarm/rate"
 )
 
 var someID = content.FromSHA256([32]byte{0: 0xAA, 31: 0xBB})
@@ -39,6 +41,8 @@ var samples = []struct {
 	{Goodbye{Code: CodeDuplicate, Reason: "no"}, "050e" + "01" + "026e6f"},
 	{GossipKeyAsk{Epoch: 300}, "030f" + "ac02"},
 	{GossipKey{Epoch: 300, Key: content.Sum([]byte("key")).SHA256()}, "2310" + "ac02" + "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683"},
+	{Spent{Entries: []rate.Entry{{Machine: "m", Day: 1, DayBytes: 300, Month: 2, MonthBytes: 301}}}, "0a11" + "01" + "016d" + "01" + "ac02" + "02" + "ad02"},
+	{Gate{Serve: "net-vpn", WAN: "x"}, "0b12" + "076e65742d76706e" + "0178"},
 }
 
 const idHex = "aa000000000000000000000000000000000000000000000000000000000000bb"
@@ -84,6 +88,8 @@ func TestLargestMessagesFit(t *testing.T) {
 		Report{Machine: name, Seq: math.MaxUint64, Body: make([]byte, MaxReportBytes)},
 		ReportAck{Machine: name}, Peers{Peers: hints},
 		Goodbye{Reason: strings.Repeat("r", MaxReasonBytes)},
+		Spent{Entries: slices.Repeat([]rate.Entry{{Machine: name, Day: maxDate, DayBytes: rate.MaxEntryBytes, Month: maxDate, MonthBytes: rate.MaxEntryBytes}}, MaxSpentEntries)},
+		Gate{Serve: strings.Repeat("r", MaxGateBytes), WAN: strings.Repeat("w", MaxGateBytes)},
 	} {
 		b, err := Encode(nil, m)
 		if err != nil {
@@ -105,6 +111,8 @@ func TestEncodeRefusesWhatTheOtherSideWould(t *testing.T) {
 		Gained{Payload: someID, Indexes: []int{content.MaxChunks}}, Gained{Payload: someID, Indexes: make([]int, MaxGained+1)},
 		Report{Machine: "a\x1b[2J"}, Report{Machine: "m", Body: make([]byte, MaxReportBytes+1)},
 		Peers{Peers: make([]PeerAddr, MaxPeerHints+1)}, Goodbye{Code: codeEnd}, Lost{}, Lease{}, GossipKeyAsk{}, GossipKey{},
+		Spent{}, Spent{Entries: make([]rate.Entry, MaxSpentEntries+1)}, Spent{Entries: []rate.Entry{{Machine: "m", DayBytes: -1}}},
+		Spent{Entries: []rate.Entry{{Machine: "m", Day: maxDate + 1}}}, Gate{Serve: strings.Repeat("r", MaxGateBytes+1)}, Gate{WAN: "\x1b[2J"},
 	} {
 		kept := []byte("kept")
 		b, err := Encode(kept, m)

@@ -1,0 +1,78 @@
+package node
+
+import (
+	"context"
+
+	"patchmesh/node/api"
+	"patchmesh/node/transport"
+	"patchmesh/policy"
+	"patchmesh/swarm"
+	"patchmesh/swarm/rate"
+)
+
+func (n *Node) pacing() transport.Pacing {
+	return transport.Pacing{
+		Up:   func(p transport.Peer) *transport.Pace { return n.limits.of(p, rate.Up) },
+		Down: func(p transport.Peer) *transport.Pace { return n.limits.of(p, rate.Down) },
+	}
+}
+
+// keepLimits tells the core its budget and follows the timetable of rates and the condition of the machine.
+func (n *Node) keepLimits(ctx context.Context) {
+	n.tellBudget()
+	n.limits.run(ctx)
+}
+
+// traffic tells people what holds now.
+func (n *Node) traffic(v *swarm.View) *api.Traffic {
+	t := &api.Traffic{Limits: []api.Limit{}, Gates: []api.Gate{}}
+	if n.limits == nil { // offline
+		return t
+	}
+	t.Limits = n.limits.info(n.cfg.Now())
+	t.Origin, t.Yielding = n.web.info(), v.Gate.Yielding
+	if b := v.Budget; b.DayLimit > 0 || b.MonthLimit > 0 {
+		t.Budget = &api.Budget{
+			DayBytes: b.DayBytes, DayLimit: b.DayLimit, DayEnd: b.DayEnd, MonthBytes: b.MonthBytes, MonthLimit: b.MonthLimit,
+			MonthEnd: b.MonthEnd, Most: string(b.Most),
+		}
+	}
+	for _, g := range []struct {
+		what string
+		why  policy.Reason
+	}{{"serve", v.Gate.Serve}, {"wan", v.Gate.WAN}, {"fetch", v.Gate.Fetch}, {"help", v.Gate.Help}} {
+		if g.why != "" {
+			t.Gates = append(t.Gates, api.Gate{What: g.what, Reason: string(g.why), Detail: v.Gate.Detail})
+		}
+	}
+	return t
+}
+
+// explainTraffic says what the machine does not move at present, and why.
+func explainTraffic(e *explanation, m api.Machine) {
+	t := m.Traffic
+	if t == nil {
+		return
+	}
+	for _, l := range t.Limits {
+		switch {
+		case l.Off:
+			e.add(m.LastReport, "limit", "nothing may pass %s.%s at this hour", l.Class, l.Dir)
+		case !l.Unlimited:
+			e.add(m.LastReport, "limit", "%s.%s is limited to %s", l.Class, l.Dir, api.Rate(float64(l.BytesPerSec)))
+		}
+	}
+	if b := t.Budget; b != nil {
+		e.add(m.LastReport, "limit", "the site has taken %s of %s today and %s of %s this month over the WAN", api.Size(b.DayBytes), limitText(b.DayLimit), api.Size(b.MonthBytes), limitText(b.MonthLimit))
+	}
+	for _, g := range t.Gates {
+		e.add(m.LastReport, "gate", "%s", g.Text())
+	}
+}
+
+func limitText(n int64) string {
+	if n == 0 {
+		return "any number"
+	}
+	return api.Size(n)
+}

@@ -1,0 +1,37 @@
+package policy
+
+import "fmt"
+
+// SiteBudget is what the machines of a site together may take over the WAN, in payload bytes. A zero amount
+// is no limit; one of the two is positive.
+type SiteBudget struct {
+	DayBytes   int64  `json:"day_bytes,omitempty"`
+	MonthBytes int64  `json:"month_bytes,omitempty"`
+	Zone       string `json:"zone,omitempty"`   // IANA name of where days and months begin; empty: UTC
+	Strict     bool   `json:"strict,omitempty"` // urgent updates are not exempt
+}
+
+const maxZoneBytes = 64
+
+func (b *SiteBudget) check() error {
+	if b == nil {
+		return nil
+	}
+	if b.DayBytes < 0 || b.MonthBytes < 0 || b.DayBytes+b.MonthBytes <= 0 {
+		return fmt.Errorf("WAN budget of %d bytes a day and %d a month: %w", b.DayBytes, b.MonthBytes, ErrFormat)
+	}
+	return checkText("zone of a WAN budget", b.Zone, maxZoneBytes)
+}
+
+// SiteBudget is the budget of a site; nil: none is stated.
+func (r *Roster) SiteBudget(site string) *SiteBudget {
+	if r == nil {
+		return nil
+	}
+	for _, s := range r.Sites {
+		if s.Site == site {
+			return s.WAN
+		}
+	}
+	return nil
+}

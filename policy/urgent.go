@@ -1,0 +1,24 @@
+package policy
+
+import "time"
+
+// urgentWithin is how long before its deadline an approval becomes urgent: what is in nobody's way until
+// then may be in somebody's way rather than late.
+const urgentWithin = 24 * time.Hour
+
+// Urgent says whether an approval wants its content in the foreground: it is expedited, or its deadline is
+// near or past. changesAt is when the answer changes by itself; zero: never.
+func (a Approval) Urgent(now time.Time) (urgent bool, changesAt time.Time) {
+	switch {
+	case a.Action != ActionInstall && a.Action != ActionStageOnly:
+		return false, time.Time{}
+	case a.Expedite:
+		return true, time.Time{}
+	case a.Deadline.IsZero():
+		return false, time.Time{}
+	}
+	if near := a.Deadline.Add(-urgentWithin); now.Before(near) {
+		return false, near
+	}
+	return true, time.Time{}
+}
