@@ -16,7 +16,7 @@ E2E        ?= .
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-all test soak race fuzz lint vuln e2e demo bench cover clean
+.PHONY: help build build-all test soak race fuzz lint vuln e2e demo bench cover cover-verify clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -35,8 +35,9 @@ build-all: ## linux, windows and darwin on amd64 and arm64, in bin/
 test: ## the tests: no network, no root, about a minute
 	$(GO) test -parallel $(PARALLEL) ./...
 
+# In memory where there is a file system for that: thousands of installs would else wait for the disk.
 soak: ## the tests with the full numbers of seeded runs; SOAK=./policy/... for a part
-	PATCHMESH_SOAK=1 $(GO) test -timeout 90m $(SOAK)
+	TMPDIR=$${TMPDIR:-$$(test ! -w /dev/shm || echo /dev/shm)} GOTMPDIR=$${GOTMPDIR:-/tmp} PATCHMESH_SOAK=1 $(GO) test -timeout 90m $(SOAK)
 
 race: ## the tests under the race detector; RACE=./swarm/... for a part
 	CGO_ENABLED=1 $(GO) test -race $(RACE)
@@ -45,7 +46,7 @@ fuzz: ## every fuzz target for a few seconds; FUZZTIME=1m for longer
 	@set -e; grep -rlE --include='*_test.go' '^func Fuzz[A-Z]' . | sort | while read -r file; do \
 		for name in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]+)\(.*/\1/p' "$$file"); do \
 			echo "fuzz $$(dirname "$$file") $$name"; \
-			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" </dev/null; \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "$$(dirname "$$file")" </dev/null; \
 		done; \
 	done
 
@@ -76,5 +77,17 @@ cover: ## test coverage by function, total last
 	$(GO) test -coverprofile=cover.out ./...
 	$(GO) tool cover -func=cover.out
 
+# What decides whether a document is believed: the figure that must stay at 100 %.
+VERIFY_PKGS := ./policy ./node/trustdir ./node/apply ./node/enrol
+VERIFY := /policy/(clock|decode|delegated|delegation|document|floor|gossipepoch|key|manifest|merge|refresh|revocation|rolemanifest|roster|trust|tuf_[a-z]+)[.]go|/node/trustdir/|/node/apply/(role|wire|server)[.]go|/node/enrol/certificate[.]go
+comma := ,
+empty :=
+
+cover-verify: ## statement coverage of the verification code, and what is not covered
+	$(GO) test -coverpkg=$(subst $(empty) $(empty),$(comma),$(VERIFY_PKGS)) -coverprofile=verify.out $(VERIFY_PKGS)
+	@awk 'NR > 1 && $$1 ~ "$(VERIFY)" { size[$$1] = $$2; hits[$$1] += $$3 } \
+		END { for (b in size) { all += size[b]; if (hits[b]) done += size[b]; else print "not covered: " b } \
+		printf "verification code: %d of %d statements, %.1f %%\n", done, all, 100 * done / all }' verify.out
+
 clean: ## removes what make made
-	rm -rf bin cover.out
+	rm -rf bin cover.out verify.out

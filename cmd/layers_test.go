@@ -46,6 +46,7 @@ github.com/knqyf263/go-deb-version/...             | node/install               
 github.com/ulikunitz/xz/...                        | node/source node/install               | .deb members are read where packages are read
 github.com/prometheus/...                          | node                                   | metrics are one reading of the core's notes
 github.com/gofrs/flock/...                         | node node/state node/tufdir content/disk | one process per data folder
+github.com/landlock-lsm/go-landlock/...             | node/sandbox                           | the kernel's rules must reach every thread, on every kernel
 github.com/kardianos/service/...                   | node/daemon                            | launchd entries and the protocol of the Windows service manager
 filippo.io/age/...                                 | node/keys                              | passphrases guard keys on disk
 golang.org/x/crypto/...                            | node/keys node/enrol node/transport    | secrets and sealed boxes

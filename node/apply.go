@@ -33,10 +33,12 @@ func installerKinds() []string { return install.Kinds() }
 
 // machineFacts are what plans are made from.
 func (n *Node) machineFacts() policy.Machine {
-	return policy.Machine{
+	m := policy.Machine{
 		ID: n.id, Name: n.member.Name, Site: n.member.Site, Groups: n.member.Groups,
-		OS: runtime.GOOS, Arch: runtime.GOARCH, Installers: installerKinds(),
+		OS: runtime.GOOS, Arch: runtime.GOARCH, Zone: time.Local, Installers: installerKinds(),
 	}
+	n.people.said(&m)
+	return m
 }
 
 // openApply chooses where the apply role runs.
@@ -57,8 +59,10 @@ func (n *Node) openApply() {
 // roleHere is the apply role in this process: it reads the documents and payloads of the node from
 // disk and verifies them again.
 func (n *Node) roleHere() *apply.Role {
+	facts := n.machineFacts()
+	facts.UserElsewhere = true // the core asks, with what people said at this moment
 	return apply.NewRole(apply.Config{
-		Trust: trustHere(n.cfg.DataDir), Shelf: storeShelf{n}, Journal: n.db, Machine: n.machineFacts(), Now: n.cfg.Now, Log: n.log,
+		Trust: trustHere(n.cfg.DataDir), Shelf: storeShelf{n}, Journal: n.db, Machine: facts, Now: n.cfg.Now, Log: n.log,
 		Hands: hands{root: n.cfg.Root, work: workDir(n.cfg.DataDir)},
 	})
 }

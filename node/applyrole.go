@@ -15,7 +15,6 @@ import (
 	"patchmesh/node/api"
 	"patchmesh/node/apply"
 	"patchmesh/node/enrol"
-	"patchmesh/node/install"
 	"patchmesh/node/inventory"
 	"patchmesh/node/peercred"
 	"patchmesh/node/trustdir"
@@ -25,7 +24,7 @@ import (
 // The apply role as a process of its own. Its state folder belongs to root:
 //
 //	machine.json   who this machine is, from enrolment
-//	trust/         its own copy of the trusted documents; floors never go back
+//	trust/         its own copy of the trusted documents; floors never go back, nor does the clock's
 //	shelf/         staged descriptors and payloads
 //	work/          where installers stage what they install
 //	journal        what began and how it ended
@@ -144,26 +143,6 @@ func knownMachine(have, now apply.Enrolment, again bool) (apply.Enrolment, error
 		WithHint("if it was enrolled anew, repeat with --enrolled-anew")
 }
 
-// keptTrust is a folder of trusted documents with their floors. What was damaged is not believed: a role
-// installs nothing on what may be older than it was.
-type keptTrust struct{ dir *trustdir.Dir }
-
-func (k keptTrust) Load() (policy.Files, error) {
-	r, err := k.dir.Recall()
-	if err = errors.Join(err, r.Lost); err != nil {
-		return policy.Files{}, &install.Error{Reason: string(policy.ReasonTrustFloorRebuilt), What: "trust is damaged on disk", Err: err}
-	}
-	return r.Trust.Files(), nil
-}
-
-func (k keptTrust) Save(f policy.Files) error {
-	t, err := policy.OpenTrust(f, time.Time{})
-	if err != nil {
-		return err
-	}
-	return k.dir.Keep(t, policy.ClockState{})
-}
-
 // ownTrust opens the apply role's documents, or begins them with those of the data folder. A role that
 // had some once does not begin again: they are gone, and what the data folder has may be older.
 func ownTrust(stateDir string, t *policy.Trust, known bool, now func() time.Time) (*policy.Trust, error) {
@@ -209,12 +188,16 @@ func RunApply(ctx context.Context, cfg ApplyConfig) error {
 		return err
 	}
 	cfg.Log.Info("apply role ready", "socket", cfg.Socket, "machine", p.enrolled.Name, "site", p.enrolled.Site, "groups", p.enrolled.Groups, "for_uid", cfg.UID)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go p.trust.run(ctx)
 	return p.server.Serve(ctx, ln)
 }
 
 // applyProcess is an open state folder with its server.
 type applyProcess struct {
 	enrolled apply.Enrolment
+	trust    *applyTrust
 	shelf    *apply.Folder
 	journal  *apply.FileJournal
 	server   *apply.Server
@@ -237,7 +220,7 @@ func openApplyProcess(cfg ApplyConfig) (*applyProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	trust, err := trustdir.Open(filepath.Join(cfg.StateDir, "trust"))
+	trust, err := openApplyTrust(filepath.Join(cfg.StateDir, "trust"), cfg.Now, cfg.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -245,7 +228,7 @@ func openApplyProcess(cfg ApplyConfig) (*applyProcess, error) {
 	if err := os.RemoveAll(work); err != nil { // always safe to delete
 		return nil, fmt.Errorf("clear work folder: %w", err)
 	}
-	p := &applyProcess{enrolled: e}
+	p := &applyProcess{enrolled: e, trust: trust}
 	if p.shelf, err = apply.OpenFolder(filepath.Join(cfg.StateDir, "shelf"), func() (int64, error) {
 		free, _, err := inventory.Free(cfg.StateDir)
 		return free, err
@@ -262,7 +245,7 @@ func openApplyProcess(cfg ApplyConfig) (*applyProcess, error) {
 	}
 	p.journal = journal
 	role := apply.NewRole(apply.Config{
-		Trust: keptTrust{trust}, Shelf: p.shelf, Journal: journal, Machine: e.Machine(installerKinds()), Now: cfg.Now, Log: cfg.Log,
+		Trust: trust, Shelf: p.shelf, Journal: journal, Machine: e.Machine(installerKinds()), Now: trust.clock.now, Log: cfg.Log,
 		Hands: hands{root: cfg.Root, work: work},
 	})
 	if _, err := role.Status(); err != nil { // damaged documents are told at once; they are never reset

@@ -30,12 +30,24 @@ func (s *seed) approve(r api.ApproveRequest) (*api.Published, error) {
 	}
 	a := policy.Approval{
 		Update: policy.UpdateID(row.Update), Revision: row.Revision, Descriptor: row.Descriptor, DescriptorBytes: len(row.Body),
-		Group: r.Group, Action: action, NotBefore: r.NotBefore.UTC(), Deadline: r.Deadline.UTC(), Expedite: r.Expedite, At: s.stamp(),
+		Group: r.Group, Action: action, NotBefore: r.NotBefore.UTC(), Deadline: r.Deadline.UTC(), Expedite: r.Expedite, IgnoreWindows: r.IgnoreWindows, At: s.stamp(),
+	}
+	if r.Rings != "" {
+		a.RingPlan, a.RingsOpened, a.Group = r.Rings, []time.Time{a.At}, first(r.Group, policy.GroupAll)
+		r.Group = a.Group
 	}
 	w := wish{role: r.Role, passphrase: r.Passphrase, summary: fmt.Sprintf("%s %s for group %s", action, row.Update, r.Group), reason: r.Reason}
 	return s.change(w, func(m *sheet) error {
 		if err := s.needGroup(m, r.Group); err != nil {
 			return err
+		}
+		if r.Rings != "" && !slices.ContainsFunc(m.ringPlans, func(p policy.RingPlan) bool { return p.Name == r.Rings }) {
+			return api.Errorf(api.ClassNotFound, "no ring plan %q", api.Clean(r.Rings)).WithHint("'patchmesh rings list' shows the plans, 'patchmesh rings set' makes one")
+		}
+		for _, o := range m.approvals { // to change a deadline does not take an update back to its first ring
+			if o.Update == a.Update && o.Group == a.Group && o.Revision == a.Revision && o.RingPlan == a.RingPlan && a.RingPlan != "" {
+				a.RingsOpened = o.RingsOpened
+			}
 		}
 		m.approvals = slices.DeleteFunc(m.approvals, func(o policy.Approval) bool { return o.Update == a.Update && o.Group == a.Group })
 		m.approvals = append(m.approvals, a)
@@ -206,7 +218,7 @@ func (s *seed) publishRoot(root []byte, t *policy.Trust, d *policy.Draft, roster
 	}
 	files, err := t.PublishRoot(root, d, roster, online, s.now())
 	if errors.Is(err, policy.ErrUnknownKey) || errors.Is(err, policy.ErrThreshold) {
-		return files, api.Errorf(api.ClassRefused, "publish root: %v", err).WithHint("new online keys must lie in the seed's keys folder, without a passphrase, as timestamp-NAME and snapshot-NAME")
+		return files, api.Errorf(api.ClassRefused, "publish root: %v", err).WithHint("new online keys must lie in the seed's keys folder, without a passphrase, as timestamp-NAME, snapshot-NAME and roster-NAME")
 	}
 	if err == nil {
 		s.online = online

@@ -104,11 +104,10 @@ const keepTimeEvery = 10 * time.Minute
 
 // keepTime saves the proven time now and then, and when the node stops.
 func (b *believer) keepTime(ctx context.Context, log *slog.Logger) {
-	t := time.NewTicker(keepTimeEvery)
-	defer t.Stop()
 	for {
 		b.mu.Lock()
 		err := b.dir.KeepTime(b.clock.state())
+		left := b.trust.ExpiresAt().Sub(b.clock.now())
 		b.mu.Unlock()
 		if err != nil {
 			log.Warn("the proven time was not saved", "err", err)
@@ -116,9 +115,13 @@ func (b *believer) keepTime(ctx context.Context, log *slog.Logger) {
 		if ctx.Err() != nil {
 			return
 		}
+		wait := keepTimeEvery
+		if left += 2 * time.Second; left > 0 && left < wait { // that they have expired is kept at once
+			wait = left
+		}
 		select {
 		case <-ctx.Done():
-		case <-t.C:
+		case <-time.After(wait):
 		}
 	}
 }

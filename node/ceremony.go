@@ -43,11 +43,11 @@ func (n *Node) Draft(_ context.Context, q api.DraftQuery) (*api.DraftView, error
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		t := s.believer.current()
-		d, err := s.waiting(t, q.Role)
+		next, by, err := s.judge(t)
 		if err != nil {
 			return nil, err
 		}
-		next, by, err := s.judge(t)
+		d, err := s.waiting(by, q.Role)
 		if err != nil {
 			return nil, err
 		}
@@ -129,7 +129,7 @@ func (s *seed) exportDrafts() (*api.DraftFiles, error) {
 		}
 		roots = append(roots, b)
 	}
-	next, _, err := s.judge(t)
+	next, by, err := s.judge(t)
 	if err != nil {
 		return nil, err
 	}
@@ -139,11 +139,11 @@ func (s *seed) exportDrafts() (*api.DraftFiles, error) {
 		names = append(names, r.Role)
 	}
 	for _, role := range names {
-		d, err := s.pending(t, role)
+		d, err := s.pending(by, role)
 		if err != nil {
 			return nil, err
 		}
-		if d == nil {
+		if d == nil || d.Check(by) != nil {
 			continue
 		}
 		b, err := policy.NewParcel(t, d, roots, s.descriptorsOf(t, d), next)
@@ -197,11 +197,11 @@ func (s *seed) importDraft(f api.DraftFile) (*api.Published, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.believer.current()
-	d, err := s.waiting(t, back.Role())
+	_, by, err := s.judge(t)
 	if err != nil {
 		return nil, err
 	}
-	_, by, err := s.judge(t)
+	d, err := s.waiting(by, back.Role())
 	if err != nil {
 		return nil, err
 	}
@@ -220,49 +220,6 @@ func (s *seed) importDraft(f api.DraftFile) (*api.Published, error) {
 // Grant implements api.Service.
 func (n *Node) Grant(_ context.Context, r api.GrantRequest) (*api.Published, error) {
 	return onSeed(n.seed, func(s *seed) (*api.Published, error) { return s.grant(r) })
-}
-
-// TrustState implements api.Service.
-func (n *Node) TrustState(context.Context) (*api.TrustState, error) {
-	t := n.believer.current()
-	now := n.cfg.Now()
-	v := &api.TrustState{Org: t.Org(), Epoch: t.Epoch(), Head: t.HeadVersion(), AsOf: now.UTC(), Stale: t.Stale(now), Roles: []api.TrustRole{}, Warnings: []string{}}
-	if b, err := n.db.Value(rootKey(1)); err == nil {
-		v.Fingerprint = content.Sum(b).String()
-	}
-	here := keysHere(n.dir.dir)
-	for _, r := range t.RootRoles() {
-		v.Roles = append(v.Roles, api.TrustRole{Name: r.Name, Keys: nonNil(r.Keys), Threshold: r.Threshold, Version: r.Version, ExpiresAt: r.ExpiresAt})
-	}
-	if m := t.Manifest(); m != nil {
-		v.Roles[1].IssuedAt = m.IssuedAt
-	}
-	v.Roles[2].IssuedAt = t.Roster().IssuedAt
-	for _, r := range t.Roles() {
-		row := api.TrustRole{
-			Name: r.Role, Delegated: true, Keys: nonNil(r.KeyIDs), Threshold: r.Threshold, Version: int64(r.Serial), ExpiresAt: r.ExpiresAt,
-			Groups: r.Groups, Actions: r.Actions,
-		}
-		if r.Document != nil {
-			row.IssuedAt = r.Document.IssuedAt
-		}
-		if r.Refused != nil {
-			row.Refused = r.Refused.Error()
-		}
-		v.Roles = append(v.Roles, row)
-	}
-	for i := range v.Roles {
-		for _, id := range v.Roles[i].Keys {
-			if here[id] != "" {
-				v.Roles[i].Here = append(v.Roles[i].Here, here[id])
-			}
-		}
-	}
-	if c := t.Roster().Log; c != nil {
-		v.LogEntries, v.LogHead = c.Entries, c.Head
-	}
-	v.Warnings = trustWarnings(v, now)
-	return v, nil
 }
 
 // keysHere are the names of the private keys of a data folder by key id.
@@ -342,7 +299,7 @@ func (n *Node) RootDraft(_ context.Context, r api.RootRequest) (*api.RootView, e
 		for _, one := range []struct {
 			text string
 			into **policy.Signer
-		}{{r.Timestamp, &c.Timestamp}, {r.Snapshot, &c.Snapshot}} {
+		}{{r.Timestamp, &c.Timestamp}, {r.Snapshot, &c.Snapshot}, {r.Roster, &c.Roster}} {
 			if one.text == "" {
 				continue
 			}
@@ -366,7 +323,7 @@ func (n *Node) RootDraft(_ context.Context, r api.RootRequest) (*api.RootView, e
 
 func viewRoot(b []byte, st *policy.RootStatus) *api.RootView {
 	return &api.RootView{
-		Body: b, Org: st.Org, Version: st.Version, ExpiresAt: st.ExpiresAt, Root: st.Root, RootNeed: st.RootThreshold, Approvers: st.Approvers,
+		Body: b, Org: st.Org, Version: st.Version, ExpiresAt: st.ExpiresAt, Root: st.Root, RootNeed: st.RootThreshold, Approvers: st.Approvers, Roster: st.Roster,
 		Threshold: st.Threshold, OldMade: st.OldMade, OldNeed: st.OldNeed, NewMade: st.NewMade, Missing: nonNil(st.Missing), Complete: st.Complete,
 	}
 }
@@ -377,7 +334,7 @@ func (n *Node) AdoptRoot(_ context.Context, f api.RootFile) (*api.RootView, erro
 }
 
 // adoptRoot publishes a root. Where it changes approvers so that what is approved is no longer signed
-// by enough of them, it waits until they have signed the same again.
+// by enough of them, or gives the roster to another key, it waits until they have signed the same again.
 func (s *seed) adoptRoot(f api.RootFile) (*api.RootView, error) {
 	if err := s.whole(); err != nil {
 		return nil, err

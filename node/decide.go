@@ -20,6 +20,9 @@ type sheet struct {
 	groups    []policy.Group // of the main manifest; a role cannot change them
 	approvals []policy.Approval
 	holds     []policy.Hold
+	windows   []policy.Window // of the main manifest
+	ringPlans []policy.RingPlan
+	settings  []policy.Setting
 }
 
 // wish is one change as it was asked for.
@@ -28,6 +31,7 @@ type wish struct {
 	passphrase            api.Secret
 	grants                []policy.Grant
 	drop                  []string
+	unattended            bool // nobody is there to be asked for a passphrase: then the draft waits
 }
 
 func holdPrefix(role string) string {
@@ -49,18 +53,26 @@ func (s *seed) change(w wish, edit func(*sheet) error) (*api.Published, error) {
 		return nil, err
 	}
 	t := s.believer.current()
-	pending, err := s.pending(t, w.role)
+	root, by, err := s.judge(t)
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.redraft(t, pending, w, edit)
+	pending, err := s.pending(by, w.role)
+	if err != nil {
+		return nil, err
+	}
+	if w.unattended && (root != nil || pending != nil && !s.askedFor(by, pending)) {
+		// What others have put into the draft must not be signed without anybody reading it.
+		return nil, errDraftWaits
+	}
+	d, err := s.redraft(by, pending, w, edit)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.noteReason(w, pending == nil); err != nil {
 		return nil, err
 	}
-	p, err := s.signAndPublish(t, d, w.passphrase)
+	p, err := s.submit(t, d, w)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +84,23 @@ func (s *seed) change(w wish, edit func(*sheet) error) (*api.Published, error) {
 		}
 	}
 	return p, nil
+}
+
+// submit signs and publishes a draft, or leaves it to wait where a key wants a passphrase and nobody is
+// there to be asked.
+func (s *seed) submit(t *policy.Trust, d *policy.Draft, w wish) (*api.Published, error) {
+	if !w.unattended || !s.askedFor(t, d) {
+		return s.signAndPublish(t, d, w.passphrase)
+	}
+	if err := d.Check(t); err != nil {
+		return nil, fmt.Errorf("draft: %w", err)
+	}
+	b, err := d.Encode()
+	if err != nil {
+		return nil, err
+	}
+	made, need, missing := d.Status(t)
+	return &api.Published{Epoch: d.Epoch(), Role: d.Role(), Signatures: made, Threshold: need, Missing: missing}, s.saveDraft(d.Role(), b)
 }
 
 // redraft makes the draft with the change in it.
@@ -87,11 +116,12 @@ func (s *seed) redraft(t *policy.Trust, pending *policy.Draft, w wish, edit func
 	if err != nil {
 		return nil, err
 	}
-	sh := sheet{groups: m.Groups, approvals: m.Approvals, holds: m.Holds}
+	sh := sheet{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, windows: m.Windows, ringPlans: m.RingPlans, settings: m.Settings}
 	if err := edit(&sh); err != nil {
 		return nil, err
 	}
 	m.Groups, m.Approvals, m.Holds = sh.groups, sh.approvals, sh.holds
+	m.Windows, m.RingPlans, m.Settings = sh.windows, sh.ringPlans, sh.settings
 	m.Epoch, m.IssuedAt = t.Epoch()+1, s.stamp()
 	var d *policy.Draft
 	if pending != nil {
@@ -134,7 +164,8 @@ func (s *seed) redraftRole(t *policy.Trust, pending *policy.Draft, role string, 
 	return d, err
 }
 
-// pending is the draft that waits for signatures; nil without one, or if the world has moved on.
+// pending is the draft that waits for signatures; nil without one, or if the world has moved on. t is
+// what signatures count by, see judge; a root that came since may have given the roster to another key.
 func (s *seed) pending(t *policy.Trust, role string) (*policy.Draft, error) {
 	b, err := s.draftBytes(role)
 	if err != nil || len(b) == 0 {
@@ -144,7 +175,7 @@ func (s *seed) pending(t *policy.Trust, role string) (*policy.Draft, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pending draft: %w", err)
 	}
-	if d.Check(t) != nil {
+	if d.Follows(t) != nil {
 		return nil, nil
 	}
 	return d, nil
@@ -195,12 +226,12 @@ func (s *seed) signAndPublish(t *policy.Trust, d *policy.Draft, passphrase api.S
 	if err := s.whole(); err != nil {
 		return nil, err
 	}
-	if err := d.Check(t); err != nil { // before any signature exists
-		return nil, fmt.Errorf("draft: %w", err)
-	}
 	root, by, err := s.judge(t)
 	if err != nil {
 		return nil, err
+	}
+	if err := d.Check(by); err != nil { // before any signature exists
+		return nil, fmt.Errorf("draft: %w", err)
 	}
 	if err := s.signWithKeysHere(by, d, passphrase); err != nil {
 		return nil, err
@@ -276,7 +307,11 @@ func (s *seed) sign(r api.SignRequest) (*api.Published, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.believer.current()
-	d, err := s.waiting(t, r.Role)
+	_, by, err := s.judge(t)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.waiting(by, r.Role)
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 		e.add(time.Time{}, "approval", "this node has lost its approvals and waits for those of the mesh")
 		return
 	}
-	facts := policy.Machine{ID: m.ID, Groups: m.Groups}
+	facts := policy.Machine{ID: m.ID, Groups: m.Groups, Zone: time.Local}
 	plan := policy.MakePlan(man, n.describer(), facts, false, n.cfg.Now())
 	for _, v := range plan.Verdicts {
 		if string(v.Update) != e.Update {
@@ -51,8 +51,20 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 		}
 		a := man.Approvals[v.Approval]
 		e.add(a.At, "approval", "%s of revision %d is approved for group %s%s", a.Action, a.Revision, a.Group, byRole(a.Role()))
-		if !a.Deadline.IsZero() {
+		switch {
+		case !a.Deadline.IsZero():
 			e.add(a.At, "approval", "deadline %s", a.Deadline.UTC().Format(time.RFC3339))
+		case !v.Deadline.IsZero():
+			e.add(a.At, "approval", "deadline %s, by its severity", v.Deadline.UTC().Format(time.RFC3339))
+		}
+		if a.RingPlan != "" {
+			e.add(a.RingsOpened[len(a.RingsOpened)-1], "ring", "along ring plan %s, %d ring(s) open", a.RingPlan, len(a.RingsOpened))
+		}
+		if open, anytime := man.Openings(facts, n.cfg.Now(), 1); len(open) > 0 && !a.IgnoreWindows {
+			e.add(time.Time{}, "window", "maintenance window %s: %s to %s", strings.Join(open[0].Windows, ", "),
+				open[0].Begins.Format(time.RFC3339), open[0].Until.Format(time.RFC3339))
+		} else if !anytime && !a.IgnoreWindows {
+			e.add(time.Time{}, "window", "no maintenance window of the machine will open again")
 		}
 		for _, i := range v.Losing {
 			l := man.Approvals[i]

@@ -218,6 +218,7 @@ type Mirrored struct {
 	Epoch   uint64 `json:"epoch"`
 	Files   int    `json:"files"`   // that the head leads to, and itself
 	Written int    `json:"written"` // the others were there already
+	Removed int    `json:"removed"` // that no head has led to for a day
 }
 
 // WriteMirror writes documents as a static mirror. A folder that shows a newer head, or is the mirror
@@ -243,6 +244,7 @@ func WriteMirror(dir string, d *api.TrustDocs, now time.Time) (*Mirrored, error)
 	for _, r := range d.Roots[:len(d.Roots)-1] {
 		files = append([]policy.MirrorFile{{Name: policy.MirrorRoot(r.Version), Body: r.Body}}, files...)
 	}
+	var keep []string
 	for _, f := range files {
 		put := m.Put
 		if f.Name == policy.MirrorHead {
@@ -255,6 +257,10 @@ func WriteMirror(dir string, d *api.TrustDocs, now time.Time) (*Mirrored, error)
 		if out.Files++; written {
 			out.Written++
 		}
+		keep = append(keep, f.Name)
+	}
+	if out.Removed, err = m.Prune(keep, now); err != nil {
+		return nil, tufTrouble(err)
 	}
 	return out, nil
 }

@@ -2,11 +2,14 @@ package node
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"patchmesh/node/api"
+	"patchmesh/policy"
 )
 
 // A stolen timestamp key is replaced by a new root. Machines that run meanwhile hear of it by a head that
@@ -35,8 +38,90 @@ func TestNewTimestampKeyReachesRunningMachines(t *testing.T) {
 	}
 }
 
+// The roster's key was stolen and is replaced while machines run. They take the new root with its roster,
+// keep their sessions and certificates, install what is approved afterwards, and so does a machine that was
+// off meanwhile and one that joins after it. What the old key signs is refused.
+func TestNewRosterKeyReachesRunningMachines(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t)
+	a := m.machine("a", "", Config{Egress: EgressYes})
+	b := m.machine("b", a.addr, Config{Egress: EgressNo})
+	off := m.machine("off", a.addr, Config{Egress: EgressNo})
+	for _, r := range []*running{a, b, off} {
+		until(t, "everybody to be connected", func() bool { return len(r.connected()) > 0 })
+	}
+	off.stop()
+	before := a.believer.current()
+	cert := a.member.Cert
+
+	m.rotateKey("roster-2", func(pem string) api.RootRequest { return api.RootRequest{Roster: pem} })
+	m.file("u1", payload(100_000))
+	m.approve("u1")
+	off = m.run("off", Config{Egress: EgressNo, Peers: []string{a.addr}})
+	late := m.machine("late", a.addr, Config{Egress: EgressNo})
+	for _, r := range []*running{a, b, off, late} {
+		until(t, "an approval after the rotation to arrive", func() bool { return r.update(t, "u1").State == "installed" })
+		if now := r.believer.current(); now.RootVersion() != 2 || now.Roster().EnrolmentKeys[0] != before.Roster().EnrolmentKeys[0] {
+			t.Errorf("%s: root %d", r.id, now.RootVersion())
+		}
+		if got := r.refused(); len(got) > 0 {
+			t.Errorf("%+v", got)
+		}
+	}
+	if string(a.member.Cert) != string(cert) || !a.sees(m.seed.id) {
+		t.Error("a machine lost its certificate or its session over another key's rotation")
+	}
+
+	m.seed.stop() // a restart finds the key that counts
+	m.seed = m.run("seed", Config{Listen: m.seed.addr})
+	m.file("u2", payload(1000))
+	m.approve("u2")
+	until(t, "life to go on", func() bool { return b.update(t, "u2").State == "installed" })
+
+	stolen := roleSigner(t, filepath.Join(m.dir, "seed", "keys"), roleRoster)
+	online := m.seed.seed.online
+	online.Roster = stolen
+	evil := *before.Roster()
+	evil.EnrolmentKeys = []string{strings.Repeat("ab", 32)}
+	forged, err := before.Publish(nil, &evil, online, m.seed.cfg.Now())
+	if err != nil {
+		t.Fatalf("the attack must be real before the rotation: %v", err)
+	}
+	if _, err := policy.OpenTrust(forged, m.seed.cfg.Now()); err != nil {
+		t.Fatal(err)
+	}
+	root := m.seed.believer.current().Files().Root
+	walk := before.Refresh(forged.Timestamp, m.seed.cfg.Now())
+	err = nil
+	for need, more := walk.Need(); more && err == nil; need, more = walk.Need() {
+		doc := forged.Find(need.ID)
+		if need.RootVersion > 0 {
+			doc, root = root, nil
+		}
+		err = walk.Supply(doc)
+	}
+	if _, end := walk.Result(); !errors.Is(errors.Join(err, end), policy.ErrUnknownKey) {
+		t.Errorf("a roster by the stolen key, to a machine that was off: %v, %v", err, end)
+	}
+}
+
+// roleSigner opens an online key of a seed.
+func roleSigner(t *testing.T, dir, name string) policy.Signer {
+	t.Helper()
+	s, err := openSigner(dir, name, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // rotateTimestamp replaces the seed's timestamp key by a new root.
 func (m *mesh) rotateTimestamp(name string) {
+	m.rotateKey(name, func(pem string) api.RootRequest { return api.RootRequest{Timestamp: pem} })
+}
+
+// rotateKey makes a key on the seed and publishes the root that asks for it.
+func (m *mesh) rotateKey(name string, ask func(pem string) api.RootRequest) {
 	t := m.t
 	t.Helper()
 	dir := filepath.Join(m.dir, "seed", "keys")
@@ -44,7 +129,7 @@ func (m *mesh) rotateTimestamp(name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	draft, err := m.seed.RootDraft(context.Background(), api.RootRequest{Timestamp: k.PEM})
+	draft, err := m.seed.RootDraft(context.Background(), ask(k.PEM))
 	if err != nil {
 		t.Fatal(err)
 	}

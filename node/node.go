@@ -40,6 +40,7 @@ type Node struct {
 	id        string
 	key       ed25519.PrivateKey
 	member    membership
+	people    people
 	db        *state.DB
 	store     *disk.Store
 	docs      *library
@@ -107,7 +108,10 @@ func Open(cfg Config) (*Node, error) {
 	n.metrics = newMetrics(n)
 	n.renewReach()
 	n.limitEnrolment()
-	if n.renewal, err = newRenewal(n); err != nil {
+	if err = n.openPeople(); err == nil {
+		n.renewal, err = newRenewal(n)
+	}
+	if err != nil {
 		f.close()
 		return nil, err
 	}
@@ -191,8 +195,10 @@ func (n *Node) begin(ctx context.Context) {
 	n.work(func() { n.believer.keepTime(ctx, n.log) })
 	n.work(func() { n.serveControl(ctx) })
 	n.work(func() { n.keepStore(ctx) })
+	n.work(func() { n.watchLocal(ctx) })
 	if n.seed != nil {
 		n.work(func() { n.freshen(ctx) })
+		n.work(func() { n.turnRings(ctx) })
 	}
 	if n.cfg.MDNS && n.seed == nil {
 		n.startMDNS(ctx)

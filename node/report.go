@@ -178,7 +178,7 @@ func nonNil(s []string) []string {
 func (n *Node) updateRow(v swarm.View, k swarm.TaskView) api.Update {
 	u := api.Update{
 		Update: string(k.Verdict.Update), Revision: k.Verdict.Revision, Compliance: string(k.Verdict.Compliance),
-		State: k.State.String(), Reason: string(k.Reason), Detail: api.Clean(k.Detail), Since: k.Since.UTC(), Facts: k.Facts,
+		State: k.State.String(), Reason: string(k.Reason), Detail: api.Clean(k.Detail), Since: k.Since.UTC(), Facts: k.Facts, Failures: k.Failures,
 	}
 	if d, err := n.descriptor(k.Verdict.Descriptor); err == nil {
 		u.Title, u.SizeBytes = d.Title, d.PlainBytes

@@ -44,6 +44,10 @@ func (n *Node) heardHead(from string, ts []byte) {
 		n.work(func() { n.followRoot(swarm.PeerID(from), ts) })
 		return
 	}
+	if errors.Is(err, policy.ErrUnknownKey) {
+		n.judgeLater(from, ts)
+		return
+	}
 	if err != nil {
 		n.refuse(from, policy.ReasonOf(err), "head: "+err.Error())
 		return
@@ -63,8 +67,9 @@ func (n *Node) heardHead(from string, ts []byte) {
 
 // rootChase bounds the walks that heads of unknown keys start: anybody can make such a head.
 type rootChase struct {
-	mu     sync.Mutex
-	nextAt time.Time
+	mu      sync.Mutex
+	nextAt  time.Time
+	waiting bool // a head waits to be judged again, see judgeLater
 }
 
 // rootChaseEvery is the least time between two walks: three in a minute.
@@ -79,6 +84,33 @@ func (c *rootChase) mayAsk(now time.Time) bool {
 	c.nextAt = now.Add(rootChaseEvery)
 	return true
 }
+
+// judgeLater tells of a head of an unknown key once the root that would explain it has had the time to
+// come: a rumour names nobody to be asked for it, and runs ahead of those who can be. One waits at a
+// time; a flood of such heads is told of once per wait.
+func (n *Node) judgeLater(from string, ts []byte) {
+	n.roots.mu.Lock()
+	defer n.roots.mu.Unlock()
+	if n.roots.waiting {
+		return
+	}
+	n.roots.waiting = true
+	n.work(func() {
+		select {
+		case <-n.ctx.Done():
+		case <-time.After(strangeHeadWait):
+		}
+		n.roots.mu.Lock()
+		n.roots.waiting = false
+		n.roots.mu.Unlock()
+		if _, _, err := n.believer.current().CheckHead(ts, n.cfg.Now()); errors.Is(err, policy.ErrUnknownKey) && n.ctx.Err() == nil {
+			n.refuse(from, policy.ReasonOf(err), "head: "+err.Error())
+		}
+	})
+}
+
+// strangeHeadWait is long enough for one walk over a slow line to begin with the root.
+const strangeHeadWait = 5 * time.Second
 
 // followRoot asks whoever shows a head that is signed by a key nobody knows here for a newer root: that
 // is what a new timestamp key looks like from behind. Without such a root the head is refused.

@@ -185,7 +185,7 @@ func (d *Draft) decisions() (decisions, time.Time, error) {
 	if err != nil {
 		return decisions{}, time.Time{}, err
 	}
-	return decisions{m.Groups, m.Approvals, m.Holds, grantsOf(m, d.targets)}, m.IssuedAt, nil
+	return m.decisions(grantsOf(m, d.targets)), m.IssuedAt, nil
 }
 
 // grantsOf puts limits and keys together.
@@ -274,7 +274,8 @@ func (e *Entry) manifest(d decisions, targets *metadata.Metadata[metadata.Target
 	var doc []byte
 	var err error
 	if e.Role == "" {
-		m := &Manifest{Org: e.Org, Epoch: e.After, IssuedAt: e.IssuedAt, Groups: d.groups, Approvals: d.approvals, Holds: d.holds}
+		m := d.manifest()
+		m.Org, m.Epoch, m.IssuedAt = e.Org, e.After, e.IssuedAt
 		for _, r := range d.roles {
 			m.Delegations = append(m.Delegations, r.Delegation)
 		}

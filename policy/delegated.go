@@ -2,7 +2,6 @@ package policy
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -31,15 +30,13 @@ type delegatedFile struct {
 // maxDelegatedBytes bounds Files.Delegated: all roles at their limits, in base64.
 const maxDelegatedBytes = MaxDelegations * ((MaxRoleBytes+MaxRoleManifestBytes)/3*4 + 256)
 
-func encodeDelegated(all []delegatedFile) ([]byte, error) {
+// encodeDelegated writes them. Names and bytes can always be written.
+func encodeDelegated(all []delegatedFile) []byte {
 	if len(all) == 0 {
-		return nil, nil
+		return nil
 	}
-	b, err := json.Marshal(all)
-	if err != nil {
-		return nil, fmt.Errorf("encode documents of roles: %w", err)
-	}
-	return b, nil
+	b, _ := json.Marshal(all)
+	return b
 }
 
 // decodeDelegated reads Files.Delegated. Nothing in it is believed until it is verified.
@@ -88,6 +85,7 @@ type roleWalk struct {
 	floor  uint64              // serials below are rollback
 	was    []byte              // the document trusted so far under this grant
 	signed []byte
+	names  *metadata.TargetFiles // the document that signed names, once it is verified
 	doc    []byte
 	done   bool
 }
@@ -130,48 +128,41 @@ func (r *Refresh) beginDelegates() error {
 	return nil
 }
 
-// nextDelegate finds the first document of a role that is not verified yet.
-func (r *Refresh) nextDelegate() (Need, []byte, error) {
+// pending is the first role whose documents are not all verified; nil when all are.
+func (r *Refresh) pending() *roleWalk {
 	for _, g := range r.delegates {
-		if g.done {
-			continue
+		if !g.done {
+			return g
 		}
-		var old delegatedFile
-		for _, f := range r.oldRoles {
-			if f.Role == g.Role {
-				old = f
-			}
-		}
-		if g.signed == nil {
-			return needFor(roleDelegate, g.meta.Length, g.meta.Hashes, MaxRoleBytes, old.Signed)
-		}
-		f := g.target()
-		return needFor(roleDelegated, f.Length, f.Hashes, MaxRoleManifestBytes, old.Document)
 	}
-	return Need{}, nil, nil
+	return nil
 }
 
-// target is the one target of the role's verified metadata.
-func (g *roleWalk) target() *metadata.TargetFiles {
-	m, err := parseSigned[metadata.TargetsType](g.Role, g.signed, MaxRoleBytes)
-	if err != nil {
-		panic("policy: metadata of role " + g.Role + " was verified and does not decode")
+// nextDelegate finds the first document of a role that is not verified yet.
+func (r *Refresh) nextDelegate() (Need, []byte, error) {
+	g := r.pending()
+	if g == nil {
+		return Need{}, nil, nil
 	}
-	return m.Signed.Targets[RolePath(g.Role)]
+	var old delegatedFile
+	for _, f := range r.oldRoles {
+		if f.Role == g.Role {
+			old = f
+		}
+	}
+	if g.signed == nil {
+		return needFor(roleDelegate, g.meta.Length, g.meta.Hashes, MaxRoleBytes, old.Signed)
+	}
+	return needFor(roleDelegated, g.names.Length, g.names.Hashes, MaxRoleManifestBytes, old.Document)
 }
 
 // takeDelegate takes the document that nextDelegate asked for.
 func (r *Refresh) takeDelegate(b []byte) error {
-	for _, g := range r.delegates {
-		if g.done {
-			continue
-		}
-		if g.signed == nil {
-			return r.takeRoleSigned(g, b)
-		}
-		return r.takeRoleDocument(g, b)
+	g := r.pending()
+	if g.signed == nil {
+		return r.takeRoleSigned(g, b)
 	}
-	return nil
+	return r.takeRoleDocument(g, b)
 }
 
 // takeRoleSigned verifies a role's metadata: signed by its threshold, the version that the snapshot
@@ -180,6 +171,7 @@ func (r *Refresh) takeRoleSigned(g *roleWalk, b []byte) error {
 	m, err := r.verifyRole(g, b)
 	if err == nil {
 		g.signed, g.Serial, g.ExpiresAt = b, uint64(m.Signed.Version), m.Signed.Expires
+		g.names = m.Signed.Targets[RolePath(g.Role)]
 		return nil
 	}
 	if g.heard {
@@ -236,19 +228,15 @@ func (r *Refresh) takeRoleDocument(g *roleWalk, b []byte) error {
 	return nil
 }
 
-// endDelegates makes the manifest in force and the documents to keep.
-func (r *Refresh) endDelegates() (*Manifest, []RoleState, []byte, error) {
+// endDelegates makes the manifest in force and the documents to keep, once no role is pending.
+func (r *Refresh) endDelegates() (*Manifest, []RoleState, []byte) {
 	var states []RoleState
 	var keep []delegatedFile
 	for _, g := range r.delegates {
-		if !g.done {
-			return nil, nil, nil, errors.New("policy: a role is not done")
-		}
 		states = append(states, g.RoleState)
 		if g.signed != nil {
 			keep = append(keep, delegatedFile{Role: g.Role, Signed: g.signed, Document: g.doc})
 		}
 	}
-	b, err := encodeDelegated(keep)
-	return merge(r.manifest, states), states, b, err
+	return merge(r.manifest, states), states, encodeDelegated(keep)
 }

@@ -94,10 +94,19 @@ func (m *Manifest) delegation(role string) (Delegation, bool) {
 	return m.Delegations[i], true
 }
 
-// checkDelegation refuses targets that let anybody but the roster keys sign the roster, the roster
+// checkDelegation refuses targets whose delegations checkDelegates refuses, or that give the roster to
+// another key than the root names.
+func checkDelegation(root *metadata.Metadata[metadata.RootType], m *metadata.Metadata[metadata.TargetsType]) error {
+	if err := checkDelegates(root, m); err != nil {
+		return err
+	}
+	return checkRosterBound(root, m.Signed.Delegations)
+}
+
+// checkDelegates refuses targets that let anybody but the roster keys sign the roster, the roster
 // keys sign anything else, or a key that a seed holds online approve. Behind the roster come the
 // delegated approvers, each with the one path of its name.
-func checkDelegation(root *metadata.Metadata[metadata.RootType], m *metadata.Metadata[metadata.TargetsType]) error {
+func checkDelegates(root *metadata.Metadata[metadata.RootType], m *metadata.Metadata[metadata.TargetsType]) error {
 	d := m.Signed.Delegations
 	if d == nil || d.SuccinctRoles != nil || len(d.Roles) < 1 || len(d.Roles) > 1+MaxDelegations {
 		return fmt.Errorf("targets do not delegate to the roster role and named approvers: %w", ErrFormat)

@@ -18,6 +18,12 @@ type Change struct {
 	WasHold     *Hold      `json:"was_hold,omitempty"`
 	Group       *Group     `json:"group,omitempty"`
 	WasGroup    *Group     `json:"was_group,omitempty"`
+	Window      *Window    `json:"window,omitempty"`
+	WasWindow   *Window    `json:"was_window,omitempty"`
+	RingPlan    *RingPlan  `json:"ring_plan,omitempty"`
+	WasRingPlan *RingPlan  `json:"was_ring_plan,omitempty"`
+	Setting     *Setting   `json:"setting,omitempty"`
+	WasSetting  *Setting   `json:"was_setting,omitempty"`
 	Role        *RoleGrant `json:"role,omitempty"`
 	WasRole     *RoleGrant `json:"was_role,omitempty"`
 }
@@ -31,8 +37,8 @@ type RoleGrant struct {
 
 // Op says what kind of change it is: add, remove or change.
 func (c Change) Op() string {
-	was := c.WasApproval != nil || c.WasHold != nil || c.WasGroup != nil || c.WasRole != nil
-	is := c.Approval != nil || c.Hold != nil || c.Group != nil || c.Role != nil
+	was := c.WasApproval != nil || c.WasHold != nil || c.WasGroup != nil || c.WasWindow != nil || c.WasRingPlan != nil || c.WasSetting != nil || c.WasRole != nil
+	is := c.Approval != nil || c.Hold != nil || c.Group != nil || c.Window != nil || c.RingPlan != nil || c.Setting != nil || c.Role != nil
 	switch {
 	case was && is:
 		return "change"
@@ -48,11 +54,31 @@ type decisions struct {
 	approvals []Approval
 	holds     []Hold
 	roles     []RoleGrant
+	windows   []Window
+	ringPlans []RingPlan
+	settings  []Setting
+}
+
+// decisions are everything that a signature under the manifest says, for approvers to see.
+func (m *Manifest) decisions(roles []RoleGrant) decisions {
+	return decisions{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, windows: m.Windows, ringPlans: m.RingPlans, settings: m.Settings, roles: roles}
+}
+
+// manifest is the way back: one that says the same, apart from roles.
+func (a decisions) manifest() *Manifest {
+	return &Manifest{Groups: a.groups, Approvals: a.approvals, Holds: a.holds, Windows: a.windows, RingPlans: a.ringPlans, Settings: a.settings}
 }
 
 func (a decisions) diff(b decisions) []Change {
 	var out []Change
 	pairs(a.groups, b.groups, func(g Group) string { return g.Name }, func(was, is *Group) { out = append(out, Change{WasGroup: was, Group: is}) })
+	pairs(a.settings, b.settings, func(s Setting) string { return s.Name + "\x00" + s.Group }, func(was, is *Setting) {
+		out = append(out, Change{WasSetting: was, Setting: is})
+	})
+	pairs(a.ringPlans, b.ringPlans, func(p RingPlan) string { return p.Name }, func(was, is *RingPlan) {
+		out = append(out, Change{WasRingPlan: was, RingPlan: is})
+	})
+	pairs(a.windows, b.windows, func(w Window) string { return w.ID }, func(was, is *Window) { out = append(out, Change{WasWindow: was, Window: is}) })
 	pairs(a.roles, b.roles, func(r RoleGrant) string { return r.Role }, func(was, is *RoleGrant) { out = append(out, Change{WasRole: was, Role: is}) })
 	pairs(a.approvals, b.approvals, func(x Approval) string { return string(x.Update) + "\x00" + x.Group }, func(was, is *Approval) {
 		out = append(out, Change{WasApproval: was, Approval: is})
@@ -90,6 +116,12 @@ func (a decisions) apply(changes []Change) (decisions, error) {
 		switch {
 		case c.Group != nil || c.WasGroup != nil:
 			a.groups, err = replace(a.groups, c.WasGroup, c.Group)
+		case c.Window != nil || c.WasWindow != nil:
+			a.windows, err = replace(a.windows, c.WasWindow, c.Window)
+		case c.RingPlan != nil || c.WasRingPlan != nil:
+			a.ringPlans, err = replace(a.ringPlans, c.WasRingPlan, c.RingPlan)
+		case c.Setting != nil || c.WasSetting != nil:
+			a.settings, err = replace(a.settings, c.WasSetting, c.Setting)
 		case c.Role != nil || c.WasRole != nil:
 			a.roles, err = replace(a.roles, c.WasRole, c.Role)
 		case c.Approval != nil || c.WasApproval != nil:
@@ -137,7 +169,7 @@ func (d *Draft) Changes(t *Trust) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	after := decisions{is.Groups, is.Approvals, is.Holds, grantsOf(is, d.targets)}
+	after := is.decisions(grantsOf(is, d.targets))
 	return t.decided().diff(after), nil
 }
 
@@ -146,7 +178,7 @@ func (t *Trust) decided() decisions {
 	if t.main == nil {
 		return decisions{}
 	}
-	return decisions{t.main.Groups, t.main.Approvals, t.main.Holds, grantsOf(t.main, t.tm.Targets["targets"])}
+	return t.main.decisions(grantsOf(t.main, t.tm.Targets["targets"]))
 }
 
 // ManifestID names the manifest of the draft.
@@ -178,6 +210,18 @@ func (c Change) Text() string {
 	case c.Group != nil || c.WasGroup != nil:
 		g := firstOf(c.Group, c.WasGroup)
 		return fmt.Sprintf("%s group     %s (in %s)", sign, g.Name, firstText(g.Parent, GroupAll))
+	case c.Window != nil && c.WasWindow != nil:
+		return fmt.Sprintf("%s window    %s\n            was: %s", sign, c.Window, c.WasWindow)
+	case c.Window != nil || c.WasWindow != nil:
+		return fmt.Sprintf("%s window    %s", sign, firstOf(c.Window, c.WasWindow))
+	case c.RingPlan != nil && c.WasRingPlan != nil:
+		return fmt.Sprintf("%s ring plan %s\n            was: %s", sign, c.RingPlan, c.WasRingPlan)
+	case c.RingPlan != nil || c.WasRingPlan != nil:
+		return fmt.Sprintf("%s ring plan %s", sign, firstOf(c.RingPlan, c.WasRingPlan))
+	case c.Setting != nil && c.WasSetting != nil:
+		return fmt.Sprintf("%s setting   %s\n            was: %s", sign, c.Setting, c.WasSetting)
+	case c.Setting != nil || c.WasSetting != nil:
+		return fmt.Sprintf("%s setting   %s", sign, firstOf(c.Setting, c.WasSetting))
 	case c.Role != nil && c.WasRole != nil:
 		return fmt.Sprintf("%s role      %s\n            was: %s", sign, c.Role.text(), c.WasRole.text())
 	}
@@ -194,6 +238,27 @@ func (a Approval) text() string {
 	}
 	if a.Expedite {
 		s += ", expedited"
+	}
+	if a.RingPlan != "" {
+		s += fmt.Sprintf(", along ring plan %s with %d ring(s) open", a.RingPlan, len(a.RingsOpened))
+		for _, t := range a.RingsOpened {
+			s += ", " + t.UTC().Format("2006-01-02T15:04:05Z")
+		}
+	}
+	if a.IgnoreWindows {
+		s += ", also while every maintenance window is closed"
+	}
+	return s
+}
+
+// String says all of a window in one line, for people.
+func (w Window) String() string {
+	s := fmt.Sprintf("%s for group %s: %s from %s, at %s %s for %d minutes", w.ID, w.Group, w.Rule, w.From, w.At, w.Zone, w.Minutes)
+	if w.OffsetDays > 0 {
+		s += fmt.Sprintf(", %d days after those days", w.OffsetDays)
+	}
+	if w.SpreadMinutes > 0 {
+		s += fmt.Sprintf(", machines begin within %d minutes", w.SpreadMinutes)
 	}
 	return s
 }

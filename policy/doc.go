@@ -16,6 +16,9 @@
 // cannot replace the key that it is signed with. Revocations stay until the machine's certificates
 // have been over for so long that they cannot be renewed; then publishing drops them.
 //
+// The roster's key changes only when a threshold of root keys names another one in the root; approvers
+// then sign the delegation that follows, and no other counts (rosterkey.go).
+//
 // # Delegated approvers
 //
 // The main approvers may let other keys decide some actions for some groups: canary at 1 of 1 beside

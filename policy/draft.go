@@ -81,9 +81,25 @@ func (d *Draft) ExpiresAt() time.Time { return d.targets.Signed.Expires }
 func (d *Draft) Manifest() []byte { return d.manifest }
 
 // Check says whether the draft may follow what is trusted: same organisation, a higher epoch, and
-// the roster signed by the same key as before. An approver's machine asks this before it signs: the
-// seed that made the draft may be in a thief's hands, who would like another roster key signed along.
+// the roster signed by the same key as before, or by the one that the root names. An approver's machine
+// asks this before it signs: the seed that made the draft may be in a thief's hands, who would like
+// another roster key signed along. For a draft that waits for a root, t is WithRoot.
 func (d *Draft) Check(t *Trust) error {
+	if err := d.Follows(t); err != nil || d.role != "" {
+		return err
+	}
+	if err := checkDelegation(t.tm.Root, d.targets); err != nil {
+		return fmt.Errorf("draft: %w", err)
+	}
+	if was := t.delegations(); was != nil && rosterKeyOf(t.tm.Root) == "" && !sameKeys(was, d.targets.Signed.Delegations, RosterRole) {
+		return fmt.Errorf("draft gives the roster to another key: %w", ErrUnknownKey)
+	}
+	return nil
+}
+
+// Follows is Check without the question whose the roster is: enough for a draft that is about to be
+// amended, which gives the roster to whom the root says.
+func (d *Draft) Follows(t *Trust) error {
 	if d.org != t.Org() {
 		return fmt.Errorf("draft of %.40q in the mesh of %.40q: %w", d.org, t.Org(), ErrOrg)
 	}
@@ -96,11 +112,8 @@ func (d *Draft) Check(t *Trust) error {
 	if err := checkJump("draft", int64(t.Epoch()), int64(d.epoch)); err != nil {
 		return err
 	}
-	if err := checkDelegation(t.tm.Root, d.targets); err != nil {
+	if err := checkDelegates(t.tm.Root, d.targets); err != nil {
 		return fmt.Errorf("draft: %w", err)
-	}
-	if was := t.delegations(); was != nil && !sameKeys(was, d.targets.Signed.Delegations, RosterRole) {
-		return fmt.Errorf("draft gives the roster to another key: %w", ErrUnknownKey)
 	}
 	return d.checkGrants(t)
 }

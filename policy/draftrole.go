@@ -26,6 +26,7 @@ func (t *Trust) DraftGrants(m *Manifest, grants []Grant, drop []string, now time
 		return nil, fmt.Errorf("draft before the first manifest: %w", ErrFormat)
 	}
 	g := granting{t: t, d: cloneDelegations(t.delegations()), limits: slices.Clone(t.main.Delegations)}
+	g.followRoster()
 	return g.draft(m, grants, drop, now)
 }
 
@@ -36,10 +37,11 @@ func (d *Draft) Amend(t *Trust, m *Manifest, grants []Grant, drop []string, now 
 	if err != nil {
 		return nil, err
 	}
-	if err := d.Check(t); err != nil {
+	if err := d.Follows(t); err != nil {
 		return nil, err
 	}
 	g := granting{t: t, d: cloneDelegations(d.targets.Signed.Delegations), limits: prev.Delegations}
+	g.followRoster()
 	return g.draft(m, grants, drop, now)
 }
 
@@ -264,9 +266,8 @@ func (p *publication) takeRole(d *Draft) error {
 	all = slices.DeleteFunc(all, func(f delegatedFile) bool { return f.Role == d.role })
 	all = append(all, delegatedFile{Role: d.role, Signed: b, Document: d.manifest})
 	slices.SortFunc(all, func(a, b delegatedFile) int { return strings.Compare(a.Role, b.Role) })
-	p.files.Delegated, err = encodeDelegated(all)
-	p.role = d
-	return err
+	p.files.Delegated, p.role = encodeDelegated(all), d
+	return nil
 }
 
 // dropRoles forgets the documents of roles that a main draft takes away.
@@ -276,8 +277,8 @@ func (p *publication) dropRoles(d *Draft) error {
 		return err
 	}
 	all = slices.DeleteFunc(all, func(f delegatedFile) bool { return roleOf(d.targets.Signed.Delegations, f.Role) == nil })
-	p.files.Delegated, err = encodeDelegated(all)
-	return err
+	p.files.Delegated = encodeDelegated(all)
+	return nil
 }
 
 // nameRole puts the new document of a role into the snapshot.

@@ -15,6 +15,7 @@ var (
 	ErrOrg          = errors.New("belongs to another organisation")
 	ErrWeakKey      = errors.New("public key is of low order or not in canonical form")
 	ErrLimit        = errors.New("beyond what the role may decide")
+	ErrBound        = errors.New("beyond what policy allows")
 )
 
 // ReasonOf finds the reason code of a refusal; empty if the error is none.

@@ -6,9 +6,20 @@ import "time"
 type Machine struct {
 	ID, Name, Site string
 	Groups         []string
-	OS, Arch       string   // as Go names them
-	Installers     []string // kinds that this agent can handle here
+	OS, Arch       string         // as Go names them
+	Zone           *time.Location // where its clock hangs, for windows in local time; nil: UTC
+	Installers     []string       // kinds that this agent can handle here
 	Detected       map[UpdateID]Detection
+
+	// What the machine's own people say: its local file, which may be stricter than what is signed, the
+	// updates it holds back (patterns as path.Match reads them), and the wishes of its user.
+	Local      map[string]string
+	LocalHolds []string
+	Wishes     map[UpdateID]Wish
+
+	// UserElsewhere: another process asks the user and keeps to the local file. The apply role must not
+	// refuse what it cannot know; neither guards anything that a signature does not.
+	UserElsewhere bool
 }
 
 // Detection is what was found of an update on the machine.

@@ -20,7 +20,12 @@ type Approval struct {
 	NotBefore       time.Time  `json:"not_before,omitzero"`
 	Deadline        time.Time  `json:"deadline,omitzero"`
 	Expedite        bool       `json:"expedite,omitempty"`
+	IgnoreWindows   bool       `json:"ignore_windows,omitempty"` // may be installed while every maintenance window is closed
 	At              time.Time  `json:"at"`
+
+	// RingPlan sends it along a plan's rings, one after the other; RingsOpened says when each was opened.
+	RingPlan    string      `json:"ring_plan,omitempty"`
+	RingsOpened []time.Time `json:"rings_opened,omitempty"`
 
 	role  string    // the delegated role that decided it; empty: the main approvers
 	until time.Time // when that role's signatures expire; zero: with the approvals as a whole
@@ -66,6 +71,9 @@ type Manifest struct {
 	Groups    []Group    `json:"groups"`
 	Approvals []Approval `json:"approvals"`
 	Holds     []Hold     `json:"holds"`
+	Windows   []Window   `json:"windows,omitempty"`
+	RingPlans []RingPlan `json:"ring_plans,omitempty"`
+	Settings  []Setting  `json:"settings,omitempty"`
 
 	// Delegations are the limits of further approvers, see merge. Absent where there are none.
 	Delegations []Delegation `json:"delegations,omitempty"`
@@ -90,6 +98,9 @@ func (m *Manifest) Encode() ([]byte, error) {
 	slices.SortFunc(m.Groups, func(a, b Group) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(m.Approvals, compareApprovals)
 	slices.SortFunc(m.Holds, func(a, b Hold) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(m.RingPlans, func(a, b RingPlan) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(m.Settings, compareSettings)
+	slices.SortFunc(m.Windows, func(a, b Window) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(m.Delegations, func(a, b Delegation) int { return strings.Compare(a.Role, b.Role) })
 	if err := m.check(); err != nil {
 		return nil, err
@@ -132,6 +143,15 @@ func (m *Manifest) check() error {
 	if err := m.checkGroups(); err != nil {
 		return err
 	}
+	if err := m.checkWindows(); err != nil {
+		return err
+	}
+	if err := m.checkSettings(); err != nil {
+		return err
+	}
+	if err := m.checkRings(); err != nil {
+		return err
+	}
 	if err := m.checkDelegations(); err != nil {
 		return err
 	}
@@ -168,6 +188,9 @@ func (a Approval) check() error {
 	}
 	if a.Revision < 1 || a.Descriptor.IsZero() || a.DescriptorBytes < 2 || a.DescriptorBytes > MaxDescriptorBytes {
 		return fmt.Errorf("approval of %s names no descriptor: %w", a.Update, ErrFormat)
+	}
+	if err := a.checkRings(); err != nil {
+		return err
 	}
 	return checkName("group", a.Group)
 }

@@ -75,15 +75,12 @@ func (r *Refresh) MirrorName(n Need) string {
 	case roleManifest:
 		return mirrorTarget(n.ID.SHA256(), ManifestPath)
 	}
-	for _, g := range r.delegates {
-		switch {
-		case g.done:
-			continue
-		case n.Role == roleDelegate:
-			return versioned(g.meta.Version, g.Role)
-		case n.Role == roleDelegated:
-			return mirrorTarget(n.ID.SHA256(), RolePath(g.Role))
-		}
+	g := r.pending()
+	switch {
+	case g != nil && n.Role == roleDelegate:
+		return versioned(g.meta.Version, g.Role)
+	case g != nil && n.Role == roleDelegated:
+		return mirrorTarget(n.ID.SHA256(), RolePath(g.Role))
 	}
 	return MirrorRoot(n.RootVersion)
 }

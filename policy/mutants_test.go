@@ -35,7 +35,7 @@ var mutants = []mutant{
 	{"a roster key may approve", "delegation.go", `case role.Name == RosterRole && canApprove(root, k):`, `case false:`},
 	{"a delegated approver's key may be online", "delegation.go", `case role.Name != RosterRole && (holdsRole(root, onlineRoles, k) || slices.Contains(d.Roles[0].KeyIDs, id)):`, `case false:`},
 	{"one key makes a role's threshold alone", "delegation.go", `if len(distinct) < role.Threshold {`, `if false && (len(distinct) < role.Threshold) {`},
-	{"targets may delegate any path", "delegation.go", `case role.Paths[0] != path:`, `case false:`},
+	{"targets may delegate any path", "delegation.go", `case role.Paths[0] != path:`, `case path == "":`},
 	{"delegated keys are not looked at", "delegation.go", `if err := checkKeys(d.Keys); err != nil {`, `if err := error(nil); err != nil {`},
 	{"documents need not match their hash", "refresh.go", `if content.Sum(b) != need.ID {`, `if false && (content.Sum(b) != need.ID) {`},
 	{"documents may be larger than signed", "refresh.go", `if len(b) > need.MaxBytes {`, `if false && (len(b) > need.MaxBytes) {`},
@@ -81,7 +81,10 @@ var mutants = []mutant{
 	{"online keys push the time", "clock.go", `if at.After(issued) && !at.After(most) {`, `if at.After(issued) {`},
 	{"a draft of another organisation", "draft.go", `if d.org != t.Org() {`, `if false && (d.org != t.Org()) {`},
 	{"a draft of an older epoch", "draft.go", `if d.epoch <= t.Epoch() {`, `if false && (d.epoch <= t.Epoch()) {`},
-	{"a draft that gives the roster away", "draft.go", `was != nil && !sameKeys(was, d.targets.Signed.Delegations, RosterRole) {`, `false && was != nil {`},
+	{"a draft that gives the roster away", "draft.go", `rosterKeyOf(t.tm.Root) == "" && !sameKeys(was, d.targets.Signed.Delegations, RosterRole) {`, `false && was == nil {`},
+	{"the root's roster key binds nobody", "rosterkey.go", `if named == "" {`, `if true || named == "" {`},
+	{"a roster key that the root names may approve", "rosterkey.go", `if canApprove(root, k) {`, `if false && canApprove(root, k) {`},
+	{"the roster of the old key is kept", "rosterkey.go", `return p.main != nil && p.main.VerifyDelegate(RosterRole, old) != nil`, `return false`},
 }
 
 // Every row applies, in a short run too: a row that does not says nothing about the code.

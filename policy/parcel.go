@@ -101,7 +101,7 @@ func (p *Parcel) Open(from *Trust, now time.Time) (*Opened, error) {
 			return nil, err
 		}
 	}
-	return o, d.Check(t)
+	return o, d.Check(o.By)
 }
 
 func (p *Parcel) trust(from *Trust, now time.Time) (*Trust, error) {

@@ -32,13 +32,18 @@ type Verdict struct {
 	Approval   int       // index of the winning approval in the manifest
 	Losing     []int     // other approvals that address this machine
 	Hold       string    // id of the hold, if one stops it
+	Deadline   time.Time // when it must be done; zero: no deadline
+	Await      State     // the state of an update that is ready and waits; zero: nothing more than its verb says
+
+	closesAt time.Time // when an install stops being right, because its window closes
 }
 
 // Plan is all answers, sorted by update.
 type Plan struct {
-	Epoch    uint64
-	Verdicts []Verdict
-	NextAt   time.Time // the earliest time at which an answer may change by itself; zero: none
+	Epoch     uint64
+	Verdicts  []Verdict
+	ScanEvery time.Duration // how often the machine looks whether its updates are there; zero: nobody said
+	NextAt    time.Time     // the earliest time at which an answer may change by itself; zero: none
 }
 
 // MakePlan decides about every update that an approval addresses to this machine. describe gives
@@ -47,14 +52,16 @@ type Plan struct {
 func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, stale bool, now time.Time) Plan {
 	p := Plan{Epoch: m.Epoch}
 	in := m.depths(mach.Groups)
-	holds := m.holdsFor(in, now)
+	holds, windows, set := m.holdsFor(in, now), m.calendarFor(in, mach), m.settingsFor(in, mach)
 	var asked []question
 	for _, w := range effective(m, in, now) {
 		a := m.Approvals[w.index]
-		q := question{approval: a, desc: describe(a.Descriptor), machine: mach, holds: holds, stale: stale, now: now}
+		rings := m.RingPlan(a.RingPlan)
+		q := question{approval: a, desc: describe(a.Descriptor), machine: mach, holds: holds, calendar: windows, in: in, rings: rings, settings: set, stale: stale, now: now}
+		q.deadline = deadlineOf(a, q.desc, rings, in, set)
 		v := Verdict{
 			Update: a.Update, Revision: a.Revision, Descriptor: a.Descriptor, Approval: w.index, Losing: w.losing,
-			Compliance: compliance(mach, a),
+			Compliance: compliance(mach, a), Deadline: q.deadline,
 		}
 		for _, r := range rules {
 			if r.ask(q, &v) {
@@ -66,9 +73,12 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 		p.Verdicts = append(p.Verdicts, v)
 	}
 	settleSupersedence(asked, p.Verdicts)
+	settleOrder(asked, p.Verdicts)
 	for _, v := range p.Verdicts {
 		p.changesAt(v.Until)
+		p.changesAt(v.closesAt)
 	}
+	p.ScanEvery = set.scanInterval
 	return p
 }
 

@@ -104,6 +104,33 @@ func (w *office) run(t *testing.T, out *strings.Builder, cmd string, args []stri
 		w.m.Holds = append(w.m.Holds, Hold{ID: pos[0], Update: UpdateID(pos[1]), Group: opt["group"], Kind: "pause", Reason: strings.Join(pos[2:], " "), At: t0, ExpiresAt: when(t, opt["until"])})
 	case "release":
 		w.m.Holds = slices.DeleteFunc(w.m.Holds, func(h Hold) bool { return h.ID == pos[0] })
+	case "setting": // setting NAME GROUP VALUE
+		w.m.Settings = append(w.m.Settings, Setting{Name: pos[0], Group: pos[1], Value: pos[2]})
+	case "local": // local MACHINE NAME=VALUE... holds=PATTERNS
+		m := w.machines[pos[0]]
+		m.LocalHolds, m.Local = list(opt["holds"]), opt
+	case "accept":
+		w.wish(pos[0], pos[1], func(wish *Wish) { wish.Accepted = true })
+	case "postpone": // as the machine itself would, within its bounds
+		w.postpone(t, out, pos, opt)
+	case "rings": // rings PLAN RING=GROUPS...
+		p := RingPlan{Name: pos[0]}
+		for _, name := range pos[1:] {
+			ring, groups, _ := strings.Cut(name, ":")
+			r := Ring{Name: ring, Groups: list(groups)}
+			r.SpreadMinutes, _ = strconv.Atoi(or(opt["spread"], "0"))
+			p.Rings = append(p.Rings, r)
+		}
+		w.m.RingPlans = append(w.m.RingPlans, p)
+	case "promote":
+		for i := range w.m.Approvals {
+			if a := &w.m.Approvals[i]; string(a.Update) == pos[0] {
+				a.RingsOpened = append(a.RingsOpened, when(t, pos[1]))
+			}
+		}
+	case "window": // window ID GROUP RULE at=01:00 minutes=120
+		minutes, _ := strconv.Atoi(or(opt["minutes"], "120"))
+		w.m.Windows = append(w.m.Windows, Window{ID: pos[0], Group: pos[1], Rule: strings.ReplaceAll(pos[2], ":", "="), From: "2026-01-01", At: or(opt["at"], "01:00"), Zone: or(opt["zone"], "UTC"), Minutes: minutes})
 	case "machine":
 		w.machines[pos[0]] = &Machine{ID: pos[0], Groups: list(opt["groups"]), Arch: or(opt["arch"], "amd64"), Installers: list(or(opt["can"], "deb,file")), Detected: map[UpdateID]Detection{}}
 	case "found":
@@ -119,6 +146,35 @@ func (w *office) run(t *testing.T, out *strings.Builder, cmd string, args []stri
 	}
 }
 
+func (w *office) wish(machine, update string, say func(*Wish)) {
+	m := w.machines[machine]
+	if m.Wishes == nil {
+		m.Wishes = map[UpdateID]Wish{}
+	}
+	wish := m.Wishes[UpdateID(update)]
+	wish.Revision = w.latest[update].Revision
+	say(&wish)
+	m.Wishes[UpdateID(update)] = wish
+}
+
+func (w *office) postpone(t *testing.T, out *strings.Builder, pos []string, opt map[string]string) {
+	now := t0
+	if opt["at"] != "" {
+		now = when(t, opt["at"])
+	}
+	m := w.machines[pos[0]]
+	for _, v := range MakePlan(&w.m, func(id content.ID) *Descriptor { return w.descs[id] }, *m, false, now).Verdicts {
+		if string(v.Update) == pos[1] {
+			wish, err := w.m.Postpone(v, *m, when(t, pos[2]).Sub(t0), now)
+			if err != nil {
+				fmt.Fprintf(out, "refused: %v\n", err)
+				return
+			}
+			w.wish(pos[0], pos[1], func(o *Wish) { *o = wish })
+		}
+	}
+}
+
 func (w *office) update(t *testing.T, name string, opt map[string]string) {
 	t.Helper()
 	d := fileDescriptor()
@@ -126,7 +182,17 @@ func (w *office) update(t *testing.T, name string, opt map[string]string) {
 		d = debDescriptor()
 	}
 	d.Update, d.Arch, d.Installer, d.Supersedes = UpdateID(name), opt["arch"], or(opt["installer"], "deb"), nil
+	if n, err := strconv.Atoi(opt["revision"]); err == nil {
+		d.Revision = n
+	}
+	d.Severity = or(opt["severity"], d.Severity)
+	d.MaxRunSeconds, _ = strconv.Atoi(or(opt["minutes"], "0"))
+	d.MaxRunSeconds *= 60
 	d.Requires = append([]string{d.Installer}, list(opt["requires"])...)
+	d.Exclusive = opt["alone"]
+	for _, s := range list(opt["needs"]) {
+		d.Prerequisites = append(d.Prerequisites, UpdateID(s))
+	}
 	for _, s := range list(opt["replaces"]) {
 		d.Supersedes = append(d.Supersedes, UpdateID(s))
 	}
@@ -139,8 +205,12 @@ func (w *office) update(t *testing.T, name string, opt map[string]string) {
 func (w *office) approve(t *testing.T, pos []string, opt map[string]string) {
 	t.Helper()
 	d := w.latest[pos[0]]
+	var opened []time.Time
+	if opt["rings"] != "" {
+		opened = []time.Time{t0}
+	}
 	w.m.Approvals = append(w.m.Approvals, Approval{
-		Update: d.Update, Revision: d.Revision, Descriptor: d.ID(), DescriptorBytes: 1000, Group: pos[1], Action: Action(pos[2]),
+		Update: d.Update, Revision: d.Revision, Descriptor: d.ID(), DescriptorBytes: 1000, Group: pos[1], Action: Action(pos[2]), IgnoreWindows: opt["windows"] == "ignored", Expedite: opt["expedite"] != "", RingPlan: opt["rings"], RingsOpened: opened,
 		NotBefore: when(t, opt["from"]), Deadline: when(t, opt["deadline"]), At: t0,
 	})
 }

@@ -62,7 +62,8 @@ type publication struct {
 	files          Files
 	targetsVersion int64
 	rosterVersion  int64
-	role           *Draft // of a delegated role
+	role           *Draft                                   // of a delegated role
+	main           *metadata.Metadata[metadata.TargetsType] // of the main draft; nil without one
 }
 
 func (p *publication) takeTargets(d *Draft) error {
@@ -72,7 +73,14 @@ func (p *publication) takeTargets(d *Draft) error {
 	if d == nil {
 		return nil
 	}
-	if err := d.Check(p.t); err != nil {
+	by := p.t
+	if p.root != nil {
+		var err error
+		if by, err = p.t.WithRoot(p.root); err != nil {
+			return err
+		}
+	}
+	if err := d.Check(by); err != nil {
 		return err
 	}
 	if d.role != "" {
@@ -82,7 +90,7 @@ func (p *publication) takeTargets(d *Draft) error {
 	if err != nil {
 		return fmt.Errorf("encode targets: %w", err)
 	}
-	p.files.Targets, p.files.Manifest, p.targetsVersion = b, d.manifest, int64(d.epoch)
+	p.files.Targets, p.files.Manifest, p.targetsVersion, p.main = b, d.manifest, int64(d.epoch), d.targets
 	return p.dropRoles(d)
 }
 
@@ -92,7 +100,7 @@ func (p *publication) takeRoster(given *Roster) error {
 	switch {
 	case old != nil:
 		p.rosterVersion = old.Signed.Version
-		if given == nil && old.Signed.Expires.Sub(p.now) > life/2 {
+		if given == nil && old.Signed.Expires.Sub(p.now) > life/2 && !p.rosterMoved(old) {
 			return nil
 		}
 		if given == nil {

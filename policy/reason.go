@@ -35,6 +35,12 @@ const (
 	ReasonPolicyDeferred     Reason = "policy-deferred"
 	ReasonPolicyDeclined     Reason = "policy-declined"
 	ReasonPolicyConflict     Reason = "policy-conflict"
+	ReasonLocalHold          Reason = "policy-local-hold"
+	ReasonUserPostponed      Reason = "policy-user-postponed"
+	ReasonExclusive          Reason = "dep-exclusive-pending"
+	ReasonRingNotReached     Reason = "policy-ring-not-reached"
+	ReasonWindowNone         Reason = "policy-window-none"
+	ReasonWindowTooShort     Reason = "policy-window-too-short"
 	ReasonDepOtherFirst      Reason = "dep-other-update-first"
 	ReasonDepMissing         Reason = "dep-missing"
 	ReasonCompatArch         Reason = "compat-arch"
@@ -94,8 +100,8 @@ var reasons = map[Reason]ReasonInfo{
 	"policy-declined":         {"admin", "no approval asks for it on this machine", "approve it for one of the machine's groups if it is wanted", false},
 	"policy-local-hold":       {"machine", "the machine's own list holds it back", "take it off that list", false},
 	"policy-conflict":         {"admin", "approvals contradict each other", "see the losing approvals", false},
-	"policy-window-none":      {"admin", "the machine has no maintenance window", "define one", false},
-	"policy-window-too-short": {"admin", "no window is long enough", "make one longer", false},
+	"policy-window-none":      {"admin", "no maintenance window of the machine will open again", "define one with 'patchmesh windows set'", false},
+	"policy-window-too-short": {"admin", "no maintenance window is long enough", "make one longer", false},
 	"policy-user-postponed":   {"machine", "the user has postponed it", "wait; the deadline ends it", true},
 	"policy-ring-not-reached": {"admin", "its ring is not reached yet", "wait, or promote", true},
 	"orch-waiting":            {"nobody", "others go first", "wait", true},

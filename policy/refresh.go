@@ -366,10 +366,7 @@ func (r *Refresh) Result() (*Trust, error) {
 	if _, more := r.Need(); more || r.manifest == nil {
 		return nil, errors.Join(r.err, fmt.Errorf("documents are missing: %w", ErrFormat))
 	}
-	manifest, roles, delegated, err := r.endDelegates()
-	if err != nil {
-		return nil, err
-	}
+	manifest, roles, delegated := r.endDelegates()
 	files := r.files
 	files.Delegated = delegated
 	return &Trust{files: files, tm: r.tm, main: r.manifest, manifest: manifest, roles: roles, roster: r.roster}, nil

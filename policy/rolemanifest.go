@@ -79,6 +79,11 @@ func (m *RoleManifest) check() error {
 			return fmt.Errorf("hold %.80q of role %s does not begin with its name: %w", h.ID, m.Role, ErrFormat)
 		}
 	}
+	for _, a := range m.Approvals {
+		if a.RingPlan != "" { // plans stand in the main manifest, and change without this document
+			return fmt.Errorf("role %s approves %s along ring plan %s: %w", m.Role, a.Update, a.RingPlan, ErrFormat)
+		}
+	}
 	return checkDecisions(m.Approvals, m.Holds)
 }
 
@@ -91,7 +96,7 @@ func (d Delegation) beyond(m *RoleManifest) error {
 			return fmt.Errorf("role %s approves %s for group %s: %w", d.Role, a.Update, a.Group, ErrLimit)
 		case !may(string(a.Action)):
 			return fmt.Errorf("role %s approves %s of %s: %w", d.Role, a.Action, a.Update, ErrLimit)
-		case a.Expedite && !may(MayExpedite):
+		case (a.Expedite || a.IgnoreWindows) && !may(MayExpedite):
 			return fmt.Errorf("role %s expedites %s: %w", d.Role, a.Update, ErrLimit)
 		}
 	}

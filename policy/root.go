@@ -64,6 +64,9 @@ func checkRoot(root *metadata.Metadata[metadata.RootType]) error {
 			}
 		}
 	}
+	if err := checkRosterKey(root); err != nil {
+		return err
+	}
 	return checkOrg(orgOf(root))
 }
 
@@ -166,6 +169,9 @@ func (t *Trust) NextRoot(k RoleKeys, signers []Signer, now time.Time) ([]byte, e
 	root, err := newRoot(t.Org(), t.RootVersion()+1, k, now)
 	if err != nil {
 		return nil, err
+	}
+	if rosterKeyOf(t.tm.Root) != "" && k.Online.Roster.key != nil { // once the root names it, it stays named
+		root.Signed.UnrecognizedFields[rosterField] = k.Online.Roster.key.Value.PublicKey
 	}
 	b, err := signRoot(root, signers)
 	if err != nil {

@@ -14,6 +14,7 @@ type RootChange struct {
 	DropApprovers, DropRoots []string // key ids
 	Threshold, RootThreshold int
 	Timestamp, Snapshot      *Signer // new online keys, in place of the old ones
+	Roster                   *Signer // likewise; the approvers' document must follow, see RootStatus.Approved
 }
 
 // RootDraft makes the next root, unsigned. It travels as a file; SignRoot adds signatures to it.
@@ -57,6 +58,9 @@ func (t *Trust) RootDraft(c RootChange, now time.Time) ([]byte, error) {
 			return nil, fmt.Errorf("add key to role %s: %w", role, err)
 		}
 	}
+	if c.Roster != nil {
+		root.Signed.UnrecognizedFields[rosterField] = c.Roster.key.Value.PublicKey
+	}
 	if err := checkRoot(root); err != nil {
 		return nil, fmt.Errorf("root: %w", err)
 	}
@@ -96,6 +100,7 @@ type RootStatus struct {
 	Version            int64
 	ExpiresAt          time.Time
 	Root, Approvers    []string // key ids
+	Roster             string   // key id; empty: the root does not name it, so it stays as it was
 	RootThreshold      int
 	Threshold          int
 	OldMade, OldNeed   int
@@ -127,7 +132,7 @@ func (t *Trust) RootStatus(b []byte) (*RootStatus, error) {
 	}
 	s.Complete = s.Complete && s.OldMade >= s.OldNeed
 	if m := t.tm.Targets[metadata.TARGETS]; m != nil {
-		s.Approved = root.VerifyDelegate(metadata.TARGETS, m) == nil
+		s.Approved = root.VerifyDelegate(metadata.TARGETS, m) == nil && checkDelegation(root, m) == nil
 	}
 	return s, nil
 }
@@ -159,6 +164,9 @@ func rootStatus(root *metadata.Metadata[metadata.RootType]) *RootStatus {
 	s := &RootStatus{
 		Org: orgOf(root), Version: root.Signed.Version, ExpiresAt: root.Signed.Expires, Root: r.KeyIDs, Approvers: a.KeyIDs,
 		RootThreshold: r.Threshold, Threshold: a.Threshold, NewNeed: r.Threshold,
+	}
+	if k, ok := namedRoster(root); ok {
+		s.Roster = k.id
 	}
 	for _, id := range r.KeyIDs {
 		if rootSignedBy(root, root, id) {
@@ -213,6 +221,9 @@ func (t *Trust) RootRoles() []RoleInfo {
 	roster := RoleInfo{Name: RosterRole}
 	if d := roleOf(t.delegations(), RosterRole); d != nil {
 		roster.Keys, roster.Threshold = d.KeyIDs, d.Threshold
+	}
+	if s, ok := namedRoster(t.tm.Root); ok { // they differ only under WithRoot, until the approvers follow
+		roster.Keys, roster.Threshold = []string{s.id}, 1
 	}
 	for name, to := range map[string]*RoleInfo{metadata.TARGETS: &a, RosterRole: &roster} {
 		if m := t.tm.Targets[name]; m != nil {

@@ -12,6 +12,11 @@ type question struct {
 	desc     *Descriptor // nil: not here yet
 	machine  Machine
 	holds    activeHolds
+	in       map[string]int // groups of the machine, see depths
+	rings    *RingPlan      // the approval goes along it; nil: along none
+	deadline time.Time      // explicit, or by severity; zero: none
+	settings settings
+	calendar calendar // maintenance windows of the machine
 	stale    bool
 	now      time.Time
 }
@@ -23,8 +28,8 @@ type rule struct {
 }
 
 // rules are asked in this order; the first that settles a verdict ends it. What cannot or need not
-// be done here comes first, then what stops, then what delays; what acts comes last. Rings and
-// windows belong before "act". After all of them, settleSupersedence compares the verdicts.
+// be done here comes first, then what stops, then what delays; what acts comes last. After all of them, settleSupersedence and settleOrder
+// compare the verdicts.
 var rules = []rule{
 	{"declined", ruleDeclined},
 	{"documents", ruleDocuments},
@@ -32,10 +37,14 @@ var rules = []rule{
 	{"passive", rulePassive},
 	{"present", rulePresent},
 	{"hold", ruleHold},
+	{"local hold", ruleLocalHold},
 	{"known", ruleKnown},
 	{"looked", ruleLooked},
 	{"stale", ruleStale},
+	{"ring", ruleRing},
 	{"available", ruleAvailable},
+	{"automation", ruleAutomation},
+	{"window", ruleWindow},
 	{"act", ruleAct},
 }
 

@@ -279,10 +279,7 @@ func (d *devil) evilRoles(f Files, victim *Trust, now time.Time) []byte {
 	if d.rng.IntN(4) == 0 {
 		file.Signed = []byte("{}")
 	}
-	b, err := encodeDelegated([]delegatedFile{file})
-	if err != nil {
-		d.t.Fatal(err)
-	}
+	b := encodeDelegated([]delegatedFile{file})
 	if d.rng.IntN(5) == 0 {
 		return nil
 	}

@@ -27,6 +27,7 @@ type SavedTask struct {
 	Detail   string          `json:"detail,omitempty"`
 	Since    time.Time       `json:"since"`
 	Attempts int             `json:"attempts,omitempty"`
+	Failures int             `json:"failures,omitempty"`
 	RetryAt  time.Time       `json:"retry_at,omitzero"`
 }
 
@@ -42,7 +43,7 @@ func (c *Core) save() {
 	for _, k := range c.tasks.tasks {
 		s.Tasks = append(s.Tasks, SavedTask{
 			Update: k.verdict.Update, Revision: k.verdict.Revision, State: k.state, Reason: k.reason,
-			Detail: k.detail, Since: k.since, Attempts: k.attempts, RetryAt: k.retryAt,
+			Detail: k.detail, Since: k.since, Attempts: k.attempts, Failures: k.failures, RetryAt: k.retryAt,
 		})
 	}
 	for _, l := range c.payloads {

@@ -29,6 +29,7 @@ type task struct {
 	facts      map[string]int64
 	since      time.Time
 	attempts   int
+	failures   int // those of the attempts that were not this machine's own trouble, such as a full disk
 	retryAt    time.Time
 	detecting  bool
 	detectedAt time.Time
@@ -79,7 +80,7 @@ func (c *Core) newTask(v policy.Verdict) *task {
 	k := &task{verdict: v, state: policy.StateOffered, reason: policy.ReasonUnknownFirstScan, since: c.now}
 	for _, s := range c.tasks.kept {
 		if s.Update == v.Update && s.Revision == v.Revision {
-			k.attempts, k.retryAt, k.since = s.Attempts, s.RetryAt, s.Since
+			k.attempts, k.failures, k.retryAt, k.since = s.Attempts, s.Failures, s.RetryAt, s.Since
 			if s.State == policy.StateInstalled || s.State < 0 {
 				k.state, k.reason, k.detail = s.State, s.Reason, s.Detail
 			}
@@ -169,7 +170,7 @@ func (c *Core) driveTask(k *task) {
 	case policy.VerbHold:
 		c.setState(k, policy.StateHeld, k.verdict.Reason, k.verdict.Detail, nil)
 	case policy.VerbWait:
-		c.setState(k, policy.StateDeferred, k.verdict.Reason, k.verdict.Detail, nil)
+		c.setState(k, awaited(k.verdict, policy.StateDeferred), k.verdict.Reason, k.verdict.Detail, nil)
 	case policy.VerbRemove:
 		c.startChange(k)
 	case policy.VerbStage, policy.VerbInstall:
@@ -199,6 +200,9 @@ func (c *Core) detectDue(k *task) bool {
 // done before one does.
 func (c *Core) scanEvery(k *task) time.Duration {
 	if k.blind == 0 {
+		if p := c.tasks.plan.ScanEvery; p > 0 { // signed for this machine
+			return p
+		}
 		return c.cfg.ScanEvery
 	}
 	return min(c.cfg.InstallRetryMin<<min(k.blind-1, 16), c.cfg.InstallRetryMax)
@@ -221,7 +225,7 @@ func (c *Core) driveContent(k *task, l *payload) {
 	case l == nil:
 		c.setState(k, policy.StateWaitingContent, policy.ReasonPeerNoneHolds, "the payload map is not here yet", nil)
 	case l.ready && k.verdict.Verb == policy.VerbStage:
-		c.setState(k, policy.StateDownloaded, "", "", nil)
+		c.setState(k, awaited(k.verdict, policy.StateDownloaded), k.verdict.Reason, k.verdict.Detail, nil)
 	case l.ready:
 		c.startChange(k)
 	case l.reason != "":
@@ -234,6 +238,14 @@ func (c *Core) driveContent(k *task, l *payload) {
 		reason, text := c.whyNoContent(l)
 		c.setState(k, policy.StateWaitingContent, reason, text, nil)
 	}
+}
+
+// awaited is the state of an update that waits for what its verdict names, or another if it names nothing.
+func awaited(v policy.Verdict, other policy.State) policy.State {
+	if v.Await != 0 {
+		return v.Await
+	}
+	return other
 }
 
 // whyNoContent says why not a single chunk is under way.
@@ -311,7 +323,7 @@ func (c *Core) installed(e Installed) {
 	}
 	k := r.task
 	c.tasks.busy = nil
-	k.attempts, k.retryAt = 0, time.Time{}
+	k.attempts, k.failures, k.retryAt = 0, 0, time.Time{}
 	k.detectedAt = c.now
 	if now := findTask(c.tasks.tasks, k.verdict.Update); now != nil && now != k {
 		now.detectedAt = time.Time{} // the old revision changed the machine: look again for the new one
@@ -330,6 +342,9 @@ func (c *Core) installFailed(r *request, e Failed) {
 	k := r.task
 	c.tasks.busy = nil
 	k.attempts++
+	if info, _ := e.Reason.Info(); info.Owner != "machine" {
+		k.failures++
+	}
 	back := c.cfg.InstallRetryMin << min(k.attempts-1, 16)
 	if e.Reason == policy.ReasonDiskShort {
 		back = c.cfg.SpaceRetry

@@ -34,6 +34,7 @@ type TaskView struct {
 	Detail     string
 	Facts      map[string]int64
 	Since      time.Time
+	Failures   int // to install it, in a row, that were not the machine's own trouble
 	DetectedAt time.Time
 	Version    string
 	Payload    content.ID // zero while the descriptor is missing
@@ -89,7 +90,7 @@ func (c *Core) View() View {
 	for _, k := range c.tasks.tasks {
 		t := TaskView{
 			Verdict: k.verdict, State: k.state, Reason: k.reason, Detail: k.detail, Facts: k.facts,
-			Since: k.since, DetectedAt: k.detectedAt, Version: k.version,
+			Since: k.since, Failures: k.failures, DetectedAt: k.detectedAt, Version: k.version,
 		}
 		if d := c.describe(k.verdict.Descriptor); d != nil {
 			t.Payload = d.Payload

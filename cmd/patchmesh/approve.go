@@ -19,12 +19,13 @@ func (a *app) approveCmd() *cobra.Command {
 		Short: "approve an update for the machines of a group",
 		Long:  "approve changes the draft and, where the threshold of signatures is met with the keys at hand, signs and publishes\nit. Else it says whose signatures are missing.\n" + exits,
 		Example: `  patchmesh approve openssl-3.0.15 --group office
+  patchmesh approve openssl-3.0.15 --rings standard
   patchmesh approve openssl-3.0.15 --group all --not-before 2026-04-01T20:00:00Z --deadline 2026-04-08T20:00:00Z`,
 		Args: exactly(1, "the id of one update"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			r.Update = args[0]
-			if r.Group == "" {
-				return api.Errorf(api.ClassUsage, "for which group?").WithHint("add --group NAME, or --group all for every machine")
+			if r.Group == "" && r.Rings == "" {
+				return api.Errorf(api.ClassUsage, "for which group?").WithHint("add --group NAME, or --group all for every machine, or --rings PLAN")
 			}
 			if r.NotBefore, err = readTime("--not-before", notBefore); err != nil {
 				return err
@@ -32,12 +33,7 @@ func (a *app) approveCmd() *cobra.Command {
 			if r.Deadline, err = readTime("--deadline", deadline); err != nil {
 				return err
 			}
-			return a.onSeed(func(s api.Service) error {
-				return a.signing(file, func(p api.Secret) error {
-					r.Passphrase = p
-					return a.published(s.Approve(c.Context(), r))
-				})
-			})
+			return a.decide(file, &r.Passphrase, func(s api.Service) (*api.Published, error) { return s.Approve(c.Context(), r) })
 		},
 	}
 	f := c.Flags()
@@ -48,6 +44,8 @@ func (a *app) approveCmd() *cobra.Command {
 	f.StringVar(&r.Role, "role", "", "decide as this delegated role (default: as the main approvers)")
 	f.StringVar(&r.Reason, "reason", "", "why, for the approval log")
 	f.BoolVar(&r.Expedite, "expedite", false, "out of band: skip what would delay it")
+	f.BoolVar(&r.IgnoreWindows, "ignore-windows", false, "install it even while every maintenance window is closed")
+	f.StringVar(&r.Rings, "rings", "", "reach machines ring by ring along this plan, see 'patchmesh rings'")
 	f.StringVar(&file, "passphrase-file", "", "file whose first line is the passphrase of the approver key")
 	return c
 }
@@ -91,4 +89,14 @@ func whoseEpoch(p *api.Published) string {
 		return fmt.Sprintf("role %s, serial %d", p.Role, p.Epoch)
 	}
 	return fmt.Sprintf("epoch %d", p.Epoch)
+}
+
+// decide asks a seed for something that approvers sign, with the passphrase of their keys on it.
+func (a *app) decide(file string, passphrase *api.Secret, ask func(api.Service) (*api.Published, error)) error {
+	return a.onSeed(func(s api.Service) error {
+		return a.signing(file, func(p api.Secret) error {
+			*passphrase = p
+			return a.published(ask(s))
+		})
+	})
 }

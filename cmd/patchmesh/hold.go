@@ -18,12 +18,7 @@ func (a *app) holdCmd() *cobra.Command {
 		Args: exactly(1, "the id of one update, or all"),
 		RunE: func(c *cobra.Command, args []string) error {
 			r.Update = args[0]
-			return a.onSeed(func(s api.Service) error {
-				return a.signing(file, func(p api.Secret) error {
-					r.Passphrase = p
-					return a.published(s.Hold(c.Context(), r))
-				})
-			})
+			return a.decide(file, &r.Passphrase, func(s api.Service) (*api.Published, error) { return s.Hold(c.Context(), r) })
 		},
 	}
 	c.Flags().StringVar(&r.Role, "role", "", "hold as this delegated role (default: as the main approvers)")
@@ -44,12 +39,7 @@ func (a *app) releaseCmd() *cobra.Command {
 		Args:    exactly(1, "the id of one hold"),
 		RunE: func(c *cobra.Command, args []string) error {
 			r.Hold = args[0]
-			return a.onSeed(func(s api.Service) error {
-				return a.signing(file, func(p api.Secret) error {
-					r.Passphrase = p
-					return a.published(s.Release(c.Context(), r))
-				})
-			})
+			return a.decide(file, &r.Passphrase, func(s api.Service) (*api.Published, error) { return s.Release(c.Context(), r) })
 		},
 	}
 	c.Flags().StringVar(&r.Reason, "reason", "", "why, for the approval log")

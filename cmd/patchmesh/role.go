@@ -72,10 +72,5 @@ func (a *app) roleDropCmd() *cobra.Command {
 }
 
 func (a *app) granting(c *cobra.Command, r *api.GrantRequest, file string) error {
-	return a.onSeed(func(s api.Service) error {
-		return a.signing(file, func(p api.Secret) error {
-			r.Passphrase = p
-			return a.published(s.Grant(c.Context(), *r))
-		})
-	})
+	return a.decide(file, &r.Passphrase, func(s api.Service) (*api.Published, error) { return s.Grant(c.Context(), *r) })
 }

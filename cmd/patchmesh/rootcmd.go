@@ -27,31 +27,32 @@ func (a *app) rootCmd() *cobra.Command {
 func (a *app) rootRotateCmd() *cobra.Command {
 	var r api.RootRequest
 	var addApprovers, addRoots []string
-	var timestamp, snapshot string
+	var timestamp, snapshot, roster string
 	c := &cobra.Command{
 		Use:   "rotate FILE",
 		Short: "write the next root, unsigned",
 		Long: "rotate writes the root that would follow the one in force, with the changes asked for; none at all renews it. Keys\n" +
 			"are added by the file of their public half and dropped by their id.\n" + exits,
-		Example: "  patchmesh root rotate next-root.json --add-approver carol.pub --drop-approver 3f1c... --threshold 2",
-		Args:    exactly(1, "the file to write"),
+		Example: "  patchmesh root rotate next-root.json --add-approver carol.pub --drop-approver 3f1c... --threshold 2\n" +
+			"  patchmesh key new roster-2 --insecure-no-passphrase && patchmesh root rotate next-root.json --roster-key /var/lib/patchmesh/keys/roster-2.pub",
+		Args: exactly(1, "the file to write"),
 		RunE: func(c *cobra.Command, args []string) error {
 			for _, l := range []struct {
 				paths []string
-				into  *[]string
-			}{{addApprovers, &r.AddApprovers}, {addRoots, &r.AddRoots}, {some(timestamp), nil}, {some(snapshot), nil}} {
+				take  func(text string)
+			}{
+				{addApprovers, func(text string) { r.AddApprovers = append(r.AddApprovers, text) }},
+				{addRoots, func(text string) { r.AddRoots = append(r.AddRoots, text) }},
+				{some(timestamp), func(text string) { r.Timestamp = text }},
+				{some(snapshot), func(text string) { r.Snapshot = text }},
+				{some(roster), func(text string) { r.Roster = text }},
+			} {
 				for _, p := range l.paths {
 					text, err := node.ReadPublicFile(p)
-					switch {
-					case err != nil:
+					if err != nil {
 						return err
-					case l.into != nil:
-						*l.into = append(*l.into, text)
-					case p == timestamp:
-						r.Timestamp = text
-					default:
-						r.Snapshot = text
 					}
+					l.take(text)
 				}
 			}
 			return a.onSeed(func(s api.Service) error {
@@ -79,6 +80,7 @@ func (a *app) rootRotateCmd() *cobra.Command {
 	f.IntVar(&r.RootThreshold, "root-threshold", 0, "signatures that the next root needs (0: as it is)")
 	f.StringVar(&timestamp, "timestamp-key", "", "file with the public key of a new timestamp key")
 	f.StringVar(&snapshot, "snapshot-key", "", "file with the public key of a new snapshot key")
+	f.StringVar(&roster, "roster-key", "", "file with the public key of a new roster key: the old one is worthless once the approvers have signed too")
 	return c
 }
 
@@ -93,6 +95,9 @@ func showRoot(w io.Writer, v *api.RootView) {
 	fmt.Fprintf(w, "root version %d of %s, valid to %s\n", v.Version, api.Clean(v.Org), v.ExpiresAt.UTC().Format(time.DateOnly))
 	fmt.Fprintf(w, "  root       %d of %d: %s\n", v.RootNeed, len(v.Root), strings.Join(v.Root, ", "))
 	fmt.Fprintf(w, "  approvals  %d of %d: %s\n", v.Threshold, len(v.Approvers), strings.Join(v.Approvers, ", "))
+	if v.Roster != "" {
+		fmt.Fprintf(w, "  roster     1 of 1: %s\n", v.Roster)
+	}
 	fmt.Fprintf(w, "  signatures of its own keys: %d of %d", v.NewMade, v.RootNeed)
 	if v.OldNeed > 0 {
 		fmt.Fprintf(w, "; of the keys in force: %d of %d", v.OldMade, v.OldNeed)

@@ -52,6 +52,9 @@ func (a *app) runCmd() *cobra.Command {
 				debug.SetMemoryLimit(softMemory)
 				debug.SetGCPercent(400) // little lives long here: collect late, the limit above bounds it
 			}
+			if err := confine(cfg); err != nil {
+				return err
+			}
 			n, err := node.Open(cfg)
 			if err != nil {
 				return err

@@ -21,7 +21,8 @@ func (a *app) trustMirrorCmd() *cobra.Command {
 		Long: "mirror writes the trusted metadata of this seed into a folder, under the standard names of TUF, so that any\n" +
 			"static web host carries approvals to machines that never talk to the seed ('patchmesh trust refresh'). Run it\n" +
 			"again after each approval, or by a timer: only what is new is written, and the head last, so that the folder\n" +
-			"is whole at any moment. The payloads are not in it.\n" + exits,
+			"is whole at any moment. What the head does not lead to any more stays for a day, for slow clients; older roots\n" +
+			"stay for ever. The payloads are not in it.\n" + exits,
 		Example: "  patchmesh trust mirror /srv/www/updates",
 		Args:    exactly(1, "one folder"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -39,7 +40,7 @@ func (a *app) trustMirrorCmd() *cobra.Command {
 					return err
 				}
 				return a.print(m, func(w io.Writer) {
-					fmt.Fprintf(w, "%s: head %d, epoch %d, %d of %d files written\n", m.Dir, m.Head, m.Epoch, m.Written, m.Files)
+					fmt.Fprintf(w, "%s: head %d, epoch %d, %d of %d files written, %d old ones removed\n", m.Dir, m.Head, m.Epoch, m.Written, m.Files, m.Removed)
 				})
 			})
 		},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"patchmesh/node"
 	"patchmesh/node/api"
 )
 
@@ -17,17 +18,22 @@ func (a *app) trustShowCmd() *cobra.Command {
 		Short: "roles, thresholds, keys, ages and expiry",
 		Long: "show prints which keys count for what, how many of them are needed, how old every signature is and when it\n" +
 			"expires, and warns of what somebody should change: a single key that can approve, keys that lie together, signatures\n" +
-			"that people must soon make again.\n" + exits,
+			"that people must soon make again. Beside a stopped node it reads the trust folder, and changes nothing.\n" + exits,
 		Example: "  patchmesh trust show\n  patchmesh trust show --json",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.onSeed(func(s api.Service) error {
-				t, err := s.TrustState(c.Context())
-				if err != nil {
-					return err
-				}
-				return a.print(t, func(w io.Writer) { showTrust(w, t) })
+			var t *api.TrustState
+			err := a.onSeed(func(s api.Service) (err error) {
+				t, err = s.TrustState(c.Context())
+				return err
 			})
+			if api.ClassOf(err) == api.ClassUnreachable && !node.IsSeed(a.data) { // a machine's node is not running
+				t, err = node.ReadTrustState(a.data, time.Now)
+			}
+			if err != nil {
+				return err
+			}
+			return a.print(t, func(w io.Writer) { showTrust(w, t) })
 		},
 	}
 }

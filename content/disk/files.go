@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"patchmesh/content"
+	"patchmesh/content/durable"
 )
 
 // The files of one payload; the final one has no suffix. newSuffix ends the name of a file that is
@@ -80,7 +81,7 @@ func (s *Store) replaceFile(path string, body []byte) error {
 		_ = s.sys.remove(tmp) // the next opening removes it otherwise
 		return mapSpace(fmt.Errorf("write %s: %w", filepath.Base(path), err))
 	}
-	return syncDir(s.dir)
+	return durable.Folder(s.dir)
 }
 
 func (s *Store) writeSynced(path string, body []byte) error {

@@ -28,9 +28,6 @@ func makeSparse(f *os.File) {
 	_ = windows.DeviceIoControl(windows.Handle(f.Fd()), windows.FSCTL_SET_SPARSE, nil, 0, nil, 0, &n, nil)
 }
 
-// syncDir: NTFS journals names itself, and folders cannot be synced.
-func syncDir(string) error { return nil }
-
 // space is what the caller may still take of the volume below path, and the volume's size.
 func space(path string) (freeBytes, totalBytes int64, err error) {
 	p, err := windows.UTF16PtrFromString(path)

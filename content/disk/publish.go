@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"patchmesh/content"
+	"patchmesh/content/durable"
 )
 
 // publish hashes everything, syncs, renames. Chunks are served all the while.
@@ -68,7 +69,7 @@ func (p *payload) finish(path string) error {
 	p.have = content.FullBits(p.m.Len())
 	p.dirty, p.pending = false, 0
 	p.mu.Unlock()
-	return syncDir(p.store.dir)
+	return durable.Folder(p.store.dir)
 }
 
 // disown takes chunks that no longer match out of the have-bits, durably: they are fetched again.
@@ -118,7 +119,7 @@ func (p *payload) demote(i int) error {
 	p.have, p.saved, p.dirty, p.pending = left, left.Clone(), false, 0
 	p.mu.Unlock()
 	p.lost([]int{i})
-	return errors.Join(p.rewriteHints(), syncDir(p.store.dir))
+	return errors.Join(p.rewriteHints(), durable.Folder(p.store.dir))
 }
 
 // recheck reads chunk i once more; ErrDamaged if it does not match.

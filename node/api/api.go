@@ -43,6 +43,22 @@ type Service interface {
 	Revoke(ctx context.Context, r RevokeRequest) (*Revoked, error)
 	// Site states where the machines of a site may be, or tells it.
 	Site(ctx context.Context, r SiteRequest) (*Site, error)
+	// SetWindow makes, changes or drops a maintenance window.
+	SetWindow(ctx context.Context, r WindowRequest) (*Published, error)
+	// SetRings makes, changes or drops a ring plan.
+	SetRings(ctx context.Context, r RingsRequest) (*Published, error)
+	// Promote opens the next ring of an update's plan. ClassRefused where machines failed.
+	Promote(ctx context.Context, r PromoteRequest) (*Published, error)
+	// Rings tells the plans and how far updates have got along them. Only on a seed.
+	Rings(ctx context.Context, q RingsQuery) (*Rings, error)
+	// SetSetting states a client setting for a group, or takes it back.
+	SetSetting(ctx context.Context, r SettingRequest) (*Published, error)
+	// Policy tells the settings of a machine and where each comes from. ClassNotFound.
+	Policy(ctx context.Context, q PolicyQuery) (*Policy, error)
+	// Wish is the word of this machine's user on an update. ClassNotFound, ClassRefused beyond what policy allows.
+	Wish(ctx context.Context, r WishRequest) (*WishTaken, error)
+	// Windows tells the maintenance windows and when they open on a machine. ClassNotFound.
+	Windows(ctx context.Context, q WindowsQuery) (*Windows, error)
 }
 
 // StatusQuery narrows Status; empty fields do not narrow.
@@ -112,6 +128,8 @@ type Update struct {
 	Sources []Source `json:"sources,omitempty"`
 	// Facts are the numbers behind Reason: disk-short has needed_bytes and free_bytes.
 	Facts map[string]int64 `json:"facts,omitempty"`
+	// Failures to install it, in a row, that were not the machine's own trouble, such as a full disk.
+	Failures int `json:"failures,omitempty"`
 }
 
 // Bytes counts payload bytes by the tier they came from. Seed and Origin crossed the WAN.
@@ -256,15 +274,20 @@ type Imported struct {
 
 // ApproveRequest changes what is approved. Passphrase opens the approver keys and is never stored.
 type ApproveRequest struct {
-	Update     string    `json:"update"`
-	Group      string    `json:"group"`
-	Action     string    `json:"action"` // empty: install
-	NotBefore  time.Time `json:"not_before,omitzero"`
-	Deadline   time.Time `json:"deadline,omitzero"`
-	Expedite   bool      `json:"expedite,omitempty"`
-	Role       string    `json:"role,omitempty"`   // delegated role that decides it; empty: the main approvers
-	Reason     string    `json:"reason,omitempty"` // for the approval log
-	Passphrase Secret    `json:"passphrase,omitempty"`
+	Update    string    `json:"update"`
+	Group     string    `json:"group"`
+	Action    string    `json:"action"` // empty: install
+	NotBefore time.Time `json:"not_before,omitzero"`
+	Deadline  time.Time `json:"deadline,omitzero"`
+	Expedite  bool      `json:"expedite,omitempty"`
+
+	// IgnoreWindows lets it be installed while every maintenance window is closed.
+	IgnoreWindows bool   `json:"ignore_windows,omitempty"`
+	Rings         string `json:"rings,omitempty"` // ring plan that it goes along; Group empty: all
+
+	Role       string `json:"role,omitempty"`   // delegated role that decides it; empty: the main approvers
+	Reason     string `json:"reason,omitempty"` // for the approval log
+	Passphrase Secret `json:"passphrase,omitempty"`
 }
 
 // HoldRequest adds a stop; Update may be "all", an empty Group means all machines.

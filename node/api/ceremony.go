@@ -119,6 +119,7 @@ type RootRequest struct {
 	RootThreshold int      `json:"root_threshold,omitempty"`
 	Timestamp     string   `json:"timestamp,omitempty"`
 	Snapshot      string   `json:"snapshot,omitempty"`
+	Roster        string   `json:"roster,omitempty"`
 }
 
 // RootFile is a root on its way.
@@ -138,6 +139,7 @@ type RootView struct {
 	RootNeed  int       `json:"root_threshold"`
 	Approvers []string  `json:"approver_keys"`
 	Threshold int       `json:"threshold"`
+	Roster    string    `json:"roster_key,omitempty"` // empty: it stays as it was
 	OldMade   int       `json:"old_signatures"`
 	OldNeed   int       `json:"old_threshold"`
 	NewMade   int       `json:"new_signatures"`

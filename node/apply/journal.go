@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"patchmesh/content/durable"
 )
 
 // FileJournal is the journal of the separate process: one line of JSON per step, synced before the
@@ -151,7 +153,7 @@ func (j *FileJournal) turn() error {
 	}
 	_ = j.file.Close()
 	j.file, j.size = f, 0
-	return syncFolder(filepath.Dir(j.path))
+	return durable.Folder(filepath.Dir(j.path))
 }
 
 // Close closes the file; everything in it was synced.

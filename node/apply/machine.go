@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
+	"patchmesh/content/durable"
 	"patchmesh/policy"
 )
 
@@ -95,7 +97,7 @@ func (e Enrolment) Save(path string) error {
 		err = os.Rename(tmp, path)
 	}
 	if err == nil {
-		err = syncFolder(filepath.Dir(path))
+		err = durable.Folder(filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("write enrolment: %w", err)
@@ -106,20 +108,6 @@ func (e Enrolment) Save(path string) error {
 // Machine gives the facts that plans are made from.
 func (e Enrolment) Machine(installers []string) policy.Machine {
 	return policy.Machine{
-		ID: e.ID, Name: e.Name, Site: e.Site, Groups: e.Groups, OS: runtime.GOOS, Arch: runtime.GOARCH, Installers: installers,
+		ID: e.ID, Name: e.Name, Site: e.Site, Groups: e.Groups, OS: runtime.GOOS, Arch: runtime.GOARCH, Zone: time.Local, Installers: installers, UserElsewhere: true,
 	}
-}
-
-func syncFolder(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // folders cannot be synced there
-	}
-	d, err := os.Open(dir)
-	if err == nil {
-		err = errors.Join(d.Sync(), d.Close())
-	}
-	if err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	return nil
 }

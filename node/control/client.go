@@ -226,6 +226,46 @@ func (c *client) Revoke(ctx context.Context, r api.RevokeRequest) (*api.Revoked,
 	return call[api.Revoked](ctx, c, "revoke", r)
 }
 
+// SetWindow implements api.Service.
+func (c *client) SetWindow(ctx context.Context, r api.WindowRequest) (*api.Published, error) {
+	return call[api.Published](ctx, c, "window", r)
+}
+
+// SetRings implements api.Service.
+func (c *client) SetRings(ctx context.Context, r api.RingsRequest) (*api.Published, error) {
+	return call[api.Published](ctx, c, "ring-plan", r)
+}
+
+// Promote implements api.Service.
+func (c *client) Promote(ctx context.Context, r api.PromoteRequest) (*api.Published, error) {
+	return call[api.Published](ctx, c, "promote", r)
+}
+
+// Rings implements api.Service.
+func (c *client) Rings(ctx context.Context, q api.RingsQuery) (*api.Rings, error) {
+	return call[api.Rings](ctx, c, "rings", q)
+}
+
+// SetSetting implements api.Service.
+func (c *client) SetSetting(ctx context.Context, r api.SettingRequest) (*api.Published, error) {
+	return call[api.Published](ctx, c, "setting", r)
+}
+
+// Policy implements api.Service.
+func (c *client) Policy(ctx context.Context, q api.PolicyQuery) (*api.Policy, error) {
+	return call[api.Policy](ctx, c, "policy", q)
+}
+
+// Wish implements api.Service.
+func (c *client) Wish(ctx context.Context, r api.WishRequest) (*api.WishTaken, error) {
+	return call[api.WishTaken](ctx, c, "wish", r)
+}
+
+// Windows implements api.Service.
+func (c *client) Windows(ctx context.Context, q api.WindowsQuery) (*api.Windows, error) {
+	return call[api.Windows](ctx, c, "windows", q)
+}
+
 // Site implements api.Service.
 func (c *client) Site(ctx context.Context, r api.SiteRequest) (*api.Site, error) {
 	return call[api.Site](ctx, c, "site", r)

@@ -67,6 +67,36 @@ func (f *fake) Site(_ context.Context, r api.SiteRequest) (*api.Site, error) {
 	return &api.Site{Site: r.Site, Prefixes: r.Prefixes}, nil
 }
 
+func (f *fake) SetWindow(_ context.Context, r api.WindowRequest) (*api.Published, error) {
+	return &api.Published{Summary: r.Window.ID}, nil
+}
+
+func (f *fake) SetRings(_ context.Context, r api.RingsRequest) (*api.Published, error) {
+	return &api.Published{Summary: r.Plan.Name}, nil
+}
+
+func (f *fake) Promote(_ context.Context, r api.PromoteRequest) (*api.Published, error) {
+	return &api.Published{Summary: r.Update}, nil
+}
+
+func (f *fake) Rings(context.Context, api.RingsQuery) (*api.Rings, error) { return &api.Rings{}, nil }
+
+func (f *fake) SetSetting(_ context.Context, r api.SettingRequest) (*api.Published, error) {
+	return &api.Published{Summary: r.Setting.Name}, nil
+}
+
+func (f *fake) Policy(_ context.Context, q api.PolicyQuery) (*api.Policy, error) {
+	return &api.Policy{Machine: q.Machine}, nil
+}
+
+func (f *fake) Wish(_ context.Context, r api.WishRequest) (*api.WishTaken, error) {
+	return &api.WishTaken{Update: r.Update, Accepted: r.Accept}, nil
+}
+
+func (f *fake) Windows(_ context.Context, q api.WindowsQuery) (*api.Windows, error) {
+	return &api.Windows{Machine: q.Machine}, nil
+}
+
 func serve(t *testing.T, dir string, s api.Service) api.Service {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())

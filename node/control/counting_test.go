@@ -31,6 +31,38 @@ func (c *counting) Site(context.Context, api.SiteRequest) (*api.Site, error) {
 	c.order("")
 	return &api.Site{}, nil
 }
+func (c *counting) SetWindow(_ context.Context, r api.WindowRequest) (*api.Published, error) {
+	c.order(r.Passphrase)
+	return &api.Published{}, nil
+}
+func (c *counting) SetRings(_ context.Context, r api.RingsRequest) (*api.Published, error) {
+	c.order(r.Passphrase)
+	return &api.Published{}, nil
+}
+func (c *counting) Promote(_ context.Context, r api.PromoteRequest) (*api.Published, error) {
+	c.order(r.Passphrase)
+	return &api.Published{}, nil
+}
+func (c *counting) Rings(context.Context, api.RingsQuery) (*api.Rings, error) {
+	c.ask()
+	return &api.Rings{}, nil
+}
+func (c *counting) SetSetting(_ context.Context, r api.SettingRequest) (*api.Published, error) {
+	c.order(r.Passphrase)
+	return &api.Published{}, nil
+}
+func (c *counting) Policy(context.Context, api.PolicyQuery) (*api.Policy, error) {
+	c.ask()
+	return &api.Policy{}, nil
+}
+func (c *counting) Wish(context.Context, api.WishRequest) (*api.WishTaken, error) {
+	c.order("")
+	return &api.WishTaken{}, nil
+}
+func (c *counting) Windows(context.Context, api.WindowsQuery) (*api.Windows, error) {
+	c.ask()
+	return &api.Windows{}, nil
+}
 func (c *counting) TrustState(context.Context) (*api.TrustState, error) {
 	c.ask()
 	return &api.TrustState{}, nil

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -115,7 +116,7 @@ func listen(dir, name string, mode os.FileMode, group int) (net.Listener, error)
 	// The folder belongs to the user alone, or the caller is asked for anyway: nobody gets in between
 	// listening and this.
 	file := filepath.Join(dir, name)
-	if mode&0o060 != 0 && group >= 0 {
+	if mode&0o060 != 0 && group >= 0 && !bornTo(dir, group) {
 		err = os.Lchown(file, -1, group)
 	}
 	if err == nil {
@@ -126,4 +127,11 @@ func listen(dir, name string, mode os.FileMode, group int) (net.Listener, error)
 		return nil, fmt.Errorf("protect local socket: %w", err)
 	}
 	return ln, nil
+}
+
+// bornTo says whether what this process makes in a folder belongs to a group already. A process that the
+// service manager guards may not give files away, not even to its own group.
+func bornTo(dir string, group int) bool {
+	fi, err := os.Stat(dir)
+	return err == nil && runtime.GOOS == "linux" && fi.Mode()&os.ModeSetgid == 0 && group == os.Getegid()
 }

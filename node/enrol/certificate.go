@@ -56,11 +56,11 @@ func Issue(c Certificate, key ed25519.PrivateKey) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("enrolment key: %w", err)
 	}
+	var b []byte
 	env, err := record.Seal(&c, k)
-	if err != nil {
-		return nil, fmt.Errorf("issue certificate: %w", err)
+	if err == nil {
+		b, err = env.Marshal()
 	}
-	b, err := env.Marshal()
 	if err != nil {
 		return nil, fmt.Errorf("issue certificate: %w", err)
 	}
@@ -106,11 +106,8 @@ func Read(b []byte) (Certificate, error) {
 }
 
 func issuedBy(env *record.Envelope, keys []ed25519.PublicKey) bool {
-	if env.PublicKey.Type() != crypto.Ed25519 {
-		return false
-	}
 	raw, err := env.PublicKey.Raw()
-	if err != nil {
+	if err != nil || env.PublicKey.Type() != crypto.Ed25519 {
 		return false
 	}
 	for _, k := range keys {

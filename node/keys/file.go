@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"patchmesh/content/durable"
 )
 
 // maxFileBytes bounds a key file; a protected one has about 500 bytes.
@@ -111,7 +113,7 @@ func writeNew(path string, body []byte, mode fs.FileMode) error {
 	if err != nil {
 		return fmt.Errorf("write key %s: %w", path, err)
 	}
-	return syncFolder(dir)
+	return durable.Folder(dir)
 }
 
 // publish gives a finished file its name without ever replacing one: a link fails where a rename
@@ -125,18 +127,4 @@ func publish(temp, path string) error {
 		return fs.ErrExist
 	}
 	return os.Rename(temp, path)
-}
-
-func syncFolder(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // folders cannot be synced there
-	}
-	d, err := os.Open(dir)
-	if err == nil {
-		err = errors.Join(d.Sync(), d.Close())
-	}
-	if err != nil {
-		return fmt.Errorf("sync key folder: %w", err)
-	}
-	return nil
 }

@@ -124,22 +124,9 @@ func (o *org) publish(root []byte, d *policy.Draft, roster *policy.Roster, now t
 func fetch(from *policy.Trust, f policy.Files, roots [][]byte, now time.Time) (*policy.Trust, error) {
 	r := from.Refresh(f.Timestamp, now)
 	for need, more := r.Need(); more; need, more = r.Need() {
-		var b []byte
-		switch need.Role {
-		case "root":
-			if i := int(need.RootVersion) - 2; i < len(roots) {
-				b = roots[i]
-			}
-		case "snapshot":
-			b = f.Snapshot
-		case "targets":
-			b = f.Targets
-		case "roster-role":
-			b = f.RosterRole
-		case "roster":
-			b = f.Roster
-		case "manifest":
-			b = f.Manifest
+		b := f.Find(need.ID)
+		if i := int(need.RootVersion) - 2; need.RootVersion > 0 && i < len(roots) {
+			b = roots[i]
 		}
 		if err := r.Supply(b); err != nil {
 			return nil, err

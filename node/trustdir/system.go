@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"patchmesh/content/durable"
 )
 
 // system is what the store asks of the operating system: one method per step that can fail or be cut
@@ -66,7 +68,7 @@ func (realSystem) create(path string) (file, error) {
 
 func (realSystem) rename(from, to string) error { return os.Rename(from, to) }
 func (realSystem) removeAll(path string) error  { return os.RemoveAll(path) }
-func (realSystem) syncDir(path string) error    { return syncDir(path) }
+func (realSystem) syncDir(path string) error    { return durable.Folder(path) }
 
 // readLimited reads a file of at most limit bytes, and never more than one byte beyond.
 func (d *Dir) readLimited(path string, limit int64) ([]byte, error) {

@@ -52,6 +52,10 @@ func (p pointer) encode() []byte {
 // Open makes the folder if need be.
 func Open(path string) (*Dir, error) { return openOn(path, realSystem{}) }
 
+// Look is a folder that somebody else owns, for Recall and Load: nothing is made, changed or locked.
+// A writer may be at work; both read a set that is whole, or say that it is not.
+func Look(path string) *Dir { return &Dir{path: path, sys: realSystem{}} }
+
 func openOn(path string, sys system) (*Dir, error) {
 	d := &Dir{path: path, sys: sys}
 	if err := sys.mkdirAll(path); err != nil {

@@ -18,7 +18,7 @@
 //   - A role's name comes from a repository and never is a path: see fileName. It cannot leave the
 //     folder, nor take the place of another role on a disk that ignores upper and lower case.
 //   - A Mirror shows a new timestamp only when everything that it leads to is there and synced; what
-//     an older one leads to stays.
+//     an older one leads to stays for a day more (prune.go), roots for ever.
 //   - The mark says that the root beside it withdrew online keys, and that timestamp and snapshot are
 //     still to be forgotten. It is durable before that root is, and goes after them: whatever step a
 //     crash cuts off, the next start finishes it.

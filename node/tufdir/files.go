@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"patchmesh/content/durable"
 )
 
 // files is a folder as this package uses it. Names have no separators, but for one subfolder.
@@ -18,6 +20,8 @@ type files interface {
 	rename(old, new string) error
 	// remove is content with a file that is not there.
 	remove(name string) error
+	// names lists the plain files of the folder ("." or a subfolder), sorted.
+	names(sub string) ([]string, error)
 	// syncFolder makes names of the folder ("" or the subfolder) durable.
 	syncFolder(sub string) error
 }
@@ -89,4 +93,18 @@ func (o osFiles) remove(name string) error {
 	return nil
 }
 
-func (o osFiles) syncFolder(sub string) error { return syncDir(filepath.Join(o.dir, sub)) }
+func (o osFiles) names(sub string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(o.dir, sub))
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", sub, err)
+	}
+	var out []string
+	for _, e := range entries {
+		if e.Type().IsRegular() {
+			out = append(out, e.Name())
+		}
+	}
+	return out, nil
+}
+
+func (o osFiles) syncFolder(sub string) error { return durable.Folder(filepath.Join(o.dir, sub)) }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"github.com/gofrs/flock"
+
+	"patchmesh/content/durable"
 )
 
 // Mirror is the folder of a static web host. It is used by one goroutine at a time.
@@ -28,7 +30,7 @@ func OpenMirror(dir string) (*Mirror, error) {
 		return nil, fmt.Errorf("make mirror: %w", err)
 	}
 	for _, sub := range mirrorFolders[1:] {
-		if err := syncDir(filepath.Join(dir, sub)); err != nil {
+		if err := durable.Folder(filepath.Join(dir, sub)); err != nil {
 			return nil, err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -75,6 +76,16 @@ func (m *machine) remove(name string) error {
 	}
 	delete(m.seen, name)
 	return nil
+}
+
+func (m *machine) names(sub string) (out []string, err error) {
+	for name := range m.seen {
+		if filepath.Dir(name) == filepath.Clean("./"+sub) {
+			out = append(out, filepath.Base(name))
+		}
+	}
+	slices.Sort(out)
+	return out, nil
 }
 
 func (m *machine) syncFolder(sub string) error {

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"patchmesh/content/durable"
 )
 
 // OpenTarget opens a kept target for reading; fs.ErrNotExist if it is not there. Anything but a
@@ -50,7 +52,7 @@ func KeepTarget(dir, target string, fill func(io.Writer) error) (path string, er
 		err = os.Rename(tmp, path)
 	}
 	if err == nil {
-		err = syncDir(dir)
+		err = durable.Folder(dir)
 	}
 	if err != nil {
 		return "", fmt.Errorf("keep target %.200q: %w", target, err)

@@ -95,6 +95,13 @@ func doManifest(s *story, l *line) error {
 	}
 	s.expires = s.now.Add(life)
 	m := &policy.Manifest{Org: "o", Epoch: uint64(s.version)}
+	if at, minutes, ok := strings.Cut(l.option("window"), "/"); ok { // every day, for every machine
+		n, err := strconv.Atoi(minutes)
+		if err != nil {
+			return err
+		}
+		m.Windows = []policy.Window{{ID: "w", Group: policy.GroupAll, Rule: "FREQ=DAILY", From: "2026-01-01", At: at, Zone: "UTC", Minutes: n}}
+	}
 	elsewhere := l.take("elsewhere")
 	for _, o := range l.options {
 		s.approve(m, o.name, o.value)

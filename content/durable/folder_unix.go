@@ -1,6 +1,6 @@
 //go:build !windows
 
-package trustdir
+package durable
 
 import (
 	"errors"
@@ -8,8 +8,9 @@ import (
 	"os"
 )
 
-// syncDir makes renames and new names in a folder durable.
-func syncDir(path string) error {
+// Folder returns when renames, new names and removals in a folder are durable. After an error nobody
+// knows which of them are.
+func Folder(path string) error {
 	d, err := os.Open(path)
 	if err == nil {
 		err = errors.Join(d.Sync(), d.Close())

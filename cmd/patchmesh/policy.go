@@ -1,0 +1,174 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"patchmesh/node/api"
+)
+
+func (a *app) policyCmd() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "policy",
+		Short: "how machines behave: signed settings by group",
+		Long: "Client policy is signed like an approval and goes by group; the deepest group of a machine counts. The machine's\n" +
+			"own file, policy.json in its data folder, may only be stricter:\n" +
+			"  {\"settings\": {\"automation\": \"detect\"}, \"hold\": [\"linux-*\"]}\n" + exits,
+		Example: "  patchmesh policy show\n  patchmesh policy set automation=download-notify --group desks",
+	}
+	c.AddCommand(a.policyShowCmd(), a.policySetCmd(), a.policyUnsetCmd())
+	return c
+}
+
+func (a *app) policyShowCmd() *cobra.Command {
+	var q api.PolicyQuery
+	return &cobra.Command{
+		Use:     "show [MACHINE]",
+		Short:   "each value, and where it comes from",
+		Long:    "show prints every setting of a machine, this one if none is named: its value, who says so (default, a group, or\nthe machine's own file), and the epoch of the approvals that were read.\n" + exits,
+		Example: "  patchmesh policy show\n  patchmesh policy show till-3 --json",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				q.Machine = args[0]
+			}
+			return a.running(func(s api.Service) error {
+				v, err := s.Policy(c.Context(), q)
+				if err != nil {
+					return err
+				}
+				return a.print(v, func(w io.Writer) { writePolicy(w, v) })
+			})
+		},
+	}
+}
+
+func writePolicy(w io.Writer, v *api.Policy) {
+	fmt.Fprintf(w, "%s, groups %s, epoch %d\n", api.Clean(v.Machine), api.Clean(strings.Join(append([]string{"all"}, v.Groups...), ", ")), v.Epoch)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "SETTING\tVALUE\tSOURCE\tMEANING")
+	for _, e := range v.Settings {
+		source := e.Source
+		if e.Signed != "" {
+			source += " (signed: " + e.Signed + ")"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", e.Name, api.Clean(e.Value), api.Clean(source), e.Text)
+	}
+	_ = t.Flush()
+	for _, h := range v.Holds {
+		fmt.Fprintf(w, "held back by the machine itself: %s\n", api.Clean(h))
+	}
+	if v.Trouble != "" {
+		fmt.Fprintf(w, "the machine's own file cannot be read, so every update is held back: %s\n", v.Trouble)
+	}
+}
+
+func (a *app) policySetCmd() *cobra.Command {
+	var r api.SettingRequest
+	var file string
+	c := &cobra.Command{
+		Use:     "set NAME=VALUE --group GROUP",
+		Short:   "state a setting for a group",
+		Long:    "set states how the machines of a group behave. 'policy show' lists the names and what they mean.\n" + exits,
+		Example: "  patchmesh policy set automation=server-manual --group servers\n  patchmesh policy set deadline-critical=72h --group all",
+		Args:    exactly(1, "one NAME=VALUE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			var ok bool
+			if r.Setting.Name, r.Setting.Value, ok = strings.Cut(args[0], "="); !ok {
+				return api.Errorf(api.ClassUsage, "%q is no NAME=VALUE", args[0]).WithHint("like automation=download-notify")
+			}
+			return a.setSetting(c, r, file)
+		},
+	}
+	a.settingFlags(c, &r, &file)
+	return c
+}
+
+func (a *app) policyUnsetCmd() *cobra.Command {
+	r := api.SettingRequest{Drop: true}
+	var file string
+	c := &cobra.Command{
+		Use:     "unset NAME --group GROUP",
+		Short:   "take a setting of a group back",
+		Long:    "unset takes back what was stated; then the group above counts, or the default.\n" + exits,
+		Example: "  patchmesh policy unset automation --group servers",
+		Args:    exactly(1, "the name of one setting"),
+		RunE: func(c *cobra.Command, args []string) error {
+			r.Setting.Name = args[0]
+			return a.setSetting(c, r, file)
+		},
+	}
+	a.settingFlags(c, &r, &file)
+	return c
+}
+
+func (a *app) settingFlags(c *cobra.Command, r *api.SettingRequest, file *string) {
+	c.Flags().StringVar(&r.Setting.Group, "group", "", "group of machines; all is every machine")
+	c.Flags().StringVar(&r.Reason, "reason", "", "why, for the approval log")
+	c.Flags().StringVar(file, "passphrase-file", "", "file whose first line is the passphrase of the approver key")
+}
+
+func (a *app) setSetting(c *cobra.Command, r api.SettingRequest, file string) error {
+	if r.Setting.Group == "" {
+		return api.Errorf(api.ClassUsage, "for which group?").WithHint("add --group NAME, or --group all for every machine")
+	}
+	return a.onSeed(func(s api.Service) error {
+		return a.signing(file, func(p api.Secret) error {
+			r.Passphrase = p
+			return a.published(s.SetSetting(c.Context(), r))
+		})
+	})
+}
+
+func (a *app) acceptCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:     "accept UPDATE",
+		Short:   "let this machine go on with an update that waits for its user",
+		Long:    "accept is the user's yes to an update that policy leaves to the user. It installs nothing that is not approved,\nand opens no maintenance window.\n" + exits,
+		Example: "  patchmesh accept openssl-3.0.15",
+		Args:    exactly(1, "the id of one update"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.wish(c, api.WishRequest{Update: args[0], Accept: true})
+		},
+	}
+}
+
+func (a *app) postponeCmd() *cobra.Command {
+	var r api.WishRequest
+	c := &cobra.Command{
+		Use:     "postpone UPDATE --for DURATION",
+		Short:   "put an update off on this machine, within what policy allows",
+		Long:    "postpone puts an update off. Policy says how often and how long (postpone-times, postpone-for); the deadline of\nthe update ends it in any case.\n" + exits,
+		Example: "  patchmesh postpone openssl-3.0.15 --for 8h",
+		Args:    exactly(1, "the id of one update"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if r.Update = args[0]; r.For <= 0 {
+				return api.Errorf(api.ClassUsage, "%s is no time to put it off by", r.For)
+			}
+			return a.wish(c, r)
+		},
+	}
+	c.Flags().DurationVar(&r.For, "for", 8*time.Hour, "how long")
+	return c
+}
+
+func (a *app) wish(c *cobra.Command, r api.WishRequest) error {
+	return a.running(func(s api.Service) error {
+		v, err := s.Wish(c.Context(), r)
+		if err != nil {
+			return err
+		}
+		return a.print(v, func(w io.Writer) {
+			if v.Accepted {
+				fmt.Fprintf(w, "%s: accepted\n", v.Update)
+				return
+			}
+			fmt.Fprintf(w, "%s: postponed until %s (%d time(s) so far)\n", v.Update, v.PostponedUntil.Local().Format("2006-01-02 15:04"), v.Times)
+		})
+	})
+}

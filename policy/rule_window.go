@@ -1,0 +1,56 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// ruleWindow: a machine is changed only while one of its maintenance windows is open, and only if the
+// update will be done before it closes. The bytes are fetched before, so that the window is for the
+// change alone. A deadline does not open a window, nor does expediting: the approval has to say so.
+func ruleWindow(q question, v *Verdict) bool {
+	changes := q.approval.Action == ActionInstall || q.approval.Action == ActionRemove
+	anytime := len(q.calendar.windows) == 0 && !q.settings.windowsRequired
+	if anytime || q.approval.IgnoreWindows || !changes {
+		return false
+	}
+	need := q.settings.defaultRun
+	if q.desc.MaxRunSeconds > 0 {
+		need = time.Duration(q.desc.MaxRunSeconds) * time.Second
+	}
+	open, never := q.calendar.fit(need, q.now)
+	if never == "" && !q.now.Before(open.from) {
+		v.closesAt = open.until.Add(time.Nanosecond) // until itself it may still begin
+		return false
+	}
+	v.Verb, v.Await, v.Reason = VerbStage, StateWaitingWindow, never
+	if q.approval.Action == ActionRemove {
+		v.Verb = VerbWait // nothing to fetch
+	}
+	switch never {
+	case ReasonWindowNone:
+		v.Detail = "no maintenance window of this machine will open again"
+		if len(q.calendar.windows) == 0 {
+			v.Detail = "no maintenance window addresses this machine, and policy asks for one"
+		}
+	case ReasonWindowTooShort:
+		v.Detail = fmt.Sprintf("it needs %s, and no maintenance window of this machine is that long", spell(need))
+	default:
+		v.Until = open.from
+		v.Detail = "the next maintenance window in which its " + spell(need) + " fit opens at " + open.from.UTC().Format(time.RFC3339)
+	}
+	return true
+}
+
+// spell writes a duration without the zeros that it ends in: 2h, 1h30m.
+func spell(d time.Duration) string {
+	s := strings.TrimSuffix(d.String(), "m0s")
+	if s == d.String() {
+		return s
+	}
+	if h, whole := strings.CutSuffix(s, "h0"); whole {
+		return h + "h"
+	}
+	return s + "m"
+}
