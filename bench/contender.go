@@ -69,6 +69,7 @@ var contenders = []entry{
 	aria2Entry,
 	aria2RC4Entry,
 	libtorrentEntry,
+	libtorrentPlainEntry,
 	libtorrentRC4Entry,
 	transmissionEntry,
 	httpEntry,

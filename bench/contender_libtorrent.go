@@ -20,6 +20,13 @@ var (
 		packages: []string{"python3-libtorrent"}, version: libtorrentVersion,
 		make: func(s *Site, _ string) Contender { return &libtorrent{torrents: torrents{site: s}, name: "libtorrent"} },
 	}
+	libtorrentPlainEntry = entry{
+		name: "libtorrent-plain", about: "the same, the seed seeding as usual", programs: []string{systemPython},
+		packages: []string{"python3-libtorrent"}, version: libtorrentVersion,
+		make: func(s *Site, _ string) Contender {
+			return &libtorrent{torrents: torrents{site: s}, name: "libtorrent-plain", more: []string{"--plain-seed"}}
+		},
+	}
 	libtorrentRC4Entry = entry{
 		name: "libtorrent-rc4", about: "the same, obfuscated with RC4", programs: []string{systemPython},
 		packages: []string{"python3-libtorrent"}, version: libtorrentVersion,

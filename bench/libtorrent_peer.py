@@ -10,6 +10,7 @@ args.add_argument("--dir", required=True)
 args.add_argument("--got", required=True)
 args.add_argument("--seed", action="store_true")
 args.add_argument("--rc4", action="store_true")
+args.add_argument("--plain-seed", action="store_true")
 args.add_argument("torrents", nargs="+")
 args = args.parse_args()
 
@@ -31,7 +32,9 @@ for path in args.torrents:
     params.save_path = args.dir
     params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
     if args.seed:
-        params.flags |= lt.torrent_flags.seed_mode | lt.torrent_flags.super_seeding
+        params.flags |= lt.torrent_flags.seed_mode
+        if not args.plain_seed:
+            params.flags |= lt.torrent_flags.super_seeding
     handles.append(session.add_torrent(params))
 while True:
     session.wait_for_alert(1000)

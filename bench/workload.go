@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -172,13 +171,4 @@ func (w *watch) seconds() []float64 {
 	}
 	slices.Sort(all)
 	return all
-}
-
-// link gives what has arrived its last name, beside which it is checked. It is for contenders that
-// cannot call a program at the end of a transfer.
-func link(from, to string) error {
-	if err := os.Link(from, to); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return nil
 }
