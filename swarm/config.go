@@ -13,12 +13,18 @@ type Config struct {
 	PerPeerAsks int
 	// MaxAskBytes bounds all outstanding chunk bytes of this machine; it bounds receive memory.
 	MaxAskBytes int64
-	// ServeSlots is how many chunks are sent at once; few slots finish chunks early instead of
-	// all of them late. ServeQueue bounds the asks that wait for a slot, over all peers.
-	ServeSlots, ServeQueue int
+	// ServeSlots is how many chunks are sent at once to neighbours; few slots finish chunks early instead of
+	// all of them late. FarSlots is the same for other sites, whom a seed alone serves: a slow site must not
+	// hold up the others. ServeQueue bounds the asks that wait for a slot, over all peers.
+	ServeSlots, FarSlots, ServeQueue int
 	// Patience is how long a chunk that somebody holds may wait for this machine's turn in the
 	// hash order before it is asked for anyway.
 	Patience time.Duration
+	// FirstCopy is how long the first copy of a chunk in the site may take before it is sent to another
+	// neighbour beside.
+	FirstCopy time.Duration
+	// GainDelay is how long gained chunks that several neighbours have already gather before they are told.
+	GainDelay time.Duration
 	// HedgeAfter is the least silence after which a second holder is asked for a chunk;
 	// EndgameHedgeAfter applies once nothing else is left to ask for.
 	HedgeAfter, EndgameHedgeAfter time.Duration
@@ -70,8 +76,8 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		PerPeerAsks: 4, MaxAskBytes: 8 << 20,
-		ServeSlots: 3, ServeQueue: 512,
-		Patience:   300 * time.Millisecond,
+		ServeSlots: 6, FarSlots: 64, ServeQueue: 512,
+		Patience: 300 * time.Millisecond, GainDelay: 20 * time.Millisecond, FirstCopy: 2 * time.Second,
 		HedgeAfter: 2 * time.Second, EndgameHedgeAfter: 700 * time.Millisecond,
 		WANMinBytes: 3 << 19, WANMaxBytes: 8 << 20, WANSpan: 250 * time.Millisecond,
 		LeaseSilence: 20 * time.Second,
@@ -100,8 +106,11 @@ func (c Config) Validate() error {
 	positive("PerPeerAsks", int64(c.PerPeerAsks))
 	positive("MaxAskBytes", c.MaxAskBytes)
 	positive("ServeSlots", int64(c.ServeSlots))
+	positive("FarSlots", int64(c.FarSlots))
 	positive("ServeQueue", int64(c.ServeQueue))
 	positive("Patience", int64(c.Patience))
+	positive("FirstCopy", int64(c.FirstCopy))
+	positive("GainDelay", int64(c.GainDelay))
 	positive("HedgeAfter", int64(c.HedgeAfter))
 	positive("EndgameHedgeAfter", int64(c.EndgameHedgeAfter))
 	positive("WANMinBytes", c.WANMinBytes)

@@ -47,6 +47,7 @@ type Core struct {
 	payloads []*payload // sorted by id
 	byMap    map[content.ID]*payload
 	askBytes int64 // outstanding at neighbours
+	scratch  []wish
 }
 
 // request is one thing asked of the driver and not yet ended.
@@ -58,6 +59,7 @@ type request struct {
 	bytes      int64
 	at         time.Time
 	hedged     bool // a second holder was asked because of this one's silence
+	withdrawn  bool // CancelFetch was said
 	descriptor content.ID
 	task       *task
 }
@@ -178,9 +180,11 @@ func (c *Core) sweep() {
 	c.sweepNews()
 	c.sweepTasks()
 	for _, p := range c.payloads {
+		c.sweepGained(p)
 		c.drive(p)
 	}
 	c.driveLink()
+	c.fillSlots()
 	c.sweepReports()
 }
 
