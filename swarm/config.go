@@ -10,7 +10,8 @@ import (
 type Config struct {
 	// PerPeerAsks is how many chunks may be outstanding at one neighbour. Enough to cover
 	// bandwidth x round trip on a LAN with chunks of 256 KiB: 4 x 256 KiB = 1 MiB.
-	PerPeerAsks int
+	// FirstAsks is the same for a neighbour that has not sent a good one yet: what a liar wastes of each victim.
+	PerPeerAsks, FirstAsks int
 	// MaxAskBytes bounds all outstanding chunk bytes of this machine; it bounds receive memory.
 	MaxAskBytes int64
 	// ServeSlots is how many chunks are sent at once to neighbours; few slots finish chunks early instead of
@@ -65,6 +66,8 @@ type Config struct {
 	// SpaceRetry is how often a payload that found the disk full tries again.
 	SpaceRetry time.Duration
 
+	// StallAfter is how long a neighbour that was asked may send not one chunk before it is shunned for StallShunFor.
+	StallAfter, StallShunFor time.Duration
 	// ShunFor is how long a peer that sent a wrong chunk is not asked again.
 	ShunFor time.Duration
 	// MaxPayloads bounds the have-lists remembered per peer, MaxHaveChunks their length together: a
@@ -75,7 +78,7 @@ type Config struct {
 // DefaultConfig suits sites of a few to a few hundred machines on LANs of 100 Mbit/s and more.
 func DefaultConfig() Config {
 	return Config{
-		PerPeerAsks: 4, MaxAskBytes: 8 << 20,
+		PerPeerAsks: 4, FirstAsks: 1, MaxAskBytes: 8 << 20,
 		ServeSlots: 6, FarSlots: 64, ServeQueue: 512,
 		Patience: 300 * time.Millisecond, GainDelay: 20 * time.Millisecond, FirstCopy: 2 * time.Second,
 		HedgeAfter: 2 * time.Second, EndgameHedgeAfter: 700 * time.Millisecond,
@@ -89,7 +92,8 @@ func DefaultConfig() Config {
 		Heartbeat: 45 * time.Second, ReportResend: 3 * time.Second, MaxOutbox: 2048,
 		ScanEvery:       22 * time.Hour,
 		InstallRetryMin: 30 * time.Second, InstallRetryMax: time.Hour,
-		SpaceRetry:  2 * time.Second,
+		SpaceRetry: 2 * time.Second,
+		StallAfter: 10 * time.Second, StallShunFor: 2 * time.Minute,
 		ShunFor:     24 * time.Hour,
 		MaxPayloads: 8192, MaxHaveChunks: 8 << 20, // 1 MiB: 2 TiB of payloads in chunks of 256 KiB
 	}
@@ -104,6 +108,7 @@ func (c Config) Validate() error {
 		}
 	}
 	positive("PerPeerAsks", int64(c.PerPeerAsks))
+	positive("FirstAsks", int64(c.FirstAsks))
 	positive("MaxAskBytes", c.MaxAskBytes)
 	positive("ServeSlots", int64(c.ServeSlots))
 	positive("FarSlots", int64(c.FarSlots))
@@ -125,6 +130,7 @@ func (c Config) Validate() error {
 	positive("ScanEvery", int64(c.ScanEvery))
 	positive("InstallRetryMin", int64(c.InstallRetryMin))
 	positive("SpaceRetry", int64(c.SpaceRetry))
+	positive("StallAfter", int64(c.StallAfter))
 	positive("MaxPayloads", int64(c.MaxPayloads))
 	positive("MaxHaveChunks", int64(c.MaxHaveChunks))
 	if c.WANMaxBytes < c.WANMinBytes {

@@ -179,6 +179,7 @@ func (c *Core) dispatch(ev Event) {
 func (c *Core) sweep() {
 	c.sweepNews()
 	c.sweepTasks()
+	c.sweepSilent()
 	for _, p := range c.payloads {
 		c.sweepGained(p)
 		c.drive(p)

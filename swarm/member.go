@@ -28,6 +28,7 @@ type peer struct {
 	// pace is the time from one chunk of this peer to the next while more are asked for, smoothed; zero: none yet.
 	pace       time.Duration
 	answeredAt time.Time // its last chunk, or the first ask after a pause
+	triedAt    time.Time // the first ask since its last chunk; zero: it owes nothing
 
 	servedAt uint64 // slotState.served when it got a slot last
 

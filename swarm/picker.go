@@ -36,7 +36,7 @@ func (c *Core) askRoom(l *payload) int {
 	room := 0
 	for _, p := range c.peers {
 		if r := p.have[l.id]; r != nil && r.bits.Count() > 0 && c.askable(p) {
-			room += c.cfg.PerPeerAsks - p.asks
+			room += c.asksFor(p) - p.asks
 		} else if c.neighbour(p) && c.now.Before(p.busyUntil) {
 			c.wakeBy(p.busyUntil)
 		}
@@ -50,7 +50,16 @@ func (c *Core) askRoom(l *payload) int {
 
 // askable: a neighbour that may be asked for one more chunk now.
 func (c *Core) askable(p *peer) bool {
-	return c.neighbour(p) && p.asks < c.cfg.PerPeerAsks && !c.now.Before(p.busyUntil) && !c.shunned(p.id)
+	return c.neighbour(p) && p.asks < c.asksFor(p) && !c.now.Before(p.busyUntil) && !c.shunned(p.id)
+}
+
+// asksFor is how many chunks may be outstanding at a neighbour: one until it has sent a good one, so that a liar
+// wastes one chunk of each victim and no more.
+func (c *Core) asksFor(p *peer) int {
+	if p.pace == 0 && !p.seed {
+		return min(c.cfg.FirstAsks, c.cfg.PerPeerAsks)
+	}
+	return c.cfg.PerPeerAsks
 }
 
 // wishes lists missing chunks that this machine may ask for, rarest in the site first; equals are drawn
@@ -249,6 +258,10 @@ func (c *Core) fetch(l *payload, p *peer, i int) {
 	id := c.begin(&request{kind: reqChunk, peer: p.id, payload: l, index: i, bytes: l.chunkBytes})
 	if p.asks == 0 {
 		p.answeredAt = c.now
+	}
+	if p.triedAt.IsZero() {
+		p.triedAt = c.now
+		c.wakeBy(c.now.Add(c.cfg.StallAfter))
 	}
 	p.asks++
 	c.askBytes += l.chunkBytes

@@ -138,7 +138,10 @@ func (p *peer) answered(now time.Time) {
 	if p.pace > 0 {
 		d = (3*p.pace + d) / 4
 	}
-	p.pace, p.answeredAt = max(d, time.Microsecond), now
+	p.pace, p.answeredAt, p.triedAt = max(d, time.Microsecond), now, time.Time{}
+	if p.asks > 0 {
+		p.triedAt = now
+	}
 }
 
 // reroute withdraws an ask from a holder that alone had a chunk until now or alone has others, once a neighbour that
@@ -215,6 +218,9 @@ func (c *Core) chunkFailed(r *request, e Failed) {
 		c.wakeBy(p.busyUntil)
 	case e.Reason == "cancelled-user":
 		// Withdrawn by this machine: the peer did nothing wrong.
+		if p.asks == 0 {
+			p.triedAt = time.Time{}
+		}
 	default:
 		c.silent(p)
 	}

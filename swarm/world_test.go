@@ -35,6 +35,7 @@ type world struct {
 	wanBytes int64
 	wanDown  bool
 	sparse   bool
+	boast    bool   // liars say that they have everything
 	links    *links // nil: each machine sends one chunk after the other, and downlinks have no end
 	shape    worldShape
 }
@@ -64,10 +65,11 @@ type worldNode struct {
 	refs      map[uint64]worldAsk
 	saved     Snapshot
 	sessions  map[PeerID]bool
-	lies      bool // sends wrong chunks
-	banned    bool // the seed admits it no more
-	mute      bool // passes no news on and answers no question for documents
-	asks      int  // for documents, to others
+	lies      bool   // sends wrong chunks
+	hostile   string // says that it has everything, and: silent, drips, absent, busy; or claims the WAN lease: squats
+	banned    bool   // the seed admits it no more
+	mute      bool   // passes no news on and answers no question for documents
+	asks      int    // for documents, to others
 	notes     []worldNote
 	fetched   map[string]int // chunk to how often it arrived here
 	reports   map[PeerID]uint64
@@ -294,6 +296,7 @@ func (w *world) do(n *worldNode, act Action) {
 		w.doLink(n, a.Want)
 	case Unlink:
 		w.disconnect(n, w.nodes[a.Peer])
+		w.comeBack(n, w.nodes[a.Peer])
 	case Announce:
 		for _, id := range w.order {
 			if n.sessions[id] && !w.nodes[id].seed && !n.mute {
@@ -315,7 +318,11 @@ func (w *world) do(n *worldNode, act Action) {
 		info.Have, info.Published = n.store[info.ID], n.ready[info.ID]
 		w.later(n, 2*time.Millisecond, DescriptorArrived{Req: a.Req, ID: a.ID, Descriptor: w.descs[a.ID], Payload: info})
 	case TellHave:
-		w.tell(n, a.To, HaveArrived{From: n.id, Payload: a.Payload, Want: a.Want, Bits: a.Bits.Clone()})
+		bits := a.Bits.Clone()
+		if n.hostile != "" && n.hostile != "squats" || n.lies && w.boast {
+			bits = content.FullBits(bits.Len())
+		}
+		w.tell(n, a.To, HaveArrived{From: n.id, Payload: a.Payload, Want: a.Want, Bits: bits})
 	case TellSynced:
 		w.tell(n, a.To, PeerSynced{Peer: n.id})
 	case TellGained:
@@ -332,6 +339,9 @@ func (w *world) do(n *worldNode, act Action) {
 	case FetchChunk:
 		w.fetch(n, a.Req, a.From, a.Payload, a.Index)
 	case FetchOrigin:
+		if n.hostile == "squats" {
+			return // it has the lease and does nothing with it
+		}
 		w.fetch(n, a.Req, a.From, a.Payload, a.Index)
 	case CancelFetch:
 		w.cancelFetch(n, a.Req)
@@ -411,6 +421,9 @@ func (w *world) fetch(n *worldNode, req Req, from PeerID, payload content.ID, in
 	o := w.nodes[from]
 	if !n.sessions[from] || !o.alive {
 		w.later(n, 0, Failed{Req: req, Class: Retry, Reason: policy.ReasonNetTimeout})
+		return
+	}
+	if w.trouble(n, o, req) {
 		return
 	}
 	worldRef++
