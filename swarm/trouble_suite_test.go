@@ -142,7 +142,7 @@ func TestPoisonCostsOneChunkForEachLiar(t *testing.T) {
 // A fifth of twenty machines lie: the others take at most 1.3 times as long as among honest ones.
 func TestAFifthOfTheSiteLies(t *testing.T) {
 	worst := 0.0
-	for seed := range uint64(soak(2, 40)) {
+	for seed := range uint64(soak(1, 8)) {
 		w := newTroubled(t, seed, 20, 0, 4)
 		w.publish("u1", 192)
 		clean, _ := w.honest("u1", time.Minute)
