@@ -33,8 +33,6 @@ func (n *Node) do(ctx context.Context, act swarm.Action) error {
 		n.tell(a.To, wire.Have{Payload: a.Payload, Chunks: a.Bits.Len(), Want: a.Want, Bits: a.Bits.Bytes()})
 	case swarm.TellSynced:
 		n.tell(a.To, wire.Synced{})
-	case swarm.TellGained:
-		n.tell(a.To, wire.Gained{Payload: a.Payload, Indexes: []int{a.Index}})
 	case swarm.TellLease:
 		n.tell(a.To, wire.Lease{Payload: a.Payload, Held: a.Held})
 	case swarm.TellLost:

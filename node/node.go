@@ -159,9 +159,6 @@ func (n *Node) newCore() (*swarm.Core, error) {
 	cfg := swarm.DefaultConfig()
 	cfg.WebFirst = n.cfg.Origin == OriginFirst
 	n.cfg.Gates.apply(&cfg)
-	if n.seed != nil {
-		cfg.ServeSlots = 64 // a slow site must not hold up the others
-	}
 	return swarm.New(cfg, swarm.Self{
 		Peer: swarm.PeerID(n.id), Site: swarm.SiteID(n.member.Site), Seed: n.seed != nil, Egress: n.mayEgress(), Machine: n.machineFacts(),
 	}, last, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), n.cfg.Now())

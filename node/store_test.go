@@ -314,7 +314,6 @@ func TestLimitsOfTheStoreAreReadStrictly(t *testing.T) {
 
 func limited(quota int64) disk.Options { return disk.Options{QuotaBytes: quota, ReserveBytes: -1} }
 
-
 // The only machine that holds a payload has a flipped bit, and is asked for it. It finds that before it
 // serves, is not taken for a liar, and the one who asks gets the chunk elsewhere; then both are whole.
 func TestRottenChunkIsNotServed(t *testing.T) {

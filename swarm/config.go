@@ -10,15 +10,22 @@ import (
 type Config struct {
 	// PerPeerAsks is how many chunks may be outstanding at one neighbour. Enough to cover
 	// bandwidth x round trip on a LAN with chunks of 256 KiB: 4 x 256 KiB = 1 MiB.
-	PerPeerAsks int
+	// FirstAsks is the same for a neighbour that has not sent a good one yet: what a liar wastes of each victim.
+	PerPeerAsks, FirstAsks int
 	// MaxAskBytes bounds all outstanding chunk bytes of this machine; it bounds receive memory.
 	MaxAskBytes int64
-	// ServeSlots is how many chunks are sent at once; few slots finish chunks early instead of
-	// all of them late. ServeQueue bounds the asks that wait for a slot, over all peers.
-	ServeSlots, ServeQueue int
+	// ServeSlots is how many chunks are sent at once to neighbours; few slots finish chunks early instead of
+	// all of them late. FarSlots is the same for other sites, whom a seed alone serves: a slow site must not
+	// hold up the others. ServeQueue bounds the asks that wait for a slot, over all peers.
+	ServeSlots, FarSlots, ServeQueue int
 	// Patience is how long a chunk that somebody holds may wait for this machine's turn in the
 	// hash order before it is asked for anyway.
 	Patience time.Duration
+	// FirstCopy is how long the first copy of a chunk in the site may take before it is sent to another
+	// neighbour beside.
+	FirstCopy time.Duration
+	// GainDelay is how long gained chunks that several neighbours have already gather before they are told.
+	GainDelay time.Duration
 	// HedgeAfter is the least silence after which a second holder is asked for a chunk;
 	// EndgameHedgeAfter applies once nothing else is left to ask for.
 	HedgeAfter, EndgameHedgeAfter time.Duration
@@ -61,6 +68,8 @@ type Config struct {
 	// SpaceRetry is how often a payload that found the disk full tries again.
 	SpaceRetry time.Duration
 
+	// StallAfter is how long a neighbour that was asked may send not one chunk before it is shunned for StallShunFor.
+	StallAfter, StallShunFor time.Duration
 	// ShunFor is how long a peer that sent a wrong chunk is not asked again.
 	ShunFor time.Duration
 	// SiteCopies is how many whole copies of an approved payload stay in the site before anybody lets one
@@ -90,9 +99,9 @@ type Config struct {
 // DefaultConfig suits sites of a few to a few hundred machines on LANs of 100 Mbit/s and more.
 func DefaultConfig() Config {
 	return Config{
-		PerPeerAsks: 4, MaxAskBytes: 8 << 20,
-		ServeSlots: 3, ServeQueue: 512,
-		Patience:   300 * time.Millisecond,
+		PerPeerAsks: 4, FirstAsks: 1, MaxAskBytes: 8 << 20,
+		ServeSlots: 6, FarSlots: 64, ServeQueue: 512,
+		Patience: 300 * time.Millisecond, GainDelay: 20 * time.Millisecond, FirstCopy: 2 * time.Second,
 		HedgeAfter: 2 * time.Second, EndgameHedgeAfter: 700 * time.Millisecond,
 		WANMinBytes: 3 << 19, WANMaxBytes: 8 << 20, WANSpan: 250 * time.Millisecond,
 		LeaseSilence: 20 * time.Second,
@@ -105,8 +114,9 @@ func DefaultConfig() Config {
 		ScanEvery:       22 * time.Hour,
 		InstallRetryMin: 30 * time.Second, InstallRetryMax: time.Hour,
 		SiteCopies: 3, EvictSettle: 30 * time.Second, ForgetPeer: 60 * 24 * time.Hour, MaxAbsent: 1024,
-		SpaceRetry:         2 * time.Second,
-		ShunFor:            24 * time.Hour,
+		SpaceRetry: 2 * time.Second,
+		ShunFor:    24 * time.Hour,
+		StallAfter: 10 * time.Second, StallShunFor: 2 * time.Minute,
 		GateBatteryPercent: 40, GateFreeBytes: 512 << 20, Metered: UsePeersOnly, VPN: UsePeersOnly, YieldRate: 32 << 10,
 		MaxPayloads: 8192, MaxHaveChunks: 8 << 20, // 1 MiB: 2 TiB of payloads in chunks of 256 KiB
 	}
@@ -121,10 +131,14 @@ func (c Config) Validate() error {
 		}
 	}
 	positive("PerPeerAsks", int64(c.PerPeerAsks))
+	positive("FirstAsks", int64(c.FirstAsks))
 	positive("MaxAskBytes", c.MaxAskBytes)
 	positive("ServeSlots", int64(c.ServeSlots))
+	positive("FarSlots", int64(c.FarSlots))
 	positive("ServeQueue", int64(c.ServeQueue))
 	positive("Patience", int64(c.Patience))
+	positive("FirstCopy", int64(c.FirstCopy))
+	positive("GainDelay", int64(c.GainDelay))
 	positive("HedgeAfter", int64(c.HedgeAfter))
 	positive("EndgameHedgeAfter", int64(c.EndgameHedgeAfter))
 	positive("WANMinBytes", c.WANMinBytes)
@@ -142,6 +156,7 @@ func (c Config) Validate() error {
 	positive("SiteCopies", int64(c.SiteCopies))
 	positive("ForgetPeer", int64(c.ForgetPeer))
 	positive("MaxAbsent", int64(c.MaxAbsent))
+	positive("StallAfter", int64(c.StallAfter))
 	positive("MaxPayloads", int64(c.MaxPayloads))
 	positive("MaxHaveChunks", int64(c.MaxHaveChunks))
 	if c.WANMaxBytes < c.WANMinBytes {

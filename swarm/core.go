@@ -51,6 +51,7 @@ type Core struct {
 	payloads []*payload // sorted by id
 	byMap    map[content.ID]*payload
 	askBytes int64 // outstanding at neighbours
+	scratch  []wish
 }
 
 // request is one thing asked of the driver and not yet ended.
@@ -63,6 +64,7 @@ type request struct {
 	at         time.Time
 	mirror     int  // of a request to a web host, whose peer is empty
 	hedged     bool // a second holder was asked because of this one's silence
+	withdrawn  bool // CancelFetch was said
 	descriptor content.ID
 	task       *task
 }
@@ -201,9 +203,14 @@ func (c *Core) dispatchLimits(ev Event) {
 func (c *Core) sweep() {
 	c.sweepNews()
 	c.sweepTasks()
+	c.sweepSilent()
+	for _, p := range c.payloads {
+		c.sweepGained(p)
+	}
 	c.driveAll()
 	c.driveLink()
 	c.sweepBudget()
+	c.fillSlots()
 	c.sweepReports()
 }
 

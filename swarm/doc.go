@@ -20,7 +20,7 @@
 // # Invariants
 //
 //   - A chunk is asked from one holder at a time; a second holder is asked only after silence.
-//   - A chunk that a neighbour holds never crosses the WAN: only a lease holder emits FetchOrigin,
+//   - A chunk that a neighbour in good standing holds never crosses the WAN: only a lease holder emits FetchOrigin,
 //     and only for chunks that no neighbour has.
 //   - Nothing is installed unless the plan of the newest manifest says so at the moment of Install,
 //     and the intent was saved before. A plan that time has overtaken is made anew before any event counts.
@@ -41,9 +41,17 @@
 //   - Have-bits are pushed, once in full per session and then as deltas, instead of being asked for:
 //     one round trip less per chunk, and exact availability is what makes rarest-first exact.
 //   - Who takes a fresh chunk first is agreed by rendezvous hashing over (payload, chunk, peer)
-//     (Thaler and Ravishankar, "A Name-Based Mapping Scheme for Rendezvous", 1996): with k holders
-//     the first 2k-1 takers in hash order may ask, so copies double and whoever serves a cold site
-//     sends every chunk once before it sends any twice. Patience ends the wait if that order stalls.
+//     (Thaler and Ravishankar, "A Name-Based Mapping Scheme for Rendezvous", 1996): one taker while there is
+//     one holder, then two for each, so copies multiply and whoever serves a cold site sends every chunk once
+//     before it sends any twice. Every machine's uplink carries its share, and the slowest line is never idle:
+//     who has nothing left to ask for by its turn asks out of turn, where the others would come last.
+//   - A holder that alone has some chunks is asked for those only, while others have the rest.
+//   - The holder sees what everybody asks for, so it mends what the askers could not agree on: a first copy
+//     goes before a second one, and never two first copies of a chunk at once.
+//   - Silence is measured by holder, not by request: who serves others in between is slow, not silent.
+//   - Trust in a neighbour's word is bought with chunks: it is asked for one until it has sent a good one, shunned
+//     for a day at the first wrong one, and for minutes if it was asked and sent none for ten seconds. Who
+//     is shunned has no turn, no place in the line for the lease, and holds nothing.
 //   - One WAN lease per payload: many payloads spread over the egress peers by hash, while one
 //     payload has one writer, so that "once per site" needs no agreement per chunk.
 //   - Heads and manifests are verified by the driver with policy.Trust before the core hears of

@@ -19,7 +19,7 @@ func (c *Core) haveArrived(e HaveArrived) {
 		}
 		return // a peer that invents payloads must not fill our memory
 	}
-	r := &remote{bits: e.Bits, want: e.Want}
+	r := &remote{bits: e.Bits, want: e.Want, movedAt: c.now}
 	if c.shunned(p.id) {
 		r.bits = content.NewBits(e.Bits.Len()) // what it claims to hold does not count; what it wants does
 	}
@@ -28,11 +28,30 @@ func (c *Core) haveArrived(e HaveArrived) {
 	if l == nil {
 		return
 	}
+	r.movedAtArrival = l.arrivals
+	if !c.shunned(p.id) { // who is shunned has no turn: what it takes goes nowhere
+		r.base = baseWeight(l.key, p.id)
+	}
 	c.countHolder(l, p, r)
+	c.yieldTurns(l, e.Want)
 	c.stampLost(l)
 	c.claimProgress(l, p.id)
 	c.drive(l)
 	c.driveLink()
+}
+
+// yieldTurns withdraws what was asked before this machine knew that another wants the payload too and comes first:
+// at the beginning all hear of it within a moment. Later nobody can take turns away by wishing again.
+func (c *Core) yieldTurns(l *payload, want bool) {
+	if !want || l.arrivals > 0 {
+		return
+	}
+	for _, id := range c.requests(func(r *request) bool { return r.kind == reqChunk && r.payload == l && !r.withdrawn }) {
+		if r := c.pending[id]; l.avail[r.index] == 1 && !c.mayTake(l, r.index) {
+			r.withdrawn = true
+			c.act(CancelFetch{Req: id})
+		}
+	}
 }
 
 func (c *Core) gainedArrived(e GainedArrived) {
@@ -44,16 +63,22 @@ func (c *Core) gainedArrived(e GainedArrived) {
 	if r == nil || c.shunned(p.id) {
 		return
 	}
-	l := c.byMap[e.Payload]
+	l, gained := c.byMap[e.Payload], false
 	for _, i := range e.Indexes {
 		if i < 0 || i >= r.bits.Len() || !r.bits.Set(i) {
 			continue
 		}
 		if l != nil && r.bits.Len() == l.chunks && p.gate.serve == "" {
-			c.gainHolder(l, i)
+			c.gainHolder(l, p, i)
+			c.reroute(l, p, i)
+			gained = true
 		}
 	}
 	if l != nil {
+		r.movedAt, r.movedAtArrival = c.now, l.arrivals
+		if gained && len(c.slots.queue) > 0 {
+			c.fillSlots() // who waited for the first copy of a chunk may have it now
+		}
 		c.claimProgress(l, p.id)
 		c.drive(l)
 	}
@@ -83,8 +108,15 @@ func (p *peer) forget(id content.ID) {
 }
 
 // gainHolder counts one more holder of a chunk.
-func (c *Core) gainHolder(l *payload, i int) {
+func (c *Core) gainHolder(l *payload, p *peer, i int) {
 	l.avail[i]++
+	if l.avail[i] <= 2 && !l.have.Has(i) {
+		if l.avail[i] == 1 {
+			p.have[l.id].sole++
+		} else {
+			c.loneHolder(l, i, p).sole--
+		}
+	}
 	l.lostAt[i] = 0
 	if l.seenAt[i] == 0 {
 		l.seenAt[i] = c.now.UnixNano()
@@ -102,7 +134,50 @@ func (c *Core) countHolder(l *payload, p *peer, r *remote) {
 	}
 	for i := range l.chunks {
 		if r.bits.Has(i) {
-			c.gainHolder(l, i)
+			c.gainHolder(l, p, i)
+		}
+	}
+}
+
+// loseHolder counts one holder of a chunk less.
+func (c *Core) loseHolder(l *payload, p *peer, i int) {
+	l.avail[i]--
+	if l.avail[i] > 1 || l.have.Has(i) {
+		return
+	}
+	if l.avail[i] == 0 {
+		p.have[l.id].sole--
+	} else {
+		c.loneHolder(l, i, p).sole++
+	}
+}
+
+// loneHolder is what the one holder of a chunk besides not has said of the payload.
+func (c *Core) loneHolder(l *payload, i int, not *peer) *remote {
+	for _, p := range c.peers {
+		if p != not && c.counts(l, p) && holds(p, l.id, i) {
+			return p.have[l.id]
+		}
+	}
+	return &remote{}
+}
+
+// counts: the have-list of a neighbour is part of the availability.
+func (c *Core) counts(l *payload, p *peer) bool {
+	r := p.have[l.id]
+	return r != nil && c.neighbour(p) && p.gate.serve == "" && r.bits.Len() == l.chunks
+}
+
+// countSole counts anew for how many chunks each neighbour is the only holder.
+func (c *Core) countSole(l *payload) {
+	for _, p := range c.peers {
+		if r := p.have[l.id]; r != nil {
+			r.sole = 0
+		}
+	}
+	for i := l.have.NextMissing(0); i >= 0; i = l.have.NextMissing(i + 1) {
+		if l.avail[i] == 1 {
+			c.loneHolder(l, i, nil).sole++
 		}
 	}
 }
@@ -115,7 +190,7 @@ func (c *Core) uncountHolder(l *payload, p *peer) {
 	}
 	for i := range l.chunks {
 		if r.bits.Has(i) {
-			l.avail[i]--
+			c.loseHolder(l, p, i)
 		}
 	}
 }

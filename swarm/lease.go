@@ -32,6 +32,9 @@ type claim struct {
 	// firstAt is when it claimed first since the last progress: claiming again and again without
 	// fetching anything (a squatter) gains no more time.
 	firstAt time.Time
+	// stalled: it claimed for LeaseSilence and the site got nothing. Until something comes from it, its claims do
+	// not count, or a squatter could take the lease back from whoever fetches, again and again.
+	stalled bool
 }
 
 // siteWants: this machine or a neighbour is fetching the payload.
@@ -98,8 +101,8 @@ func (c *Core) settled(l *payload) bool {
 
 // leaseDue says whether it is this machine's turn to hold the WAN lease of a payload: the site needs
 // chunks that nobody in it has, and this machine is the first of the live egress peers in the
-// payload's hash order. For every LeaseSilence without a new chunk in the
-// site, one more in line may go: a holder that claims and stalls delays the site, and no longer.
+// payload's hash order. After a LeaseSilence without a new chunk in the site one more in
+// line may go, after two of them three more, then seven: who claims and stalls delays the site, and no longer.
 func (c *Core) leaseDue(l *payload) bool {
 	if !c.wanEgress(l) || c.localSeed() != nil || c.now.Before(l.blockedUntil) || !c.siteWants(l) || !c.wanAllows(l) || c.wanGate() != "" || !l.selfWant && c.gates.help != "" {
 		l.lease.needAt = time.Time{}
@@ -119,12 +122,16 @@ func (c *Core) leaseDue(l *payload) bool {
 		quietSince = l.lease.progressAt
 	}
 	for _, o := range l.lease.claims {
-		if o.held && o.firstAt.After(quietSince) {
+		if o.held && !c.shunned(o.peer) && !o.stalled && o.firstAt.After(quietSince) {
 			quietSince = o.firstAt
 		}
 	}
-	skips := int(c.now.Sub(quietSince) / c.cfg.LeaseSilence)
-	c.wakeBy(quietSince.Add(time.Duration(skips+1) * c.cfg.LeaseSilence))
+	silences := int(c.now.Sub(quietSince) / c.cfg.LeaseSilence)
+	c.wakeBy(quietSince.Add(time.Duration(silences+1) * c.cfg.LeaseSilence))
+	if silences > 0 {
+		l.lease.stallClaims()
+	}
+	skips := 1<<min(silences, 16) - 1
 	// Neighbours that come and go without end and never say what they hold must not keep the site from
 	// the WAN: after a silence nobody waits for them any more.
 	if !c.settled(l) && skips == 0 {
@@ -138,15 +145,29 @@ func (c *Core) leaseDue(l *payload) bool {
 
 // claimedByOther: a neighbour says that it holds the lease.
 func (c *Core) claimedByOther(l *payload) bool {
-	return slices.ContainsFunc(l.lease.claims, func(k claim) bool { return k.held })
+	return slices.ContainsFunc(l.lease.claims, func(k claim) bool { return k.held && !k.stalled && !c.shunned(k.peer) })
 }
 
-// inLine is this machine's place (from 0) among the live egress peers for a payload.
+// stallClaims notes that nothing came of the claims there are.
+func (k *lease) stallClaims() {
+	for i := range k.claims {
+		k.claims[i].stalled = k.claims[i].stalled || k.claims[i].held
+	}
+}
+
+// hasStalled says whether nothing came of a peer's claim.
+func (k *lease) hasStalled(id PeerID) bool {
+	return slices.ContainsFunc(k.claims, func(x claim) bool { return x.peer == id && x.stalled })
+}
+
+// inLine is this machine's place (from 0) among the live egress peers for a payload. What a shunned one fetches
+// across the WAN would help nobody, so it is not waited for.
 func (c *Core) inLine(l *payload) int {
 	mine := weight(l.key, 0, c.self.Peer)
 	n := 0
 	c.toNeighbours(func(p *peer) {
-		if (p.egress || p.webEgress && !c.egress()) && !p.seed && p.gate.wan == "" && before(weight(l.key, 0, p.id), p.id, mine, c.self.Peer) {
+		if (p.egress || p.webEgress && !c.egress()) && !p.seed && p.gate.wan == "" && !c.shunned(p.id) && !l.lease.hasStalled(p.id) &&
+			before(weight(l.key, 0, p.id), p.id, mine, c.self.Peer) {
 			n++
 		}
 	})
@@ -232,13 +253,16 @@ func (c *Core) leaseHeard(e LeaseHeard) {
 	}
 	k := claim{peer: p.id, held: e.Held, firstAt: c.now}
 	for _, old := range l.lease.claims {
-		if old.peer == p.id && !l.lease.progressAt.After(old.firstAt) {
-			k.firstAt = old.firstAt
+		if old.peer == p.id {
+			k.stalled = old.stalled
+			if !l.lease.progressAt.After(old.firstAt) {
+				k.firstAt = old.firstAt
+			}
 		}
 	}
 	c.claimEnded(l, p.id)
 	l.lease.claims = append(l.lease.claims, k)
-	if e.Held && l.lease.held && before(weight(l.key, 0, p.id), p.id, weight(l.key, 0, c.self.Peer), c.self.Peer) {
+	if e.Held && l.lease.held && !k.stalled && before(weight(l.key, 0, p.id), p.id, weight(l.key, 0, c.self.Peer), c.self.Peer) {
 		c.release(l, "wan-lease-wait")
 	}
 	c.drive(l)
@@ -252,9 +276,10 @@ func (c *Core) claimEnded(l *payload, id PeerID) {
 
 // claimProgress: the site got something new from a neighbour that claims the lease.
 func (c *Core) claimProgress(l *payload, from PeerID) {
-	for _, k := range l.lease.claims {
+	for i, k := range l.lease.claims {
 		if k.peer == from && k.held {
 			l.lease.progressAt = c.now
+			l.lease.claims[i].stalled = false
 		}
 	}
 }

@@ -27,6 +27,12 @@ type peer struct {
 	asks      int       // chunks outstanding there
 	busyUntil time.Time // refused or silent: not asked before
 	silences  int       // in a row
+	// pace is the time from one chunk of this peer to the next while more are asked for, smoothed; zero: none yet.
+	pace       time.Duration
+	answeredAt time.Time // its last chunk, or the first ask after a pause
+	triedAt    time.Time // the first ask since its last chunk; zero: it owes nothing
+
+	servedAt uint64 // slotState.served when it got a slot last
 
 	bytesIn, bytesOut int64
 
@@ -37,7 +43,12 @@ type peer struct {
 // remote is what a peer said of one payload.
 type remote struct {
 	bits *content.Bits
-	want bool // it is fetching this payload for itself
+	want bool   // it is fetching this payload for itself
+	base uint64 // see baseWeight; zero: the payload is not known here, or the peer is shunned
+	sole int    // chunks that this machine lacks and that it alone has
+	// movedAt is when it last gained a chunk, movedAtArrival what payload.arrivals was then.
+	movedAt        time.Time
+	movedAtArrival int
 }
 
 // neighbour: a peer of this machine's own site. Nobody else serves or is asked, seeds aside.

@@ -42,6 +42,12 @@ type payload struct {
 	lostAt   []int64  // per chunk: when its last holder left (ns), 0 = never
 	inFlight int      // chunks with fetching > 0
 
+	base      uint64    // of this machine, see baseWeight
+	idleSince time.Time // nothing is under way although something is missing; zero: busy
+	arrivals  int       // chunks that came here
+	untold    []int     // gained, and not told yet
+	untoldAt  time.Time
+
 	lease lease
 	web   []mirror // of the vendor, see web.go
 	bytesBy
@@ -67,7 +73,7 @@ func (c *Core) addPayload(i PayloadInfo) {
 	sum := i.ID.SHA256()
 	l := &payload{
 		id: i.ID, key: sum[:], chunks: i.Chunks, chunkBytes: int64(i.ChunkBytes), bytes: i.StoredBytes,
-		knownAt: c.now, since: c.news.version,
+		knownAt: c.now, since: c.news.version, base: baseWeight(sum[:], c.self.Peer),
 		have: content.NewBits(i.Chunks), ready: i.Published,
 		avail: make([]uint16, i.Chunks), fetching: make([]uint8, i.Chunks),
 		seenAt: make([]int64, i.Chunks), lostAt: make([]int64, i.Chunks), web: make([]mirror, min(max(i.Mirrors, 0), policy.MaxOrigins)),
@@ -83,9 +89,11 @@ func (c *Core) addPayload(i PayloadInfo) {
 	c.byMap[l.id] = l
 	c.toNeighbours(func(p *peer) {
 		if r := p.have[l.id]; r != nil {
+			r.movedAt, r.base = c.now, baseWeight(l.key, p.id)
 			c.countHolder(l, p, r)
 		}
 	})
+	c.countSole(l)
 	if l.have.Count() > 0 {
 		c.tellHave(l)
 	}
@@ -194,6 +202,7 @@ func (c *Core) payloadOpened(e PayloadOpened) {
 	if e.Have != nil && e.Have.Len() == l.chunks {
 		l.have = e.Have.Clone()
 		l.haveBytes = l.countBytes()
+		c.countSole(l)
 	}
 	c.tellHave(l)
 	c.drive(l)

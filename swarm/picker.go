@@ -1,6 +1,8 @@
 package swarm
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"patchmesh/swarm/rate"
@@ -10,120 +12,216 @@ import (
 // chunks costs no more per decision than one of a few thousand.
 const pickWindow = 8192
 
+// wish is a chunk that could be asked for now, and its place in the order.
+type wish struct {
+	key   uint64 // holders above, a lot below
+	index int
+}
+
 // pick asks neighbours for chunks until nothing useful can be asked for.
 func (c *Core) pick(l *payload) {
-	if c.gates.fetch != "" || c.idleHolders(l) == 0 {
+	if c.gates.fetch != "" {
 		return
 	}
-	for c.mayAsk(rate.LAN, l) && (c.askBytes+l.chunkBytes <= c.cfg.MaxAskBytes || c.askBytes == 0) {
-		i := c.rarest(l)
-		if i < 0 {
-			break
+	room := c.askRoom(l)
+	if room > 0 {
+		c.place(l, c.wishes(l, room))
+		c.keepBusy(l)
+		if l.inFlight > 0 {
+			l.idleSince = time.Time{}
+		} else {
+			c.takeOver(l, room)
 		}
-		p := c.holderFor(l, i, "")
-		if p == nil {
-			break
-		}
-		c.fetch(l, p, i)
 	}
 	c.hedge(l)
 }
 
-// idleHolders counts neighbours that hold something of the payload and can take an ask.
-func (c *Core) idleHolders(l *payload) int {
-	n := 0
+// askRoom is how many chunks may be asked for now, by the idle holders and by MaxAskBytes.
+func (c *Core) askRoom(l *payload) int {
+	room := 0
 	for _, p := range c.peers {
-		if c.askable(p) && p.have[l.id] != nil {
-			n++
+		if r := p.have[l.id]; r != nil && r.bits.Count() > 0 && c.askable(p) {
+			room += c.asksFor(p) - p.asks
 		} else if c.neighbour(p) && c.now.Before(p.busyUntil) {
 			c.wakeBy(p.busyUntil)
+		}
+	}
+	if room == 0 || !c.mayAsk(rate.LAN, l) {
+		return 0
+	}
+	bytes := int((c.cfg.MaxAskBytes - c.askBytes) / max(l.chunkBytes, 1))
+	if c.askBytes == 0 {
+		bytes = max(bytes, 1) // a single chunk may be bigger than the bound
+	}
+	return min(room, max(bytes, 0))
+}
+
+// askable: a neighbour that may be asked for one more chunk now.
+func (c *Core) askable(p *peer) bool {
+	return c.neighbour(p) && p.gate.serve == "" && p.asks < c.asksFor(p) && !c.now.Before(p.busyUntil) && !c.shunned(p.id)
+}
+
+// asksFor is how many chunks may be outstanding at a neighbour: one until it has sent a good one, so that a liar
+// wastes one chunk of each victim and no more.
+func (c *Core) asksFor(p *peer) int {
+	if p.pace == 0 && !p.seed {
+		return min(c.cfg.FirstAsks, c.cfg.PerPeerAsks)
+	}
+	return c.cfg.PerPeerAsks
+}
+
+// wishes lists missing chunks that this machine may ask for, rarest in the site first; equals are drawn
+// by lot, so that machines differ. Those with one holder go in order of their numbers, because keepBusy begins at
+// the other end; the look ends early once there are as many of them as can be asked for.
+func (c *Core) wishes(l *payload, room int) []wish {
+	out := c.scratch[:0]
+	lone, seen := 0, 0
+	for i := l.have.NextMissing(0); i >= 0 && seen < pickWindow && lone < room; i = l.have.NextMissing(i + 1) {
+		seen++
+		if l.fetching[i] > 0 || l.avail[i] == 0 || !c.mayTake(l, i) {
+			continue
+		}
+		order := uint64(i)
+		if l.avail[i] == 1 {
+			lone++
+		} else {
+			order = uint64(c.rng.Uint32())
+		}
+		out = append(out, wish{uint64(l.avail[i])<<32 | order, i})
+	}
+	slices.SortFunc(out, func(a, b wish) int { return cmp.Compare(a.key, b.key) })
+	c.scratch = out
+	return out
+}
+
+// place asks for what the idle holders have of the wishes.
+func (c *Core) place(l *payload, wishes []wish) {
+	for _, w := range wishes {
+		if c.askBytes+l.chunkBytes > c.cfg.MaxAskBytes && c.askBytes > 0 || !c.mayAsk(rate.LAN, l) {
+			return
+		}
+		if p := c.holderFor(l, w.index, ""); p != nil {
+			c.fetch(l, p, w.index)
+		}
+	}
+}
+
+// mayTake says whether this machine may ask for a chunk yet. A chunk with one holder is for the first of those that
+// want it, in the chunk's hash order, so that whoever serves a cold site sends each chunk once before it sends any
+// twice. With k holders to spare the first 2k go, so that the copies multiply instead of queueing at the first one. A taker that gets nothing any more, while this machine does,
+// is not waited for.
+func (c *Core) mayTake(l *payload, i int) bool {
+	allowed := 1
+	if l.avail[i] > 1 {
+		k := int(l.avail[i]) - c.soleHolders(l, i)
+		allowed = max(2*k, 1)
+	}
+	if allowed >= len(c.peers) {
+		return true
+	}
+	mine := chunkWeight(l.base, i)
+	for _, p := range c.peers {
+		r := p.have[l.id]
+		if r == nil || !r.want || r.base == 0 || r.bits.Has(i) || c.stalled(l, r) {
+			continue
+		}
+		if w := chunkWeight(r.base, i); w > mine || w == mine && p.id < c.self.Peer {
+			if allowed--; allowed == 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// soleHolders counts the holders of a chunk that alone have others: they are not asked for this one.
+func (c *Core) soleHolders(l *payload, i int) int {
+	n := 0
+	for _, p := range c.peers {
+		if r := p.have[l.id]; r != nil && r.sole > 0 && r.bits.Has(i) {
+			n++
 		}
 	}
 	return n
 }
 
-// askable: a neighbour that may be asked for one more chunk now.
-func (c *Core) askable(p *peer) bool {
-	return c.neighbour(p) && p.gate.serve == "" && p.asks < c.cfg.PerPeerAsks && !c.now.Before(p.busyUntil) && !c.shunned(p.id)
+// stalled: a neighbour that wants the payload got nothing while stalledAfter chunks came here, and for Patience.
+func (c *Core) stalled(l *payload, r *remote) bool {
+	return l.arrivals-r.movedAtArrival >= stalledAfter && !c.now.Before(r.movedAt.Add(c.cfg.Patience))
 }
 
-// rarest picks the missing chunk with the fewest holders in the site that this machine may ask for
-// now; equals are drawn by lot, so that machines differ. -1: none.
-func (c *Core) rarest(l *payload) int {
-	best, ties, seen := -1, 0, 0
-	var next time.Time
-	for i := l.have.NextMissing(0); i >= 0 && seen < pickWindow; i = l.have.NextMissing(i + 1) {
-		seen++
-		if l.fetching[i] > 0 || l.avail[i] == 0 {
-			continue
-		}
-		if best >= 0 && l.avail[i] > l.avail[best] {
-			continue
-		}
-		if due, at := c.turn(l, i); !due {
-			if next.IsZero() || at.Before(next) {
-				next = at
-			}
-			continue
-		}
-		if !c.hasHolder(l, i) {
-			continue
-		}
-		switch {
-		case best < 0 || l.avail[i] < l.avail[best]:
-			best, ties = i, 1
-		default:
-			ties++
-			if c.rng.IntN(ties) == 0 {
-				best = i
-			}
+// stalledAfter is how many chunks come here while a taker gets none before it counts as stalled.
+const stalledAfter = 16
+
+// takeOver ends a wait: this machine has nothing under way and nothing to ask for by its turn, so after
+// Patience it asks for chunks that others should take. They may be gone, or slow.
+func (c *Core) takeOver(l *payload, room int) {
+	if l.idleSince.IsZero() {
+		l.idleSince = c.now
+	}
+	due := l.idleSince.Add(c.cfg.Patience)
+	if c.now.Before(due) {
+		c.wakeBy(due)
+		return
+	}
+	var out []wish
+	for i := l.have.NextMissing(0); i >= 0 && len(out) < pickWindow; i = l.have.NextMissing(i + 1) {
+		if l.fetching[i] == 0 && l.avail[i] > 0 {
+			out = append(out, wish{uint64(c.rng.Uint32()), i})
 		}
 	}
-	if !next.IsZero() {
-		c.wakeBy(next)
-	}
-	return best
+	slices.SortFunc(out, func(a, b wish) int { return cmp.Compare(a.key, b.key) })
+	c.place(l, out[:min(len(out), room, takeOverAsks)])
 }
 
-// turn says whether this machine may ask for a chunk yet, or when it may. With k holders the first
-// 2k-1 machines in the chunk's hash order go: the number of copies doubles, and a lone holder sends
-// each chunk once. Patience lets everybody go if those before are slow or gone.
-func (c *Core) turn(l *payload, i int) (bool, time.Time) {
-	patience := time.Unix(0, l.seenAt[i]).Add(c.cfg.Patience)
-	if !c.now.Before(patience) {
-		return true, patience
-	}
-	allowed := 2*int(l.avail[i]) - 1
-	if allowed >= len(c.peers) {
-		return true, patience
-	}
-	mine := weight(l.key, i, c.self.Peer)
-	ahead := 0
+// keepBusy asks whoever alone has some chunks for one of them out of turn, where this machine has nothing else to ask
+// for: those whose turn it is may have more than others, and the line of the only holder must not idle. If
+// both ask, the holder sends the first copy elsewhere first, and reroute ends the other wait.
+func (c *Core) keepBusy(l *payload) {
 	for _, p := range c.peers {
-		if c.neighbour(p) && lacks(p, l.id, i) && before(weight(l.key, i, p.id), p.id, mine, c.self.Peer) {
-			ahead++
+		r := p.have[l.id]
+		if r == nil || r.sole == 0 || p.asks > 0 || !c.askable(p) || c.askBytes+l.chunkBytes > c.cfg.MaxAskBytes || !c.mayAsk(rate.LAN, l) {
+			continue
+		}
+		if i := c.lastInTurn(l, r); i >= 0 {
+			c.fetch(l, p, i)
 		}
 	}
-	return ahead < allowed, patience
 }
 
-// hasHolder says whether anybody can be asked for a chunk now.
-func (c *Core) hasHolder(l *payload, i int) bool {
-	for _, p := range c.peers {
-		if holds(p, l.id, i) && c.askable(p) {
-			return true
+// lastInTurn draws one of the chunks that a neighbour alone has and that those whose turn it is will ask for
+// last; -1: there is none, or none that was seen for Patience.
+func (c *Core) lastInTurn(l *payload, r *remote) int {
+	skip := c.rng.IntN(max(r.sole/2, 1))
+	pick := -1
+	for i := l.chunks - 1; i >= 0; i-- {
+		if l.avail[i] != 1 || l.fetching[i] > 0 || l.have.Has(i) || !r.bits.Has(i) {
+			continue
+		}
+		if due := time.Unix(0, l.seenAt[i]).Add(c.cfg.Patience); c.now.Before(due) {
+			c.wakeBy(due)
+			continue
+		}
+		pick = i
+		if skip--; skip < 0 {
+			break
 		}
 	}
-	return false
+	return pick
 }
 
-// holderFor picks whom to ask: a holder in the same subnet before others, then the one with the
-// fewest asks outstanding, equals by lot. not is left out (the silent holder of a hedge).
+// takeOverAsks is how many chunks of others an idle machine asks for at a time.
+const takeOverAsks = 2
+
+// holderFor picks whom to ask: a holder in the same subnet before others, then the one from which the
+// chunk should come soonest, equals by lot. A holder that alone has some chunks is asked for those only, while
+// others have this one. not is left out (the silent holder of a hedge).
 func (c *Core) holderFor(l *payload, i int, not PeerID) *peer {
+	spare := l.avail[i] > 1 && c.plainHolder(l, i, not)
 	var best *peer
 	ties := 0
 	for _, p := range c.peers {
-		if p.id == not || !c.askable(p) || !holds(p, l.id, i) {
+		if p.id == not || !holds(p, l.id, i) || !c.askable(p) || (spare && p.have[l.id].sole > 0) {
 			continue
 		}
 		switch {
@@ -139,17 +237,40 @@ func (c *Core) holderFor(l *payload, i int, not PeerID) *peer {
 	return best
 }
 
+// plainHolder says whether a chunk can be had, now or soon, from somebody who is not the only holder of others.
+func (c *Core) plainHolder(l *payload, i int, not PeerID) bool {
+	for _, p := range c.peers {
+		if p.id != not && holds(p, l.id, i) && p.have[l.id].sole == 0 && !c.now.Before(p.busyUntil) {
+			return true
+		}
+	}
+	return false
+}
+
 // better orders holders strictly.
 func better(a, b *peer) bool {
 	if a.sameSubnet != b.sameSubnet {
 		return a.sameSubnet
 	}
-	return a.asks < b.asks
+	return a.wait() < b.wait()
+}
+
+// wait is how long one more chunk from this peer should take, by how the last ones came. Who has not answered
+// yet is tried.
+func (p *peer) wait() time.Duration {
+	return time.Duration(p.asks)*time.Microsecond + time.Duration(p.asks+1)*p.pace
 }
 
 // fetch asks a neighbour for a chunk.
 func (c *Core) fetch(l *payload, p *peer, i int) {
 	id := c.begin(&request{kind: reqChunk, peer: p.id, payload: l, index: i, bytes: l.chunkBytes})
+	if p.asks == 0 {
+		p.answeredAt = c.now
+	}
+	if p.triedAt.IsZero() {
+		p.triedAt = c.now
+		c.wakeBy(c.now.Add(c.cfg.StallAfter))
+	}
 	p.asks++
 	c.askBytes += l.chunkBytes
 	c.spend(rate.LAN, l)

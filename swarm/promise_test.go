@@ -286,12 +286,18 @@ func (h *hostile) payloadBooks(l *payload) {
 		}
 	}
 	inFlight := 0
+	sole := map[*peer]int{}
 	for i := range l.chunks {
+		var lone *peer
 		var avail uint16
 		for _, p := range c.peers {
 			if p.site == h.self.Site && holds(p, l.id, i) {
 				avail++
+				lone = p
 			}
+		}
+		if avail == 1 && !l.have.Has(i) {
+			sole[lone]++
 		}
 		if avail != l.avail[i] {
 			h.fail("%d neighbours have chunk %d of %d, the core counts %d", avail, i, l.chunks, l.avail[i])
@@ -303,6 +309,11 @@ func (h *hostile) payloadBooks(l *payload) {
 		}
 		if out[i] > 0 {
 			inFlight++
+		}
+	}
+	for _, p := range c.peers {
+		if r := p.have[l.id]; r != nil && p.site == h.self.Site && r.sole != sole[p] {
+			h.fail("%s alone has %d chunks, the core counts %d", p.id, sole[p], r.sole)
 		}
 	}
 	if inFlight != l.inFlight {

@@ -23,6 +23,18 @@ func weight(key []byte, n int, id PeerID) uint64 {
 	return z ^ (z >> 31)
 }
 
+// baseWeight is the part of chunkWeight that does not depend on the chunk. It is never zero.
+func baseWeight(key []byte, id PeerID) uint64 { return weight(key, 2, id) | 1 }
+
+// chunkWeight orders those that want a payload for each of its chunks, the greater first. It is weight in two
+// steps, because the second one runs for every chunk and neighbour again and again.
+func chunkWeight(base uint64, i int) uint64 {
+	z := base + uint64(i+1)*0x9e3779b97f4a7c15
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb
+	return z ^ (z >> 31)
+}
+
 // before orders two peers for a key: the greater weight comes first, the id breaks ties.
 func before(wa uint64, a PeerID, wb uint64, b PeerID) bool {
 	if wa != wb {

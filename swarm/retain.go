@@ -222,6 +222,7 @@ func (c *Core) evictOne(it StoredItem, keep Keep) {
 func (c *Core) emptied(l *payload) {
 	c.cancelFetches(l)
 	l.have, l.haveBytes = content.NewBits(l.chunks), 0
+	c.countSole(l)
 	l.opened, l.ready, l.heal = false, false, false
 	c.toNeighbours(func(p *peer) { c.act(TellLost{To: p.id, Payload: l.id}) })
 }
@@ -269,6 +270,7 @@ func (c *Core) chunksLost(e ChunksLost) {
 	}
 	c.act(Note{Kind: NoteStore, Payload: l.id, Reason: policy.ReasonTrustBadChunk, Text: "damage on disk, fetched anew"})
 	l.haveBytes = l.countBytes()
+	c.countSole(l)
 	l.ready, l.opened, l.heal = false, true, true
 	c.tellHave(l)
 	c.drive(l)

@@ -2,14 +2,16 @@ package swarm
 
 import (
 	"slices"
+	"time"
 
 	"patchmesh/content"
 )
 
 // slotState is who is being served and who waits.
 type slotState struct {
-	busy  []upload
-	queue []upload
+	busy   []upload
+	queue  []upload
+	served uint64 // counts uploads
 }
 
 // upload is one ask for a chunk.
@@ -18,6 +20,8 @@ type upload struct {
 	to      PeerID
 	payload content.ID
 	index   int
+	far     bool // to another site
+	began   time.Time
 }
 
 // uploadAsked serves, queues or refuses an ask. Only members of this site are served; a seed serves
@@ -35,7 +39,7 @@ func (c *Core) uploadAsked(e UploadAsked) {
 	case len(c.slots.queue) >= c.cfg.ServeQueue && !c.makeRoom(e.From):
 		c.act(RefuseUpload{Ref: e.Ref, Class: Busy})
 	default:
-		c.slots.queue = append(c.slots.queue, upload{ref: e.Ref, to: e.From, payload: e.Payload, index: e.Index})
+		c.slots.queue = append(c.slots.queue, upload{ref: e.Ref, to: e.From, payload: e.Payload, index: e.Index, far: !c.neighbour(p)})
 		c.fillSlots()
 	}
 }
@@ -62,29 +66,101 @@ func (c *Core) makeRoom(newcomer PeerID) bool {
 	return true
 }
 
-// fillSlots serves the waiting asks while there is a slot: the peer with the fewest running goes
-// first, so that one fast peer with a deep pipeline cannot starve the others.
+// fillSlots serves the waiting asks while there is a slot. Slots for neighbours and for other sites are
+// counted apart.
 func (c *Core) fillSlots() {
-	s := &c.slots
-	for len(s.busy) < c.cfg.ServeSlots && len(s.queue) > 0 {
-		best, least := 0, -1
-		for i, u := range s.queue {
-			if n := s.running(u.to); least < 0 || n < least {
-				best, least = i, n
-			}
-			if least == 0 {
+	for _, far := range []bool{false, true} {
+		for c.slots.count(far) < c.slotsFor(far) {
+			best := c.nextUpload(far)
+			if best < 0 {
 				break
 			}
+			u := c.slots.queue[best]
+			c.slots.queue = slices.Delete(c.slots.queue, best, best+1)
+			if l := c.byMap[u.payload]; l == nil || !l.have.Has(u.index) { // withdrawn or lost while it waited
+				c.act(RefuseUpload{Ref: u.ref, Class: Absent})
+				continue
+			}
+			c.slots.served++
+			u.began = c.now
+			c.byID[u.to].servedAt = c.slots.served
+			c.slots.busy = append(c.slots.busy, u)
+			c.act(Serve{Ref: u.ref, Payload: u.payload, Index: u.index})
 		}
-		u := s.queue[best]
-		s.queue = slices.Delete(s.queue, best, best+1)
-		if l := c.byMap[u.payload]; l == nil || !l.have.Has(u.index) { // withdrawn or lost while it waited
-			c.act(RefuseUpload{Ref: u.ref, Class: Absent})
+	}
+}
+
+func (c *Core) slotsFor(far bool) int {
+	if far {
+		return c.cfg.FarSlots
+	}
+	return c.cfg.ServeSlots
+}
+
+// nextUpload picks the ask to serve next; -1: none waits. The peer with the fewest running goes first, so
+// that one fast peer with a deep pipeline cannot starve the others. Of those a chunk that nobody else has goes
+// first, then the peer that was served longest ago, then the chunk that the fewest have, those counted to whom
+// it is on its way.
+func (c *Core) nextUpload(far bool) int {
+	best := -1
+	var order [4]uint64
+	for i, u := range c.slots.queue {
+		p := c.byID[u.to]
+		if u.far != far || p == nil || c.firstCopyLeaves(u) {
 			continue
 		}
-		s.busy = append(s.busy, u)
-		c.act(Serve{Ref: u.ref, Payload: u.payload, Index: u.index})
+		copies := uint64(c.sentCopies(u))
+		o := [4]uint64{uint64(c.slots.running(u.to)), min(copies, 1), p.servedAt, copies}
+		if best < 0 || slices.Compare(o[:], order[:]) < 0 {
+			best, order = i, o
+		}
 	}
+	return best
+}
+
+// firstCopyLeaves: no neighbour has the chunk yet, and one is getting it now. Who waits for it gets it from there:
+// two first copies at once would each take twice as long. A taker that takes too long is not waited for.
+func (c *Core) firstCopyLeaves(u upload) bool {
+	l := c.byMap[u.payload]
+	if u.far || l == nil || u.index >= l.chunks || l.avail[u.index] > 0 {
+		return false
+	}
+	for _, b := range c.slots.busy {
+		if b.payload != u.payload || b.index != u.index {
+			continue
+		}
+		if due := b.began.Add(c.cfg.FirstCopy); c.now.Before(due) {
+			c.wakeBy(due)
+			return true
+		}
+	}
+	return false
+}
+
+// sentCopies is how many neighbours have a chunk or are getting it from here.
+func (c *Core) sentCopies(u upload) int {
+	l := c.byMap[u.payload]
+	if l == nil || u.index >= l.chunks {
+		return 0
+	}
+	n := int(l.avail[u.index])
+	for _, b := range c.slots.busy {
+		if b.payload == u.payload && b.index == u.index {
+			n++
+		}
+	}
+	return n
+}
+
+// count is how many uploads of a kind hold a slot.
+func (s *slotState) count(far bool) int {
+	n := 0
+	for _, u := range s.busy {
+		if u.far == far {
+			n++
+		}
+	}
+	return n
 }
 
 // running counts the uploads to a peer that hold a slot.

@@ -20,7 +20,7 @@ func (c *Core) hedge(l *payload) {
 		if r.payload != l || r.kind != reqChunk || r.hedged || l.fetching[r.index] > 1 {
 			return false
 		}
-		due := r.at.Add(after)
+		due := c.lateAt(r, after)
 		if c.now.Before(due) {
 			c.wakeBy(due)
 			return false
@@ -39,6 +39,19 @@ func (c *Core) hedge(l *payload) {
 	}
 }
 
+// lateAt is when a request counts as late: its holder has sent nothing for so long, or for four times as long
+// as it takes from one chunk to the next. A holder that serves others in between is not silent.
+func (c *Core) lateAt(r *request, after time.Duration) time.Time {
+	from := r.at
+	if p := c.byID[r.peer]; p != nil {
+		if p.answeredAt.After(from) {
+			from = p.answeredAt
+		}
+		after = max(after, 4*p.pace)
+	}
+	return from.Add(after)
+}
+
 // chunkStored: a chunk is verified and in the store. Neighbours learn of it at once.
 func (c *Core) chunkStored(e ChunkStored) {
 	r := c.end(e.Req)
@@ -51,8 +64,13 @@ func (c *Core) chunkStored(e ChunkStored) {
 	if p != nil {
 		p.silences = 0
 		p.bytesIn += e.Bytes
+		p.answered(c.now)
 	}
+	l.arrivals++
 	if !l.dropping && l.have.Set(r.index) {
+		if l.avail[r.index] == 1 && c.byMap[l.id] == l {
+			c.loneHolder(l, r.index, nil).sole--
+		}
 		l.haveBytes += e.Bytes
 		c.countArrival(l, r, p, e.Bytes)
 		c.tellGained(l, r.index)
@@ -83,14 +101,73 @@ func (c *Core) countArrival(l *payload, r *request, p *peer, bytes int64) {
 	}
 }
 
-// tellGained tells neighbours that lack something of the payload; the others have no use for it.
+// tellGained notes a delta for the neighbours. What somebody may be waiting for, because nobody or one alone
+// has it yet, is told at once, with all that waits; the rest gathers for a moment.
 func (c *Core) tellGained(l *payload, i int) {
+	if len(l.untold) == 0 {
+		l.untoldAt = c.now
+	}
+	l.untold = append(l.untold, i)
+	if l.avail[i] <= 1 || l.have.Full() {
+		c.flushGained(l)
+		return
+	}
+	c.wakeBy(l.untoldAt.Add(c.cfg.GainDelay))
+}
+
+// sweepGained tells what has waited long enough.
+func (c *Core) sweepGained(l *payload) {
+	if len(l.untold) == 0 {
+		return
+	}
+	if due := l.untoldAt.Add(c.cfg.GainDelay); c.now.Before(due) {
+		c.wakeBy(due)
+		return
+	}
+	c.flushGained(l)
+}
+
+// flushGained tells neighbours that lack something of the payload; the others have no use for it.
+func (c *Core) flushGained(l *payload) {
 	c.toNeighbours(func(p *peer) {
 		if r := p.have[l.id]; r != nil && r.bits.Full() {
 			return
 		}
-		c.act(TellGained{To: p.id, Payload: l.id, Index: i})
+		for _, i := range l.untold {
+			c.act(TellGained{To: p.id, Payload: l.id, Index: i})
+		}
 	})
+	l.untold = l.untold[:0]
+}
+
+// answered measures the pace of a peer.
+func (p *peer) answered(now time.Time) {
+	d := now.Sub(p.answeredAt)
+	if p.pace > 0 {
+		d = (3*p.pace + d) / 4
+	}
+	p.pace, p.answeredAt, p.triedAt = max(d, time.Microsecond), now, time.Time{}
+	if p.asks > 0 {
+		p.triedAt = now
+	}
+}
+
+// reroute withdraws an ask from a holder that alone had a chunk until now or alone has others, once a neighbour that
+// is no such holder can send it too. It is asked there when the withdrawal is confirmed, so that nothing
+// comes twice.
+func (c *Core) reroute(l *payload, at *peer, i int) {
+	if l.fetching[i] != 1 || at.have[l.id].sole > 0 {
+		return
+	}
+	for _, id := range c.requests(func(r *request) bool {
+		return r.kind == reqChunk && r.payload == l && r.index == i && !r.withdrawn && r.peer != at.id
+	}) {
+		r := c.pending[id]
+		if p := c.byID[r.peer]; p != nil && p.have[l.id] != nil && (l.avail[i] == 2 || p.have[l.id].sole > 0) {
+			r.withdrawn = true
+			c.act(CancelFetch{Req: id})
+		}
+	}
 }
 
 // cancelTwins withdraws other requests for a chunk that has arrived.
@@ -153,6 +230,9 @@ func (c *Core) chunkFailed(r *request, e Failed) {
 		c.wakeBy(p.busyUntil)
 	case e.Reason == "cancelled-user":
 		// Withdrawn by this machine: the peer did nothing wrong.
+		if p.asks == 0 {
+			p.triedAt = time.Time{}
+		}
 	default:
 		c.silent(p)
 	}
@@ -167,7 +247,7 @@ func (c *Core) absent(l *payload, p *peer, i int) {
 	if r := p.have[l.id]; r != nil && i < r.bits.Len() && r.bits.Has(i) {
 		r.bits.Clear(i)
 		if now := c.byMap[l.id]; now != nil && p.gate.serve == "" { // not l: it may have been withdrawn and approved again since
-			now.avail[i]--
+			c.loseHolder(now, p, i)
 			c.stampLost(now)
 			c.drive(now)
 		}

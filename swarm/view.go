@@ -117,7 +117,7 @@ func (c *Core) View() View {
 	for _, p := range c.peers {
 		row := PeerView{
 			ID: p.id, Site: p.site, Seed: p.seed, Egress: p.egress, Shunned: c.shunned(p.id),
-			BytesIn: p.bytesIn, BytesOut: p.bytesOut, SameSubnet: p.sameSubnet, Asks: p.asks, Silences: p.silences,
+			BytesIn: p.bytesIn, BytesOut: p.bytesOut, SameSubnet: p.sameSubnet, Asks: p.asks, Silences: p.silences, Gate: p.gate.serve,
 			Payloads: p.held.payloads, Chunks: p.held.chunks, Wants: p.held.wants,
 		}
 		if row.Shunned {
@@ -125,10 +125,6 @@ func (c *Core) View() View {
 			row.Shun = c.tasks.shuns[i]
 		}
 		v.Peers = append(v.Peers, row)
-		v.Peers = append(v.Peers, PeerView{
-			ID: p.id, Site: p.site, Seed: p.seed, Egress: p.egress, Shunned: c.shunned(p.id), Gate: p.gate.serve,
-			BytesIn: p.bytesIn, BytesOut: p.bytesOut,
-		})
 	}
 	return v
 }

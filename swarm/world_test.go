@@ -35,6 +35,20 @@ type world struct {
 	wanBytes int64
 	wanDown  bool
 	sparse   bool
+	boast    bool   // liars say that they have everything
+	links    *links // nil: each machine sends one chunk after the other, and downlinks have no end
+	shape    worldShape
+}
+
+// worldShape says what a world looks like.
+type worldShape struct {
+	machines, withoutEgress int
+	sparse                  bool   // a dozen sessions each instead of all to all
+	seedSite                SiteID // hq, unless it is in the branch
+	lanBits, wanBits        float64
+	chunkBytes              int
+	seed                    uint64
+	tune                    func(*Config)
 }
 
 type worldNode struct {
@@ -51,13 +65,16 @@ type worldNode struct {
 	refs      map[uint64]worldAsk
 	saved     Snapshot
 	sessions  map[PeerID]bool
-	lies      bool // sends wrong chunks
-	banned    bool // the seed admits it no more
-	mute      bool // passes no news on and answers no question for documents
-	asks      int  // for documents, to others
+	lies      bool   // sends wrong chunks
+	hostile   string // says that it has everything, and: silent, drips, absent, busy; or claims the WAN lease: squats
+	banned    bool   // the seed admits it no more
+	mute      bool   // passes no news on and answers no question for documents
+	asks      int    // for documents, to others
 	notes     []worldNote
 	fetched   map[string]int // chunk to how often it arrived here
 	reports   map[PeerID]uint64
+
+	sentChunks map[chunkKey]int
 }
 
 type worldNote struct {
@@ -108,14 +125,28 @@ func newWorld(t *testing.T, machines, withoutEgress int) *world {
 // newWorldOf makes a world in which machines are linked all to all, or sparse, a dozen each.
 func newWorldOf(t *testing.T, machines, withoutEgress int, sparse bool) *world {
 	t.Helper()
+	return newWorldLike(t, worldShape{machines: machines, withoutEgress: withoutEgress, sparse: sparse})
+}
+
+func newWorldLike(t *testing.T, s worldShape) *world {
+	t.Helper()
+	if s.seedSite == "" {
+		s.seedSite = "hq"
+	}
+	if s.chunkBytes == 0 {
+		s.chunkBytes = worldChunk
+	}
 	w := &world{
-		t: t, sparse: sparse, now: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), nodes: map[PeerID]*worldNode{},
+		t: t, shape: s, sparse: s.sparse, now: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), nodes: map[PeerID]*worldNode{},
 		descs: map[content.ID]*policy.Descriptor{}, infos: map[content.ID]PayloadInfo{},
 		manifest: &policy.Manifest{Org: "o", Epoch: 1}, version: 1, wanRate: 50e6 / 8, lanRate: 200e6 / 8,
 	}
-	w.addNode("seed", "hq", true, false)
-	for i := range machines {
-		w.addNode(PeerID(fmt.Sprintf("m%02d", i)), "branch", false, i >= withoutEgress)
+	if s.lanBits > 0 {
+		newLinks(w, s.lanBits, s.wanBits)
+	}
+	w.addNode("seed", s.seedSite, true, false)
+	for i := range s.machines {
+		w.addNode(PeerID(fmt.Sprintf("m%02d", i)), "branch", false, i >= s.withoutEgress)
 	}
 	for _, id := range w.order {
 		w.start(w.nodes[id])
@@ -136,13 +167,13 @@ func (w *world) addNode(id PeerID, site SiteID, seed, egress bool) {
 // start boots a node and opens its sessions with the neighbours that are up.
 func (w *world) start(n *worldNode) {
 	cfg := DefaultConfig()
-	if n.seed {
-		cfg.ServeSlots = 64
+	if w.shape.tune != nil {
+		w.shape.tune(&cfg)
 	}
 	core, err := New(cfg, Self{
 		Peer: n.id, Site: n.site, Seed: n.seed, Egress: n.egress,
 		Machine: policy.Machine{ID: string(n.id), Site: string(n.site), Installers: []string{"file"}},
-	}, n.saved, rand.New(rand.NewPCG(7, uint64(len(n.id)+int(n.id[len(n.id)-1])))), w.now)
+	}, n.saved, rand.New(rand.NewPCG(7+w.shape.seed, uint64(len(n.id)+int(n.id[len(n.id)-1])))), w.now)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -167,7 +198,7 @@ func (w *world) linked(a, b *worldNode) bool {
 func (w *world) connect(a, b *worldNode) {
 	a.sessions[b.id], b.sessions[a.id] = true, true
 	up := func(n, o *worldNode) {
-		w.after(lanDelay, func() {
+		w.after(w.halfTrip(), func() {
 			if n.alive && n.sessions[o.id] {
 				w.step(n, PeerUp{Peer: o.id, Site: o.site, Seed: o.seed, Egress: o.egress, HeadVersion: o.core.news.version})
 			}
@@ -191,6 +222,9 @@ func (w *world) kill(id PeerID) {
 func (w *world) disconnect(a, b *worldNode) {
 	delete(a.sessions, b.id)
 	delete(b.sessions, a.id)
+	if w.links != nil {
+		w.links.drop(a, b)
+	}
 	for _, p := range [][2]*worldNode{{a, b}, {b, a}} {
 		n, o := p[0], p[1]
 		w.after(0, func() {
@@ -252,7 +286,7 @@ func (w *world) later(n *worldNode, d time.Duration, ev Event) {
 
 func (w *world) tell(n *worldNode, to PeerID, ev Event) {
 	if o := w.nodes[to]; n.sessions[to] && o.alive {
-		w.later(o, lanDelay, ev)
+		w.later(o, w.halfTrip(), ev)
 	}
 }
 
@@ -262,6 +296,7 @@ func (w *world) do(n *worldNode, act Action) {
 		w.doLink(n, a.Want)
 	case Unlink:
 		w.disconnect(n, w.nodes[a.Peer])
+		w.comeBack(n, w.nodes[a.Peer])
 	case Announce:
 		for _, id := range w.order {
 			if n.sessions[id] && !w.nodes[id].seed && !n.mute {
@@ -283,7 +318,11 @@ func (w *world) do(n *worldNode, act Action) {
 		info.Have, info.Published = n.store[info.ID], n.ready[info.ID]
 		w.later(n, 2*time.Millisecond, DescriptorArrived{Req: a.Req, ID: a.ID, Descriptor: w.descs[a.ID], Payload: info})
 	case TellHave:
-		w.tell(n, a.To, HaveArrived{From: n.id, Payload: a.Payload, Want: a.Want, Bits: a.Bits.Clone()})
+		bits := a.Bits.Clone()
+		if n.hostile != "" && n.hostile != "squats" || n.lies && w.boast {
+			bits = content.FullBits(bits.Len())
+		}
+		w.tell(n, a.To, HaveArrived{From: n.id, Payload: a.Payload, Want: a.Want, Bits: bits})
 	case TellSynced:
 		w.tell(n, a.To, PeerSynced{Peer: n.id})
 	case TellGained:
@@ -308,12 +347,22 @@ func (w *world) do(n *worldNode, act Action) {
 	case FetchChunk:
 		w.fetch(n, a.Req, a.From, a.Payload, a.Index)
 	case FetchOrigin:
+		if n.hostile == "squats" {
+			return // it has the lease and does nothing with it
+		}
 		w.fetch(n, a.Req, a.From, a.Payload, a.Index)
+	case CancelFetch:
+		w.cancelFetch(n, a.Req)
 	case Serve:
-		w.serve(n, a)
+		if w.links != nil {
+			w.serveOverLinks(n, a)
+		} else {
+			w.serve(n, a)
+		}
 	case RefuseUpload:
 		ask := n.refs[a.Ref]
-		w.later(w.nodes[ask.from], lanDelay, Failed{Req: ask.req, Class: a.Class})
+		delete(n.refs, a.Ref)
+		w.later(w.nodes[ask.from], w.halfTrip(), Failed{Req: ask.req, Class: a.Class})
 	case Assemble:
 		n.ready[a.Payload] = true
 		w.later(n, 50*time.Millisecond, Assembled{Req: a.Req})
@@ -382,15 +431,19 @@ func (w *world) fetch(n *worldNode, req Req, from PeerID, payload content.ID, in
 		w.later(n, 0, Failed{Req: req, Class: Retry, Reason: policy.ReasonNetTimeout})
 		return
 	}
+	if w.trouble(n, o, req) {
+		return
+	}
 	worldRef++
 	ref := worldRef
 	o.refs[ref] = worldAsk{n.id, req}
-	w.later(o, lanDelay, UploadAsked{From: n.id, Ref: ref, Payload: payload, Index: index})
+	w.later(o, w.halfTrip(), UploadAsked{From: n.id, Ref: ref, Payload: payload, Index: index})
 }
 
 // serve moves a chunk over the sender's link, and over the site's WAN link if it crosses that.
 func (w *world) serve(o *worldNode, a Serve) {
 	ask := o.refs[a.Ref]
+	delete(o.refs, a.Ref)
 	n := w.nodes[ask.from]
 	start := w.now
 	var end time.Time
@@ -425,13 +478,7 @@ func (w *world) serve(o *worldNode, a Serve) {
 		if !n.alive || n.core != core || !n.sessions[o.id] {
 			return
 		}
-		if o.lies {
-			w.step(n, Failed{Req: ask.req, Class: Refuse, Reason: policy.ReasonTrustBadChunk})
-			return
-		}
-		n.fetched[fmt.Sprintf("%s/%d", a.Payload.Short(), a.Index)]++
-		fresh := n.store[a.Payload].Set(a.Index)
-		w.step(n, ChunkStored{Req: ask.req, Bytes: worldChunk, Fresh: fresh})
+		w.arrive(n, o, ask.req, a, worldChunk)
 	})
 }
 
@@ -443,7 +490,7 @@ func (w *world) publish(name string, chunks int) {
 	}
 	id := content.Sum([]byte("descriptor " + name))
 	w.descs[id] = d
-	w.infos[d.Payload] = PayloadInfo{ID: d.Payload, Chunks: chunks, ChunkBytes: worldChunk, StoredBytes: int64(chunks) * worldChunk}
+	w.infos[d.Payload] = PayloadInfo{ID: d.Payload, Chunks: chunks, ChunkBytes: w.shape.chunkBytes, StoredBytes: int64(chunks) * int64(w.shape.chunkBytes)}
 	next := *w.manifest
 	next.Epoch++
 	next.Approvals = append(slices.Clone(next.Approvals), policy.Approval{Update: d.Update, Revision: 1, Descriptor: id, Group: "all", Action: policy.ActionInstall})
@@ -477,6 +524,10 @@ func (w *world) count(f func(*worldNode) int64) (sum int64) {
 		sum += f(w.nodes[id])
 	}
 	return sum
+}
+
+func chunkName(payload content.ID, index int) string {
+	return fmt.Sprintf("%s/%d", payload.Short(), index)
 }
 
 func duplicates(n *worldNode) (d int64) {
