@@ -217,6 +217,11 @@ func init() {
 		},
 		"install": (*Checker).installLine, "installed": (*Checker).installedLine,
 		"remove": (*Checker).removeLine,
+		"failed": func(c *Checker, f fact) {
+			if m := c.machine(f); m != nil {
+				m.installing = ""
+			}
+		},
 		"removed": func(c *Checker, f fact) {
 			if m := c.machine(f); m != nil {
 				delete(m.installed, f.str("u"))

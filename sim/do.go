@@ -164,6 +164,7 @@ func (m *machine) install(a swarm.Install) {
 	m.site.begun = append(m.site.begun, m.site.now)
 	m.soon(hashing(u)+u.installTime, func() {
 		if f == nil || !f.published || f.check() {
+			m.site.say.say(m.site.now, "failed").str("m", string(m.id)).str("u", string(u.id)).end()
 			m.step(swarm.Failed{Req: a.Req, Class: swarm.Retry, Reason: policy.ReasonTrustBadChunk})
 			return
 		}

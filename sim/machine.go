@@ -42,7 +42,8 @@ type machine struct {
 	refs     []upload   // asked here
 	lastRef  uint64
 	rumour   rumour
-	chasedAt int64 // when a head of an unknown key was followed last
+	chase1   func() // what is followed next
+	chasedAt int64  // when a head of an unknown key was followed last
 	reports  map[swarm.PeerID]uint64
 
 	lies     lies
@@ -274,6 +275,7 @@ func (m *machine) stop(how string) {
 	m.tickAt, m.dialAt = 0, 0
 	m.sessions, m.asks, m.refs = nil, nil, nil
 	m.linkWant, m.linking = false, false
+	m.chase1, m.chasedAt = nil, 0
 	m.rumour = rumour{}
 }
 

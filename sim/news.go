@@ -72,7 +72,19 @@ func (m *machine) hear(from *machine, d *docs) {
 // chase follows a head of an unknown key to the root that may explain it.
 func (m *machine) chase(from *machine, d *docs) {
 	ses := m.session(from)
-	if ses == nil || (m.chasedAt != 0 && m.site.now-m.chasedAt < int64(chaseEvery)) {
+	if ses == nil {
+		return
+	}
+	if next := m.chasedAt + int64(chaseEvery); m.chasedAt != 0 && m.site.now < next {
+		// Not now, and not never: the peer will not say it again. The last one to say so is asked.
+		if m.chase1 == nil {
+			m.soon(time.Duration(next-m.site.now), func() {
+				f := m.chase1
+				m.chase1 = nil
+				f()
+			})
+		}
+		m.chase1 = func() { m.hear(from, d) }
 		return
 	}
 	m.chasedAt = m.site.now

@@ -24,13 +24,23 @@ func (w *World) planCommands() error {
 	return errors.Join(errs...)
 }
 
-// whenSeedIsOn waits for the seed: an admin whose seed is down tries again.
+// whenSeedIsOn waits for the seed: an admin whose seed is down tries again, in the same order.
 func (w *World) whenSeedIsOn(do func()) {
-	if w.hq.on() {
-		do()
-		return
+	w.desk = append(w.desk, do)
+	if len(w.desk) == 1 {
+		w.clearDesk()
 	}
-	w.after(time.Second, func() { w.whenSeedIsOn(do) })
+}
+
+func (w *World) clearDesk() {
+	for w.hq.on() && len(w.desk) > 0 {
+		do := w.desk[0]
+		do()
+		w.desk = w.desk[1:]
+	}
+	if len(w.desk) > 0 {
+		w.after(time.Second, w.clearDesk)
+	}
 }
 
 // order turns words into what is done.

@@ -2,9 +2,9 @@ package sim
 
 import (
 	"os"
+	"strconv"
 	"testing"
 	"time"
-	"strconv"
 )
 
 func soak(short, full int) int {

@@ -35,6 +35,8 @@ const TraceVersion = 1
 //	whole      m u                    all chunks are there and the payload was hashed again
 //	install    m u rev whole bad clock(ns)    begins; bad: chunks on disk that are not what was signed
 //	installed  m u rev
+//	failed     m u                    the installation failed and changed nothing
+//	remove     m u clock(ns)          begins
 //	removed    m u
 //	claim      m u                    holds the WAN lease
 //	release    m u

@@ -42,8 +42,9 @@ type World struct {
 	trace     tracer
 	own       journal // of the world itself
 	rng       *rand.Rand
-	openEnds  int // faults that have begun and will end
-	pending   int // commands of the scenario that have not been carried out
+	openEnds  int      // faults that have begun and will end
+	desk      []func() // of the admin, while the seed is down
+	pending   int      // commands of the scenario that have not been carried out
 	stopped   string
 	holdAt    int64 // when the first hold was published; 0: none
 	workers   int

@@ -47,6 +47,7 @@ type Core struct {
 	payloads []*payload // sorted by id
 	byMap    map[content.ID]*payload
 	askBytes int64 // outstanding at neighbours
+	quiets   []quiet
 }
 
 // request is one thing asked of the driver and not yet ended.
@@ -175,6 +176,7 @@ func (c *Core) dispatch(ev Event) {
 
 // sweep looks at everything that time alone can change and sets the next wake.
 func (c *Core) sweep() {
+	c.sweepSilence()
 	c.sweepNews()
 	c.sweepTasks()
 	for _, p := range c.payloads {

@@ -49,7 +49,7 @@ func (c *Core) gainedArrived(e GainedArrived) {
 		if i < 0 || i >= r.bits.Len() || !r.bits.Set(i) {
 			continue
 		}
-		if l != nil && r.bits.Len() == l.chunks {
+		if l != nil && r.bits.Len() == l.chunks && !p.mute {
 			c.gainHolder(l, i)
 		}
 	}
@@ -97,6 +97,9 @@ func (c *Core) countHolder(l *payload, p *peer, r *remote) {
 		p.forget(l.id)
 		return
 	}
+	if p.mute {
+		return
+	}
 	for i := range l.chunks {
 		if r.bits.Has(i) {
 			c.gainHolder(l, i)
@@ -107,7 +110,7 @@ func (c *Core) countHolder(l *payload, p *peer, r *remote) {
 // uncountHolder takes a peer's have-list out of the availability.
 func (c *Core) uncountHolder(l *payload, p *peer) {
 	r := p.have[l.id]
-	if r == nil || r.bits.Len() != l.chunks {
+	if r == nil || r.bits.Len() != l.chunks || p.mute {
 		return
 	}
 	for i := range l.chunks {

@@ -25,6 +25,7 @@ type peer struct {
 	asks      int       // chunks outstanding there
 	busyUntil time.Time // refused or silent: not asked before
 	silences  int       // in a row
+	mute      bool      // silent so often that what it says it holds does not count for now
 
 	bytesIn, bytesOut int64
 }
@@ -52,6 +53,7 @@ func (c *Core) peerUp(e PeerUp) {
 	i, _ := slices.BinarySearchFunc(c.peers, p.id, func(q *peer, id PeerID) int { return strings.Compare(string(q.id), string(id)) })
 	c.peers = slices.Insert(c.peers, i, p)
 	c.byID[p.id] = p
+	c.recallSilence(p)
 	if c.neighbour(p) {
 		c.tellAll(p)
 	}
@@ -100,6 +102,7 @@ func (c *Core) peerDown(e PeerDown) {
 		return
 	}
 	delete(c.byID, e.Peer)
+	c.keepSilence(p)
 	c.peers = slices.DeleteFunc(c.peers, func(q *peer) bool { return q == p })
 	c.dropPendingOf(p)
 	for _, l := range c.payloads {

@@ -342,6 +342,9 @@ func (c *Core) installFailed(r *request, e Failed) {
 	c.setState(k, state, e.Reason, e.Detail, e.Facts)
 	c.save()
 	c.wakeBy(k.retryAt)
+	if d := c.describe(k.verdict.Descriptor); d != nil && e.Reason == policy.ReasonTrustBadChunk {
+		c.payloadDamaged(c.byMap[d.Payload])
+	}
 	c.driveTasks()
 }
 

@@ -67,7 +67,7 @@ type PeerView struct {
 func (c *Core) View() View {
 	v := View{
 		At: c.now, HeadVersion: c.news.version, HeardHead: c.news.heard, Stale: c.stale(),
-		Egress: c.egress(), Uplink: c.firstEgress(uplinkKey),
+		Egress: c.egress(), Uplink: c.firstEgress(c.uplinkKey()),
 	}
 	if c.news.manifest != nil {
 		v.Epoch = c.news.manifest.Epoch
