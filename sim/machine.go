@@ -52,6 +52,7 @@ type machine struct {
 	away     bool // off for so long that nobody waits for it
 	wants    int  // updates that the newest manifest asks of it and it lacks; -1: not counted yet
 	wantsOf  *docs
+	wantsTil int64 // when an answer changes by itself; 0: never
 
 	firstAt, lastAt int64 // of its installations
 	from            tiers
@@ -264,6 +265,7 @@ func (m *machine) stop(how string) {
 			m.silence(ses)
 			continue
 		}
+		ses.sentAt = 0 // what is still being sent breaks off
 		m.letter(ses, bye{}, 0)
 	}
 	if m.linking { // the seed may have answered already
@@ -283,7 +285,7 @@ func (m *machine) stop(how string) {
 // only: the checker judges by its own reading of the trace.
 func (m *machine) goal() int {
 	w := m.site.w
-	if m.wants >= 0 && m.wantsOf == w.org.newest {
+	if m.wants >= 0 && m.wantsOf == w.org.newest && (m.wantsTil == 0 || w.now < m.wantsTil) {
 		return m.wants
 	}
 	m.wantsOf = w.org.newest
@@ -291,8 +293,11 @@ func (m *machine) goal() int {
 	facts := m.facts
 	facts.Detected = nil
 	plan := policy.MakePlan(w.org.newest.trust.Manifest(), w.describe1, facts, false, epoch0.Add(time.Duration(w.now)))
+	m.wantsTil = since(plan.NextAt)
 	for _, v := range plan.Verdicts {
 		switch v.Verb {
+		case policy.VerbWait: // it will be asked for: the run goes on until then
+			m.wants++
 		case policy.VerbInstall:
 			if m.disk.installed[v.Update] != v.Revision {
 				m.wants++
