@@ -486,7 +486,7 @@ func (c *Checker) finishMachines() {
 	}
 	open := map[string]bool{}
 	for _, m := range c.machines {
-		if m.up && m.egress && !c.newest.revoked[m.id] || m.seed {
+		if m.up && m.egress && m.lies == "-" && !c.newest.revoked[m.id] || m.seed {
 			open[m.site] = true
 		}
 	}

@@ -40,7 +40,7 @@ func planLiars(w *World, a args) error {
 			m.lies |= kinds[w.rng.IntN(len(kinds))]
 		}
 		if m.lies&lieLeases != 0 {
-			w.squat(m)
+			w.squat(m, squatEvery)
 		}
 	}
 	return nil
@@ -56,12 +56,16 @@ func (m *machine) lieTo(ses *session) {
 	}
 }
 
-// squatEvery is how often a squatter claims the leases again.
-const squatEvery = 3 * time.Second
+// squatEvery is how often a squatter claims the leases again at first; squatMost once it has done so for
+// long, so that a day of it costs a run little.
+const (
+	squatEvery = 3 * time.Second
+	squatMost  = 10 * time.Minute
+)
 
 // squat claims the lease of everything, for ever.
-func (w *World) squat(m *machine) {
-	w.after(squatEvery, func() {
+func (w *World) squat(m *machine, every time.Duration) {
+	w.after(every, func() {
 		if w.stopped != "" {
 			return
 		}
@@ -72,7 +76,7 @@ func (w *World) squat(m *machine) {
 				}
 			}
 		}
-		w.squat(m)
+		w.squat(m, min(every+every/20, squatMost))
 	})
 }
 

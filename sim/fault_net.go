@@ -98,7 +98,7 @@ func planRoam(w *World, a args) error {
 		return err
 	}
 	w.eachTime(t, func() func() {
-		victims := w.pick(1, func(m *machine) bool { return m.on() && len(m.site.machines) > 1 })
+		victims := w.pick(1, func(m *machine) bool { return m.on() && !m.egress && len(m.site.machines) > 1 })
 		for _, m := range victims {
 			m.stop(stopClean)
 		}

@@ -333,7 +333,7 @@ func (s *site) reachable() bool {
 		return true
 	}
 	for _, m := range s.machines {
-		if m.egress && !m.away && !m.revoked {
+		if m.egress && m.lies == 0 && !m.away && !m.revoked {
 			return true
 		}
 	}

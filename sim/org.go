@@ -280,7 +280,7 @@ func (u *update) paperBytes() int64 { return int64(u.descBytes + 64 + 36*u.info.
 // addUpdate makes an update and puts it into the seed's store.
 func (w *World) addUpdate(index int, spec updateSpec) error {
 	size, chunkBytes := int64(spec.size.draw(w.rng)), int64(spec.chunk.draw(w.rng))
-	chunks := int((size + chunkBytes - 1) / chunkBytes)
+	chunks := int((size + chunkBytes - 1) / max(chunkBytes, 1))
 	if size < 1 || chunkBytes < 1 || chunks > content.MaxChunks {
 		return fmt.Errorf("update %s: %d bytes in chunks of %d: %w", spec.name, size, chunkBytes, ErrScenario)
 	}

@@ -167,7 +167,7 @@ func TestCheckerSeesPlantedViolations(t *testing.T) {
 		t.Fatalf("a good trace: %v, %v", got, err)
 	}
 	first := func(kind string) string {
-		return regexp.MustCompile(`(?m)^\d+ ` + kind + ` .*\n`).FindString(text)
+		return regexp.MustCompile(`(?m)^\d+ ` + kind + `\b.*\n`).FindString(text)
 	}
 	swap := func(old, now string) func(string) string {
 		return func(s string) string { return strings.Replace(s, old, now, 1) }

@@ -177,6 +177,7 @@ func (c *Core) dispatch(ev Event) {
 // sweep looks at everything that time alone can change and sets the next wake.
 func (c *Core) sweep() {
 	c.sweepSilence()
+	c.sweepShuns()
 	c.sweepNews()
 	c.sweepTasks()
 	for _, p := range c.payloads {

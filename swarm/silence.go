@@ -8,6 +8,10 @@ import (
 // muteAfter is how many silences in a row make a peer mute: one may be a network that hiccups.
 const muteAfter = 2
 
+// maxSilences ends the doubling at 17 minutes: longer than it takes every egress peer of a site to have its
+// turn at the WAN lease, or several silent holders by turns could keep the site waiting for ever.
+const maxSilences = 10
+
 // maxQuiet bounds the silent peers that are remembered without a session.
 const maxQuiet = 512
 
@@ -22,7 +26,7 @@ type quiet struct {
 // claims to hold everything and answers nothing would keep its site from the WAN for ever, since what a
 // neighbour holds is not fetched there: while a mute peer is left alone, what it holds does not count.
 func (c *Core) silent(p *peer) {
-	p.silences = min(p.silences+1, 6)
+	p.silences = min(p.silences+1, maxSilences)
 	p.busyUntil = c.now.Add(time.Second << p.silences)
 	c.wakeBy(p.busyUntil)
 	if p.silences >= muteAfter && c.neighbour(p) && !p.mute {
