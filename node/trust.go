@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"patchmesh/content"
@@ -40,8 +41,7 @@ func (n *Node) heardHead(from string, ts []byte) {
 		n.olderHead(from, version)
 		return
 	}
-	if errors.Is(err, policy.ErrUnknownKey) && from != "" && n.roots.mayAsk(n.cfg.Now()) {
-		n.work(func() { n.followRoot(swarm.PeerID(from), ts) })
+	if errors.Is(err, policy.ErrUnknownKey) && n.explain(from, ts) {
 		return
 	}
 	if err != nil {
@@ -65,6 +65,8 @@ func (n *Node) heardHead(from string, ts []byte) {
 type rootChase struct {
 	mu     sync.Mutex
 	nextAt time.Time
+
+	waiting atomic.Bool // one head is kept for later
 }
 
 // rootChaseEvery is the least time between two walks: three in a minute.
@@ -77,6 +79,37 @@ func (c *rootChase) mayAsk(now time.Time) bool {
 		return false
 	}
 	c.nextAt = now.Add(rootChaseEvery)
+	return true
+}
+
+// explain looks for the root behind a head of an unknown key: at whoever shows it, or at any peer if it came
+// by gossip. A machine that was not told of a new key, or could not follow it at that moment, would otherwise
+// stay behind until the next head. One that comes too soon after another is looked at again later: whoever
+// sent it will not say it twice. False: nobody can be asked.
+func (n *Node) explain(from string, head []byte) bool {
+	source := from
+	if source == "" {
+		if peers := n.host.Peers(); len(peers) > 0 {
+			source = peers[n.cfg.Now().UnixNano()%int64(len(peers))].ID
+		}
+	}
+	switch {
+	case source == "":
+		return false
+	case n.roots.mayAsk(n.cfg.Now()):
+		n.work(func() { n.followRoot(swarm.PeerID(source), head) })
+	case from != "" && n.roots.waiting.CompareAndSwap(false, true):
+		n.work(func() {
+			select {
+			case <-n.ctx.Done():
+			case <-time.After(rootChaseEvery):
+			}
+			n.roots.waiting.Store(false)
+			if n.ctx.Err() == nil {
+				n.heardHead(from, head)
+			}
+		})
+	}
 	return true
 }
 

@@ -56,7 +56,10 @@ func (m *machine) hear(from *machine, d *docs) {
 	switch {
 	case errors.Is(a.err, policy.ErrRollback):
 		return
-	case errors.Is(a.err, policy.ErrUnknownKey) && from != nil:
+	case errors.Is(a.err, policy.ErrUnknownKey) && len(m.sessions) > 0:
+		if from == nil { // from gossip: anybody may have the root that explains it
+			from = m.sessions[m.site.rng.IntN(len(m.sessions))].peer
+		}
 		m.chase(from, d)
 		return
 	case a.err != nil:

@@ -131,8 +131,9 @@ func (m *machine) admits(p *machine) bool {
 
 // open makes both ends of a session within a site.
 func (m *machine) open(p *machine, gen uint32) {
-	m.addSession(&session{peer: p, site: p.site, gen: gen})
-	p.addSession(&session{peer: m, site: m.site, gen: gen})
+	up := m.site.now + 3*int64(m.site.lan.Delay) // nothing is read from a session before it is up
+	m.addSession(&session{peer: p, site: p.site, gen: gen, sentAt: up})
+	p.addSession(&session{peer: m, site: m.site, gen: gen, sentAt: up})
 	for _, e := range [2][2]*machine{{m, p}, {p, m}} {
 		a, b := e[0], e[1]
 		shown := b.shown()
