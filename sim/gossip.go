@@ -84,7 +84,16 @@ func (s *site) stirGossip() {
 		return
 	}
 	s.pulling = true
-	s.push(entry{at: s.now + int64(pullInterval)/int64(len(s.machines)), what: s.pull})
+	s.push(entry{at: s.now + int64(pullEvery(len(s.machines)))/int64(len(s.machines)), what: s.pull})
+}
+
+// pullEvery is how often one machine exchanges state: memberlist's pushPullScale, which stretches it in
+// sites of more than 32.
+func pullEvery(members int) time.Duration {
+	if members <= 32 {
+		return pullInterval
+	}
+	return time.Duration(math.Ceil(math.Log2(float64(members))-5)+1) * pullInterval
 }
 
 // pull is one machine's turn: both sides show their heads.

@@ -97,15 +97,17 @@ func TestMutantsAreCaught(t *testing.T) {
 	caught := 0
 	for i := 0; i < len(mutants); i += step {
 		m := mutants[i]
-		out := m.run(t, goTool)
-		_, found, ok := strings.Cut(out, "CAUGHT ")
-		if !ok {
-			t.Errorf("not caught within %d seeds: %s (%s)\n%s", mutantSeeds, m.name, m.file, out)
-			continue
-		}
-		caught++
-		found, _, _ = strings.Cut(found, "\n")
-		t.Logf("%s: %s", m.name, found)
+		t.Run(strings.ReplaceAll(m.name, " ", "-"), func(t *testing.T) {
+			out := m.run(t, goTool)
+			_, found, ok := strings.Cut(out, "CAUGHT ")
+			if !ok {
+				t.Errorf("not caught within %d seeds: %s (%s)\n%s", mutantSeeds, m.name, m.file, out)
+				return
+			}
+			caught++
+			found, _, _ = strings.Cut(found, "\n")
+			t.Log(found)
+		})
 	}
 	t.Logf("%d of %d mutants were run, %d caught", (len(mutants)+step-1)/step, len(mutants), caught)
 }
