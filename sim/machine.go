@@ -164,6 +164,22 @@ func (m *machine) take(from *machine, what any) {
 	switch x := what.(type) {
 	case tick:
 		m.ticked()
+	case dialMore:
+		m.dial()
+	case arrival:
+		m.wanArrival(x)
+	case func():
+		x()
+	case swarm.Event:
+		m.step(x)
+	default:
+		m.read(from, what)
+	}
+}
+
+// read takes what peers say.
+func (m *machine) read(from *machine, what any) {
+	switch x := what.(type) {
 	case chunkAsk:
 		m.asked(from, x)
 	case chunk:
@@ -196,14 +212,6 @@ func (m *machine) take(from *machine, what any) {
 		m.welcomed(from, x)
 	case bye:
 		m.drop(from, false)
-	case dialMore:
-		m.dial()
-	case arrival:
-		m.wanArrival(x)
-	case func():
-		x()
-	case swarm.Event:
-		m.step(x)
 	default:
 		panic(fmt.Sprintf("sim: unknown entry %T", what))
 	}
