@@ -2,14 +2,12 @@ package sim
 
 import (
 	"errors"
-	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"os"
 	"regexp"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -345,19 +343,4 @@ func TestClockNeverGoesBackAndNeverStands(t *testing.T) {
 		}
 		last = at
 	}
-}
-
-// A replayed trace of this seed for people who look into a failure: SIM_TRACE=file go test -run TestWriteTrace
-func TestWriteTrace(t *testing.T) {
-	path := os.Getenv("SIM_TRACE")
-	if path == "" {
-		t.Skip("SIM_TRACE names no file")
-	}
-	seed, _ := strconv.ParseUint(os.Getenv("SIM_SEED"), 10, 64)
-	name := os.Getenv("SIM_SCENARIO")
-	r, text := trace(t, open(t, name), seed, 1)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	fmt.Printf("%+v\n", r.Violations)
 }
