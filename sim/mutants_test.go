@@ -26,26 +26,12 @@ var mutants = []mutant{
 	{"several installations at once", "swarm/task.go", `	if c.tasks.busy != nil {`, `	if false {`},
 	{"damage is never repaired", "swarm/payload.go", `	l.ready, l.opened = false, false
 	c.tellHave(l)`, `	c.tellHave(l)`},
-	{"claims without a right to the WAN", "swarm/link.go", `	return c.self.Egress && !c.self.Seed &&`, `	return !c.self.Seed &&`},
-	{"a lease is never given up", "swarm/lease.go", `	if !c.egress() || !c.siteWants(l) || (k.asks == 0`, `	if !c.egress() || (false && k.asks == 0 && !c.siteWants(l)`},
-	{"fetches over the WAN what a neighbour holds", "swarm/lease.go", `			if l.avail[i] > 0 || l.fetching[i] > 0 {`, `			if l.fetching[i] > 0 {`},
 	{"a silent holder blocks the WAN", "swarm/silence.go", `	if p.silences >= muteAfter && c.neighbour(p) && !p.mute {`, `	if false {`},
-	{"a squatter keeps the lease for ever", "swarm/lease.go", `	skips := int(c.now.Sub(quietSince) / c.cfg.LeaseSilence)`, `	skips := 0`},
 	{"liars are not shunned", "swarm/transfer.go", `		c.shun(p, e.Reason, e.Detail)`, `		c.noteRefused(p.id, e.Reason, e.Detail)`},
 	{"a shun is forgotten with the next chunk", "swarm/standing.go", `	return found && c.now.Before(c.tasks.shuns[i].Until)`, `	return found && c.now.Before(c.tasks.shuns[i].Until.Add(-24*time.Hour+time.Second))`},
 	{"an absent chunk is asked for again and again", "swarm/transfer.go", `		r.bits.Clear(i)
 		if now`, `		if now`},
 	{"one uplink for ever", "swarm/link.go", `const uplinkTurn = 10 * time.Minute`, `const uplinkTurn = 10000 * time.Hour`},
-	{"news is asked for once", "swarm/news.go", `	n.retryAt = c.now.Add(c.cfg.AskRetry)
-		if len(c.peers) > 0 {
-			c.wakeBy(n.retryAt)
-		}
-		return
-	}
-	if n.tried == nil {`, `	n.retryAt = c.now.Add(c.cfg.AskRetry)
-		return
-	}
-	if n.tried == nil {`},
 	{"a failed open is never tried again", "swarm/payload.go", `	l.blockedUntil = c.now.Add(c.cfg.SpaceRetry)`, `	l.blockedUntil = c.now.Add(10000 * time.Hour)`},
 	{"chunks of a peer that left stay asked for", "swarm/member.go", `	c.dropPendingOf(p)
 `, ``},
