@@ -29,22 +29,8 @@ func (n *Node) do(ctx context.Context, act swarm.Action) error {
 		n.work(func() { n.fetchManifest(ctx, a) })
 	case swarm.AskDescriptor:
 		n.work(func() { n.fetchDescriptor(ctx, a) })
-	case swarm.TellHave:
-		n.tell(a.To, wire.Have{Payload: a.Payload, Chunks: a.Bits.Len(), Want: a.Want, Bits: a.Bits.Bytes()})
-	case swarm.TellSynced:
-		n.tell(a.To, wire.Synced{})
-	case swarm.TellLease:
-		n.tell(a.To, wire.Lease{Payload: a.Payload, Held: a.Held})
-	case swarm.TellLost:
-		n.tell(a.To, wire.Lost{Payload: a.Payload})
 	case swarm.Evict:
 		n.work(func() { n.evict(a) })
-	case swarm.TellEgress:
-		n.tell(a.To, wire.Flags{Egress: a.Egress})
-	case swarm.TellSpent:
-		n.tell(a.To, wire.Spent{Entries: a.Entries})
-	case swarm.TellGate:
-		n.tell(a.To, wire.Gate{Serve: string(a.Serve), WAN: string(a.WAN)})
 	case swarm.OpenPayload:
 		n.work(func() { n.openPayload(a) })
 	case swarm.FetchChunk:
@@ -74,9 +60,31 @@ func (n *Node) do(ctx context.Context, act swarm.Action) error {
 	case swarm.Note:
 		n.note(a)
 	default:
-		panic(fmt.Sprintf("node: unknown action %T", act))
+		n.say(act)
 	}
 	return nil
+}
+
+// say sends a peer what the core has to tell it.
+func (n *Node) say(act swarm.Action) {
+	switch a := act.(type) {
+	case swarm.TellHave:
+		n.tell(a.To, wire.Have{Payload: a.Payload, Chunks: a.Bits.Len(), Want: a.Want, Bits: a.Bits.Bytes()})
+	case swarm.TellSynced:
+		n.tell(a.To, wire.Synced{})
+	case swarm.TellLease:
+		n.tell(a.To, wire.Lease{Payload: a.Payload, Held: a.Held})
+	case swarm.TellLost:
+		n.tell(a.To, wire.Lost{Payload: a.Payload})
+	case swarm.TellEgress:
+		n.tell(a.To, wire.Flags{Egress: a.Egress})
+	case swarm.TellSpent:
+		n.tell(a.To, wire.Spent{Entries: a.Entries})
+	case swarm.TellGate:
+		n.tell(a.To, wire.Gate{Serve: string(a.Serve), WAN: string(a.WAN)})
+	default:
+		panic(fmt.Sprintf("node: unknown action %T", act))
+	}
 }
 
 // work runs one request beside the loop. Stop waits for all of them.

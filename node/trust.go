@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"patchmesh/content"
@@ -40,12 +41,10 @@ func (n *Node) heardHead(from string, ts []byte) {
 		n.olderHead(from, version)
 		return
 	}
-	if errors.Is(err, policy.ErrUnknownKey) && from != "" && n.roots.mayAsk(n.cfg.Now()) {
-		n.work(func() { n.followRoot(swarm.PeerID(from), ts) })
-		return
-	}
 	if errors.Is(err, policy.ErrUnknownKey) {
-		n.judgeLater(from, ts)
+		if !n.explain(from, ts) {
+			n.judgeLater(from, ts)
+		}
 		return
 	}
 	if err != nil {
@@ -69,7 +68,9 @@ func (n *Node) heardHead(from string, ts []byte) {
 type rootChase struct {
 	mu      sync.Mutex
 	nextAt  time.Time
-	waiting bool // a head waits to be judged again, see judgeLater
+	waiting bool // a head waits to be judged, see judgeLater
+
+	kept atomic.Bool // one head is kept to be explained later
 }
 
 // rootChaseEvery is the least time between two walks: three in a minute.
@@ -112,12 +113,50 @@ func (n *Node) judgeLater(from string, ts []byte) {
 // strangeHeadWait is long enough for one walk over a slow line to begin with the root.
 const strangeHeadWait = 5 * time.Second
 
+// explain looks for the root behind a head of an unknown key: at whoever shows it, or at any peer if it came
+// by gossip. A machine that was not told of a new key, or could not follow it at that moment, would otherwise
+// stay behind until the next head. One that comes too soon after another is looked at again later: whoever
+// sent it will not say it twice. False: nobody can be asked.
+func (n *Node) explain(from string, head []byte) bool {
+	source := from
+	if source == "" {
+		if peers := n.host.Peers(); len(peers) > 0 {
+			source = peers[n.cfg.Now().UnixNano()%int64(len(peers))].ID
+		}
+	}
+	switch {
+	case source == "":
+		return false
+	case n.roots.mayAsk(n.cfg.Now()):
+		n.work(func() { n.followRoot(swarm.PeerID(source), from, head) })
+	case from != "" && n.roots.kept.CompareAndSwap(false, true):
+		n.work(func() {
+			select {
+			case <-n.ctx.Done():
+			case <-time.After(rootChaseEvery):
+			}
+			n.roots.kept.Store(false)
+			if n.ctx.Err() == nil {
+				n.heardHead(from, head)
+			}
+		})
+	default:
+		return false
+	}
+	return true
+}
+
 // followRoot asks whoever shows a head that is signed by a key nobody knows here for a newer root: that
-// is what a new timestamp key looks like from behind. Without such a root the head is refused.
-func (n *Node) followRoot(from swarm.PeerID, head []byte) {
-	t, err := n.refreshTo(n.ctx, from, head)
+// is what a new timestamp key looks like from behind. Without such a root the head is refused, and told of
+// whoever showed it; one that came by gossip is judged when its root has had the time to come.
+func (n *Node) followRoot(ask swarm.PeerID, from string, head []byte) {
+	t, err := n.refreshTo(n.ctx, ask, head)
+	if err != nil && from == "" {
+		n.judgeLater(from, head)
+		return
+	}
 	if err != nil {
-		n.refuse(string(from), policy.ReasonTrustUnknownKey, "head of an unknown key: "+err.Error())
+		n.refuse(from, policy.ReasonTrustUnknownKey, "head of an unknown key: "+err.Error())
 		return
 	}
 	n.events.send(n.manifestEvent(0, t))

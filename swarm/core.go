@@ -52,6 +52,7 @@ type Core struct {
 	byMap    map[content.ID]*payload
 	askBytes int64 // outstanding at neighbours
 	scratch  []wish
+	quiets   []quiet
 }
 
 // request is one thing asked of the driver and not yet ended.
@@ -201,6 +202,8 @@ func (c *Core) dispatchLimits(ev Event) {
 
 // sweep looks at everything that time alone can change and sets the next wake.
 func (c *Core) sweep() {
+	c.sweepSilence()
+	c.sweepShuns()
 	c.sweepNews()
 	c.sweepTasks()
 	c.sweepSilent()

@@ -68,7 +68,7 @@ func (c *Core) gainedArrived(e GainedArrived) {
 		if i < 0 || i >= r.bits.Len() || !r.bits.Set(i) {
 			continue
 		}
-		if l != nil && r.bits.Len() == l.chunks && p.gate.serve == "" {
+		if l != nil && r.bits.Len() == l.chunks && p.gives() {
 			c.gainHolder(l, p, i)
 			c.reroute(l, p, i)
 			gained = true
@@ -129,8 +129,8 @@ func (c *Core) countHolder(l *payload, p *peer, r *remote) {
 		p.forget(l.id)
 		return
 	}
-	if p.gate.serve != "" {
-		return // it gives nothing: see gate.go
+	if !p.gives() {
+		return
 	}
 	for i := range l.chunks {
 		if r.bits.Has(i) {
@@ -165,8 +165,11 @@ func (c *Core) loneHolder(l *payload, i int, not *peer) *remote {
 // counts: the have-list of a neighbour is part of the availability.
 func (c *Core) counts(l *payload, p *peer) bool {
 	r := p.have[l.id]
-	return r != nil && c.neighbour(p) && p.gate.serve == "" && r.bits.Len() == l.chunks
+	return r != nil && c.neighbour(p) && p.gives() && r.bits.Len() == l.chunks
 }
+
+// gives: what a peer holds is to be had from it at present: it serves, and was not silent too often.
+func (p *peer) gives() bool { return p.gate.serve == "" && !p.mute }
 
 // countSole counts anew for how many chunks each neighbour is the only holder.
 func (c *Core) countSole(l *payload) {
@@ -185,7 +188,7 @@ func (c *Core) countSole(l *payload) {
 // uncountHolder takes a peer's have-list out of the availability.
 func (c *Core) uncountHolder(l *payload, p *peer) {
 	r := p.have[l.id]
-	if r == nil || r.bits.Len() != l.chunks || p.gate.serve != "" {
+	if r == nil || r.bits.Len() != l.chunks || !p.gives() {
 		return
 	}
 	for i := range l.chunks {

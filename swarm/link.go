@@ -1,6 +1,9 @@
 package swarm
 
-import "time"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // linkState is this machine's way to a seed across the WAN.
 type linkState struct {
@@ -11,8 +14,30 @@ type linkState struct {
 	toldOnce  bool
 }
 
-// uplinkKey orders the egress peers for the role of uplink.
-var uplinkKey = []byte("patchmesh uplink")
+// uplinkTurn is how long a machine stays first in line to be its site's uplink. News and reports of the
+// whole site go through it: one that keeps them to itself must not be able to do so for long.
+const uplinkTurn = 10 * time.Minute
+
+// uplinkKey orders the egress peers for the role of uplink. Machines whose clocks differ may see two
+// uplinks for a while, which costs a session.
+func (c *Core) uplinkKey() []byte {
+	return binary.BigEndian.AppendUint64([]byte("patchmesh uplink"), uint64(c.uplinkTurns()))
+}
+
+// uplinkTurns counts the turns of this machine's site. Sites change at different times: a seed must not get all
+// their new uplinks at once.
+func (c *Core) uplinkTurns() int64 {
+	return (c.now.Unix() + c.turnShift()) / int64(uplinkTurn/time.Second)
+}
+
+func (c *Core) turnShift() int64 {
+	return int64(weight([]byte("patchmesh turn"), 0, PeerID(c.self.Site)) % uint64(uplinkTurn/time.Second))
+}
+
+// uplinkTurnEnds is when another machine may come first.
+func (c *Core) uplinkTurnEnds() time.Time {
+	return time.Unix((c.uplinkTurns()+1)*int64(uplinkTurn/time.Second)-c.turnShift(), 0)
+}
 
 // egress says whether this machine may use the WAN right now.
 func (c *Core) egress() bool {
@@ -69,7 +94,8 @@ func (c *Core) driveLink() {
 	c.tellEgress()
 	want := false
 	if c.egress() && c.localSeed() == nil {
-		want = c.firstEgress(uplinkKey) == c.self.Peer
+		want = c.firstEgress(c.uplinkKey()) == c.self.Peer
+		c.wakeBy(c.uplinkTurnEnds())
 		for _, l := range c.payloads {
 			want = want || l.lease.held || l.lease.asks > 0 || c.leaseDue(l)
 		}

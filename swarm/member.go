@@ -33,6 +33,7 @@ type peer struct {
 	triedAt    time.Time // the first ask since its last chunk; zero: it owes nothing
 
 	servedAt uint64 // slotState.served when it got a slot last
+	mute     bool   // silent so often that what it says it holds does not count for now
 
 	bytesIn, bytesOut int64
 
@@ -69,6 +70,7 @@ func (c *Core) peerUp(e PeerUp) {
 	i, _ := slices.BinarySearchFunc(c.peers, p.id, func(q *peer, id PeerID) int { return strings.Compare(string(q.id), string(id)) })
 	c.peers = slices.Insert(c.peers, i, p)
 	c.byID[p.id] = p
+	c.recallSilence(p)
 	if c.neighbour(p) {
 		c.tellAll(p)
 	}
@@ -122,6 +124,7 @@ func (c *Core) peerDown(e PeerDown) {
 	}
 	c.rememberPeer(p)
 	delete(c.byID, e.Peer)
+	c.keepSilence(p)
 	c.peers = slices.DeleteFunc(c.peers, func(q *peer) bool { return q == p })
 	c.dropPendingOf(p)
 	for _, l := range c.payloads {

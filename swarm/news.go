@@ -231,7 +231,7 @@ func (c *Core) askDescriptors() {
 // neighbours that adopted this manifest, then the others. The uplink itself begins with the seed. So
 // a document crosses the WAN once, and nobody is asked who cannot have it yet. Nil when n is past the end.
 func (c *Core) docSource(n int) *peer {
-	uplink := c.firstEgress(uplinkKey)
+	uplink := c.firstEgress(c.uplinkKey())
 	if up := c.byID[uplink]; up != nil {
 		if n < uplinkAsks {
 			return up

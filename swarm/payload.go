@@ -236,6 +236,18 @@ func (c *Core) payloadFailed(r *request, e Failed) {
 	c.payloadChanged(l)
 }
 
+// payloadDamaged: what was published is not what it was any more. The store has found out which chunks are
+// wrong and counts them as missing, so it is opened again; to install the same bytes over and over would
+// fail for ever.
+func (c *Core) payloadDamaged(l *payload) {
+	if l == nil || !l.ready {
+		return
+	}
+	l.ready, l.opened = false, false
+	c.tellHave(l)
+	c.drive(l)
+}
+
 // block pauses fetching of a payload and says why.
 func (c *Core) block(l *payload, e Failed) {
 	l.reason, l.detail, l.facts = e.Reason, e.Detail, e.Facts

@@ -291,7 +291,7 @@ func (h *hostile) payloadBooks(l *payload) {
 		var lone *peer
 		var avail uint16
 		for _, p := range c.peers {
-			if p.site == h.self.Site && holds(p, l.id, i) {
+			if p.site == h.self.Site && !p.mute && holds(p, l.id, i) {
 				avail++
 				lone = p
 			}

@@ -78,6 +78,21 @@ func (c *Core) sweepSilent() {
 	}
 }
 
+// sweepShuns ends what is over. A peer that is still connected has to say again what it holds: its session is
+// closed, and the next one begins with that.
+func (c *Core) sweepShuns() {
+	c.tasks.shuns = slices.DeleteFunc(c.tasks.shuns, func(s Shun) bool {
+		if c.now.Before(s.Until) {
+			c.wakeBy(s.Until)
+			return false
+		}
+		if c.byID[s.Peer] != nil {
+			c.act(Unlink{Peer: s.Peer, Reason: s.Reason})
+		}
+		return true
+	})
+}
+
 func (c *Core) findShun(id PeerID) (int, bool) {
 	return slices.BinarySearchFunc(c.tasks.shuns, id, func(s Shun, id PeerID) int { return strings.Compare(string(s.Peer), string(id)) })
 }

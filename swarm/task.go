@@ -371,6 +371,9 @@ func (c *Core) installFailed(r *request, e Failed) {
 	}
 	c.save()
 	c.wakeBy(k.retryAt)
+	if d := c.describe(k.verdict.Descriptor); d != nil && e.Reason == policy.ReasonTrustBadChunk {
+		c.payloadDamaged(c.byMap[d.Payload])
+	}
 	c.driveTasks()
 }
 

@@ -62,7 +62,7 @@ func (c *Core) chunkStored(e ChunkStored) {
 	c.settle(r)
 	p := c.byID[r.peer]
 	if p != nil {
-		p.silences = 0
+		c.heardFrom(p)
 		p.bytesIn += e.Bytes
 		p.answered(c.now)
 	}
@@ -246,17 +246,10 @@ func (c *Core) chunkFailed(r *request, e Failed) {
 func (c *Core) absent(l *payload, p *peer, i int) {
 	if r := p.have[l.id]; r != nil && i < r.bits.Len() && r.bits.Has(i) {
 		r.bits.Clear(i)
-		if now := c.byMap[l.id]; now != nil && p.gate.serve == "" { // not l: it may have been withdrawn and approved again since
+		if now := c.byMap[l.id]; now != nil && p.gives() { // not l: it may have been withdrawn and approved again since
 			c.loseHolder(now, p, i)
 			c.stampLost(now)
 			c.drive(now)
 		}
 	}
-}
-
-// silent: the peer gave no byte in time. It is left alone for a while that doubles each time.
-func (c *Core) silent(p *peer) {
-	p.silences = min(p.silences+1, 6)
-	p.busyUntil = c.now.Add(time.Second << p.silences)
-	c.wakeBy(p.busyUntil)
 }

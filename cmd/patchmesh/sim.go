@@ -1,0 +1,242 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"patchmesh/node/api"
+	"patchmesh/sim"
+)
+
+// simFlags are those of the verb sim.
+type simFlags struct {
+	seed         uint64
+	runs         int
+	trace, plots string
+	noCheck      bool
+}
+
+// simSummary is the one object with which more than one run ends: that of the last run, and over all.
+type simSummary struct {
+	*sim.Report
+	Runs       int      `json:"runs"`
+	FailedRuns int      `json:"failed_runs"`
+	Replay     []string `json:"replay"` // a command for each run that failed, ten at most
+}
+
+func (a *app) simCmd() *cobra.Command {
+	var f simFlags
+	c := &cobra.Command{
+		Use:   "sim SCENARIO",
+		Short: "run a scenario in virtual time",
+		Long: "sim drives the very decisions that machines run, in virtual time: sites, lines, crashes, liars. SCENARIO is the\n" +
+			"name of a scenario that the program carries, or a file. The trace is judged while it is written: a run that\n" +
+			"breaks a promise fails, and the command that repeats it is printed.\n\nscenarios: " + strings.Join(sim.Scenarios(), ", ") + "\n" + exits,
+		Example: `  patchmesh sim branch-40
+  patchmesh sim mixed --runs 100 --seed 7 --json
+  patchmesh sim shop-5 --trace shop.trace --plots pictures`,
+		Args: exactly(1, "the name of a scenario, or a file"),
+		RunE: func(c *cobra.Command, args []string) error { return a.sim(c.Context(), args[0], f) },
+	}
+	c.Flags().Uint64Var(&f.seed, "seed", 1, "seed of the first run; everything follows from it")
+	c.Flags().IntVar(&f.runs, "runs", 1, "so many runs, with growing seeds")
+	c.Flags().StringVar(&f.trace, "trace", "", "write the trace of the (only) run to this file")
+	c.Flags().StringVar(&f.plots, "plots", "", "write pictures (SVG) and the completion curve (CSV) of the last run into this folder")
+	c.Flags().BoolVar(&f.noCheck, "no-check", false, "do not judge the trace: for very large scenarios")
+	return c
+}
+
+func openScenario(name string) (*sim.Scenario, error) {
+	sc, err := sim.OpenScenario(name)
+	if err == nil {
+		return sc, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, api.Errorf(api.ClassUsage, "%v", err)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, api.Errorf(api.ClassNotFound, "no scenario %q, and no file of that name", api.Clean(name)).
+			WithHint("the program carries: %s", strings.Join(sim.Scenarios(), ", "))
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, sim.MaxScenarioBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("read scenario %s: %w", name, err)
+	}
+	if sc, err = sim.ParseScenario(strings.TrimSuffix(filepath.Base(name), ".txt"), string(b)); err != nil {
+		return nil, api.Errorf(api.ClassUsage, "%v", err)
+	}
+	return sc, nil
+}
+
+func (a *app) sim(ctx context.Context, name string, f simFlags) error {
+	if f.runs < 1 || (f.trace != "" && f.runs != 1) {
+		return api.Errorf(api.ClassUsage, "--runs must be 1 or more, and 1 with --trace")
+	}
+	sc, err := openScenario(name)
+	if err != nil {
+		return err
+	}
+	sum := simSummary{Runs: f.runs, Replay: []string{}}
+	if f.runs == 1 {
+		sum.Report, err = a.simOnce(sc, f)
+	} else {
+		sum.Report, err = a.simMany(ctx, sc, name, f, &sum)
+	}
+	if err != nil {
+		return api.Errorf(api.ClassUsage, "%v", err)
+	}
+	if f.runs == 1 && len(sum.Violations) > 0 {
+		sum.FailedRuns, sum.Replay = 1, []string{replay(name, f.seed)}
+	}
+	if f.plots != "" {
+		if err := writePlots(sum.Report, f.plots); err != nil {
+			return err
+		}
+	}
+	if err := a.print(sum, func(w io.Writer) { writeSim(w, sum) }); err != nil {
+		return err
+	}
+	if sum.FailedRuns > 0 {
+		return api.Errorf(api.ClassFailed, "%d of %d runs broke a promise", sum.FailedRuns, f.runs).WithHint("repeat one with: %s", sum.Replay[0])
+	}
+	return nil
+}
+
+func replay(name string, seed uint64) string {
+	return fmt.Sprintf("patchmesh sim %s --seed %d", name, seed)
+}
+
+// simOnce runs once, with the sites shared out to all cores.
+func (a *app) simOnce(sc *sim.Scenario, f simFlags) (*sim.Report, error) {
+	o := sim.Options{Seed: f.seed, Workers: runtime.GOMAXPROCS(0), Check: !f.noCheck}
+	if term.IsTerminal(int(os.Stderr.Fd())) && !a.json {
+		o.Beat = func(now, left int) {
+			fmt.Fprintf(a.errOut, "\r%s: %d s of virtual time, %d machines left ", sc.Name, now, left)
+		}
+		defer fmt.Fprintln(a.errOut)
+	}
+	if f.trace == "" {
+		return sim.Run(sc, o)
+	}
+	file, err := os.Create(f.trace)
+	if err != nil {
+		return nil, fmt.Errorf("write trace: %w", err)
+	}
+	defer file.Close()
+	out := bufio.NewWriterSize(file, 1<<20)
+	o.Trace = func(b []byte) {
+		_, _ = out.Write(b) // a bufio.Writer keeps its first error for Flush
+		_ = out.WriteByte('\n')
+	}
+	r, err := sim.Run(sc, o)
+	if err == nil {
+		err = errors.Join(out.Flush(), file.Close())
+	}
+	return r, err
+}
+
+// simMany runs with growing seeds, one run a core. The report is that of the last seed.
+func (a *app) simMany(ctx context.Context, sc *sim.Scenario, name string, f simFlags, sum *simSummary) (*sim.Report, error) {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	var last *sim.Report
+	var failed error
+	next := 0
+	for range runtime.GOMAXPROCS(0) {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for {
+				mu.Lock()
+				i := next
+				next++
+				stop := i >= f.runs || failed != nil || ctx.Err() != nil
+				mu.Unlock()
+				if stop {
+					return
+				}
+				seed := f.seed + uint64(i)
+				r, err := sim.Run(sc, sim.Options{Seed: seed, Check: !f.noCheck})
+				mu.Lock()
+				if err != nil {
+					failed = err
+				} else {
+					a.simRan(r, replay(name, seed), sum)
+					if i == f.runs-1 {
+						last = r
+					}
+				}
+				mu.Unlock()
+			}
+		}()
+	}
+	all.Wait()
+	return last, errors.Join(failed, ctx.Err())
+}
+
+// simRan counts one run of many and says at once what it broke.
+func (a *app) simRan(r *sim.Report, again string, sum *simSummary) {
+	if len(r.Violations) == 0 {
+		return
+	}
+	sum.FailedRuns++
+	if len(sum.Replay) < 10 {
+		sum.Replay = append(sum.Replay, again)
+	}
+	fmt.Fprintf(a.errOut, "seed %d: %s\n  repeat it with: %s\n", r.Seed, api.Clean(r.Violations[0].String()), again)
+}
+
+func writePlots(r *sim.Report, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("write pictures: %w", err)
+	}
+	for _, p := range r.Plots() {
+		if err := os.WriteFile(filepath.Join(dir, p.Name+".svg"), []byte(p.SVG), 0o644); err != nil {
+			return fmt.Errorf("write pictures: %w", err)
+		}
+	}
+	f, err := os.Create(filepath.Join(dir, "completion.csv"))
+	if err != nil {
+		return fmt.Errorf("write the completion curve: %w", err)
+	}
+	return errors.Join(r.WriteCSV(f), f.Close())
+}
+
+func writeSim(w io.Writer, s simSummary) {
+	r := s.Report
+	fmt.Fprintf(w, `scenario             %s, seed %d: %s after %.1f s of virtual time
+machines             %d in %d sites: %d have all that is approved, %d lack something, %d lie, %d locked out
+payload              %s
+over the WAN         %s: %.2f times the payload per site, %.2f at the worst
+within sites         %s, %.1f %% of all; %.2f %% came twice, %s wasted
+installed            first after %.2f s, last after %.2f s; the slowest line alone needs %.2f s
+`, r.Scenario, r.Seed, r.Ended, r.Virtual, r.Machines, r.Sites, r.Installed, r.Failed, r.Lying, r.LockedOut, api.Size(r.PayloadBytes),
+		api.Size(r.WANBytes), r.Amplification, r.WANMost, api.Size(r.LANBytes), 100*r.LANShare, 100*r.DuplicateRatio, api.Size(r.WastedBytes),
+		r.FirstInstalled, r.LastInstalled, r.LowerBound)
+	if r.TraceHash != "" {
+		fmt.Fprintf(w, "trace                %d lines, hash %s\n", r.TraceLines, r.TraceHash)
+	}
+	if s.Runs > 1 {
+		fmt.Fprintf(w, "runs                 %d, %d broke a promise\n", s.Runs, s.FailedRuns)
+	}
+	for _, v := range r.Violations {
+		fmt.Fprintf(w, "BROKEN               %s\n", api.Clean(v.String()))
+	}
+	for _, c := range s.Replay {
+		fmt.Fprintf(w, "repeat with          %s\n", c)
+	}
+}

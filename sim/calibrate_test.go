@@ -1,0 +1,295 @@
+package sim
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+)
+
+// The gossip model against real memberlist, both in virtual time: how long until half of the members, and
+// all but one in twenty, know a rumour. Memberlist draws from a source of its own, so its runs do not
+// repeat and medians of several rumours are compared.
+
+// ether connects members without sockets.
+type ether struct {
+	mu   sync.Mutex
+	rng  *rand.Rand
+	loss float64
+	torn bool // members of even and odd number do not reach each other
+	all  map[string]*radio
+}
+
+// radio is one member's memberlist.Transport.
+type radio struct {
+	e       *ether
+	index   int
+	addr    *net.UDPAddr
+	packets chan *memberlist.Packet
+	streams chan net.Conn
+}
+
+func (e *ether) radio(i int) *radio {
+	r := &radio{
+		e: e, index: i, addr: &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: i + 1},
+		packets: make(chan *memberlist.Packet, 4096), streams: make(chan net.Conn, 64),
+	}
+	e.all[r.addr.String()] = r
+	return r
+}
+
+// lost: the packet does not arrive.
+func (e *ether) reach(from *radio, to string, packet bool) *radio {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	o := e.all[to]
+	if o == nil || e.torn && from.index%2 != o.index%2 || packet && e.rng.Float64() < e.loss {
+		return nil
+	}
+	return o
+}
+
+func (r *radio) FinalAdvertiseAddr(string, int) (net.IP, int, error) {
+	return r.addr.IP, r.addr.Port, nil
+}
+
+func (r *radio) WriteTo(b []byte, addr string) (time.Time, error) {
+	now := time.Now()
+	if o := r.e.reach(r, addr, true); o != nil {
+		select {
+		case o.packets <- &memberlist.Packet{Buf: slices.Clone(b), From: r.addr, Timestamp: now}:
+		default:
+		}
+	}
+	return now, nil
+}
+
+func (r *radio) DialTimeout(addr string, _ time.Duration) (net.Conn, error) {
+	o := r.e.reach(r, addr, false)
+	if o == nil {
+		return nil, io.ErrUnexpectedEOF
+	}
+	a, b := net.Pipe()
+	select {
+	case o.streams <- b:
+		return a, nil
+	default:
+		return nil, io.ErrShortBuffer
+	}
+}
+
+func (r *radio) PacketCh() <-chan *memberlist.Packet { return r.packets }
+func (r *radio) StreamCh() <-chan net.Conn           { return r.streams }
+func (r *radio) Shutdown() error                     { return nil }
+
+// gossiper is one member: it passes on a rumour that is newer than what it knows, as node does.
+type gossiper struct {
+	mu    sync.Mutex
+	list  *memberlist.Memberlist
+	queue *memberlist.TransmitLimitedQueue
+	knows byte
+	at    time.Time
+}
+
+type rumourText []byte
+
+func (r rumourText) Invalidates(memberlist.Broadcast) bool { return true }
+func (r rumourText) Message() []byte                       { return r }
+func (r rumourText) Finished()                             {}
+
+func (g *gossiper) NodeMeta(int) []byte { return nil }
+func (g *gossiper) NotifyMsg(b []byte)  { g.learn(b) }
+func (g *gossiper) GetBroadcasts(overhead, limit int) [][]byte {
+	return g.queue.GetBroadcasts(overhead, limit)
+}
+func (g *gossiper) LocalState(bool) []byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return []byte{g.knows}
+}
+func (g *gossiper) MergeRemoteState(b []byte, _ bool) { g.learn(b) }
+
+func (g *gossiper) learn(b []byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(b) == 1 && b[0] > g.knows {
+		g.knows, g.at = b[0], time.Now()
+		g.queue.QueueBroadcast(rumourText{b[0]})
+	}
+}
+
+// realSpread runs memberlist and gives, for each rumour, how long half and nearly all took.
+func realSpread(t *testing.T, n, rumours int, loss float64, torn time.Duration) (half, most []float64) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		e := &ether{rng: rand.New(rand.NewPCG(1, uint64(n))), all: map[string]*radio{}}
+		var all []*gossiper
+		for i := range n {
+			g := &gossiper{}
+			r := e.radio(i)
+			g.queue = &memberlist.TransmitLimitedQueue{NumNodes: func() int { return n }, RetransmitMult: retransmitMult}
+			c := memberlist.DefaultLANConfig()
+			c.Name, c.Transport, c.Delegate, c.GossipInterval = fmt.Sprint(i), r, g, gossipInterval
+			c.DisableTcpPings, c.EnableCompression = true, false
+			c.Logger = log.New(io.Discard, "", 0)
+			list, err := memberlist.Create(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.list = list
+			all = append(all, g)
+			time.Sleep(time.Duration(e.rng.Int64N(int64(gossipInterval)))) // or all would gossip in step
+		}
+		for _, g := range all[1:] {
+			if _, err := g.list.Join([]string{"127.0.0.1:1"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(10 * time.Second)
+		for k := range rumours {
+			e.mu.Lock()
+			e.loss, e.torn = loss, torn > 0
+			e.mu.Unlock()
+			begin := time.Now()
+			all[(2*k)%n].learn([]byte{byte(k + 1)})
+			if torn > 0 {
+				time.Sleep(torn)
+				e.mu.Lock()
+				e.torn = false
+				e.mu.Unlock()
+			}
+			time.Sleep(3 * time.Second)
+			if torn > 0 {
+				time.Sleep(150 * time.Second)
+			}
+			var took []float64
+			for _, g := range all {
+				g.mu.Lock()
+				if g.knows == byte(k+1) {
+					took = append(took, g.at.Sub(begin).Seconds())
+				}
+				g.mu.Unlock()
+			}
+			slices.Sort(took)
+			half, most = append(half, quantile(took, n, 0.5)), append(most, quantile(took, n, 0.95))
+		}
+		for _, g := range all {
+			if err := g.list.Shutdown(); err != nil {
+				t.Error(err)
+			}
+		}
+		time.Sleep(time.Minute)
+	})
+	return half, most
+}
+
+// quantile of so many of n; whoever never learned counts as very late.
+func quantile(took []float64, n int, q float64) float64 {
+	i := int(q*float64(n)+0.5) - 1
+	if i >= len(took) {
+		return 1e6
+	}
+	return took[i]
+}
+
+// modelSpread runs the model alone: the site's queue, gossip rounds, whispers and pulls.
+func modelSpread(t *testing.T, n, rumours int, loss float64, torn time.Duration) (half, most []float64) {
+	t.Helper()
+	for k := range rumours {
+		sc, err := ParseScenario("gossip", fmt.Sprintf("site a machines=%d lan-delay=0s loss=%g", n, loss))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := newWorld(sc, Options{Seed: uint64(k)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := w.sites[1]
+		for i, m := range s.machines {
+			m.boot()
+			m.tickAt = 1 << 62 // nothing but gossip happens here
+			if torn > 0 {
+				m.part = i % 2
+			}
+		}
+		s.q = nil
+		s.pulling = false
+		d := &docs{version: 2, trust: w.org.first.trust}
+		var took []float64
+		learn := func(m *machine) {
+			if m.head == d {
+				return
+			}
+			m.head, m.disk.docs = d, d
+			took = append(took, time.Duration(s.now).Seconds())
+			m.spread(d)
+		}
+		learn(s.machines[0])
+		for len(s.q) > 0 && len(took) < n && s.now < int64(300*time.Second) {
+			e := s.q.pop()
+			s.now = e.at
+			if s.now >= int64(torn) {
+				for _, m := range s.machines {
+					m.part = 0
+				}
+			}
+			switch x := e.what.(type) {
+			case whisper:
+				learn(e.m)
+			case gossipRound:
+				e.m.gossip()
+			case func():
+				x()
+			}
+		}
+		slices.Sort(took)
+		half, most = append(half, quantile(took, n, 0.5)), append(most, quantile(took, n, 0.95))
+	}
+	return half, most
+}
+
+func median(x []float64) float64 {
+	x = slices.Clone(x)
+	slices.Sort(x)
+	return x[len(x)/2]
+}
+
+func TestGossipModelSpreadsLikeMemberlist(t *testing.T) {
+	for _, c := range []struct {
+		n    int
+		loss float64
+		torn time.Duration
+	}{{32, 0, 0}, {128, 0, 0}, {32, 0.2, 0}, {128, 0.2, 0}, {32, 0, 3 * time.Second}, {128, 0, 3 * time.Second}} {
+		rumours := soak(15, 60)
+		if c.n > 32 {
+			rumours = soak(0, 30)
+		}
+		if c.torn > 0 {
+			rumours = soak(0, 12) // minutes of a whole membership for each
+		}
+		if rumours == 0 {
+			continue
+		}
+		realHalf, realMost := realSpread(t, c.n, rumours, c.loss, c.torn)
+		half, most := modelSpread(t, c.n, 400, c.loss, c.torn)
+		t.Logf("%d members, loss %.0f %%, torn for %v: half after %.3f s (memberlist %.3f), 95 %% after %.3f s (memberlist %.3f)",
+			c.n, 100*c.loss, c.torn, median(half), median(realHalf), median(most), median(realMost))
+		for _, x := range [][2]float64{{median(half), median(realHalf)}, {median(most), median(realMost)}} {
+			slack := 0.25 * x[1]
+			if c.torn > 0 {
+				slack = 0.5*x[1] + 2 // few rumours, and each waits for one exchange drawn by lot
+			}
+			if diff := x[0] - x[1]; diff > slack || diff < -slack {
+				t.Errorf("%d members, loss %.2f, torn %v: the model says %.3f s, memberlist %.3f s", c.n, c.loss, c.torn, x[0], x[1])
+			}
+		}
+	}
+}

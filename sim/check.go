@@ -1,0 +1,414 @@
+package sim
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Violation is one broken promise.
+type Violation struct {
+	At      time.Duration `json:"at_ns"`
+	Machine string        `json:"machine,omitempty"`
+	Rule    string        `json:"rule"`
+	Text    string        `json:"text"`
+}
+
+func (v Violation) String() string {
+	return fmt.Sprintf("%v %s: %s: %s", v.At, v.Machine, v.Rule, v.Text)
+}
+
+// Checker judges a trace, line by line, by nothing but what stands in it: it knows neither the core
+// nor policy, and reads approvals and holds by its own words.
+type Checker struct {
+	now        int64
+	machines   map[string]*checked
+	order      []string // machines as they came
+	sites      map[string]*checkedSite
+	updates    map[string]*checkedUpdate
+	sets       map[int64]*checkedSet // by head
+	newest     *checkedSet
+	expects    map[string]string
+	quietAt    int64
+	stored     int64
+	duplicate  int64
+	violations []Violation
+	began      bool
+	ended      bool
+}
+
+type checked struct {
+	id, site          string
+	seed, egress, up  bool
+	lies              string
+	groups            []string
+	epoch, head, root int64
+	knows             *checkedSet
+	installing        string
+	spoiled           bool // what is being installed is not what was signed
+	whole             map[string]bool
+	installed         map[string]int64
+	claims            map[string]bool
+	claimed           map[string]bool // at some time since it started
+	wrong             map[string]int  // chunks from whom
+	doneAt            int64
+}
+
+type checkedSite struct {
+	wan  map[string]int64
+	held map[string]int // holders of a lease, by update
+}
+
+type checkedUpdate struct{ chunks, chunkBytes, bytes int64 }
+
+type checkedSet struct {
+	at, epoch, head, root, expires int64
+	approvals                      []checkedApproval
+	holds                          []checkedHold
+	revoked                        map[string]bool
+}
+
+type checkedApproval struct {
+	update, group, action string
+	rev, notBefore        int64
+}
+
+type checkedHold struct {
+	id, update, group string
+	expires           int64
+}
+
+// NewChecker begins before the first line.
+func NewChecker() *Checker {
+	return &Checker{
+		machines: map[string]*checked{}, sites: map[string]*checkedSite{}, updates: map[string]*checkedUpdate{},
+		sets: map[int64]*checkedSet{}, expects: map[string]string{}, quietAt: -1,
+	}
+}
+
+// Check judges a written trace. An error is one of reading; ErrTrace for what is no trace.
+func Check(r io.Reader) ([]Violation, error) {
+	c := NewChecker()
+	in := bufio.NewScanner(r)
+	in.Buffer(nil, 1<<20)
+	for in.Scan() {
+		c.Line(in.Text())
+	}
+	if err := in.Err(); err != nil {
+		return nil, fmt.Errorf("read trace: %w", err)
+	}
+	if !c.began {
+		return nil, fmt.Errorf("read trace: no first line: %w", ErrTrace)
+	}
+	return c.Finish(), nil
+}
+
+// fact is one line.
+type fact struct {
+	c    *Checker
+	kind string
+	keys map[string]string
+}
+
+func (f fact) str(key string) string {
+	v, ok := f.keys[key]
+	if !ok {
+		f.c.fault("", "trace", "%s without %s", f.kind, key)
+	}
+	return v
+}
+
+func (f fact) num(key string) int64 {
+	n, err := strconv.ParseInt(f.str(key), 10, 64)
+	if err != nil {
+		f.c.fault("", "trace", "%s: %s is no number", f.kind, key)
+	}
+	return n
+}
+
+func (c *Checker) fault(machine, rule, format string, a ...any) {
+	if len(c.violations) < maxViolations {
+		c.violations = append(c.violations, Violation{time.Duration(c.now), machine, rule, fmt.Sprintf(format, a...)})
+	}
+}
+
+// maxViolations bounds what a thoroughly broken run can say.
+const maxViolations = 100
+
+// Line takes the next line of a trace.
+func (c *Checker) Line(line string) {
+	if !c.began {
+		c.began = true
+		if !strings.HasPrefix(line, fmt.Sprintf("patchmesh-trace %d ", TraceVersion)) {
+			c.fault("", "trace", "the first line is not of a trace of version %d", TraceVersion)
+		}
+		return
+	}
+	words := strings.Fields(line)
+	if len(words) < 2 {
+		c.fault("", "trace", "line of %d words", len(words))
+		return
+	}
+	at, err := strconv.ParseInt(words[0], 10, 64)
+	if err != nil || at < c.now {
+		c.fault("", "trace", "time %q after %d", words[0], c.now)
+		return
+	}
+	c.now = at
+	f := fact{c: c, kind: words[1], keys: make(map[string]string, len(words))}
+	for _, w := range words[2:] {
+		k, v, _ := strings.Cut(w, "=")
+		f.keys[k] = v
+	}
+	read, known := factReaders[f.kind]
+	if !known {
+		c.fault("", "trace", "unknown kind %q", f.kind)
+		return
+	}
+	read(c, f)
+}
+
+// factReaders say what each kind of line means to the checker.
+var factReaders map[string]func(*Checker, fact)
+
+func init() {
+	factReaders = map[string]func(*Checker, fact){
+		"site": func(c *Checker, f fact) {
+			c.sites[f.str("name")] = &checkedSite{wan: map[string]int64{}, held: map[string]int{}}
+		},
+		"machine": (*Checker).machineLine,
+		"update": func(c *Checker, f fact) {
+			c.updates[f.str("u")] = &checkedUpdate{f.num("chunks"), f.num("chunk_bytes"), f.num("bytes")}
+		},
+		"expect":   func(c *Checker, f fact) { c.expects[f.str("what")] = f.str("limit") },
+		"publish":  (*Checker).publishLine,
+		"approval": (*Checker).approvalLine,
+		"hold": func(c *Checker, f fact) {
+			if s := c.sets[f.num("head")]; s != nil {
+				s.holds = append(s.holds, checkedHold{f.str("id"), f.str("u"), f.str("group"), f.num("expires")})
+			}
+		},
+		"revoked": func(c *Checker, f fact) {
+			if s := c.sets[f.num("head")]; s != nil {
+				s.revoked[f.str("m")] = true
+			}
+		},
+		"boot": (*Checker).bootLine, "down": (*Checker).downLine, "adopt": (*Checker).adoptLine, "stored": (*Checker).storedLine,
+		"wan": func(c *Checker, f fact) {
+			if s := c.sites[f.str("site")]; s != nil {
+				s.wan[f.str("u")] += f.num("bytes")
+			}
+		},
+		"refused": (*Checker).refusedLine,
+		"move": func(c *Checker, f fact) {
+			if m := c.machine(f); m != nil {
+				m.site = f.str("site")
+			}
+		},
+		"whole": func(c *Checker, f fact) {
+			if m := c.machine(f); m != nil {
+				m.whole[f.str("u")] = true
+			}
+		},
+		"install": (*Checker).installLine, "installed": (*Checker).installedLine,
+		"remove": (*Checker).removeLine,
+		"failed": func(c *Checker, f fact) {
+			if m := c.machine(f); m != nil {
+				m.installing = ""
+			}
+		},
+		"removed": func(c *Checker, f fact) {
+			if m := c.machine(f); m != nil {
+				delete(m.installed, f.str("u"))
+				m.installing = ""
+			}
+		},
+		"claim": (*Checker).claimLine, "release": (*Checker).releaseLine, "load": (*Checker).loadLine,
+		"fault": func(*Checker, fact) {},
+		"quiet": func(c *Checker, f fact) { c.quietAt = c.now },
+		"end":   func(c *Checker, f fact) { c.ended = true },
+	}
+}
+
+func (c *Checker) machine(f fact) *checked {
+	m := c.machines[f.str("m")]
+	if m == nil {
+		c.fault(f.str("m"), "trace", "%s of a machine that nobody has introduced", f.kind)
+	}
+	return m
+}
+
+func (c *Checker) machineLine(f fact) {
+	m := &checked{
+		id: f.str("m"), site: f.str("site"), seed: f.num("seed") == 1, egress: f.num("egress") == 1, lies: f.str("lies"),
+		groups: strings.Split(f.str("groups"), ","), whole: map[string]bool{}, installed: map[string]int64{},
+		claims: map[string]bool{}, claimed: map[string]bool{}, wrong: map[string]int{},
+	}
+	c.machines[m.id] = m
+	c.order = append(c.order, m.id)
+}
+
+func (c *Checker) publishLine(f fact) {
+	s := &checkedSet{at: c.now, epoch: f.num("epoch"), head: f.num("head"), root: f.num("root"), expires: f.num("expires"), revoked: map[string]bool{}}
+	if old := c.newest; old != nil && (s.epoch < old.epoch || s.head <= old.head) {
+		c.fault("", "publish", "epoch %d head %d after epoch %d head %d", s.epoch, s.head, old.epoch, old.head)
+	}
+	c.sets[s.head], c.newest = s, s
+}
+
+func (c *Checker) approvalLine(f fact) {
+	if s := c.sets[f.num("head")]; s != nil {
+		s.approvals = append(s.approvals, checkedApproval{f.str("u"), f.str("group"), f.str("action"), f.num("rev"), f.num("not_before")})
+	}
+}
+
+// bootLine: a machine that starts knows what it had adopted, whatever it lost.
+func (c *Checker) bootLine(f fact) {
+	m := c.machine(f)
+	if m == nil {
+		return
+	}
+	epoch, head := f.num("epoch"), f.num("head")
+	if epoch < m.epoch || head < m.head && m.head != 0 {
+		c.fault(m.id, "rollback", "starts with epoch %d head %d, had epoch %d head %d", epoch, head, m.epoch, m.head)
+	}
+	m.up, m.epoch, m.head, m.knows = true, epoch, head, c.sets[head]
+	m.installing = ""
+}
+
+func (c *Checker) downLine(f fact) {
+	m := c.machine(f)
+	if m == nil {
+		return
+	}
+	m.up, m.installing = false, ""
+	for u := range m.claims {
+		c.endClaim(m, u)
+	}
+	clear(m.claimed)
+}
+
+// adoptLine: only what a seed has published, and never less than before.
+func (c *Checker) adoptLine(f fact) {
+	m := c.machine(f)
+	if m == nil {
+		return
+	}
+	epoch, head, root := f.num("epoch"), f.num("head"), f.num("root")
+	s := c.sets[head]
+	switch {
+	case s == nil || s.epoch != epoch:
+		c.fault(m.id, "unsigned", "adopts head %d epoch %d, which no seed has published", head, epoch)
+	case epoch < m.epoch:
+		c.fault(m.id, "rollback", "adopts epoch %d after %d", epoch, m.epoch)
+	case head < m.head && root <= m.root:
+		c.fault(m.id, "rollback", "adopts head %d after %d", head, m.head)
+	}
+	m.epoch, m.head, m.root, m.knows = max(m.epoch, epoch), head, max(m.root, root), s
+}
+
+func (c *Checker) storedLine(f fact) {
+	m, u := c.machine(f), c.updates[f.str("u")]
+	if m == nil || u == nil {
+		return
+	}
+	bytes := f.num("bytes")
+	c.stored += bytes
+	if f.num("fresh") == 0 {
+		c.duplicate += bytes
+	}
+	if f.num("good") != 1 {
+		c.fault(m.id, "wrong-byte", "stores a wrong chunk %d of %s from %s", f.num("i"), f.str("u"), f.str("from"))
+	}
+	if i := f.num("i"); i < 0 || i >= u.chunks || bytes > u.chunkBytes {
+		c.fault(m.id, "wrong-byte", "stores chunk %d of %d", i, u.chunks)
+	}
+	from := c.machines[f.str("from")]
+	if f.str("tier") == "wan" {
+		if from == nil || !from.seed || !m.egress {
+			c.fault(m.id, "wan", "fetches across the WAN from %s", f.str("from"))
+		}
+		if !m.claimed[f.str("u")] {
+			c.fault(m.id, "wan", "fetches %s across the WAN without having claimed its lease", f.str("u"))
+		}
+	} else if from != nil && from.site != m.site {
+		c.fault(m.id, "wan", "fetches from %s of another site", from.id)
+	}
+}
+
+// wrongMost is how many wrong chunks one peer may cost one machine: what may be outstanding there when
+// the first turns out wrong.
+const wrongMost = 4
+
+func (c *Checker) refusedLine(f fact) {
+	m := c.machine(f)
+	if m == nil || f.str("reason") != "trust-bad-chunk" {
+		return
+	}
+	from := f.str("from")
+	if p := c.machines[from]; p != nil && p.seed {
+		return // there may be no other: it is left alone for longer each time, not for good
+	}
+	if m.wrong[from]++; m.wrong[from] == wrongMost+1 {
+		c.fault(m.id, "shun", "takes more than %d wrong chunks from %s", wrongMost, from)
+	}
+}
+
+// loadLine: what a machine keeps for others is bounded.
+func (c *Checker) loadLine(f fact) {
+	m := c.machine(f)
+	if m == nil {
+		return
+	}
+	for key, most := range map[string]int64{"asks": maxLoadAsks, "waiting": maxLoadWaiting, "queued": int64(len(c.machines)) + 1} {
+		if n := f.num(key); n > most {
+			c.fault(m.id, "memory", "%d %s, at most %d", n, key, most)
+		}
+	}
+}
+
+// Bounds of what a machine has in hand: asks of at most 8 MiB at neighbours and 8 MiB at a seed, in
+// chunks of 64 KiB at least; the queue of uploads with its slots.
+const (
+	maxLoadAsks    = 2*128 + 2
+	maxLoadWaiting = 512 + 64
+)
+
+// maxHolders is how many machines of a site may hold one lease at once. There is one as a rule; parts
+// of a torn site and a handover make a few for a moment.
+const maxHolders = 6
+
+func (c *Checker) claimLine(f fact) {
+	m := c.machine(f)
+	if m == nil {
+		return
+	}
+	u := f.str("u")
+	if !m.egress {
+		c.fault(m.id, "lease", "claims the lease of %s and may not use the WAN", u)
+	}
+	s := c.sites[m.site]
+	if s == nil || m.claims[u] {
+		return
+	}
+	m.claims[u], m.claimed[u] = true, true
+	if s.held[u]++; s.held[u] > maxHolders {
+		c.fault(m.id, "lease", "%d machines of %s hold the lease of %s", s.held[u], m.site, u)
+	}
+}
+
+func (c *Checker) releaseLine(f fact) {
+	if m := c.machine(f); m != nil {
+		c.endClaim(m, f.str("u"))
+	}
+}
+
+func (c *Checker) endClaim(m *checked, u string) {
+	if m.claims[u] {
+		delete(m.claims, u)
+		c.sites[m.site].held[u]--
+	}
+}

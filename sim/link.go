@@ -1,0 +1,43 @@
+package sim
+
+import "time"
+
+// Link is what a line can do. Rates are bytes per second; zero means without limit.
+type Link struct {
+	Rate  float64
+	Delay time.Duration // one way
+	Loss  float64       // of packets, 0 to 1: costs gossip the packet and a stream a retransmission
+}
+
+// retransmit is what a lost packet costs a stream: TCP's least timeout.
+const retransmit = 200 * time.Millisecond
+
+// pipe is one direction of a line: what is put in leaves in order, at the line's rate.
+type pipe struct {
+	rate float64
+	free int64 // when it has sent all that was put in
+}
+
+// put sends so many bytes, no earlier than at, and says when the last one has left.
+func (p *pipe) put(at, bytes int64) int64 {
+	at = max(at, p.free)
+	if p.rate > 0 {
+		at += int64(float64(bytes) / p.rate * 1e9)
+	}
+	p.free = at
+	return at
+}
+
+// between sends over two pipes at once, at the pace of the slower: a sender's line and a receiver's.
+func between(a, b *pipe, at, bytes int64) int64 {
+	at = max(at, a.free, b.free)
+	rate := a.rate
+	if rate == 0 || (b.rate > 0 && b.rate < rate) {
+		rate = b.rate
+	}
+	if rate > 0 {
+		at += int64(float64(bytes) / rate * 1e9)
+	}
+	a.free, b.free = at, at
+	return at
+}

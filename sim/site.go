@@ -1,0 +1,135 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"patchmesh/swarm"
+)
+
+// site is the machines that share one WAN line, and all that happens to them. Between two windows it
+// touches nothing of other sites: what leaves it goes through out.
+type site struct {
+	w     *World
+	index int
+	name  string
+	rng   *rand.Rand
+	q     queue
+	now   int64
+	seq   uint64
+	gens  uint32 // of sessions
+	out   []outgoing
+	say   journal
+
+	machines []*machine
+	lan, wan Link
+	down     pipe // from the WAN
+	cut      bool // the WAN does not work
+	dialMost int  // sessions that a machine dials by itself; 0: the program's own number
+
+	wanBytes  int64 // payload bytes that crossed the line towards the site
+	docBytes  int64 // documents, likewise
+	pulling   bool  // a push and pull of gossip is planned
+	nextPull  int
+	delivered int64 // chunks stored
+
+	begun []int64 // when installations began
+	held  []int64 // when machines learned of the first hold
+}
+
+// outgoing waits for the end of the window.
+type outgoing struct {
+	to    *site
+	entry entry
+}
+
+func (s *site) push(e entry) {
+	s.seq++
+	e.seq = s.seq
+	e.at = max(e.at, s.now)
+	s.q.push(e)
+}
+
+// run does all that is due before end.
+func (s *site) run(end int64) {
+	for len(s.q) > 0 && s.q[0].at < end {
+		e := s.q.pop()
+		s.now = e.at
+		s.deliver(e)
+	}
+	s.now = max(s.now, end-1)
+}
+
+func (s *site) deliver(e entry) {
+	m := e.m
+	if m == nil {
+		e.what.(func())()
+		return
+	}
+	if e.from != nil {
+		ses := m.session(e.from)
+		if ses == nil || ses.gen != e.gen {
+			return
+		}
+		if apart(m, e.from) || len(ses.held) > 0 {
+			ses.held = append(ses.held, e)
+			return
+		}
+	} else if e.inc != m.inc && e.inc != anyInc {
+		return
+	}
+	m.take(e.from, e.what)
+}
+
+// toSite sends an entry to a machine of any site. Between sites it takes the WAN's time at least.
+func (s *site) toSite(to *site, e entry) {
+	if to == s {
+		s.push(e)
+		return
+	}
+	s.out = append(s.out, outgoing{to, e})
+}
+
+// apart: no packet gets from one to the other now.
+func apart(a, b *machine) bool {
+	if a.site == b.site {
+		return a.part != b.part
+	}
+	return a.wanCut() || b.wanCut()
+}
+
+// wanCut: nothing of this machine gets across the WAN.
+func (m *machine) wanCut() bool { return m.site.cut || m.part != 0 && m.site.index == 0 }
+
+// delay is how long a packet takes between two machines, without what the line is busy with.
+func (s *site) delay(to *site) time.Duration {
+	if to == s {
+		return s.lan.Delay
+	}
+	return max(s.wan.Delay, to.wan.Delay)
+}
+
+// letter sends something over a session. It arrives after what was sent before; a packet lost on the
+// way costs a retransmission.
+func (m *machine) letter(ses *session, what any, extra time.Duration) {
+	s, p := m.site, ses.peer
+	at := s.now + int64(s.delay(ses.site)+extra)
+	if s.lan.Loss > 0 && s.rng.Float64() < s.lan.Loss {
+		at += int64(retransmit)
+	}
+	at = max(at, ses.sentAt)
+	ses.sentAt = at
+	s.toSite(ses.site, entry{at: at, m: p, from: m, gen: ses.gen, what: what})
+}
+
+// tell sends an event to a peer, if there is a session.
+func (m *machine) tell(to swarm.PeerID, ev swarm.Event) {
+	if ses := m.sessionTo(to); ses != nil {
+		m.letter(ses, ev, 0)
+	}
+}
+
+// soon gives the machine something after a delay, unless it restarts meanwhile.
+func (m *machine) soon(d time.Duration, what any) {
+	m.site.push(entry{at: m.site.now + int64(d), m: m, inc: m.inc, what: what})
+}
