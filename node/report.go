@@ -35,18 +35,26 @@ func (n *Node) makeReport(seq uint64) {
 }
 
 func (n *Node) queueReport(seq uint64, v swarm.View) error {
+	b, err := n.signReport(v)
+	if err != nil {
+		return err
+	}
+	return n.db.PutOutbox(n.id, seq, b)
+}
+
+func (n *Node) signReport(v swarm.View) ([]byte, error) {
 	row := n.ownRow(v)
 	row.LastReport, row.LastContact = v.At.UTC(), v.At.UTC()
 	body, err := json.Marshal(row)
 	if err != nil {
-		return fmt.Errorf("encode report: %w", err)
+		return nil, fmt.Errorf("encode report: %w", err)
 	}
 	sig := ed25519.Sign(n.key, append([]byte(reportDomain), body...))
 	b, err := json.Marshal(signedReport{Body: body, Sig: sig})
 	if err != nil {
-		return fmt.Errorf("encode report: %w", err)
+		return nil, fmt.Errorf("encode report: %w", err)
 	}
-	return n.db.PutOutbox(n.id, seq, b)
+	return b, nil
 }
 
 // forward sends a report from the outbox one hop on.
@@ -177,7 +185,7 @@ func (n *Node) updateRow(v swarm.View, k swarm.TaskView) api.Update {
 	for _, p := range v.Payloads {
 		if p.ID == k.Payload {
 			u.HaveBytes = p.HaveBytes
-			u.Bytes = api.Bytes{Subnet: p.Subnet, Site: p.Site, Seed: p.Seed, Wasted: p.Wasted, Duplicate: p.Duplicate}
+			u.Bytes = api.Bytes{Subnet: p.Subnet, Site: p.Site, Media: p.Media, Seed: p.Seed, Wasted: p.Wasted, Duplicate: p.Duplicate}
 		}
 	}
 	return u

@@ -50,6 +50,7 @@ func routes(s api.Service) http.Handler {
 	ceremonyRoutes(m, s)
 	m.HandleFunc("POST /import", func(w http.ResponseWriter, r *http.Request) { importFile(s, w, r) })
 	trustRoutes(m, s)
+	bundleRoutes(m, s)
 	return m
 }
 
