@@ -34,6 +34,7 @@ type ImportedBundle struct {
 	// Reason is media-damaged or media-incomplete where it is not complete; Detail names the place.
 	Reason  string            `json:"reason,omitempty"`
 	Detail  string            `json:"detail,omitempty"`
+	Lacking int               `json:"lacking,omitempty"` // approvals of which the documents have not come
 	Missing []MissingFromDisc `json:"missing,omitempty"`
 
 	Returns []*api.TakenReturn `json:"returns,omitempty"` // on a seed
@@ -287,7 +288,7 @@ func (i *bundleImport) damaged(err error) {
 // takeVolumes streams what the machine lacks from all volumes. One that is damaged or missing costs
 // itself only.
 func (i *bundleImport) takeVolumes(ctx context.Context) error {
-	want, err := i.lacking(ctx)
+	want, _, err := i.lacking(ctx)
 	if err != nil {
 		return err
 	}
@@ -324,20 +325,20 @@ func (i *bundleImport) takeVolumes(ctx context.Context) error {
 }
 
 // lacking are the chunks that the machine has not, of payloads that are approved.
-func (i *bundleImport) lacking(ctx context.Context) (map[content.ID]*content.Bits, error) {
+func (i *bundleImport) lacking(ctx context.Context) (want map[content.ID]*content.Bits, docs int, err error) {
 	cargo, err := i.c.Cargo(ctx, api.CargoQuery{})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	want := map[content.ID]*content.Bits{}
+	want = map[content.ID]*content.Bits{}
 	for _, p := range cargo.Payloads {
 		b, err := content.BitsFromBytes(p.Chunks, p.Have)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		want[p.ID] = b
 	}
-	return want, nil
+	return want, cargo.Lacking, nil
 }
 
 // sender passes chunks on that are wanted.
@@ -408,9 +409,12 @@ func (i *bundleImport) readVolume(ctx context.Context, v bundle.File, s *sender)
 
 // prove says what the machine still lacks of what the medium was made for.
 func (i *bundleImport) prove(ctx context.Context) error {
-	have, err := i.lacking(ctx)
+	have, lacking, err := i.lacking(ctx)
 	if err != nil {
 		return err
+	}
+	if i.out.Lacking = lacking; lacking > 0 && i.out.Reason == "" {
+		i.out.Reason, i.out.Detail = reasonMediaIncomplete, fmt.Sprintf("the documents of %d approvals are missing", lacking)
 	}
 	i.out.Complete = i.out.Approvals == "newer" || i.out.Approvals == "unchanged"
 	named := map[content.ID]bool{}

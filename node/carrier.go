@@ -66,10 +66,12 @@ func (c *carrier) cargo(q api.CargoQuery) (*api.Cargo, error) {
 	for i, a := range m.Approvals {
 		d := c.descriptor(a.Descriptor)
 		if d == nil {
+			out.Lacking++
 			continue
 		}
 		add(a.Descriptor)
 		if _, err := c.docs.payloadMap(d.Payload); err != nil {
+			out.Lacking++
 			continue
 		}
 		add(d.Payload)
