@@ -38,7 +38,7 @@ type ImportedBundle struct {
 	Missing []MissingFromDisc `json:"missing,omitempty"`
 
 	Returns []*api.TakenReturn `json:"returns,omitempty"` // on a seed
-	Answers *Answers     `json:"answers,omitempty"` // on a seed: requests to join
+	Answers *Answers           `json:"answers,omitempty"` // on a seed: requests to join
 }
 
 const (

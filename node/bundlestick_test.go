@@ -205,7 +205,7 @@ func TestTruncatedStickGivesWhatIsWholeAndNamesTheRest(t *testing.T) {
 			case err == nil && len(i.Missing)+i.Lacking != 1:
 				t.Errorf("%s cut at %d: %d payloads lack chunks, %d approvals documents", name, at, len(i.Missing), i.Lacking)
 			}
-			s.checkStore(id, body)
+			s.checkStore(id)
 			s.forgetDocs()
 			if err := s.store.Drop(id); err != nil {
 				t.Fatal(err)
@@ -233,7 +233,7 @@ func (s *site) forgetDocs() {
 }
 
 // checkStore reads every chunk that the store says it has.
-func (s *site) checkStore(id content.ID, body []byte) {
+func (s *site) checkStore(id content.ID) {
 	s.t.Helper()
 	have, err := s.store.Have(id)
 	if errors.Is(err, content.ErrNotFound) {
@@ -284,4 +284,3 @@ func TestExportForNobodySaysSo(t *testing.T) {
 		t.Errorf("a volume of 4 GiB: %v", err)
 	}
 }
-
