@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"patchmesh/node/api"
+	"patchmesh/node/control"
 )
 
 // offline enrols a machine at a site that has no network to the seed and runs it there. It may dial peers
@@ -30,16 +31,28 @@ func (m *mesh) offline(name, site string, peers ...string) *running {
 func (m *mesh) export(r ExportRequest) *Exported {
 	m.t.Helper()
 	r.Now = time.Now()
-	x, err := ExportBundle(context.Background(), m.seed, r)
+	x, err := ExportBundle(context.Background(), m.seed.socket(m.t), r)
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	return x
 }
 
+// socket is the node as the command line sees it.
+func (r *running) socket(t *testing.T) api.Carrier {
+	t.Helper()
+	var s api.Service
+	until(t, "the local socket", func() bool {
+		var err error
+		s, err = control.Dial(r.cfg.DataDir)
+		return err == nil
+	})
+	return s.(api.Carrier)
+}
+
 func (r *running) feed(t *testing.T, dir string) *ImportedBundle {
 	t.Helper()
-	i, err := ImportBundle(context.Background(), r, dir, time.Now())
+	i, err := ImportBundle(context.Background(), r.socket(t), dir, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,12 +123,13 @@ func TestApprovalsAndBytesReachTwoSitesOnAStickAndStatusComesBack(t *testing.T) 
 	}
 	m.noSeed(a, b, c, d)
 	for _, s := range [][]*running{{a, b}, {c, d}} {
-		back, err := ExportReturn(context.Background(), s[0], stick)
+		back, err := ExportReturn(context.Background(), s[0].socket(t), stick)
 		if err != nil || back.Reports != 2 || len(back.Missing) > 0 {
 			t.Fatalf("return: %+v, %v", back, err)
 		}
 	}
-	in, err := ImportReturns(context.Background(), m.seed, m.seed.Node, stick)
+	at := m.seed.socket(t)
+	in, err := ImportReturns(context.Background(), at, at.(api.Service), stick)
 	if err != nil || !in.Complete || len(in.Returns) != 2 {
 		t.Fatalf("import of returns: %+v, %v", in, err)
 	}
