@@ -90,6 +90,9 @@ func (n *Node) docAsked(ask wire.DocAsk) ([]byte, bool) {
 		b, err := n.db.Value(rootKey(ask.RootVersion))
 		return b, err == nil && len(b) > 0
 	}
+	if ask.Kind == wire.DocReport {
+		return n.reportAsked()
+	}
 	b, err := n.docs.document(ask.ID)
 	return b, err == nil
 }

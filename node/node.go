@@ -214,6 +214,7 @@ func (n *Node) begin(ctx context.Context) {
 		}
 	}
 	n.recallPeers()
+	n.work(n.tellCarried)
 	if err := n.believer.missing(); err != nil {
 		// The core begins without approvals: it asks for those of the mesh, and starts nothing before.
 		n.log.Error("trust was damaged on disk; nothing new is installed until the mesh has confirmed it", "lost", err)

@@ -36,6 +36,14 @@ func (n *Node) makeReport(seq uint64) {
 }
 
 func (n *Node) queueReport(seq uint64, v swarm.View) error {
+	b, err := n.signReport(v)
+	if err != nil {
+		return err
+	}
+	return n.db.PutOutbox(n.id, seq, b)
+}
+
+func (n *Node) signReport(v swarm.View) ([]byte, error) {
 	n.flushLedger() // what is reported is not forgotten
 	row := n.ownRow(v)
 	row.LastReport, row.LastContact = v.At.UTC(), v.At.UTC()
@@ -46,14 +54,14 @@ func (n *Node) queueReport(seq uint64, v swarm.View) error {
 	n.reportSources(&row, payloads)
 	body, err := json.Marshal(row)
 	if err != nil {
-		return fmt.Errorf("encode report: %w", err)
+		return nil, fmt.Errorf("encode report: %w", err)
 	}
 	sig := ed25519.Sign(n.key, append([]byte(reportDomain), body...))
 	b, err := json.Marshal(signedReport{Body: body, Sig: sig})
 	if err != nil {
-		return fmt.Errorf("encode report: %w", err)
+		return nil, fmt.Errorf("encode report: %w", err)
 	}
-	return n.db.PutOutbox(n.id, seq, b)
+	return b, nil
 }
 
 // forward sends a report from the outbox one hop on.

@@ -18,6 +18,7 @@ import (
 	"patchmesh/content"
 	"patchmesh/content/disk"
 	"patchmesh/node/origin"
+	"patchmesh/node/state"
 	"patchmesh/node/transport"
 	"patchmesh/policy"
 	"patchmesh/swarm"
@@ -163,6 +164,12 @@ func newSourceWorld(t *testing.T) *sourceWorld {
 		cfg: Config{Now: time.Now}, log: slog.New(slog.DiscardHandler), ctx: ctx, cancel: cancel, store: open("ours"),
 		docs: newLibrary(nil), fetches: map[swarm.Req]func(){}, fetchEnded: map[swarm.Req]bool{},
 	}
+	db, err := state.Open(filepath.Join(t.TempDir(), "state.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	n.db, n.ledger = db, &ledger{db: db, now: time.Now, name: func(content.ID) string { return "u" }, books: map[content.ID]*book{}, days: map[state.TrafficRow]int64{}}
 	n.docs.maps[w.m.ID()] = w.m
 	n.events = events{ch: make(chan swarm.Event, 64), done: ctx.Done()}
 	n.limits = newLimits(n)

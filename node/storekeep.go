@@ -319,8 +319,12 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // chunkArrived books a chunk that came from a peer and was stored.
 func (n *Node) chunkArrived(m *content.PayloadMap, index int, from swarm.PeerID, bytes int, fresh bool) {
+	n.chunkBooked(m, index, n.contacts.of(string(from)), bytes, fresh)
+}
+
+// chunkBooked is the same for one whose source is no peer of the mesh.
+func (n *Node) chunkBooked(m *content.PayloadMap, index int, c contact, bytes int, fresh bool) {
 	n.metrics.chunk(bytes, fresh)
-	c := n.contacts.of(string(from))
 	n.ledger.arrived(m.ID(), m.Len(), index, c, bytes, fresh)
 	if fresh && n.keeper.damaged.Load() > n.keeper.healed.Load() {
 		n.keeper.heal(m.ID(), index)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"patchmesh/content"
 	"patchmesh/node/api"
 	"patchmesh/node/origin"
+	"patchmesh/node/transport"
 	"patchmesh/policy"
 	"patchmesh/swarm"
 	"patchmesh/swarm/rate"
@@ -22,6 +24,15 @@ const (
 	OriginFirst = "first"
 	OriginNever = "never"
 )
+
+// hostOf names a web host in the books; the URL was checked when its descriptor was read.
+func hostOf(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "web"
+	}
+	return u.Host
+}
 
 func checkOrigin(s string) error {
 	switch s {
@@ -136,7 +147,7 @@ func (w *web) fetch(ctx context.Context, a swarm.FetchOrigin) swarm.Event {
 	if err != nil {
 		return failure(a.Req, err)
 	}
-	w.n.metrics.chunk(len(stored), fresh)
+	w.n.chunkBooked(m, a.Index, contact{Peer: transport.Peer{ID: hostOf(f.urls[a.Mirror])}, tier: api.TierOrigin}, len(stored), fresh)
 	return swarm.ChunkStored{Req: a.Req, Bytes: int64(len(stored)), Fresh: fresh}
 }
 

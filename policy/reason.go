@@ -32,6 +32,8 @@ const (
 	ReasonTrustFloorRebuilt  Reason = "trust-floor-rebuilt"
 	ReasonClockBehind        Reason = "clock-behind"
 	ReasonTrustBadChunk      Reason = "trust-bad-chunk"
+	ReasonMediaIncomplete    Reason = "media-incomplete"
+	ReasonMediaDamaged       Reason = "media-damaged"
 	ReasonPolicyHold         Reason = "policy-hold"
 	ReasonPolicyDeferred     Reason = "policy-deferred"
 	ReasonPolicyDeclined     Reason = "policy-declined"

@@ -159,6 +159,8 @@ func (c *Core) dispatch(ev Event) {
 		c.payloadOpened(e)
 	case ChunkStored:
 		c.chunkStored(e)
+	case ChunksCarried:
+		c.chunksCarried(e)
 	case Assembled:
 		c.assembled(e)
 	case UploadAsked:

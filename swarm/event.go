@@ -107,6 +107,13 @@ type (
 		Bytes int64 // as stored and sent
 		Fresh bool  // false: it was there already
 	}
+	// ChunksCarried says that chunks of removable media were verified and are in the store, which has Have
+	// of the payload now. Nobody asked for them. Bytes are those that were new.
+	ChunksCarried struct {
+		Payload content.ID
+		Have    *content.Bits
+		Bytes   int64
+	}
 	// Assembled answers Assemble: the whole payload was hashed again and is published.
 	Assembled struct{ Req Req }
 	// UploadAsked says that a peer asks for a chunk. Ref names the ask at the driver.
@@ -195,6 +202,7 @@ func (LostArrived) isEvent()       {}
 func (LeaseHeard) isEvent()        {}
 func (PayloadOpened) isEvent()     {}
 func (ChunkStored) isEvent()       {}
+func (ChunksCarried) isEvent()     {}
 func (Assembled) isEvent()         {}
 func (UploadAsked) isEvent()       {}
 func (UploadEnded) isEvent()       {}

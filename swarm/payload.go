@@ -55,7 +55,7 @@ type payload struct {
 
 // bytesBy counts payload bytes by the tier they came from.
 type bytesBy struct {
-	Subnet, Site, Seed, Origin, Wasted, Duplicate int64
+	Subnet, Site, Media, Seed, Origin, Wasted, Duplicate int64
 }
 
 // wanted: this machine is fetching, or would if it could.

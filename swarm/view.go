@@ -54,6 +54,7 @@ type PayloadView struct {
 	LeaseClaimant PeerID // the neighbour that claims it
 	Subnet        int64
 	Site          int64
+	Media         int64
 	Seed          int64
 	Origin        int64
 	Wasted        int64
@@ -105,7 +106,7 @@ func (c *Core) View() View {
 		p := PayloadView{
 			ID: l.id, Bytes: l.bytes, HaveBytes: l.haveBytes, Chunks: l.chunks, HaveChunks: l.have.Count(),
 			Ready: l.ready, Leased: l.lease.held,
-			Subnet: l.Subnet, Site: l.Site, Seed: l.Seed, Origin: l.Origin, Wasted: l.Wasted, Duplicate: l.Duplicate,
+			Subnet: l.Subnet, Site: l.Site, Media: l.Media, Seed: l.Seed, Origin: l.Origin, Wasted: l.Wasted, Duplicate: l.Duplicate,
 		}
 		for _, k := range l.lease.claims {
 			if k.held {

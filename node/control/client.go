@@ -105,11 +105,15 @@ func callSecret[A any](ctx context.Context, c *client, route string, q any, pass
 	if err != nil {
 		return nil, fmt.Errorf("encode request: %w", err)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://patchmesh/"+route, bytes.NewReader(b))
+	r, err := request(ctx, route, b)
 	if err != nil {
 		return nil, err
 	}
 	return send[A](c, r)
+}
+
+func request(ctx context.Context, route string, body []byte) (*http.Request, error) {
+	return http.NewRequestWithContext(ctx, http.MethodPost, "http://patchmesh/"+route, bytes.NewReader(body))
 }
 
 func withPassphrase(b []byte, passphrase api.Secret) ([]byte, error) {
@@ -154,17 +158,22 @@ func send[A any](c *client, r *http.Request) (*A, error) {
 	defer resp.Body.Close()
 	body := io.LimitReader(resp.Body, maxAnswer)
 	if resp.StatusCode != http.StatusOK {
-		var e api.Error
-		if err := json.NewDecoder(body).Decode(&e); err != nil || e.What == "" {
-			return nil, api.Errorf(api.ClassFailed, "the node answered %s", resp.Status)
-		}
-		return nil, &e
+		return nil, refusal(resp)
 	}
 	a := new(A)
 	if err := json.NewDecoder(body).Decode(a); err != nil {
 		return nil, fmt.Errorf("read the node's answer: %w", err)
 	}
 	return a, nil
+}
+
+// refusal is the error that the node answered.
+func refusal(resp *http.Response) error {
+	var e api.Error
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxBody)).Decode(&e); err != nil || e.What == "" {
+		return api.Errorf(api.ClassFailed, "the node answered %s", resp.Status)
+	}
+	return &e
 }
 
 // Status implements api.Service.

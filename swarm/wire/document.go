@@ -19,6 +19,7 @@ type DocKind byte
 const (
 	DocContent DocKind = iota + 1 // by content ID
 	DocRoot                       // a TUF root by version: its bytes are not known before it is read
+	DocReport                     // the peer's own signed report, for removable media
 )
 
 // DocAsk asks for one document; it is the first frame of a document stream.
@@ -43,7 +44,7 @@ const (
 
 func (a DocAsk) check() error {
 	var c checks
-	c.that(a.Kind == DocContent || a.Kind == DocRoot, "document kind")
+	c.that(a.Kind == DocContent || a.Kind == DocRoot || a.Kind == DocReport, "document kind")
 	c.that((a.Kind == DocContent) != a.ID.IsZero(), "document id")
 	c.that((a.Kind == DocRoot) == (a.RootVersion > 0) && a.RootVersion >= 0, "root version")
 	c.that(a.MaxBytes >= 1, "document size")

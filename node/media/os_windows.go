@@ -1,0 +1,4 @@
+package media
+
+// openFlags: what is opened is compared with what was looked at.
+const openFlags = 0

@@ -1,0 +1,40 @@
+package swarm
+
+// chunksCarried: somebody has put a medium into this machine. What it brought is known to the
+// neighbours at once, so one stick feeds one machine and the mesh does the rest.
+func (c *Core) chunksCarried(e ChunksCarried) {
+	l := c.byMap[e.Payload]
+	if l == nil {
+		c.countCarried(e)
+		return
+	}
+	l.Media += e.Bytes
+	if e.Have == nil || e.Have.Len() != l.chunks {
+		return
+	}
+	for i := range l.chunks {
+		if e.Have.Has(i) && l.have.Set(i) {
+			c.cancelTwins(l, i)
+		}
+	}
+	l.haveBytes = l.countBytes()
+	c.countSole(l)
+	c.tellHave(l)
+	c.drive(l)
+	c.payloadChanged(l)
+}
+
+// countCarried keeps the count of what came before the payload was known, as when a stopped machine was
+// fed. The chunks themselves are found in the store when it becomes known.
+func (c *Core) countCarried(e ChunksCarried) {
+	t := &c.tasks
+	for i := range t.counted {
+		if t.counted[i].ID == e.Payload {
+			t.counted[i].Media += e.Bytes
+			return
+		}
+	}
+	if len(t.counted) < c.cfg.MaxPayloads {
+		t.counted = append(t.counted, SavedPayload{ID: e.Payload, bytesBy: bytesBy{Media: e.Bytes}})
+	}
+}
