@@ -87,7 +87,7 @@ func TestApprovalsAndBytesReachTwoSitesOnAStickAndStatusComesBack(t *testing.T) 
 	b := m.offline("b", "north", a.addr)
 	c := m.offline("c", "south")
 	d := m.offline("d", "south", c.addr)
-	random, plain := noise(5<<20+123), payload(3<<20)
+	random, plain := static(5<<20+123), payload(3<<20)
 	m.file("u1", random)
 	m.file("u2", plain)
 	m.approve("u1")
@@ -162,8 +162,8 @@ func sameStatus(t *testing.T, own, seed api.Machine) {
 	}
 }
 
-// noise does not compress.
-func noise(n int) []byte {
+// static does not compress.
+func static(n int) []byte {
 	b, x := make([]byte, n), uint64(n)*2654435761+1
 	for i := range b {
 		x ^= x << 13

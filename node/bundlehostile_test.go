@@ -321,7 +321,7 @@ func bomb() []byte {
 // TestHostileSticksAreRefusedAndCostNothing is S-USB, S-PATH and S-BOMB (T20-T22, T24).
 func TestHostileSticksAreRefusedAndCostNothing(t *testing.T) {
 	s := newSite(t)
-	s.update("u1", noise(3<<20))
+	s.update("u1", static(3<<20))
 	s.export(ExportRequest{Dir: s.stick, Site: "north"})
 	cases := shapes()
 	for name, f := range lies() {
@@ -465,13 +465,13 @@ func private(dir string) error {
 
 func TestAStickOfAnotherOrganisationOrOfThePastIsNotBelieved(t *testing.T) {
 	s := newSite(t)
-	s.update("u1", noise(1<<20))
+	s.update("u1", static(1<<20))
 	s.export(ExportRequest{Dir: s.stick, Site: "north"})
 	old := t.TempDir()
 	if err := os.CopyFS(old, os.DirFS(s.stick)); err != nil {
 		t.Fatal(err)
 	}
-	s.update("u2", noise(1<<20))
+	s.update("u2", static(1<<20))
 	s.export(ExportRequest{Dir: s.stick, Site: "north"})
 	if i, err := s.take(s.stick); err != nil || !i.Complete || i.Epoch < 2 {
 		t.Fatalf("%+v, %v", i, err)
@@ -490,7 +490,7 @@ func TestAStickOfAnotherOrganisationOrOfThePastIsNotBelieved(t *testing.T) {
 	}
 	other := newMesh(t)
 	other.token(1) // makes the group
-	other.file("u9", noise(1<<20))
+	other.file("u9", static(1<<20))
 	other.approve("u9")
 	foreign := t.TempDir()
 	if _, err := ExportBundle(context.Background(), other.seed, ExportRequest{Dir: foreign, Now: time.Now()}); err != nil {
@@ -501,7 +501,7 @@ func TestAStickOfAnotherOrganisationOrOfThePastIsNotBelieved(t *testing.T) {
 	}
 	// A stick that travelled for too long: its head has expired.
 	s.now = func() time.Time { return time.Now().Add(30 * 24 * time.Hour) }
-	s.update("u3", noise(1<<20))
+	s.update("u3", static(1<<20))
 	s.export(ExportRequest{Dir: s.stick, Site: "north"})
 	i, err = ImportBundle(context.Background(), s.stopped, s.stick, time.Now().Add(30*24*time.Hour))
 	if err != nil || i.Approvals != "expired" || i.Complete || s.believer.current().HeadVersion() != head {

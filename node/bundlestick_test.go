@@ -64,7 +64,7 @@ func files(t *testing.T, dir string) map[string]int64 {
 
 func TestSecondStickCarriesOnlyWhatTheSiteLacks(t *testing.T) {
 	s := newSite(t)
-	body := noise(60 << 20)
+	body := static(60 << 20)
 	s.update("u1", body)
 	s.export(ExportRequest{Dir: s.stick, Site: "north", VolumeBytes: 16 << 20})
 	if i, err := s.take(s.stick); err != nil || !i.Complete {
@@ -81,7 +81,7 @@ func TestSecondStickCarriesOnlyWhatTheSiteLacks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fresh := noise(10<<20 + 1)
+	fresh := static(10<<20 + 1)
 	s.update("u2", fresh)
 	second := t.TempDir()
 	plan := s.export(ExportRequest{Site: "north", Have: have, Plan: true})
@@ -133,7 +133,7 @@ func (c *cutWriter) Write(b []byte) (int, error) {
 
 func TestExportGoesOnAfterACutAndACutStickIsStillOfUse(t *testing.T) {
 	s := newSite(t)
-	body := noise(24 << 20)
+	body := static(24 << 20)
 	s.update("u1", body)
 	points := soak(6, 40)
 	for n := range points {
@@ -180,7 +180,7 @@ func (s *site) payload(id string) content.ID {
 // A stick that was pulled out, or a copy that broke off: each file is cut at many points.
 func TestTruncatedStickGivesWhatIsWholeAndNamesTheRest(t *testing.T) {
 	s := newSite(t)
-	body := noise(9 << 20)
+	body := static(9 << 20)
 	s.update("u1", body)
 	s.export(ExportRequest{Dir: s.stick, Site: "north", VolumeBytes: 4 << 20})
 	id := s.payload("u1")
@@ -260,7 +260,7 @@ func (s *site) checkStore(id content.ID) {
 
 func TestExportRefusesAMediumThatIsTooSmall(t *testing.T) {
 	s := newSite(t)
-	s.update("u1", noise(3<<20))
+	s.update("u1", static(3<<20))
 	dir := smallFS(t)
 	_, err := ExportBundle(context.Background(), s.seed, ExportRequest{Dir: dir, Site: "north", Now: time.Now()})
 	if api.ClassOf(err) != api.ClassNoSpace {
@@ -273,7 +273,7 @@ func TestExportRefusesAMediumThatIsTooSmall(t *testing.T) {
 
 func TestExportForNobodySaysSo(t *testing.T) {
 	s := newSite(t)
-	s.update("u1", noise(1<<20))
+	s.update("u1", static(1<<20))
 	for _, r := range []ExportRequest{{Site: "nowhere"}, {Group: "nobody"}} {
 		r.Dir, r.Now = s.stick, time.Now()
 		if _, err := ExportBundle(context.Background(), s.seed, r); api.ClassOf(err) != api.ClassNotFound {
