@@ -59,7 +59,7 @@ func (n *Node) openApply() {
 func (n *Node) roleHere() *apply.Role {
 	return apply.NewRole(apply.Config{
 		Trust: trustHere(n.cfg.DataDir), Shelf: storeShelf{n}, Journal: n.db, Machine: n.machineFacts(), Now: n.cfg.Now, Log: n.log,
-		Hands: hands{root: n.cfg.Root, work: workDir(n.cfg.DataDir)},
+		Hands: hands{root: n.cfg.Root, work: workDir(n.cfg.DataDir), keep: keptDir(n.cfg.DataDir)},
 	})
 }
 
@@ -129,7 +129,7 @@ func (n *Node) detect(ctx context.Context, a swarm.Detect) {
 		n.events.send(applyFailure(a.Req, err))
 		return
 	}
-	n.events.send(swarm.Detected{Req: a.Req, Present: got.Present, Version: got.Version})
+	n.events.send(swarm.Detected{Req: a.Req, Present: got.Present, Version: got.Version, Foreign: got.Foreign, Detail: got.Detail})
 }
 
 // install installs or removes an update, if the apply role finds that approvers want it here.

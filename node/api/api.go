@@ -228,6 +228,7 @@ type ImportRequest struct {
 	Installer      string            `json:"installer,omitempty"`
 	InstallerArgs  map[string]string `json:"installer_args,omitempty"`
 	Supersedes     []string          `json:"supersedes,omitempty"`
+	ImportRules
 }
 
 // Imported says what Import made.
