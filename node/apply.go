@@ -63,7 +63,7 @@ func (n *Node) roleHere() *apply.Role {
 	facts.UserElsewhere = true // the core asks, with what people said at this moment
 	return apply.NewRole(apply.Config{
 		Trust: trustHere(n.cfg.DataDir), Shelf: storeShelf{n}, Journal: n.db, Machine: facts, Now: n.cfg.Now, Log: n.log,
-		Hands: hands{root: n.cfg.Root, work: workDir(n.cfg.DataDir)},
+		Hands: hands{root: n.cfg.Root, work: workDir(n.cfg.DataDir), keep: keptDir(n.cfg.DataDir)},
 	})
 }
 
@@ -141,7 +141,7 @@ func (n *Node) detect(ctx context.Context, a swarm.Detect) {
 		n.events.send(applyFailure(a.Req, err))
 		return
 	}
-	n.events.send(swarm.Detected{Req: a.Req, Present: got.Present, Version: got.Version})
+	n.events.send(swarm.Detected{Req: a.Req, Present: got.Present, Version: got.Version, Foreign: got.Foreign, Detail: got.Detail})
 }
 
 // install installs or removes an update, if the apply role finds that approvers want it here.

@@ -246,7 +246,7 @@ func openApplyProcess(cfg ApplyConfig) (*applyProcess, error) {
 	p.journal = journal
 	role := apply.NewRole(apply.Config{
 		Trust: trust, Shelf: p.shelf, Journal: journal, Machine: e.Machine(installerKinds()), Now: trust.clock.now, Log: cfg.Log,
-		Hands: hands{root: cfg.Root, work: work},
+		Hands: hands{root: cfg.Root, work: work, keep: keptDir(cfg.StateDir)},
 	})
 	if _, err := role.Status(); err != nil { // damaged documents are told at once; they are never reset
 		p.close()

@@ -1,12 +1,15 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"io"
 	"path/filepath"
+	"time"
 
+	"patchmesh/node/api"
 	"patchmesh/node/apply"
 	"patchmesh/node/install"
 	"patchmesh/node/inventory"
@@ -17,38 +20,46 @@ import (
 type hands struct {
 	root string // "": this system
 	work string // private staging folder
+	keep string // private folder for what outlives a restart
 }
 
 func workDir(dataDir string) string { return filepath.Join(dataDir, "work") }
 
+// keptDir holds what installers need later: unlike the work folder it must not be deleted.
+func keptDir(dataDir string) string { return filepath.Join(dataDir, "kept") }
+
 // Detect implements apply.Hands.
-func (h hands) Detect(ctx context.Context, d *policy.Descriptor) (bool, string, error) {
+func (h hands) Detect(ctx context.Context, d *policy.Descriptor) (apply.Outcome, error) {
 	inst, err := install.For(d.Installer)
 	if err != nil {
-		return false, "", handsError(err)
+		return apply.Outcome{}, handsError(err)
 	}
-	got, err := inst.Detect(ctx, h.job(d, nil))
-	return got.Present, got.Version, handsError(err)
+	got, err := install.Look(ctx, inst, h.job(d, nil))
+	out := apply.Outcome{Present: got.Present, Version: got.Version, Foreign: policy.Reason(got.Foreign)}
+	if out.Foreign != "" {
+		out.Detail = api.Clean(got.Detail)
+	}
+	return out, handsError(err)
 }
 
 // Install implements apply.Hands.
-func (h hands) Install(ctx context.Context, d *policy.Descriptor, open func() (io.ReadCloser, error)) (string, error) {
+func (h hands) Install(ctx context.Context, d *policy.Descriptor, open func() (io.ReadCloser, error)) (apply.Outcome, error) {
 	inst, err := install.For(d.Installer)
 	if err != nil {
-		return "", handsError(err)
+		return apply.Outcome{}, handsError(err)
 	}
-	res, err := inst.Install(ctx, h.job(d, open))
-	return res.Version, handsError(err)
+	res, err := install.Bring(ctx, inst, h.job(d, open))
+	return apply.Outcome{Version: res.Version}, handsError(err)
 }
 
 // Remove implements apply.Hands.
-func (h hands) Remove(ctx context.Context, d *policy.Descriptor) (string, error) {
+func (h hands) Remove(ctx context.Context, d *policy.Descriptor) (apply.Outcome, error) {
 	inst, err := install.For(d.Installer)
 	if err != nil {
-		return "", handsError(err)
+		return apply.Outcome{}, handsError(err)
 	}
 	res, err := inst.Remove(ctx, h.job(d, nil))
-	return res.Version, handsError(err)
+	return apply.Outcome{Version: res.Version}, handsError(err)
 }
 
 // job describes the work for an installer.
@@ -57,10 +68,13 @@ func (h hands) job(d *policy.Descriptor, open func() (io.ReadCloser, error)) ins
 	b, _ := hex.DecodeString(d.SHA256) // checked when the descriptor was decoded
 	copy(sum[:], b)
 	return install.Job{
-		Root: h.root, Work: h.work,
+		Root: h.root, Work: h.work, Keep: h.keep,
 		Spec: install.Spec{
 			Update: string(d.Update), Revision: d.Revision, Installer: d.Installer, Args: d.InstallerArgs, FileName: d.FileName,
 			SHA256: sum, PlainBytes: d.PlainBytes, Package: d.Package, Version: d.Version, Arch: d.Arch,
+			Applicable: d.Applicable, Installed: d.Installed, Probe: d.Probe,
+			ProbeTime: time.Duration(cmp.Or(d.ProbeSeconds, policy.DefaultProbeSeconds)) * time.Second,
+			MaxRun:    time.Duration(d.MaxRunSeconds) * time.Second,
 		},
 		Open: open,
 		Free: func(path string) (int64, error) {

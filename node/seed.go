@@ -14,6 +14,7 @@ import (
 
 	"patchmesh/content"
 	"patchmesh/node/api"
+	"patchmesh/node/install"
 	"patchmesh/node/keys"
 	"patchmesh/node/source"
 	"patchmesh/node/state"
@@ -206,9 +207,9 @@ func checkImport(r api.ImportRequest) error {
 	if err := checkOrigins(r.Origins); err != nil {
 		return err
 	}
-	if r.Installer != "" && !slices.Contains(installerKinds(), r.Installer) {
+	if r.Installer != "" && !slices.Contains(install.Known(), r.Installer) {
 		return api.Errorf(api.ClassUsage, "unknown installer %q", r.Installer).
-			WithHint("this version has: %s", strings.Join(installerKinds(), ", "))
+			WithHint("this version has: %s", strings.Join(install.Known(), ", "))
 	}
 	return nil
 }
@@ -267,9 +268,11 @@ func describe(r api.ImportRequest, meta source.Meta, m *content.PayloadMap) (*po
 		}
 		d.Supersedes = append(d.Supersedes, u)
 	}
-	if d.Installer == "file" && d.InstallerArgs["dest"] == "" {
-		return nil, api.Errorf(api.ClassUsage, "%s: the file installer needs to know where the file goes", r.FileName).
-			WithHint("add --installer-arg dest=/path/below/the/root")
+	if err := addRules(d, r.ImportRules); err != nil {
+		return nil, err
+	}
+	if err := install.CheckDescriptor(d); err != nil {
+		return nil, api.Errorf(api.ClassUsage, "%s: %v", r.FileName, err).WithHint("see --installer-arg, --installed and 'patchmesh import --help'")
 	}
 	return d, nil
 }

@@ -56,6 +56,13 @@ type Descriptor struct {
 	Version string `json:"version,omitempty"`
 	Arch    string `json:"arch,omitempty"` // as Go names it; empty: any
 	Depends string `json:"depends,omitempty"`
+
+	// Rules that this machine evaluates by looking at itself; nil: the installer alone decides.
+	Applicable *Condition `json:"applicable,omitempty"` // no: the update is not for this machine
+	Installed  *Condition `json:"installed,omitempty"`  // whether it is there
+	// Probe must hold within ProbeSeconds after an install, else the install is rolled back.
+	Probe        *Condition `json:"probe,omitempty"`
+	ProbeSeconds int        `json:"probe_seconds,omitempty"` // 0: DefaultProbeSeconds
 }
 
 // Unknown is the value of a property that nobody has stated.
@@ -66,7 +73,10 @@ const (
 	DescriptorFormat   = 1
 	MaxDescriptorBytes = 256 << 10
 	maxRunSeconds      = 7 * 24 * 3600
-	maxFileNameBytes   = 255
+	// DefaultProbeSeconds is how long a probe may take to hold.
+	DefaultProbeSeconds = 30
+	maxProbeSeconds     = 3600
+	maxFileNameBytes    = 255
 )
 
 // Encode fills what was left unknown and writes the document.
@@ -128,6 +138,9 @@ func (d *Descriptor) check() error {
 	if err := d.checkOrigins(); err != nil {
 		return err
 	}
+	if err := d.checkConditions(); err != nil {
+		return err
+	}
 	texts := slices.Concat(
 		[]string{d.Title, d.Classification, d.Product, d.Installer, d.FileName, d.Package, d.Version, d.Arch},
 		d.CVEs, d.References, d.Languages, d.Requires,
@@ -176,6 +189,24 @@ func (d *Descriptor) checkRelations() error {
 		if u == d.Update {
 			return fmt.Errorf("descriptor of %s relates it to itself: %w", d.Update, ErrFormat)
 		}
+	}
+	return nil
+}
+
+func (d *Descriptor) checkConditions() error {
+	for _, c := range []struct {
+		name string
+		c    *Condition
+	}{{"applicable", d.Applicable}, {"installed", d.Installed}, {"probe", d.Probe}} {
+		if c.c == nil {
+			continue
+		}
+		if err := c.c.Check(); err != nil {
+			return fmt.Errorf("descriptor of %s: %s: %w", d.Update, c.name, err)
+		}
+	}
+	if d.ProbeSeconds < 0 || d.ProbeSeconds > maxProbeSeconds || d.ProbeSeconds > 0 && d.Probe == nil {
+		return fmt.Errorf("descriptor of %s: probe of %d s: %w", d.Update, d.ProbeSeconds, ErrFormat)
 	}
 	return nil
 }

@@ -43,6 +43,27 @@
 // MakePlan turns a manifest, the facts about a machine and the time into one verdict per update:
 // install, remove, stage, wait, hold or nothing, each with a reason from a closed list.
 //
+// # Rules of an update
+//
+// A descriptor may carry three Conditions, which the approvers sign with it and every machine evaluates
+// by itself, offline: applicable (is it for this machine), installed (is it there), probe (is the
+// machine well afterwards, within probe_seconds; else the install is rolled back). A condition is a
+// tree of typed nodes, one kind in each:
+//
+//	{"all":[…]}  {"any":[…]}  {"not":…}
+//	{"os":{"name":"linux","distribution":"debian","version":{"at_least":"12","below":"13"}}}
+//	{"arch":["amd64","arm64"]}
+//	{"file":{"path":"/etc/app.conf","sha256":"…","version":{"after":"version=","at_least":"2.1"}}}
+//	{"registry":{"key":"HKLM\Software\App","name":"Version","version":{"below":"10.2"}}}
+//	{"package":{"system":"deb","name":"openssl","version":{"below":"3.0.15-1"}}}    or "rpm"
+//	{"command":{"args":["/usr/bin/app","--check"],"timeout_seconds":10,"exit":[0]}}
+//
+// Answers are yes, no and uncertain; a no among all, or a yes among any, decides. Uncertain holds the
+// update with the reason of what could not be found out. At most 8 levels and 128 nodes; commands have
+// fixed arguments, an absolute path, no shell and at most 300 seconds. Versions are ordered as dpkg and
+// rpm order them, all others (systems, files, the registry) as dpkg does. What a registry holds is
+// uncertain where there is none.
+//
 // # Any TUF repository
 //
 // TUFClient is the client workflow of the specification for repositories of others: any targets,
@@ -102,5 +123,6 @@
 //   - For one update and one group the main approvers' word stands; otherwise the deeper group wins.
 //   - A draft travels as a Parcel with all that it takes to verify it from a pinned root; only the
 //     empty first manifest of an organisation may be signed without a trusted set to compare it to.
+//   - Version orders are our own here, since no library is pure and total; tests hold them against dpkg.
 //   - Rings, windows, deadlines and detection rules join rule.go as further rows of its table.
 package policy

@@ -28,4 +28,7 @@ type Detection struct {
 	Version string
 	At      time.Time
 	Err     Reason // looking did not work; empty: it did
+	// Foreign says why the update is not for this machine, and Detail what was seen; empty: it is.
+	Foreign Reason
+	Detail  string // of Err or Foreign, for people
 }

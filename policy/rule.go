@@ -36,6 +36,7 @@ var rules = []rule{
 	{"arch", ruleArch},
 	{"passive", rulePassive},
 	{"present", rulePresent},
+	{"applicable", ruleApplicable},
 	{"hold", ruleHold},
 	{"local hold", ruleLocalHold},
 	{"known", ruleKnown},
@@ -103,6 +104,17 @@ func rulePresent(q question, v *Verdict) bool {
 	return false
 }
 
+// ruleApplicable: what the descriptor's own rule says is not for this machine is neither fetched nor
+// installed. A removal is asked for all the same: what is there can go.
+func ruleApplicable(q question, v *Verdict) bool {
+	d := q.machine.Detected[q.approval.Update]
+	if d.Foreign == "" || d.Err != "" || q.approval.Action == ActionRemove {
+		return false
+	}
+	v.Verb, v.Compliance, v.Reason, v.Detail = VerbNone, NotApplicable, d.Foreign, d.Detail
+	return true
+}
+
 // ruleHold: a signed stop wins over everything that would change the machine.
 func ruleHold(q question, v *Verdict) bool {
 	h, held := q.holds.on(q.approval.Update)
@@ -135,6 +147,9 @@ func ruleLooked(q question, v *Verdict) bool {
 	}
 	v.Verb, v.Compliance, v.Reason = VerbHold, ComplianceError, d.Err
 	v.Detail = "this machine could not find out whether the update is installed; it looks again soon"
+	if d.Detail != "" {
+		v.Detail += ": " + d.Detail
+	}
 	return true
 }
 

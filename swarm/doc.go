@@ -35,6 +35,7 @@
 //	offered ─▶ waiting-content ─▶ downloading ─▶ downloaded ─▶ installing ─▶ installed
 //	   │                                                          │
 //	   └─ detected: installed                                     └─▶ failed-install ─ back-off ─▶ installing
+//	                                                              └─▶ rolled-back: not again until it is approved anew
 //
 // # Decisions
 //

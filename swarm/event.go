@@ -134,6 +134,8 @@ type (
 		Req     Req
 		Present bool
 		Version string
+		Foreign policy.Reason // why the update is not for this machine; empty: it is
+		Detail  string        // of Foreign
 	}
 	// Installed answers Install and Remove: the machine was changed and detected again.
 	Installed struct {

@@ -31,6 +31,7 @@ type SavedTask struct {
 	Attempts int             `json:"attempts,omitempty"`
 	Failures int             `json:"failures,omitempty"`
 	RetryAt  time.Time       `json:"retry_at,omitzero"`
+	Undone   *undone         `json:"undone,omitempty"`
 }
 
 // SavedPayload is where the bytes of a payload came from so far.
@@ -47,7 +48,7 @@ func (c *Core) save() {
 	for _, k := range c.tasks.tasks {
 		s.Tasks = append(s.Tasks, SavedTask{
 			Update: k.verdict.Update, Revision: k.verdict.Revision, State: k.state, Reason: k.reason,
-			Detail: k.detail, Since: k.since, Attempts: k.attempts, Failures: k.failures, RetryAt: k.retryAt,
+			Detail: k.detail, Since: k.since, Attempts: k.attempts, Failures: k.failures, RetryAt: k.retryAt, Undone: k.undone,
 		})
 	}
 	for _, l := range c.payloads {

@@ -37,6 +37,7 @@ type task struct {
 	detectedAt time.Time
 	blind      int    // detections that did not work, in a row
 	version    string // found on the machine
+	undone     *undone
 }
 
 // replan asks policy for verdicts and drives every task by its own.
@@ -83,8 +84,8 @@ func (c *Core) newTask(v policy.Verdict) *task {
 	k := &task{verdict: v, state: policy.StateOffered, reason: policy.ReasonUnknownFirstScan, since: c.now}
 	for _, s := range c.tasks.kept {
 		if s.Update == v.Update && s.Revision == v.Revision {
-			k.attempts, k.failures, k.retryAt, k.since = s.Attempts, s.Failures, s.RetryAt, s.Since
-			if s.State == policy.StateInstalled || s.State < 0 {
+			k.attempts, k.failures, k.retryAt, k.since, k.undone = s.Attempts, s.Failures, s.RetryAt, s.Since, s.Undone
+			if s.State == policy.StateRolledBack || s.State == policy.StateInstalled || s.State < 0 {
 				k.state, k.reason, k.detail = s.State, s.Reason, s.Detail
 			}
 		}
@@ -178,7 +179,9 @@ func (c *Core) driveTask(k *task) {
 	case policy.VerbRemove:
 		c.startChange(k)
 	case policy.VerbStage, policy.VerbInstall:
-		c.driveContent(k, c.byMap[d.Payload])
+		if !c.keepUndone(k) {
+			c.driveContent(k, c.byMap[d.Payload])
+		}
 	}
 }
 
@@ -215,6 +218,7 @@ func (c *Core) scanEvery(k *task) time.Duration {
 // settleNone: nothing is to be done; say why.
 func (c *Core) settleNone(k *task) {
 	switch {
+	case k.verdict.Compliance == policy.Installed && c.stuckHere(k):
 	case k.verdict.Compliance == policy.Installed:
 		c.setState(k, policy.StateInstalled, k.verdict.Reason, k.verdict.Detail, nil)
 	case k.state == policy.StateRemoved:
@@ -302,7 +306,7 @@ func (c *Core) detected(e Detected) {
 	}
 	r.task.detecting, r.task.blind = false, 0
 	r.task.detectedAt = c.now
-	c.learn(r.task, policy.Detection{Present: e.Present, Version: e.Version, At: c.now})
+	c.learn(r.task, policy.Detection{Present: e.Present, Version: e.Version, At: c.now, Foreign: e.Foreign, Detail: e.Detail})
 	c.replan()
 }
 
@@ -310,7 +314,7 @@ func (c *Core) detectFailed(r *request, e Failed) {
 	r.task.detecting = false
 	r.task.blind++
 	r.task.detectedAt = c.now
-	c.learn(r.task, policy.Detection{At: c.now, Err: e.Reason})
+	c.learn(r.task, policy.Detection{At: c.now, Err: e.Reason, Detail: e.Detail})
 	c.replan()
 }
 
@@ -334,7 +338,7 @@ func (c *Core) installed(e Installed) {
 	}
 	k := r.task
 	c.tasks.busy = nil
-	k.attempts, k.failures, k.retryAt = 0, 0, time.Time{}
+	k.attempts, k.failures, k.retryAt, k.undone = 0, 0, time.Time{}, nil
 	k.detectedAt = c.now
 	if now := findTask(c.tasks.tasks, k.verdict.Update); now != nil && now != k {
 		now.detectedAt = time.Time{} // the old revision changed the machine: look again for the new one
@@ -361,6 +365,11 @@ func (c *Core) installFailed(r *request, e Failed) {
 		back = c.cfg.SpaceRetry
 	}
 	k.retryAt = c.now.Add(min(back, c.cfg.InstallRetryMax))
+	if c.undo(k, e) {
+		c.save()
+		c.driveTasks()
+		return
+	}
 	state := policy.StateFailedInstall
 	if e.Reason == policy.ReasonVerifyNotDetected || e.Reason == policy.ReasonTrustBadChunk {
 		state = policy.StateFailedVerify

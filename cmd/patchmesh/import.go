@@ -18,13 +18,16 @@ import (
 func (a *app) importCmd() *cobra.Command {
 	var r api.ImportRequest
 	var args []string
+	var rules ruleFiles
 	c := &cobra.Command{
 		Use:   "import PATH...",
 		Short: "put files into the catalogue",
 		Long:  "import reads files into the seed's catalogue and prints the id of each update. What a file says of itself\n(.deb: name, version, architecture) is read from it. Nothing reaches a machine before it is approved.\n" + exits,
 		Example: `  patchmesh import openssl_3.0.15_amd64.deb
   patchmesh import hosts --installer file --installer-arg dest=/etc/hosts --id hosts-2026-03 --severity important
-  patchmesh import tool_2.1_amd64.deb --origin https://vendor.example/pool/tool_2.1_amd64.deb`,
+  patchmesh import tool_2.1_amd64.deb --origin https://vendor.example/pool/tool_2.1_amd64.deb
+  patchmesh import site-2.1.tar.gz --installer archive --installer-arg dest=/srv/site --probe healthy.json --probe-seconds 60
+  patchmesh import tune.sh --installer script --installed tuned.json --applicable debian12.json`,
 		Args: func(c *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
 				return exactly(1, "one or more files")(c, paths)
@@ -42,6 +45,9 @@ func (a *app) importCmd() *cobra.Command {
 			if r.InstallerArgs, err = keyValues(args); err != nil {
 				return err
 			}
+			if err = rules.read(&r.ImportRules); err != nil {
+				return err
+			}
 			return a.onSeed(func(s api.Service) error { return a.importAll(c.Context(), s, r, paths) })
 		},
 	}
@@ -52,11 +58,12 @@ func (a *app) importCmd() *cobra.Command {
 	f.StringVar(&r.Classification, "classification", "", "security, critical, driver, feature, ... or other")
 	f.StringVar(&r.Product, "product", "", "what it is for")
 	f.StringArrayVar(&r.CVEs, "cve", nil, "CVE that it fixes; may be repeated")
-	f.StringVar(&r.Installer, "installer", "", "file or deb (default: from the file's name)")
+	f.StringVar(&r.Installer, "installer", "", "file, deb, archive or script (default: deb for a .deb, else file)")
 	f.StringArrayVar(&args, "installer-arg", nil, "KEY=VALUE for the installer; may be repeated")
 	f.StringArrayVar(&r.Supersedes, "supersedes", nil, "id of an update that this one replaces; may be repeated")
 	f.StringArrayVar(&r.Origins, "origin", nil, "URL of the same bytes at their vendor's; machines that reach no seed fetch them there; may be repeated")
 	f.StringArrayVar(&r.OriginHosts, "origin-host", nil, "host to which a redirect of --origin may lead; may be repeated")
+	rules.flags(f, &r.ImportRules)
 	return c
 }
 

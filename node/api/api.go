@@ -261,6 +261,7 @@ type ImportRequest struct {
 	// Origins are URLs of the same bytes at their vendor's, OriginHosts where their redirects may lead.
 	Origins     []string `json:"origins,omitempty"`
 	OriginHosts []string `json:"origin_hosts,omitempty"`
+	ImportRules
 }
 
 // Imported says what Import made.

@@ -21,10 +21,10 @@ type Trust interface {
 
 // Hands do the work on the machine. Errors are *Error where they know a reason.
 type Hands interface {
-	Detect(ctx context.Context, d *policy.Descriptor) (present bool, version string, err error)
+	Detect(ctx context.Context, d *policy.Descriptor) (Outcome, error)
 	// Install reads the payload from open and hashes what it copies.
-	Install(ctx context.Context, d *policy.Descriptor, open func() (io.ReadCloser, error)) (version string, err error)
-	Remove(ctx context.Context, d *policy.Descriptor) (version string, err error)
+	Install(ctx context.Context, d *policy.Descriptor, open func() (io.ReadCloser, error)) (Outcome, error)
+	Remove(ctx context.Context, d *policy.Descriptor) (Outcome, error)
 }
 
 // Shelf is what lies ready on this machine.
@@ -79,6 +79,9 @@ func NewRole(cfg Config) *Role { return &Role{cfg: cfg, verify: policy.OpenTrust
 type Outcome struct {
 	Present bool   `json:"present,omitempty"` // of Detect
 	Version string `json:"version,omitempty"` // what is there now; empty where the kind has no versions
+	// Of Detect: why the update is not for this machine, and what was seen; empty: it is.
+	Foreign policy.Reason `json:"foreign,omitempty"`
+	Detail  string        `json:"detail,omitempty"`
 }
 
 // State is what Status tells.
@@ -207,9 +210,9 @@ func (r *Role) Do(ctx context.Context, id content.ID, want Order) (Outcome, erro
 	switch { // an order that there is not was refused above: no verdict allows it
 	case err != nil:
 	case want == Detect:
-		out.Present, out.Version, err = r.cfg.Hands.Detect(ctx, d)
+		out, err = r.cfg.Hands.Detect(ctx, d)
 	default:
-		out.Version, err = r.change(ctx, id, want)
+		out, err = r.change(ctx, id, want)
 	}
 	if err != nil {
 		return Outcome{}, asError(fmt.Sprintf("%s %s", want, id.Short()), err)
@@ -219,24 +222,24 @@ func (r *Role) Do(ctx context.Context, id content.ID, want Order) (Outcome, erro
 
 // change installs or removes, alone, with a note before and after. The approvals are looked up again
 // once it is our turn: a hold may have arrived while another installation was under way.
-func (r *Role) change(ctx context.Context, id content.ID, want Order) (string, error) {
+func (r *Role) change(ctx context.Context, id content.ID, want Order) (Outcome, error) {
 	r.work.Lock()
 	defer r.work.Unlock()
 	if err := ctx.Err(); err != nil {
-		return "", err
+		return Outcome{}, err
 	}
 	d, err := r.approved(id, want)
 	if err != nil {
-		return "", err
+		return Outcome{}, err
 	}
 	if err := r.cfg.Journal.JournalBegin(string(d.Update), d.Revision, want.String(), r.cfg.Now()); err != nil {
-		return "", err
+		return Outcome{}, err
 	}
-	var version string
+	var out Outcome
 	if want == Remove {
-		version, err = r.cfg.Hands.Remove(ctx, d)
+		out, err = r.cfg.Hands.Remove(ctx, d)
 	} else {
-		version, err = r.cfg.Hands.Install(ctx, d, func() (io.ReadCloser, error) { return r.cfg.Shelf.Open(d) })
+		out, err = r.cfg.Hands.Install(ctx, d, func() (io.ReadCloser, error) { return r.cfg.Shelf.Open(d) })
 	}
 	step := "done"
 	if err != nil {
@@ -245,7 +248,7 @@ func (r *Role) change(ctx context.Context, id content.ID, want Order) (string, e
 	if jerr := r.cfg.Journal.JournalEnd(string(d.Update), d.Revision, step, r.cfg.Now()); jerr != nil && err == nil {
 		err = jerr
 	}
-	return version, err
+	return out, err
 }
 
 // OfferMetadata walks from what is trusted to the offered head. ask is called for every document that

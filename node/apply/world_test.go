@@ -181,37 +181,37 @@ type recorder struct {
 	looks     int
 }
 
-func (h *recorder) Detect(_ context.Context, d *policy.Descriptor) (bool, string, error) {
+func (h *recorder) Detect(_ context.Context, d *policy.Descriptor) (Outcome, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.looks++
 	_, there := h.installed[d.Update]
-	return there, d.Version, nil
+	return Outcome{Present: there, Version: d.Version}, nil
 }
 
-func (h *recorder) Install(_ context.Context, d *policy.Descriptor, open func() (io.ReadCloser, error)) (string, error) {
+func (h *recorder) Install(_ context.Context, d *policy.Descriptor, open func() (io.ReadCloser, error)) (Outcome, error) {
 	r, err := open()
 	if err != nil {
-		return "", err
+		return Outcome{}, err
 	}
 	defer r.Close()
 	b, err := io.ReadAll(r)
 	if err != nil {
-		return "", err
+		return Outcome{}, err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.installs++
 	h.installed[d.Update] = b
-	return "", nil
+	return Outcome{}, nil
 }
 
-func (h *recorder) Remove(_ context.Context, d *policy.Descriptor) (string, error) {
+func (h *recorder) Remove(_ context.Context, d *policy.Descriptor) (Outcome, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.removes++
 	delete(h.installed, d.Update)
-	return "", nil
+	return Outcome{}, nil
 }
 
 func (h *recorder) changes() int {

@@ -9,6 +9,8 @@ import (
 var all = []Installer{
 	fileInstaller{},
 	newDeb(),
+	archiveInstaller{},
+	scriptInstaller{},
 }
 
 // For finds the installer of a kind. *Error with ReasonMissing if this program has none.
@@ -19,6 +21,16 @@ func For(kind string) (Installer, error) {
 		}
 	}
 	return nil, &Error{Reason: ReasonMissing, What: fmt.Sprintf("find an installer for %q", kind)}
+}
+
+// Known lists the kinds that this program has, on this machine or another, sorted.
+func Known() []string {
+	var kinds []string
+	for _, i := range all {
+		kinds = append(kinds, i.Kind())
+	}
+	slices.Sort(kinds)
+	return kinds
 }
 
 // Kinds lists the kinds that work on this machine, sorted.

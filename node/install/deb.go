@@ -131,17 +131,23 @@ func (d *debInstaller) install(ctx context.Context, p *dpkg, j Job) (Result, err
 		return Result{}, err
 	}
 	defer drop()
+	if err := p.repair(ctx, j); err != nil {
+		return Result{}, err
+	}
 	if before.Interrupted {
-		// What was unpacked before the power went is finished first; if that cannot be done, the
-		// package on its way may be the very thing that repairs it.
-		if res, err := d.outcome(ctx, p, j, p.change(ctx, j, "--configure", "--pending"), true); err == nil {
-			return res, nil
+		// What was unpacked before the power went may be finished by now.
+		if now, err := p.detect(ctx, j); err != nil || now.Present {
+			return Result{Changed: true, Version: now.Version, RestartNeeded: p.wantsRestart()}, err
 		}
 	}
 	if err := p.checkDepends(ctx, j, deb); err != nil {
 		return Result{}, err
 	}
-	return d.outcome(ctx, p, j, p.change(ctx, j, "--install", "--", deb), true)
+	res, err := d.outcome(ctx, p, j, p.change(ctx, j, "--install", "--", deb), true)
+	if err == nil {
+		j.keepDeb(deb)
+	}
+	return res, err
 }
 
 func (d *debInstaller) remove(ctx context.Context, p *dpkg, j Job) (Result, error) {

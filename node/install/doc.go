@@ -3,9 +3,15 @@
 //
 // # Nouns
 //
-//   - An Installer handles one kind of payload: "file" places a file, "deb" calls dpkg.
+//   - An Installer handles one kind of payload: "file" places a file, "deb" calls dpkg, "archive"
+//     unpacks a folder that belongs to the update, "script" runs a signed program.
 //   - A Job is one update and everything needed to work on it: the Spec (the part of the signed
 //     descriptor that matters here), the root folder, a work folder, and how to read the payload.
+//   - Look, Bring: detect and install as a descriptor asks, with its signed rules (policy.Condition), its
+//     health probe and the way back. Evaluate asks the machine for one rule.
+//   - A trial is an install whose probe has not spoken yet; a Rollbacker can undo one.
+//   - Keep is the folder of what must outlive a restart: trials, previous packages, scripts that can
+//     remove their work. Its payloads are bounded and hashed again before they are used.
 //   - A Detection says whether the update is there, found by looking, never by remembering.
 //
 // # Invariants
@@ -16,6 +22,9 @@
 //   - Install and Remove are idempotent and may be cut off at any point: the same call again, after
 //     a look with Detect, leads to a defined state.
 //   - A failure is reported only after looking again: what is there counts, not the exit code.
+//   - What a rule cannot find out is an error with a reason: nothing is installed on a guess.
+//   - An update that declares a probe counts as present only after its probe has held once, whatever was
+//     killed in between. That it failed is noted before anything is rolled back.
 //   - Every failure is *Error with a reason from the closed list.
 //   - Paths come from the signed descriptor only, are used below Root, and never leave it through
 //     "..", symbolic links or devices.
@@ -36,6 +45,16 @@
 //     version. So dependencies are checked before, from the control file of the verified copy.
 //   - deb: dpkg can downgrade; we refuse unless the update says allow-downgrade=true. A newer version
 //     than the approved one counts as present.
+//   - deb: an interrupted run of dpkg, of whatever package, is finished first. The file of an installed
+//     package is kept, so that a newer one whose probe fails can go back to it.
+//   - archive: the folder is replaced as a whole, by two renames; a list in it says what was unpacked. A
+//     folder that no update made is not taken unless the descriptor says adopt=true. Links may lead
+//     nowhere but into the folder; hard links, devices, set-uid bits and whatever others could write
+//     are not made.
+//   - script: no shell is involved unless the payload names one. Unlike dpkg it is killed when its time
+//     is up, with all that it started. A lock that it inherits outlives us, so that one from before a
+//     crash is waited for and not doubled.
+//   - A command of a rule runs below another root only by chroot, which is root's; else it is unknown.
 //   - go-deb-version compares Debian versions and is imported here only: the rules for "~" and epochs
 //     have edge cases where an own comparison would be one more thing to get wrong.
 package install

@@ -98,6 +98,11 @@ func environment() []string {
 
 // query runs a tool that only reads and returns its output.
 func (p *dpkg) query(ctx context.Context, tool string, args ...string) (out []byte, exitCode int, err error) {
+	return runQuery(ctx, tool, args...)
+}
+
+// runQuery runs a package tool that only reads.
+func runQuery(ctx context.Context, tool string, args ...string) (out []byte, exitCode int, err error) {
 	path, err := findTool(tool)
 	if err != nil {
 		return nil, 0, err

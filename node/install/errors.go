@@ -23,6 +23,8 @@ const (
 	ReasonDependency = "dep-missing"             // other software is needed first: Log names it
 	ReasonUndetected = "verify-not-detected"     // the tool was content, but the update is not there
 	ReasonBadPayload = "trust-bad-chunk"         // with ErrVerify: the bytes are not the approved ones
+	ReasonProbe      = "probe-failed"            // the health probe failed, and there was no way back
+	ReasonRolledBack = "rolled-back-auto"        // the health probe failed, what was there before is back
 	maxLogBytes      = 4 << 10                   // what is kept of a tool's output
 	factNeeded       = "needed_bytes"            // of disk-short
 	factFree         = "free_bytes"              // of disk-short; left out if unknown

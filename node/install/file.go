@@ -22,6 +22,13 @@ type fileInstaller struct{}
 func (fileInstaller) Kind() string     { return "file" }
 func (fileInstaller) Available() error { return nil }
 
+func (fileInstaller) check(s Spec) error {
+	if s.Args["dest"] == "" {
+		return failed(ReasonDenied, errors.New("it needs to know where the file goes: dest=/path/below/the/root"), "read descriptor of %s", s.Update)
+	}
+	return nil
+}
+
 // maxDestBytes and maxNameBytes bound dest, so that our own suffixes fit beside any name.
 const (
 	maxDestBytes = 1024
@@ -308,19 +315,28 @@ func (i fileInstaller) Remove(ctx context.Context, j Job) (Result, error) {
 	return Result{Changed: true}, t.syncDir()
 }
 
+// Rollback implements Rollbacker: the previous file is kept beside the new one.
+func (i fileInstaller) Rollback(ctx context.Context, j Job, _ string) (Result, error) {
+	return i.Remove(ctx, j)
+}
+
 // syncDir makes a rename durable.
 func (t *target) syncDir() error {
-	if runtime.GOOS == "windows" {
-		return nil // folders cannot be synced there; the file system's journal orders renames
-	}
-	d, err := t.root.Open(t.dir)
-	if err == nil {
-		err = errors.Join(d.Sync(), d.Close())
-	}
-	if err != nil {
+	if err := syncFolder(t.root, t.dir); err != nil {
 		return failed(ReasonDiskError, err, "sync folder of %s", t.display())
 	}
 	return nil
+}
+
+func syncFolder(root *os.Root, dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // folders cannot be synced there; the file system's journal orders renames
+	}
+	d, err := root.Open(dir)
+	if err == nil {
+		err = errors.Join(d.Sync(), d.Close())
+	}
+	return err
 }
 
 // pathError is a failure to reach a path; leaving the root is among them.

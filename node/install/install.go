@@ -3,6 +3,9 @@ package install
 import (
 	"context"
 	"io"
+	"time"
+
+	"patchmesh/policy"
 )
 
 // Installer detects, installs and removes one kind of update. Methods are safe for concurrent use.
@@ -25,6 +28,9 @@ type Installer interface {
 type Job struct {
 	Root string // folder that stands for "/"; empty or "/" is this system
 	Work string // private staging folder, made with mode 0700; must not be shared with other users
+	// Keep is a private folder for what must outlive a restart: trials, previous payloads, logs. May be
+	// empty: then nothing is kept.
+	Keep string
 	Spec Spec
 	// Open reads the plain payload from the store. Only Install calls it. If the whole that it has
 	// read is not the described one, and the reader is a Rechecker, that is told.
@@ -50,6 +56,11 @@ type Spec struct {
 
 	// Of packages; empty for other kinds. Arch is Go's name or the package system's; empty means any.
 	Package, Version, Arch string
+
+	// Signed rules; nil: the installer looks by itself, and nothing is probed.
+	Applicable, Installed, Probe *policy.Condition
+	ProbeTime                    time.Duration // how long the probe may take to hold
+	MaxRun                       time.Duration // of a script; 0: unknown
 }
 
 // Detection is what Detect found.
@@ -58,6 +69,8 @@ type Detection struct {
 	Version string // what is there, present or not; empty if nothing or if the kind has no versions
 	// Interrupted: an earlier install was cut off half-way; Install repairs it first.
 	Interrupted bool
+	Foreign     string // reason why it is not for this machine; empty: it is
+	Detail      string // what a rule has seen, for people
 }
 
 // Result is what Install or Remove did.

@@ -107,6 +107,11 @@ func doManifest(s *story, l *line) error {
 		s.approve(m, o.name, o.value)
 	}
 	l.options = nil
+	if l.take("anew") { // approved at this moment; the others were at the beginning of time
+		for i := range m.Approvals {
+			m.Approvals[i].At = s.now
+		}
+	}
 	slices.SortFunc(m.Approvals, func(a, b policy.Approval) int { return strings.Compare(string(a.Update), string(b.Update)) })
 	s.manifest = m
 	if elsewhere {

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"patchmesh/node/api"
+)
+
+// ruleFiles are the files that hold the rules of an import.
+type ruleFiles struct{ applicable, installed, probe string }
+
+func (p *ruleFiles) flags(f *pflag.FlagSet, r *api.ImportRules) {
+	f.StringVar(&p.applicable, "applicable", "", "file with the rule that says whether the update is for a machine")
+	f.StringVar(&p.installed, "installed", "", "file with the rule that says whether it is there (needed for a script)")
+	f.StringVar(&p.probe, "probe", "", "file with the rule that must hold after the install, else it is rolled back")
+	f.IntVar(&r.ProbeSeconds, "probe-seconds", 0, "how long the probe may take to hold (default 30)")
+	f.IntVar(&r.MaxRunSeconds, "max-run-seconds", 0, "how long the installation may take")
+}
+
+// maxRuleFile is more than any rule within its limits.
+const maxRuleFile = 256 << 10
+
+func (p *ruleFiles) read(r *api.ImportRules) error {
+	for _, x := range []struct {
+		path string
+		into *json.RawMessage
+	}{{p.applicable, &r.Applicable}, {p.installed, &r.Installed}, {p.probe, &r.Probe}} {
+		if x.path == "" {
+			continue
+		}
+		f, err := os.Open(x.path)
+		if os.IsNotExist(err) {
+			return api.Errorf(api.ClassNotFound, "no file %s", x.path)
+		}
+		if err != nil {
+			return api.Errorf(api.ClassFailed, "%v", err)
+		}
+		b, err := io.ReadAll(io.LimitReader(f, maxRuleFile+1))
+		_ = f.Close()
+		if err != nil {
+			return api.Errorf(api.ClassFailed, "%v", err)
+		}
+		if len(b) > maxRuleFile || !json.Valid(b) {
+			return api.Errorf(api.ClassUsage, "%s is no rule in JSON", x.path)
+		}
+		*x.into = b
+	}
+	return nil
+}

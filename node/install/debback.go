@@ -1,0 +1,136 @@
+package install
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// The way back of a package: the verified file of what was installed before is kept, under a note that
+// names it by package, version and architecture.
+
+const debNotePrefix = "deb-"
+
+func debNote(s Spec, version string) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{s.Package, version, s.Arch}, "\x00")))
+	return debNotePrefix + hex.EncodeToString(sum[:16])
+}
+
+// keepDeb keeps the package that was just installed, for the day when a newer one has to go back to it.
+// It is done as far as the disk allows: an install is not undone because its own way back is short.
+func (j Job) keepDeb(staged string) {
+	if j.Keep == "" || j.checkSpace(j.Keep, j.Spec.PlainBytes) != nil || j.keepPayload(staged) != nil {
+		return
+	}
+	note := filepath.Join(j.Keep, debNote(j.Spec, j.Spec.Version))
+	_ = writeDurably(note, []byte(hex.EncodeToString(j.Spec.SHA256[:])))
+	pruneNotes(j.Keep)
+}
+
+// pruneNotes forgets notes whose payload is gone.
+func pruneNotes(dir string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), debNotePrefix) {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		sum, err := readNote(path)
+		if err == nil {
+			_, err = os.Lstat(filepath.Join(dir, keptPrefix+hex.EncodeToString(sum[:])))
+		}
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNote) {
+			_ = os.Remove(path)
+		}
+	}
+}
+
+var errNote = errors.New("the note of a kept package is damaged")
+
+func readNote(path string) (sum [32]byte, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return sum, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, 100))
+	if err != nil {
+		return sum, err
+	}
+	raw, err := hex.DecodeString(string(b))
+	if err != nil || len(raw) != len(sum) {
+		return sum, errNote
+	}
+	return [32]byte(raw), nil
+}
+
+// Rollback implements Rollbacker: the version of before is installed over what is there now, or the
+// package is removed if there was none. What had it installed was approved once; that it comes back is
+// the wish of those who have signed the probe.
+func (d *debInstaller) Rollback(ctx context.Context, j Job, before string) (Result, error) {
+	return d.locked(ctx, j, func(p *dpkg) (Result, error) { return d.rollBack(ctx, p, j, before) })
+}
+
+func (d *debInstaller) rollBack(ctx context.Context, p *dpkg, j Job, before string) (Result, error) {
+	now, err := p.detect(ctx, j)
+	if err != nil {
+		return Result{}, err
+	}
+	if before == "" {
+		if now.Version == "" {
+			return Result{}, nil
+		}
+		name, err := p.qualified(ctx, j)
+		if err != nil {
+			return Result{}, err
+		}
+		return d.outcome(ctx, p, j, p.change(ctx, j, "--remove", "--", name), false)
+	}
+	old := j
+	old.Spec.Version, old.Spec.Args = before, maps.Clone(j.Spec.Args)
+	if old.Spec.Args == nil {
+		old.Spec.Args = map[string]string{}
+	}
+	old.Spec.Args["allow-downgrade"] = "true" // and Detect then means this version exactly
+	if err := checkDebSpec(old.Spec); err != nil {
+		return Result{}, err
+	}
+	if is, err := p.detect(ctx, old); err != nil || is.Present {
+		return Result{Version: is.Version}, err
+	}
+	if old.Spec.SHA256, err = readNote(filepath.Join(j.Keep, debNote(j.Spec, before))); err != nil || j.Keep == "" {
+		return Result{}, failed(ReasonMissing, fmt.Errorf("version %s is not kept on this machine", before), "roll back %s", j.Spec.Package)
+	}
+	deb, drop, err := old.keptPayload(".deb")
+	if err != nil {
+		return Result{}, err
+	}
+	defer drop()
+	return d.outcome(ctx, p, old, p.change(ctx, old, "--install", "--", deb), true)
+}
+
+// repair finishes what an interrupted run of a package tool has left, of whatever package: dpkg does
+// nothing else well before. It is an attempt; the package on its way may be the very thing that helps.
+func (p *dpkg) repair(ctx context.Context, j Job) error {
+	rows, err := p.packages(ctx, "")
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if strings.ContainsRune("UFWt", rune(r.status)) {
+			return p.change(ctx, j, "--configure", "--pending").notBegun
+		}
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+package swarm
+
+import (
+	"time"
+
+	"patchmesh/policy"
+)
+
+// undone is an installation whose health probe failed. The same revision is not tried again on the
+// same approval: it would fail again, and each time take down what works. Approving it anew, or a new
+// revision, ends that.
+type undone struct {
+	State      policy.State  `json:"state"` // rolled-back, or failed-rollback
+	Reason     policy.Reason `json:"reason"`
+	Detail     string        `json:"detail,omitempty"`
+	ApprovedAt time.Time     `json:"approved_at,omitzero"`
+}
+
+// undo books a failed probe; false if the failure is of another kind.
+func (c *Core) undo(k *task, e Failed) bool {
+	u := &undone{Reason: e.Reason, Detail: e.Detail, ApprovedAt: c.approvedAt(k)}
+	switch e.Reason {
+	case policy.ReasonRolledBackAuto:
+		u.State = policy.StateRolledBack
+	case policy.ReasonProbeFailed:
+		u.State = policy.StateFailedRollback
+	default:
+		return false
+	}
+	k.undone = u
+	k.detectedAt = time.Time{} // what is there now is found by looking
+	c.setState(k, u.State, u.Reason, u.Detail, e.Facts)
+	return true
+}
+
+// keepUndone holds back an update that was rolled back under the approval that is in force.
+func (c *Core) keepUndone(k *task) bool {
+	if k.undone == nil {
+		return false
+	}
+	if c.approvedAt(k).After(k.undone.ApprovedAt) {
+		k.undone, k.attempts, k.retryAt = nil, 0, time.Time{}
+		return false
+	}
+	c.setState(k, k.undone.State, k.undone.Reason, k.undone.Detail, nil)
+	return true
+}
+
+// stuckHere: the update is there, its probe has failed and it could not be rolled back. To call that
+// installed would hide a machine that needs somebody.
+func (c *Core) stuckHere(k *task) bool {
+	return k.undone != nil && k.undone.State == policy.StateFailedRollback && c.keepUndone(k)
+}
+
+// approvedAt is when the winning approval of a task was given.
+func (c *Core) approvedAt(k *task) time.Time {
+	if m := c.news.manifest; m != nil && k.verdict.Approval < len(m.Approvals) && m.Approvals[k.verdict.Approval].Update == k.verdict.Update {
+		return m.Approvals[k.verdict.Approval].At
+	}
+	return time.Time{}
+}
