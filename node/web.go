@@ -141,14 +141,22 @@ func (w *web) fetch(ctx context.Context, a swarm.FetchOrigin) swarm.Event {
 	}
 	stored, err := m.Restore(a.Index, plain)
 	if err != nil {
-		return webFailure(a.Req, err)
+		return w.refused(m, len(plain), webFailure(a.Req, err))
 	}
 	fresh, err := w.n.store.Put(a.Payload, a.Index, stored)
 	if err != nil {
-		return failure(a.Req, err)
+		return w.refused(m, len(stored), failure(a.Req, err))
 	}
 	w.n.chunkBooked(m, a.Index, contact{Peer: transport.Peer{ID: hostOf(f.urls[a.Mirror])}, tier: api.TierOrigin}, len(stored), fresh)
 	return swarm.ChunkStored{Req: a.Req, Bytes: int64(len(stored)), Fresh: fresh}
+}
+
+// refused books bytes that came and were thrown away.
+func (w *web) refused(m *content.PayloadMap, bytes int, ev swarm.Event) swarm.Event {
+	if f, failed := ev.(swarm.Failed); failed {
+		w.n.chunkRefused(m, bytes, f)
+	}
+	return ev
 }
 
 // webFailure translates for the core: wrong bytes are the host's fault, another file there is as good as
