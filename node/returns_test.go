@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"testing"
 	"time"
 
 	"patchmesh/node/api"
+	"patchmesh/node/keys"
 )
 
 // signedAs is a report of a machine as somebody with its key would make it.
@@ -28,8 +30,9 @@ func TestOnlyReportsThatHoldComeBackAndNoneGoesBackInTime(t *testing.T) {
 	s := newSite(t)
 	at := time.Now().Add(-time.Hour).UTC().Truncate(time.Millisecond)
 	row := api.Machine{ID: s.id, Name: "a", Epoch: 7, LastReport: at, Updates: []api.Update{}}
-	_, stranger, err := ed25519.GenerateKey(nil)
-	if err != nil {
+	pub, stranger, err := ed25519.GenerateKey(nil)
+	nobody, perr := keys.PeerID(pub)
+	if err = errors.Join(err, perr); err != nil {
 		t.Fatal(err)
 	}
 	take := func(b []byte) *api.TakenReturn {
@@ -44,7 +47,7 @@ func TestOnlyReportsThatHoldComeBackAndNoneGoesBackInTime(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"another key":      signedAs(t, stranger, row),
 		"another machine":  signedAs(t, s.key, api.Machine{ID: s.seed.id, LastReport: at}),
-		"not one of ours":  signedAs(t, stranger, api.Machine{ID: "12D3KooWJ1nDxVxB1UVSUKCzPnCyAmBWHvpb3xzWhtFxYQ7vUAYt", LastReport: at}),
+		"not one of ours":  signedAs(t, stranger, api.Machine{ID: nobody, LastReport: at}),
 		"changed":          append([]byte(`{"x":1,`), good[1:len(good)-10]...),
 		"nothing":          nil,
 		"not even a list":  []byte("7"),
