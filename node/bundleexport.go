@@ -294,10 +294,15 @@ func (e *export) writeVolume(ctx context.Context, number int, part []segment) (b
 // copyChunks takes the chunks from the node. What its disk gave wrong does not get onto the medium.
 func (e *export) copyChunks(ctx context.Context, s segment, put func([]byte) error) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	r, w := io.Pipe()
-	defer r.Close()
+	given := make(chan struct{})
+	defer func() { // nothing reads from the node any more when this returns: its folder may be closed next
+		cancel()
+		_ = r.Close()
+		<-given
+	}()
 	go func() {
+		defer close(given)
 		err := e.c.GiveChunks(ctx, api.ChunkQuery{Payload: s.l.p.ID, Chunks: s.bits.Bytes()}, w)
 		_ = w.CloseWithError(err)
 	}()
@@ -324,6 +329,9 @@ func (e *export) copyChunks(ctx context.Context, s segment, put func([]byte) err
 			return err
 		}
 		e.out.ChunkBytes += int64(c.StoredBytes)
+	}
+	if _, err := bundle.ReadFrame(r); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("end of %s from the store: %w", s.l.p.Update, content.ErrFormat)
 	}
 	return nil
 }

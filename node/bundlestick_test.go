@@ -135,7 +135,7 @@ func TestExportGoesOnAfterACutAndACutStickIsStillOfUse(t *testing.T) {
 	s := newSite(t)
 	body := static(24 << 20)
 	s.update("u1", body)
-	points := soak(6, 40)
+	points := soak(6, 200)
 	for n := range points {
 		stick := t.TempDir()
 		cut := &cutOff{Carrier: s.seed, left: n * len(body) / points}

@@ -26,6 +26,8 @@
 //   - The seed part (seed.go, approve.go, decide.go, enrolment.go, requests.go) exists where the data
 //     folder holds online keys; ceremony.go and approvallog.go are what people ask about drafts, roots
 //     and history.
+//   - The carrier is this node's part with removable media (carrier.go, returns.go); who has the medium open
+//     is the command line, which calls bundleexport.go, bundleimport.go and bundlereturn.go.
 //   - offlinesign.go needs no data folder at all: it is for approvers on machines of their own.
 //
 // # Invariants
@@ -72,6 +74,13 @@
 //     hour: with every report it would be more than the reports themselves.
 //   - A locked-out machine shows why and goes on trying: stopping because a peer says so would give
 //     every liar a switch, and an admin may let it in again.
+//   - A medium is fed into the store by the program of whoever put it in, not by the core as a peer: the node
+//     may not open paths that people name, and could not see them behind the service manager's guard. The core
+//     hears of chunks that nobody asked for (ChunksCarried) and offers them to the site.
+//   - A report on a medium counts by the time that its machine signed, not by the number that it came with,
+//     which nobody signed: whoever carries it could otherwise end all later reports of a machine.
+//   - A machine gives a neighbour its report only while it knows no way to a seed: what a machine lacks is
+//     nobody's business where reports can go their own way.
 //   - Gossip key and token secrets are derived from or sealed to keys on the seed; a relay that
 //     carries a request to join learns neither.
 package node
