@@ -90,7 +90,7 @@ func mustHave(t *testing.T, s *site) []byte {
 // A machine that is fed while it does not run installs when it starts, and says where the bytes came from.
 func TestAStoppedMachineIsFedAndCountsItWhenItStarts(t *testing.T) {
 	s := newSite(t)
-	body := noise(2 << 20)
+	body := static(2 << 20)
 	s.update("u1", body)
 	s.export(ExportRequest{Dir: s.stick, Site: "north"})
 	if i, err := s.take(s.stick); err != nil || !i.Complete {
