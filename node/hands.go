@@ -43,12 +43,14 @@ func (h hands) Detect(ctx context.Context, d *policy.Descriptor) (apply.Outcome,
 }
 
 // Install implements apply.Hands.
-func (h hands) Install(ctx context.Context, d *policy.Descriptor, open func() (io.ReadCloser, error)) (apply.Outcome, error) {
+func (h hands) Install(ctx context.Context, d *policy.Descriptor, open func() (io.ReadCloser, error), step func(string) error) (apply.Outcome, error) {
 	inst, err := install.For(d.Installer)
 	if err != nil {
 		return apply.Outcome{}, handsError(err)
 	}
-	res, err := install.Bring(ctx, inst, h.job(d, open))
+	j := h.job(d, open)
+	j.Step = step
+	res, err := install.Bring(ctx, inst, j)
 	return apply.Outcome{Version: res.Version}, handsError(err)
 }
 

@@ -107,6 +107,17 @@ func (j *FileJournal) JournalBegin(update string, revision int, step string, at 
 	return j.write(Entry{At: at.UTC(), Update: update, Revision: revision, Step: step, Open: true})
 }
 
+// JournalStep implements Journal.
+func (j *FileJournal) JournalStep(update string, revision int, step string, at time.Time) error {
+	b, err := json.Marshal(Entry{At: at.UTC(), Update: update, Revision: revision, Step: step[:min(len(step), maxStep)], Open: true})
+	if err != nil {
+		return fmt.Errorf("journal %s: %w", update, err)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.append(append(b, '\n')) // never into a new file: what is open would be missing there
+}
+
 // JournalEnd implements Journal.
 func (j *FileJournal) JournalEnd(update string, revision int, step string, at time.Time) error {
 	return j.write(Entry{At: at.UTC(), Update: update, Revision: revision, Step: step[:min(len(step), maxStep)]})

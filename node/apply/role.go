@@ -22,8 +22,8 @@ type Trust interface {
 // Hands do the work on the machine. Errors are *Error where they know a reason.
 type Hands interface {
 	Detect(ctx context.Context, d *policy.Descriptor) (Outcome, error)
-	// Install reads the payload from open and hashes what it copies.
-	Install(ctx context.Context, d *policy.Descriptor, open func() (io.ReadCloser, error)) (Outcome, error)
+	// Install reads the payload from open and hashes what it copies. It tells each step before it goes on.
+	Install(ctx context.Context, d *policy.Descriptor, open func() (io.ReadCloser, error), step func(string) error) (Outcome, error)
 	Remove(ctx context.Context, d *policy.Descriptor) (Outcome, error)
 }
 
@@ -38,6 +38,8 @@ type Shelf interface {
 // Journal notes durably what began, before it begins.
 type Journal interface {
 	JournalBegin(update string, revision int, step string, at time.Time) error
+	// JournalStep notes how far what began has come.
+	JournalStep(update string, revision int, step string, at time.Time) error
 	JournalEnd(update string, revision int, step string, at time.Time) error
 }
 
@@ -239,7 +241,9 @@ func (r *Role) change(ctx context.Context, id content.ID, want Order) (Outcome, 
 	if want == Remove {
 		out, err = r.cfg.Hands.Remove(ctx, d)
 	} else {
-		out, err = r.cfg.Hands.Install(ctx, d, func() (io.ReadCloser, error) { return r.cfg.Shelf.Open(d) })
+		out, err = r.cfg.Hands.Install(ctx, d, func() (io.ReadCloser, error) { return r.cfg.Shelf.Open(d) }, func(step string) error {
+			return r.cfg.Journal.JournalStep(string(d.Update), d.Revision, step, r.cfg.Now())
+		})
 	}
 	step := "done"
 	if err != nil {

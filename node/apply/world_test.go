@@ -189,7 +189,7 @@ func (h *recorder) Detect(_ context.Context, d *policy.Descriptor) (Outcome, err
 	return Outcome{Present: there, Version: d.Version}, nil
 }
 
-func (h *recorder) Install(_ context.Context, d *policy.Descriptor, open func() (io.ReadCloser, error)) (Outcome, error) {
+func (h *recorder) Install(_ context.Context, d *policy.Descriptor, open func() (io.ReadCloser, error), _ func(string) error) (Outcome, error) {
 	r, err := open()
 	if err != nil {
 		return Outcome{}, err

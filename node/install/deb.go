@@ -131,6 +131,9 @@ func (d *debInstaller) install(ctx context.Context, p *dpkg, j Job) (Result, err
 		return Result{}, err
 	}
 	defer drop()
+	if err := j.step(StepStaged); err != nil {
+		return Result{}, err
+	}
 	if err := p.repair(ctx, j); err != nil {
 		return Result{}, err
 	}
@@ -143,11 +146,20 @@ func (d *debInstaller) install(ctx context.Context, p *dpkg, j Job) (Result, err
 	if err := p.checkDepends(ctx, j, deb); err != nil {
 		return Result{}, err
 	}
-	res, err := d.outcome(ctx, p, j, p.change(ctx, j, "--install", "--", deb), true)
-	if err == nil {
-		j.keepDeb(deb)
+	if err := j.step(StepStarted); err != nil {
+		return Result{}, err
 	}
-	return res, err
+	run := p.change(ctx, j, "--install", "--", deb)
+	noted := j.step(StepExited) // dpkg has run: what it did counts first
+	res, err := d.outcome(ctx, p, j, run, true)
+	if err != nil {
+		return res, err
+	}
+	j.keepDeb(deb)
+	if noted == nil {
+		noted = j.step(StepVerified)
+	}
+	return res, noted
 }
 
 func (d *debInstaller) remove(ctx context.Context, p *dpkg, j Job) (Result, error) {

@@ -35,6 +35,8 @@ type Job struct {
 	// Open reads the plain payload from the store. Only Install calls it. If the whole that it has
 	// read is not the described one, and the reader is a Rechecker, that is told.
 	Open func() (io.ReadCloser, error)
+	// Step notes durably how far the work is, before it goes on: StepStaged and so on. May be nil.
+	Step func(step string) error
 	// Free tells the free bytes of the disk that holds a path. May be nil: then a full disk is met
 	// only when writing.
 	Free func(path string) (int64, error)
@@ -80,6 +82,26 @@ type Result struct {
 	RestartNeeded bool   // the system asks for a restart
 	ExitCode      int    // of the tool, where one ran; may be other than 0 if the update is there all the same
 	Log           string // end of the tool's output, at most 4 KiB, safe to print
+}
+
+// The steps of an install, in order. "planned" and "done" are its caller's.
+const (
+	StepStaged   = "staged"   // a verified copy lies ready
+	StepStarted  = "started"  // the machine is being changed from here on
+	StepExited   = "exited"   // the tool has ended
+	StepVerified = "verified" // it was looked at again, and the update is there
+	StepRollBack = "rolling back"
+)
+
+// step notes a step; a journal that cannot be written stops the work while it still can be stopped.
+func (j Job) step(step string) error {
+	if j.Step == nil {
+		return nil
+	}
+	if err := j.Step(step); err != nil {
+		return failed(ReasonDiskError, err, "note that %s is %s", j.Spec.Update, step)
+	}
+	return nil
 }
 
 // reserveBytes stay free on a disk that we write to: a machine with a full disk cannot even log why.

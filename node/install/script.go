@@ -155,6 +155,9 @@ func (i scriptInstaller) Install(ctx context.Context, j Job) (Result, error) {
 			return Result{}, err
 		}
 	}
+	if err := errors.Join(j.step(StepStaged), j.step(StepStarted)); err != nil {
+		return Result{}, firstError(err)
+	}
 	return i.runAndLook(ctx, j, p, path, p.args, true)
 }
 

@@ -161,6 +161,7 @@ func (j Job) rollBack(ctx context.Context, i Installer, t trial) error {
 		e := failed(ReasonProbe, errors.New(t.Failed), "install %s: there is no way back for kind %q", j.Spec.Update, i.Kind())
 		return firstError(errors.Join(e, j.endTrial()))
 	}
+	_ = j.step(StepRollBack) // the trial has it already; this is for people
 	res, err := r.Rollback(context.WithoutCancel(ctx), j, t.Before)
 	if err != nil {
 		e := failed(ReasonProbe, fmt.Errorf("%s; rolling back did not work: %w", t.Failed, err), "install %s", j.Spec.Update)
