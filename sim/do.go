@@ -444,7 +444,6 @@ func (m *machine) chunkArrived(from *machine, x chunk) {
 type reportSent struct {
 	machine swarm.PeerID
 	seq     uint64
-	hop     *machine
 }
 
 type reportAck struct {

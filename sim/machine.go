@@ -63,12 +63,11 @@ type tiers struct{ LAN, WAN, Wasted, Duplicate int64 }
 
 // ask is one chunk that this machine has asked a peer for.
 type ask struct {
-	req     swarm.Req
-	peer    *machine
-	u       *update
-	index   int
-	origin  bool
-	flowing bool // it is on its way
+	req    swarm.Req
+	peer   *machine
+	u      *update
+	index  int
+	origin bool
 }
 
 // upload is one chunk that a peer has asked this machine for.

@@ -220,9 +220,3 @@ func holds(p *peer, id content.ID, i int) bool {
 	r := p.have[id]
 	return r != nil && i < r.bits.Len() && r.bits.Has(i)
 }
-
-// lacks says whether a neighbour is fetching this payload and has not this chunk yet.
-func lacks(p *peer, id content.ID, i int) bool {
-	r := p.have[id]
-	return r != nil && r.want && i < r.bits.Len() && !r.bits.Has(i)
-}
