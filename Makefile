@@ -11,6 +11,7 @@ PARALLEL   ?= 6
 RACE       ?= ./...
 SOAK       ?= ./...
 E2E        ?= .
+SIM        ?= mixed-small
 BENCH      ?= cold10 cold24 fast10 wan10 churn10 many10 raw10 small10 honest20 liars20
 RUNS       ?= 3
 GOBENCH    ?= ./...
@@ -20,7 +21,7 @@ COUNT      ?= 1
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-all test soak race fuzz lint vuln e2e demo bench gobench cover cover-verify clean
+.PHONY: help build build-all test soak race fuzz lint vuln e2e sim demo bench gobench cover cover-verify clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -44,7 +45,7 @@ soak: ## the tests with the full numbers of seeded runs; SOAK=./policy/... for a
 	TMPDIR=$${TMPDIR:-$$(test ! -w /dev/shm || echo /dev/shm)} GOTMPDIR=$${GOTMPDIR:-/tmp} PATCHMESH_SOAK=1 $(GO) test -timeout 90m $(SOAK)
 
 race: ## the tests under the race detector; RACE=./swarm/... for a part
-	CGO_ENABLED=1 $(GO) test -race $(RACE)
+	CGO_ENABLED=1 $(GO) test -race -timeout 40m $(RACE)
 
 fuzz: ## every fuzz target for a few seconds; FUZZTIME=1m for longer
 	@set -e; grep -rlE --include='*_test.go' '^func Fuzz[A-Z]' . | sort | while read -r file; do \
@@ -70,6 +71,9 @@ vuln: ## known vulnerabilities that the program can reach; skipped where their d
 e2e: ## the main job in network namespaces, measured from outside (root on Linux); E2E=Cut for a part
 	PATCHMESH_E2E=1 $(GO) test -count=1 -v -timeout 20m -run '^TestLab' ./bench
 	PATCHMESH_E2E=1 $(GO) test -count=1 -v -timeout 20m -run '^TestE2E$$/$(E2E)' ./cmd/patchmesh
+
+sim: build ## mixed faults in virtual time; SIM=shop-5 for another scenario
+	bin/patchmesh sim $(SIM)
 
 demo: build ## the whole story on this computer: a seed, two sites, real bytes
 	bin/patchmesh demo

@@ -469,7 +469,7 @@ func (m *machine) reportArrived(from *machine, x reportSent) {
 		m.disk.owe(x.machine, x.seq)
 		m.step(swarm.ReportQueued{Machine: x.machine, Seq: x.seq})
 	}
-	m.letter(ses, reportAck{x.machine, x.seq}, 0)
+	m.letter(ses, reportAck(x), 0)
 }
 
 func (m *machine) reportAcked(x reportAck) {

@@ -94,6 +94,10 @@ func TestSameSeedSameTrace(t *testing.T) {
 
 // All faults at once, with seeds. A failure prints the one command that repeats it.
 func TestMixedFaultsBreakNoPromise(t *testing.T) {
+	if raced {
+		runs(t, "mixed-small", 1, 20)
+		return
+	}
 	runs(t, "mixed-small", 1, soak(200, 9000))
 	runs(t, "mixed", 1, soak(4, 1000))
 }
