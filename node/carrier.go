@@ -34,11 +34,12 @@ type carrier struct {
 	id       string
 	key      ed25519.PrivateKey
 	now      func() time.Time
-	n        *Node // nil: stopped
+	books    *ledger // where the bytes on this machine came from
+	n        *Node   // nil: stopped
 }
 
 func (n *Node) carrier() *carrier {
-	return &carrier{db: n.db, store: n.store, docs: n.docs, believer: n.believer, seed: n.seed, member: n.member, id: n.id, key: n.key, now: n.cfg.Now, n: n}
+	return &carrier{db: n.db, store: n.store, docs: n.docs, believer: n.believer, seed: n.seed, member: n.member, id: n.id, key: n.key, now: n.cfg.Now, books: n.ledger, n: n}
 }
 
 // live: the core runs and hears of what comes.
@@ -311,7 +312,7 @@ func (c *carrier) takeChunks(ctx context.Context, r io.Reader) (*api.TakenChunks
 	err := in.read(ctx, bufio.NewReaderSize(r, 256<<10))
 	in.tellCore()
 	// What is acknowledged is on the disk: the stick is pulled out and erased next.
-	if serr := c.store.Sync(); err == nil {
+	if serr := errors.Join(c.store.Sync(), c.books.flush()); err == nil {
 		err = serr
 	}
 	if err != nil {
@@ -382,8 +383,10 @@ func (in *intake) take(f bundle.Frame, stored []byte) error {
 		in.out.Known++
 		return nil
 	}
-	if in.c.n != nil {
-		in.c.n.chunkBooked(m, f.Index, contact{tier: api.TierMedia}, len(stored), true)
+	if stick := (contact{tier: api.TierMedia}); in.c.n != nil {
+		in.c.n.chunkBooked(m, f.Index, stick, len(stored), true)
+	} else {
+		in.c.books.arrived(m.ID(), m.Len(), f.Index, stick, len(stored), true)
 	}
 	in.out.Fresh++
 	in.out.FreshBytes += int64(len(stored))
@@ -435,7 +438,6 @@ func (in *intake) tellCore() {
 	if err != nil {
 		return
 	}
-	in.c.n.metrics.chunk(int(bytes), true)
 	in.c.n.events.send(swarm.ChunksCarried{Payload: in.now.id, Have: have, Bytes: bytes})
 }
 

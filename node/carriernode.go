@@ -59,7 +59,10 @@ var (
 )
 
 func (s stopped) carrier() *carrier {
-	return &carrier{db: s.db, store: s.store, docs: s.docs, believer: s.believer, seed: s.seed, member: s.member, id: s.id, key: s.key, now: s.now}
+	books := newLedger(&Node{cfg: Config{Now: s.now}, id: s.id, db: s.db, docs: s.docs, believer: s.believer, seed: s.seed, member: s.member})
+	return &carrier{
+		db: s.db, store: s.store, docs: s.docs, believer: s.believer, seed: s.seed, member: s.member, id: s.id, key: s.key, now: s.now, books: books,
+	}
 }
 
 // Cargo implements api.Carrier.

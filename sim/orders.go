@@ -45,6 +45,7 @@ func (w *World) clearDesk() {
 
 // order turns words into what is done.
 func (w *World) order(o order) (func(), error) {
+	o.args = args{o.args.m, map[string]bool{}} // many runs read one scenario at once
 	switch o.verb {
 	case "approve":
 		return w.approveOrder(o)
