@@ -37,7 +37,7 @@ build-all: ## linux, windows and darwin on amd64 and arm64, in bin/
 			-o bin/patchmesh-$$os-$$arch$$ext ./cmd/patchmesh; \
 	done
 
-test: ## the tests: no network, no root, about a minute
+test: ## the tests: no network, no root, a few minutes
 	$(GO) test -parallel $(PARALLEL) ./...
 
 # In memory where there is a file system for that: thousands of installs would else wait for the disk.
