@@ -237,17 +237,17 @@ func (c *client) Revoke(ctx context.Context, r api.RevokeRequest) (*api.Revoked,
 
 // SetWindow implements api.Service.
 func (c *client) SetWindow(ctx context.Context, r api.WindowRequest) (*api.Published, error) {
-	return call[api.Published](ctx, c, "window", r)
+	return callSecret[api.Published](ctx, c, "window", r, r.Passphrase)
 }
 
 // SetRings implements api.Service.
 func (c *client) SetRings(ctx context.Context, r api.RingsRequest) (*api.Published, error) {
-	return call[api.Published](ctx, c, "ring-plan", r)
+	return callSecret[api.Published](ctx, c, "ring-plan", r, r.Passphrase)
 }
 
 // Promote implements api.Service.
 func (c *client) Promote(ctx context.Context, r api.PromoteRequest) (*api.Published, error) {
-	return call[api.Published](ctx, c, "promote", r)
+	return callSecret[api.Published](ctx, c, "promote", r, r.Passphrase)
 }
 
 // Rings implements api.Service.
@@ -257,7 +257,7 @@ func (c *client) Rings(ctx context.Context, q api.RingsQuery) (*api.Rings, error
 
 // SetSetting implements api.Service.
 func (c *client) SetSetting(ctx context.Context, r api.SettingRequest) (*api.Published, error) {
-	return call[api.Published](ctx, c, "setting", r)
+	return callSecret[api.Published](ctx, c, "setting", r, r.Passphrase)
 }
 
 // Policy implements api.Service.

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync"
@@ -318,6 +319,42 @@ func TestPassphraseArrivesInTheBody(t *testing.T) {
 		if got != p {
 			t.Errorf("order %d came with %q", i, got)
 		}
+	}
+}
+
+// Every request that can carry a passphrase carries it, those too that are added later: one that lost it on
+// the way would refuse its right owner.
+func TestNoRequestLosesItsPassphrase(t *testing.T) {
+	dir, s := shortDir(t), &counting{}
+	serveAs(t, dir, s, Access{}, peercred.Of)
+	c, err := Dial(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const p = "open sesame"
+	service, asked := reflect.TypeFor[api.Service](), 0
+	for i := range service.NumMethod() {
+		m := service.Method(i)
+		if m.Type.NumIn() != 2 || m.Type.In(1).Kind() != reflect.Struct {
+			continue
+		}
+		r := reflect.New(m.Type.In(1)).Elem()
+		f := r.FieldByName("Passphrase")
+		if !f.IsValid() {
+			continue
+		}
+		f.Set(reflect.ValueOf(api.Secret(p)))
+		out := reflect.ValueOf(c).MethodByName(m.Name).Call([]reflect.Value{reflect.ValueOf(context.Background()), r})
+		if err := out[len(out)-1].Interface(); err != nil {
+			t.Errorf("%s: %v", m.Name, err)
+		}
+		asked++
+		if got := s.lastPassphrases; len(got) != asked || got[asked-1] != p {
+			t.Fatalf("%s came with %q", m.Name, got)
+		}
+	}
+	if asked < 11 {
+		t.Errorf("only %d requests carry a passphrase", asked)
 	}
 }
 
