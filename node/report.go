@@ -179,9 +179,9 @@ func (n *Node) ownRow(v swarm.View) api.Machine {
 	return m
 }
 
-func nonNil(s []string) []string {
+func nonNil[T any](s []T) []T {
 	if s == nil {
-		return []string{}
+		return []T{}
 	}
 	return s
 }

@@ -171,7 +171,7 @@ func (s *seed) turnRings() error {
 		step, why := r.plan.Judge(r.approval, r.tallies, false, s.now())
 		switch {
 		case step == policy.RingPromote && !heldEverywhere(m, r.approval.Update):
-			err = s.promote(r, why, wish{unattended: true})
+			_, err = s.promote(r, why, wish{unattended: true})
 		case step == policy.RingHalt:
 			err = s.halt(m, r, why)
 		default:
@@ -190,12 +190,7 @@ func heldEverywhere(m *policy.Manifest, u policy.UpdateID) bool {
 
 // promote opens the next ring. It is signed as any approval is: where the keys are elsewhere, or want a
 // passphrase that nobody is there to give, the draft waits for 'patchmesh sign'.
-func (s *seed) promote(r rollout, why string, w wish) error {
-	_, err := s.promoted(r, why, w)
-	return err
-}
-
-func (s *seed) promoted(r rollout, why string, w wish) (*api.Published, error) {
+func (s *seed) promote(r rollout, why string, w wish) (*api.Published, error) {
 	next := r.plan.Rings[len(r.approval.RingsOpened)].Name
 	w.summary = fmt.Sprintf("promote %s to ring %s of %s", r.approval.Update, next, r.plan.Name)
 	w.reason = first(w.reason, why)
@@ -272,7 +267,7 @@ func (s *seed) promoteByHand(r api.PromoteRequest) (*api.Published, error) {
 	if step == policy.RingHalt && !r.Force {
 		return nil, api.Errorf(api.ClassRefused, "%s: %s", api.Clean(r.Update), why).WithHint("look at 'patchmesh status --update %s'; --force promotes all the same", api.Clean(r.Update))
 	}
-	p, err := s.promoted(all[i], why, wish{passphrase: r.Passphrase, reason: r.Reason})
+	p, err := s.promote(all[i], why, wish{passphrase: r.Passphrase, reason: r.Reason})
 	if errors.Is(err, errNoChange) {
 		return nil, api.Errorf(api.ClassRefused, "a draft that waits for signatures promotes it already").WithHint("'patchmesh draft' shows it, 'patchmesh sign' signs it")
 	}
@@ -285,7 +280,7 @@ func (s *seed) rings(q api.RingsQuery) (*api.Rings, error) {
 	if m == nil {
 		return nil, api.Errorf(api.ClassFailed, "the seed has lost its approvals and waits for those of the mesh")
 	}
-	out := &api.Rings{Plans: append([]policy.RingPlan{}, m.RingPlans...), Rollouts: []api.Rollout{}}
+	out := &api.Rings{Plans: nonNil(m.RingPlans), Rollouts: []api.Rollout{}}
 	all, err := s.rollouts(m)
 	if err != nil {
 		return nil, err

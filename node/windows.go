@@ -61,15 +61,13 @@ func (n *Node) Windows(ctx context.Context, q api.WindowsQuery) (*api.Windows, e
 	}
 	now := n.cfg.Now()
 	a := &api.Windows{
-		Windows: append([]policy.Window{}, m.Windows...), Machine: facts.Name, Groups: nonNil(facts.Groups), Zone: facts.Zone.String(), AsOf: now.UTC(), Epoch: m.Epoch,
+		Windows: nonNil(m.Windows), Machine: facts.Name, Groups: nonNil(facts.Groups), Zone: facts.Zone.String(), AsOf: now.UTC(), Epoch: m.Epoch,
 	}
 	count := q.Count
 	if count == 0 {
 		count = 5
 	}
 	a.Openings, a.Anytime = m.Openings(facts, now, count)
-	if a.Openings == nil {
-		a.Openings = []policy.Opening{}
-	}
+	a.Openings = nonNil(a.Openings)
 	return a, nil
 }

@@ -126,12 +126,7 @@ func duration(s string) time.Duration { d, _ := time.ParseDuration(s); return d 
 func byShorter(a, b string) int { return cmp.Compare(duration(a), duration(b)) }
 func byLonger(a, b string) int  { return byShorter(b, a) }
 
-func checkTimes(s string) error {
-	if _, err := times(s); err != nil {
-		return err
-	}
-	return nil
-}
+func checkTimes(s string) error { _, err := times(s); return err }
 
 func times(s string) (int, error) {
 	if s == "0" {

@@ -117,12 +117,7 @@ func (a *app) setSetting(c *cobra.Command, r api.SettingRequest, file string) er
 	if r.Setting.Group == "" {
 		return api.Errorf(api.ClassUsage, "for which group?").WithHint("add --group NAME, or --group all for every machine")
 	}
-	return a.onSeed(func(s api.Service) error {
-		return a.signing(file, func(p api.Secret) error {
-			r.Passphrase = p
-			return a.published(s.SetSetting(c.Context(), r))
-		})
-	})
+	return a.decide(file, &r.Passphrase, func(s api.Service) (*api.Published, error) { return s.SetSetting(c.Context(), r) })
 }
 
 func (a *app) acceptCmd() *cobra.Command {

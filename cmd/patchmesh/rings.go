@@ -61,12 +61,7 @@ func (a *app) ringsSetCmd() *cobra.Command {
 }
 
 func (a *app) setRings(c *cobra.Command, r api.RingsRequest, file string) error {
-	return a.onSeed(func(s api.Service) error {
-		return a.signing(file, func(p api.Secret) error {
-			r.Passphrase = p
-			return a.published(s.SetRings(c.Context(), r))
-		})
-	})
+	return a.decide(file, &r.Passphrase, func(s api.Service) (*api.Published, error) { return s.SetRings(c.Context(), r) })
 }
 
 // addRing reads NAME:KEY=VALUE,...
@@ -189,12 +184,7 @@ func (a *app) promoteCmd() *cobra.Command {
 		Args:    exactly(1, "the id of one update"),
 		RunE: func(c *cobra.Command, args []string) error {
 			r.Update = args[0]
-			return a.onSeed(func(s api.Service) error {
-				return a.signing(file, func(p api.Secret) error {
-					r.Passphrase = p
-					return a.published(s.Promote(c.Context(), r))
-				})
-			})
+			return a.decide(file, &r.Passphrase, func(s api.Service) (*api.Published, error) { return s.Promote(c.Context(), r) })
 		},
 	}
 	c.Flags().BoolVar(&r.Force, "force", false, "although machines have failed")

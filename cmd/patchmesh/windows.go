@@ -72,12 +72,7 @@ func (a *app) windowsSetCmd() *cobra.Command {
 }
 
 func (a *app) setWindow(c *cobra.Command, r api.WindowRequest, file string) error {
-	return a.onSeed(func(s api.Service) error {
-		return a.signing(file, func(p api.Secret) error {
-			r.Passphrase = p
-			return a.published(s.SetWindow(c.Context(), r))
-		})
-	})
+	return a.decide(file, &r.Passphrase, func(s api.Service) (*api.Published, error) { return s.SetWindow(c.Context(), r) })
 }
 
 func (a *app) windowsDropCmd() *cobra.Command {
