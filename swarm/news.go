@@ -156,6 +156,7 @@ func (c *Core) manifestArrived(e ManifestArrived) {
 	c.act(Note{Kind: NoteNews, Text: "manifest adopted"})
 	c.act(Announce{Version: e.Version})
 	c.listDescriptors()
+	c.headRenewed()
 	c.replan()
 	c.sweepNews()
 	c.sweepReports()

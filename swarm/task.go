@@ -33,6 +33,7 @@ type task struct {
 	attempts   int
 	failures   int // those of the attempts that were not this machine's own trouble, such as a full disk
 	retryAt    time.Time
+	askedWith  int64 // version of the head when the last change began
 	detecting  bool
 	detectedAt time.Time
 	blind      int    // detections that did not work, in a row
@@ -290,6 +291,7 @@ func (c *Core) startChange(k *task) {
 		return
 	}
 	c.tasks.busy = k
+	k.askedWith = c.news.version
 	c.setState(k, policy.StateInstalling, "", "", nil)
 	c.save()
 	if k.verdict.Verb == policy.VerbRemove {
@@ -360,11 +362,7 @@ func (c *Core) installFailed(r *request, e Failed) {
 	if info, _ := e.Reason.Info(); info.Owner != "machine" {
 		k.failures++
 	}
-	back := c.cfg.InstallRetryMin << min(k.attempts-1, 16)
-	if e.Reason == policy.ReasonDiskShort {
-		back = c.cfg.SpaceRetry
-	}
-	k.retryAt = c.now.Add(min(back, c.cfg.InstallRetryMax))
+	k.retryAt = c.waitAfter(k, e.Reason)
 	if c.undo(k, e) {
 		c.save()
 		c.driveTasks()

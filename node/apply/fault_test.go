@@ -180,7 +180,9 @@ func TestOfTwoOffersAtOnceTheSlowerBeginsAgain(t *testing.T) {
 		}
 		return slow.docs[n.ID], nil
 	}, p.cfg.Shelf.keepDescriptor)
-	wantRefused(t, "the slower offer", err, policy.ReasonPeerNoneHolds)
+	if err != nil { // it would cost the machine the wait before its next attempt
+		t.Errorf("the slower offer: %v", err)
+	}
 	if s, err := p.role.Status(); err != nil || s.Head != slow.trust.HeadVersion() {
 		t.Errorf("%+v, %v", s, err)
 	}

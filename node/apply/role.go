@@ -3,6 +3,7 @@ package apply
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -299,9 +300,24 @@ func takeDescriptor(id content.ID, b []byte, keep func(content.ID, []byte) error
 	return keep(id, b)
 }
 
-// takeHead refreshes the trusted set. It holds no lock while it asks: a caller that answers slowly
-// must not stop orders. The lock is taken for the save, after a look that nobody was faster.
+// maxOutrun bounds how often one order verifies its documents anew because another order has saved
+// others meanwhile: each time the set in force is newer, so two orders at once need it once.
+const maxOutrun = 4
+
+// takeHead refreshes the trusted set, and begins anew from what is in force if another order was faster:
+// mostly it has brought the very same documents.
 func (r *Role) takeHead(head []byte, ask func(Need) ([]byte, error)) (*policy.Trust, error) {
+	for try := 1; ; try++ {
+		t, err := r.takeHeadOnce(head, ask)
+		if !errors.Is(err, errOutrun) || try == maxOutrun {
+			return t, err
+		}
+	}
+}
+
+// takeHeadOnce holds no lock while it asks: a caller that answers slowly must not stop orders. The lock is
+// taken for the save, after a look that nobody was faster.
+func (r *Role) takeHeadOnce(head []byte, ask func(Need) ([]byte, error)) (*policy.Trust, error) {
 	t, err := r.believed()
 	if err != nil {
 		return nil, err
@@ -329,6 +345,9 @@ func (r *Role) takeHead(head []byte, ask func(Need) ([]byte, error)) (*policy.Tr
 	return next, r.adopt(t, next)
 }
 
+// errOutrun: the trusted set has changed since it was read.
+var errOutrun = refused(policy.ReasonPeerNoneHolds, "offered metadata: other offers were faster; offer again")
+
 // adopt saves next if the set that it was verified against is still the one in force.
 func (r *Role) adopt(was, next *policy.Trust) error {
 	r.trust.Lock()
@@ -338,7 +357,7 @@ func (r *Role) adopt(was, next *policy.Trust) error {
 		return fmt.Errorf("trusted documents: %w", err)
 	}
 	if !bytes.Equal(now.Timestamp, was.Files().Timestamp) || !bytes.Equal(now.Root, was.Files().Root) {
-		return refused(policy.ReasonPeerNoneHolds, "offered metadata: another offer was faster; offer again")
+		return errOutrun
 	}
 	if err := r.cfg.Trust.Save(next.Files()); err != nil {
 		return err

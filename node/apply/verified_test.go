@@ -237,3 +237,27 @@ func TestServerEndsWhenItsSocketIsTakenAway(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// What is outrun by something newer must not replace it.
+func TestOfferThatWasOutrunByANewerOneIsRefused(t *testing.T) {
+	o := newOrg(t, "acme")
+	p := newProcess(t, o)
+	plain := func(n Need) ([]byte, error) { return o.docs[n.ID], nil }
+	keep := func(content.ID, []byte) error { return nil }
+	o.approve("third", body(100, 5), "office", policy.ActionInstall)
+	older, outrun := o.Head(), false
+	newer := func(n Need) ([]byte, error) {
+		if !outrun {
+			outrun = true
+			o.approve("fourth", body(100, 6), "office", policy.ActionInstall)
+			if err := p.role.OfferMetadata(o.Head(), plain, keep); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return plain(n)
+	}
+	wantRefused(t, "an older head", p.role.OfferMetadata(older, newer, keep), policy.ReasonTrustRollbackEpoch)
+	if s, err := p.role.Status(); err != nil || s.Epoch != o.trust.Epoch() {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
