@@ -69,6 +69,7 @@ type Node struct {
 
 	keeper   storekeeper
 	ledger   *ledger
+	diary    diary
 	contacts contacts
 	names    payloadNames
 
@@ -184,6 +185,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	close(n.ready)
 	n.begin(n.ctx)
+	n.record(state.EventRow{Kind: api.EventStarted, Detail: "patchmesh " + n.cfg.Version})
 	n.log.Info("running", "id", n.id, "name", n.member.Name, "site", n.member.Site, "seed", n.seed != nil, "listen", n.host.ListenAddr(), "epoch", n.believer.current().Epoch())
 	return n.loop(n.ctx)
 }

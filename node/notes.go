@@ -14,6 +14,7 @@ func (n *Node) note(a swarm.Note) {
 		n.refuse(string(a.Peer), a.Reason, a.Text)
 		return
 	}
+	n.record(eventOf(a))
 	var attrs []any
 	add := func(key, v string) {
 		if v != "" {

@@ -259,6 +259,7 @@ func (n *Node) refuse(from string, reason policy.Reason, detail string) {
 			return
 		}
 	}
+	n.record(eventOf(swarm.Note{Kind: swarm.NoteRefused, Peer: swarm.PeerID(from), Reason: reason, Text: detail}))
 	n.log.Warn("refused", "peer", from, "reason", string(reason), "detail", detail)
 	if len(n.refusals) >= maxRefusals {
 		n.refusals = slices.Delete(n.refusals, 0, 1)

@@ -13,6 +13,7 @@ import (
 	"patchmesh/content"
 	"patchmesh/content/disk"
 	"patchmesh/node/api"
+	"patchmesh/node/state"
 	"patchmesh/policy"
 	"patchmesh/swarm"
 )
@@ -91,12 +92,15 @@ func (n *Node) keepStore(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			n.flushLedger()
+			n.record(state.EventRow{Kind: api.EventStopped})
+			n.flushEvents()
 			return
 		case <-check.C:
 			n.checkStore()
 			n.sumBooks()
 		case <-book.C:
 			n.flushLedger()
+			n.flushEvents()
 			n.contacts.sample(n.host.Peers(), n.cfg.Now())
 		}
 	}

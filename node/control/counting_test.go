@@ -115,6 +115,10 @@ func (c *counting) Provenance(context.Context, string, string) (*api.Provenance,
 	c.ask()
 	return &api.Provenance{}, nil
 }
+func (c *counting) Events(context.Context, api.EventQuery) (*api.EventLog, error) {
+	c.ask()
+	return &api.EventLog{}, nil
+}
 func (c *counting) BytesReport(context.Context, api.BytesQuery) (*api.BytesReport, error) {
 	c.ask()
 	return &api.BytesReport{}, nil

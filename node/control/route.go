@@ -55,6 +55,7 @@ func routes(s api.Service) http.Handler {
 	trustRoutes(m, s)
 	storeRoutes(m, s)
 	bundleRoutes(m, s)
+	eventRoutes(m, s)
 	return m
 }
 

@@ -86,11 +86,13 @@ func checkUpdate(update string) error {
 }
 
 // cutStep shortens a text for people, at the end of a character.
-func cutStep(s string) string {
-	if len(s) <= maxStepBytes {
+func cutStep(s string) string { return cutText(s, maxStepBytes) }
+
+// cutText shortens a text to at most so many bytes, between characters.
+func cutText(s string, n int) string {
+	if len(s) <= n {
 		return s
 	}
-	n := maxStepBytes
 	for n > 0 && !utf8.RuneStart(s[n]) {
 		n--
 	}

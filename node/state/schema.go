@@ -47,4 +47,10 @@ CREATE TABLE requests  (token BLOB NOT NULL REFERENCES tokens(hash) ON DELETE CA
 CREATE TABLE traffic   (machine TEXT NOT NULL, "update" TEXT NOT NULL, tier TEXT NOT NULL, day TEXT NOT NULL, site TEXT NOT NULL,
                         bytes INTEGER NOT NULL, PRIMARY KEY (machine, "update", tier, day)) STRICT, WITHOUT ROWID;
 `,
+	// events: what happened on this machine, for people.
+	`
+CREATE TABLE events    (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, "update" TEXT NOT NULL, state TEXT NOT NULL,
+                        reason TEXT NOT NULL, peer TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
+CREATE INDEX events_kind ON events(kind, id);
+`,
 }

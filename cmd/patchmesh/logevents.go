@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"patchmesh/node"
+	"patchmesh/node/api"
+)
+
+func (a *app) logEventsCmd() *cobra.Command {
+	var q api.EventQuery
+	var since string
+	c := &cobra.Command{
+		Use:   "events",
+		Short: "what happened on this machine",
+		Long: "events prints this machine's own event log, oldest first: updates that changed their state, approvals that were taken up,\n" +
+			"what was refused and why, ways to the WAN that came and went. It is kept in the data folder, and can be read when the\n" +
+			"node is not running. The newest some thousands of each kind are kept.\n" + exits,
+		Example: "  patchmesh log events --since 24h --kind refused\n  patchmesh log events --update openssl-3.0.15 --json",
+		Args:    exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if c.Flags().Changed("last") && q.Limit < 1 || q.Limit > api.MaxEvents {
+				return api.Errorf(api.ClassUsage, "--last %d: it is a number from 1 to %d", q.Limit, api.MaxEvents)
+			}
+			if since != "" {
+				var err error
+				if q.Since, err = readDay(since, time.Now()); err != nil {
+					return err
+				}
+			}
+			return a.events(c, q)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&since, "since", "", "how long ago, as 24h or 7d, or a day, as 2026-11-01 (default: from the beginning)")
+	f.StringVar(&q.Update, "update", "", "of this update alone")
+	f.StringVar(&q.Kind, "kind", "", "of this kind alone: task, news, refused, link, lease, gate, store, started or stopped")
+	f.IntVar(&q.Limit, "last", 200, "at most so many, the newest")
+	return c
+}
+
+// events asks the running node, or reads the data folder of one that is not running.
+func (a *app) events(c *cobra.Command, q api.EventQuery) error {
+	show := func(l *api.EventLog, err error) error {
+		if err != nil {
+			return err
+		}
+		return a.print(l, func(w io.Writer) { writeEvents(w, l) })
+	}
+	err := a.running(func(s api.Service) error {
+		e, ok := s.(api.EventLogger)
+		if !ok {
+			return api.Errorf(api.ClassFailed, "this node keeps no event log")
+		}
+		return show(e.Events(c.Context(), q))
+	})
+	if api.ClassOf(err) != api.ClassUnreachable {
+		return err
+	}
+	l, readErr := node.ReadEvents(a.data, q, time.Now)
+	if errors.Is(readErr, node.ErrLocked) {
+		return err
+	}
+	return show(l, readErr)
+}
+
+func writeEvents(w io.Writer, l *api.EventLog) {
+	if l.More {
+		fmt.Fprintln(w, "(older ones are not shown: see --last and --since)")
+	}
+	for _, e := range l.Events {
+		var words []string
+		for _, s := range []string{e.Update, e.State, e.Reason} {
+			if s != "" {
+				words = append(words, api.Clean(s))
+			}
+		}
+		if e.Peer != "" {
+			words = append(words, "from "+shortID(api.Clean(e.Peer)))
+		}
+		if e.Detail != "" {
+			words = append(words, "("+api.Clean(e.Detail)+")")
+		}
+		fmt.Fprintf(w, "%s  %-8s %s\n", clockText(e.At), api.Clean(e.Kind), strings.Join(words, " "))
+	}
+	if len(l.Events) == 0 {
+		fmt.Fprintf(w, "nothing of this kind is in the event log of %s\n", api.Clean(l.Machine))
+	}
+}
