@@ -160,7 +160,7 @@ func TestApplyRoleTakesTheMachineFromItsOwnFolderOnly(t *testing.T) {
 		t.Fatalf("a certificate that nobody issued: %q, %v", groups(), err)
 	}
 	// A machine that was enrolled anew is another one only when root says so.
-	change(func(f *folder) { f.member.Cert = certificate(f, m.seed.seed.enrol) })
+	change(func(f *folder) { f.member.Cert = certificate(f, m.seed.issuerKey()) })
 	if _, err := PrepareApply(state, data, false, time.Now); api.ClassOf(err) != api.ClassRefused || groups() != "office" {
 		t.Fatalf("another group was taken over in silence: %q, %v", groups(), err)
 	}

@@ -148,7 +148,7 @@ func (c *connector) run(ctx context.Context) {
 
 // due picks the candidates to dial now and marks them.
 func (c *connector) due() []*candidate {
-	if c.n.renewal.lapsed() {
+	if c.n.renewal.stranger() {
 		return nil // nobody would admit it: the renewal comes first
 	}
 	up, seeds, neighbours := c.n.sessionsNow()
@@ -194,6 +194,7 @@ func (c *connector) dial(ctx context.Context, k *candidate) {
 	}
 	c.n.log.Debug("peer not reached", "addr", addr, "err", err)
 	c.n.toldRevoked(got, err)
+	c.n.renewal.turnedAway(err)
 	if id != "" && k.fails > 2 && k.fixed {
 		k.id = "" // somebody else may have taken over the address: look again who is there
 	}

@@ -79,9 +79,13 @@ func (s *seed) checkNames(r api.InviteRequest) error {
 
 // fits says whether a certificate can be issued for the name, with the number that may be added to it.
 func (s *seed) fits(site string, groups []string, name string) bool {
-	_, err := enrol.Issue(s.certificate(state.MemberRow{
+	key, err := s.issuer()
+	if err != nil {
+		return true // it is told when the certificate is made
+	}
+	_, err = enrol.Issue(s.certificate(state.MemberRow{
 		ID: s.id(), Serial: 1 << 62, Site: site, Groups: groups, Name: name + "-9999", NotBefore: s.now(), NotAfter: s.now(),
-	}), s.enrol)
+	}), key)
 	return err == nil
 }
 
@@ -283,7 +287,11 @@ func refusal(err error) (enrol.Code, string) {
 
 // membership is the answer to a machine that is a member.
 func (s *seed) membership(o *enrol.Opened, m state.MemberRow) (enrol.Answer, error) {
-	signed, err := enrol.Issue(s.certificate(m), s.enrol)
+	by, err := s.issuer()
+	if err != nil {
+		return enrol.Answer{}, err
+	}
+	signed, err := enrol.Issue(s.certificate(m), by)
 	if err != nil {
 		return enrol.Answer{}, err
 	}

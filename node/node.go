@@ -294,6 +294,9 @@ func (n *Node) freshen(ctx context.Context) {
 		if err := n.seed.readyGossip(""); err != nil {
 			n.log.Error("the gossip keys were not renewed", "err", err)
 		}
+		if err := n.seed.retireEnrolKeys(); err != nil {
+			n.log.Error("an enrolment key that has served was not taken out of the roster", "err", err)
+		}
 		cur := n.believer.current()
 		if cur.ExpiresAt().Sub(n.cfg.Now()) > policy.DefaultLife().Timestamp-24*time.Hour {
 			continue

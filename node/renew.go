@@ -28,25 +28,38 @@ type renewal struct {
 	nextAt  time.Time // when to ask
 	fails   int
 	trouble *trouble
-	peers   map[string]time.Time // end of the certificate that a peer has shown last
+	peers   map[string]shown
+	// Renewals that do not wait for half life: see hurry.
+	hurried   string    // the withdrawn issuer that has been answered with one
+	doubted   bool      // the next one asks for the documents too
+	doubtedAt time.Time // no more than one in doubtPause
+	kick      chan struct{}
+}
+
+// shown is what the certificate says that a peer has shown last.
+type shown struct {
+	until       time.Time
+	issuer      string
+	withdrawnAt time.Time // when this machine saw that its issuer does not count any more
 }
 
 // Pauses after a failure, doubled each time up to the greatest. A lapsed machine is of no use until it
 // succeeds, so it asks more often; one that was told no asks seldom.
 const (
-	renewTick        = time.Second // how often the clock is looked at
-	renewFirst       = time.Minute
-	renewMost        = time.Hour
-	renewMostLapsed  = 10 * time.Minute
-	renewRefused     = 6 * time.Hour
-	renewWays        = 12               // asked in one attempt
-	lapseGrace       = 10 * time.Minute // clocks differ, and a renewal may be under way
-	maxCertificates  = 1 << 16
-	renewSpreadShare = 20 // jitter: up to 1/20 of the life, so that a site invited together does not ask together
+	renewTick           = time.Second // how often the clock is looked at
+	renewFirst          = time.Minute
+	renewFirstWithdrawn = 5 * time.Second
+	renewMost           = time.Hour
+	renewMostLapsed     = 10 * time.Minute
+	renewRefused        = 6 * time.Hour
+	renewWays           = 12               // asked in one attempt
+	lapseGrace          = 10 * time.Minute // clocks differ, and a renewal may be under way
+	maxCertificates     = 1 << 16
+	renewSpreadShare    = 20 // jitter: up to 1/20 of the life, so that a site invited together does not ask together
 )
 
 func newRenewal(n *Node) (*renewal, error) {
-	r := &renewal{n: n, peers: map[string]time.Time{}}
+	r := &renewal{n: n, peers: map[string]shown{}, kick: make(chan struct{}, 1)}
 	own, err := enrol.Read(n.member.Cert)
 	if err != nil {
 		return nil, fmt.Errorf("own certificate in %s: %w", n.cfg.DataDir, err)
@@ -58,7 +71,7 @@ func newRenewal(n *Node) (*renewal, error) {
 // set takes a certificate for the own one; mu is held or nobody else knows r yet.
 func (r *renewal) set(cert []byte, own enrol.Certificate) {
 	life := own.NotAfter.Sub(own.NotBefore)
-	r.cert, r.own, r.fails, r.trouble = cert, own, 0, nil
+	r.cert, r.own, r.fails, r.trouble, r.doubted = cert, own, 0, nil, false
 	r.nextAt = own.NotBefore.Add(life / 2)
 	if spread := life / renewSpreadShare; spread > 0 {
 		r.nextAt = r.nextAt.Add(mrand.N(spread))
@@ -72,12 +85,15 @@ func (r *renewal) certificate() []byte {
 	return r.cert
 }
 
-// lapsed: nobody gives this machine a session.
-func (r *renewal) lapsed() bool {
+// stranger: nobody gives this machine a session.
+func (r *renewal) stranger() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return !r.n.cfg.Now().Before(r.own.NotAfter)
+	return r.outcast()
 }
+
+// outcast: the own certificate has lapsed or its issuer was withdrawn; mu is held.
+func (r *renewal) outcast() bool { return !r.n.cfg.Now().Before(r.own.NotAfter) || r.withdrawn() }
 
 func (r *renewal) lastTrouble() *trouble {
 	r.mu.Lock()
@@ -110,6 +126,7 @@ func (r *renewal) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+		case <-r.kick:
 		}
 	}
 }
@@ -118,6 +135,7 @@ func (r *renewal) run(ctx context.Context) {
 func (r *renewal) due() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.hurry()
 	wait := r.nextAt.Sub(r.n.cfg.Now())
 	return wait <= 0 || wait > certLife
 }
@@ -131,11 +149,14 @@ func (r *renewal) attempt(ctx context.Context) {
 	}
 	r.mu.Lock()
 	r.fails++
-	most := renewMost
-	if !n.cfg.Now().Before(r.own.NotAfter) {
+	first, most := renewFirst, renewMost
+	if r.outcast() {
 		most = renewMostLapsed
 	}
-	pause := min(renewFirst<<min(r.fails-1, 10), most)
+	if r.withdrawn() { // the seed is most likely there: it has just said so
+		first = renewFirstWithdrawn
+	}
+	pause := min(first<<min(r.fails-1, 10), most)
 	t := &trouble{reason: policy.ReasonNetNoReportPath, detail: r.story() + err.Error()}
 	var refused *refusedError
 	if errors.As(err, &refused) && refused.code != enrol.CodeBusy {
@@ -153,6 +174,9 @@ func (r *renewal) attempt(ctx context.Context) {
 // story begins what people read; mu is held.
 func (r *renewal) story() string {
 	end := r.own.NotAfter
+	if r.withdrawn() {
+		return "the key that has signed the membership was withdrawn, and no other has signed it yet: "
+	}
 	if r.n.cfg.Now().Before(end) {
 		return "the membership ends on " + end.UTC().Format(time.DateOnly) + " and is not renewed yet: "
 	}
@@ -187,10 +211,10 @@ func (r *renewal) renew(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	serial, root := r.own.Serial, int64(0)
-	r.mu.Unlock()
-	if t := n.believer.current(); r.lapsed() || t.Stale(n.cfg.Now()) {
+	if t := n.believer.current(); r.outcast() || r.doubted || t.Stale(n.cfg.Now()) {
 		root = t.RootVersion()
 	}
+	r.mu.Unlock()
 	p, err := enrol.NewRenewal(n.member.Box, n.key, serial, root, rand.Reader)
 	if err != nil {
 		return err
@@ -207,7 +231,16 @@ func (r *renewal) renew(ctx context.Context) error {
 			n.log.Warn("documents that came with the membership not taken up", "err", err)
 		}
 	}
-	return r.takeUp(a.Cert)
+	err = r.takeUp(a.Cert)
+	if errors.Is(err, enrol.ErrUntrustedIssuer) { // its roster is not here: the next answer brings it
+		r.mu.Lock()
+		r.doubted = true
+		r.mu.Unlock()
+	}
+	if errors.Is(err, errUnchanged) && r.answered() {
+		return nil
+	}
+	return err
 }
 
 // catchUp follows documents that a seed has sent along, by the same rules as those from anybody else.
@@ -246,7 +279,11 @@ func (r *renewal) renewSeed() error {
 	if err != nil {
 		return err
 	}
-	cert, err := enrol.Issue(seedCertificate(n.member, n.id, serial, n.cfg.Now()), n.seed.enrol)
+	by, err := n.seed.issuer()
+	if err != nil {
+		return err
+	}
+	cert, err := enrol.Issue(seedCertificate(n.member, n.id, serial, n.cfg.Now()), by)
 	if err != nil {
 		return err
 	}
@@ -261,7 +298,7 @@ func seedCertificate(m membership, id string, serial uint64, now time.Time) enro
 
 // takeUp believes a certificate that is as good as others will demand, and no other: it must be of this
 // key, place and organisation, by a key of the roster, and last longer than the one at hand, unless that
-// one comes from the future: a clock was wrong.
+// one comes from the future, because a clock was wrong, or counts no more, because its issuer does not.
 func (r *renewal) takeUp(cert []byte) error {
 	n := r.n
 	own, err := n.checkCert(n.id, cert)
@@ -272,9 +309,9 @@ func (r *renewal) takeUp(cert []byte) error {
 		return fmt.Errorf("the new certificate is for site %s: %w", api.Clean(own.Site), enrol.ErrWrongPeer)
 	}
 	r.mu.Lock()
-	old := r.own
+	old, gone := r.own, r.withdrawn()
 	r.mu.Unlock()
-	if !own.NotAfter.After(old.NotAfter) && !n.cfg.Now().Before(old.NotBefore) {
+	if !own.NotAfter.After(old.NotAfter) && !n.cfg.Now().Before(old.NotBefore) && !gone {
 		return errUnchanged
 	}
 	m, err := loadMembership(n.cfg.DataDir, n.db)
@@ -346,34 +383,3 @@ func (r *renewal) ways() []wire.PeerAddr {
 	}
 	return out
 }
-
-// showed notes until when the certificate of a peer is good. A later hello with a newer one counts.
-func (r *renewal) showed(peer string, until time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.peers) >= maxCertificates {
-		clear(r.peers) // those are dropped no more, until they say hello again
-	}
-	r.peers[peer] = until
-}
-
-// dropLapsed ends sessions with peers whose certificate has lapsed while they were connected. One that
-// has renewed connects again at once and shows its new certificate.
-func (r *renewal) dropLapsed() {
-	n := r.n
-	var over []string
-	r.mu.Lock()
-	limit := n.cfg.Now().Add(-lapseGrace)
-	for id, until := range r.peers {
-		if until.Before(limit) {
-			over = append(over, id)
-			delete(r.peers, id)
-		}
-	}
-	r.mu.Unlock()
-	for _, id := range over {
-		n.host.Disconnect(id, errLapsedPeer)
-	}
-}
-
-var errLapsedPeer = errors.New("its membership has lapsed")

@@ -59,6 +59,7 @@ func (n *Node) trustChanged(t *policy.Trust) {
 		n.forget(v.Peer)
 	}
 	n.judgeSelf(t)
+	n.renewal.look()
 	n.work(n.tellBudget)
 	n.applyGossipKeys()
 	n.askGossipKey("")

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"crypto/ed25519"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -36,10 +35,10 @@ type seed struct {
 	member   membership
 	now      func() time.Time
 
-	online policy.OnlineKeys
-	enrol  ed25519.PrivateKey
-	box    []byte // opens sealed join requests
-	gossip []byte // secret from which the key of each site's gossip is made
+	online  policy.OnlineKeys
+	issuers issuers
+	box     []byte // opens sealed join requests
+	gossip  []byte // secret from which the key of each site's gossip is made
 
 	mu   sync.Mutex      // one change of the draft at a time
 	hist *policy.History // the approval log as it was written last; nil: to be read
@@ -68,7 +67,7 @@ func openSeed(dir string, db *state.DB, store content.Store, b *believer, docs *
 	if s.online, err = openOnline(dir, b.current()); err != nil {
 		return nil, err
 	}
-	if s.enrol, err = keys.OpenRole(kd, roleEnrol, ""); err != nil {
+	if err = s.issuers.open(kd); err != nil {
 		return nil, err
 	}
 	box, err := keys.OpenRole(kd, roleBox, "")

@@ -37,6 +37,9 @@ func (n *Node) admit(peerID string, h wire.Hello) (transport.Peer, error) {
 	cert, err := n.checkCert(peerID, h.Cert)
 	if err != nil {
 		n.refuse(peerID, reasonOfCert(err), "hello: "+err.Error())
+		if errors.Is(err, enrol.ErrUntrustedIssuer) && cert.Org == n.member.Org && cert.Peer == peerID {
+			n.renewal.unknownIssuer()
+		}
 		return transport.Peer{}, err
 	}
 	p := transport.Peer{
@@ -47,7 +50,7 @@ func (n *Node) admit(peerID string, h wire.Hello) (transport.Peer, error) {
 		n.foreign.knocked(peerID, n.cfg.Now())
 		return transport.Peer{}, errForeignSite
 	}
-	n.renewal.showed(peerID, cert.NotAfter)
+	n.renewal.showed(peerID, cert.Issuer, cert.NotAfter)
 	return p, nil
 }
 
@@ -63,7 +66,7 @@ func (n *Node) checkCert(peerID string, b []byte) (enrol.Certificate, error) {
 	if n.rosterLost() {
 		// Whoever was enrolled by the seed that enrolled this machine may bring the documents again.
 		// A session lets nobody do more than that: what it brings is verified from the root on.
-		if keys, err = enrol.IssuerOf(n.member.Cert); err != nil {
+		if keys, err = enrol.IssuerOf(n.renewal.certificate()); err != nil {
 			return enrol.Certificate{}, err
 		}
 	}

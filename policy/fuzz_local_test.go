@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"strings"
 	"testing"
@@ -21,23 +22,48 @@ import (
 )
 
 // FuzzOpenTrust: what lies on this machine's disk is verified from the root on, whatever became of one
-// of its documents: the decisions that were saved are believed, or none.
+// of its documents: the decisions that were saved are believed, or none. Where a document is refused the
+// walk stood before it already; what is taken, and every 256th input, is opened from the root on too,
+// and must come to the same end.
 func FuzzOpenTrust(f *testing.F) {
 	m, k := canaryMesh(f)
 	good := m.mustRole(t0, "canary", approveRole("tool", "canary", ActionInstall), k)
 	docs := func(f *Files) []*[]byte {
 		return []*[]byte{&f.Root, &f.Timestamp, &f.Snapshot, &f.Targets, &f.RosterRole, &f.Roster, &f.Manifest, &f.Delegated}
 	}
+	var walks []*Refresh // one before each document from the snapshot on
 	for i, b := range docs(&good) {
 		f.Add(byte(i), *b)
+		if i < 2 {
+			continue
+		}
+		r, had := openWalk(f, good), good
+		for _, gone := range docs(&had)[i:] {
+			*gone = nil
+		}
+		r.old, r.oldRoles = had, nil
+		if _, more := r.Need(); !more {
+			f.Fatalf("nothing is needed without document %d: %v", i, r.err)
+		}
+		walks = append(walks, r)
 	}
 	f.Add(byte(6), []byte{})
 	f.Add(byte(1), []byte{})
+	inputs := 0
 	f.Fuzz(func(t *testing.T, which byte, b []byte) {
 		evil := good
 		all := docs(&evil)
-		*all[int(which)%len(all)] = b
-		tr, err := OpenTrust(evil, t0)
+		i := int(which) % len(all)
+		*all[i] = b
+		var tr *Trust
+		var err error
+		if inputs++; i < 2 {
+			tr, err = OpenTrust(evil, t0)
+		} else if tr, err = reopen(walks[i-2], evil); err == nil || inputs%256 == 0 {
+			if _, whole := OpenTrust(evil, t0); (err == nil) != (whole == nil) {
+				t.Fatalf("half way %v, from the root on %v", err, whole)
+			}
+		}
 		if err != nil || tr.Manifest() == nil {
 			return
 		}
@@ -45,6 +71,33 @@ func FuzzOpenTrust(f *testing.F) {
 			t.Fatal("other decisions are believed")
 		}
 	})
+}
+
+// openWalk is OpenTrust as far as the timestamp.
+func openWalk(t testing.TB, f Files) *Refresh {
+	base, err := NewTrust(f.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Refresh{base: base, tm: base.tm, files: Files{Root: f.Root}, rootDone: true, local: true}
+	if err := r.supplyTimestamp(f.Timestamp); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// reopen is OpenTrust from a walk on.
+func reopen(r *Refresh, f Files) (*Trust, error) {
+	r = r.fork()
+	var err error
+	if r.oldRoles, err = decodeDelegated(f.Delegated); err != nil {
+		return nil, err
+	}
+	r.old = f
+	if need, more := r.Need(); more {
+		return nil, fmt.Errorf("%s is missing: %w", need.Role, ErrHash)
+	}
+	return r.Result()
 }
 
 // FuzzTUFKey: a key of any kind is read or refused, and no signature holds that its owner did not

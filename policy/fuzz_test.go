@@ -28,31 +28,19 @@ func FuzzCheckHead(f *testing.F) {
 
 func FuzzSupply(f *testing.F) {
 	m := newMesh(f, "acme", 1, 1)
-	old := m.trust
 	next := m.mustNext(t0, hold("h1"))
-	for i, b := range [][]byte{next.Root, next.Snapshot, next.Targets, next.Manifest, next.Roster, next.RosterRole} {
-		f.Add(i, b)
+	docs := map[string][]byte{"snapshot": next.Snapshot, "targets": next.Targets, "roster-role": next.RosterRole, "roster": next.Roster, "manifest": next.Manifest}
+	walks, right := stages(f, m.trust.Refresh(next.Timestamp, t0), docs)
+	for i, b := range append([][]byte{next.Root}, right[1:]...) {
+		f.Add(byte(i), b)
 	}
-	f.Fuzz(func(t *testing.T, at int, b []byte) {
-		r := old.Refresh(next.Timestamp, t0)
-		docs := map[string][]byte{"snapshot": next.Snapshot, "targets": next.Targets, "roster-role": next.RosterRole, "roster": next.Roster, "manifest": next.Manifest}
-		for i := 0; ; i++ {
-			need, more := r.Need()
-			if !more {
-				break
-			}
-			give := docs[need.Role]
-			if i == at {
-				give = b
-			}
-			if err := r.Supply(give); err != nil {
-				if _, err := r.Result(); err == nil {
-					t.Fatal("a failed walk has a result")
-				}
-				return
-			}
+	f.Fuzz(func(t *testing.T, at byte, b []byte) {
+		i := int(at) % len(walks)
+		got, err := finish(walks[i], b, right[i+1:])
+		if i > 0 && !bytes.Equal(b, right[i]) && err == nil {
+			t.Fatal("another document than the one that is named was taken")
 		}
-		if got, err := r.Result(); err == nil && !bytes.Equal(got.Files().Manifest, next.Manifest) {
+		if err == nil && !bytes.Equal(got.Files().Manifest, next.Manifest) {
 			t.Fatal("another manifest was believed")
 		}
 	})
@@ -65,16 +53,20 @@ func FuzzSignedByThieves(f *testing.F) {
 	f.Add(good.Targets, good.RosterRole)
 	f.Add([]byte(`{"signed":{"_type":"targets","targets":{"x":null}},"signatures":[]}`), good.RosterRole)
 	f.Add(good.Targets, []byte(`{"signed":{"_type":"targets","delegations":null},"signatures":null}`))
+	forged := m.forge(good, t0, nil, nil)
+	r := m.trust.Refresh(forged.Timestamp, t0)
+	for _, b := range [][]byte{nil, forged.Snapshot} {
+		if err := r.Supply(b); err != nil {
+			f.Fatal(err)
+		}
+	}
 	f.Fuzz(func(t *testing.T, targets, role []byte) {
-		evil := good
-		evil.Targets, evil.RosterRole = targets, role
-		thief := *m
-		thief.t = t
-		forged := thief.forge(good, t0, func(s *metadata.SnapshotType) {
-			s.Meta[targetsFile], s.Meta[rosterFile] = metaFile(1, targets), metaFile(1, role)
-		}, nil)
-		evil.Snapshot, evil.Timestamp = forged.Snapshot, forged.Timestamp
-		if got, err := walk(m.trust, evil, t0); err == nil && !bytes.Equal(got.Files().Manifest, good.Manifest) {
+		// The thief's snapshot names exactly these.
+		stolen, snap := r.fork(), *r.tm.Snapshot
+		snap.Signed.Meta = map[string]*metadata.MetaFiles{targetsFile: metaFile(1, targets), rosterFile: metaFile(1, role)}
+		stolen.tm.Snapshot = &snap
+		got, err := finish(stolen, targets, [][]byte{role, good.Roster, good.Manifest})
+		if err == nil && !bytes.Equal(got.Files().Manifest, good.Manifest) {
 			t.Fatal("another manifest was believed")
 		}
 	})

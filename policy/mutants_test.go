@@ -52,9 +52,7 @@ var mutants = []mutant{
 	{"any epoch under the targets", "refresh.go", `uint64(v) != m.Epoch {`, `false && v > 0 {`},
 	{"an older epoch under a new root", "refresh.go", `case m.Epoch < was.Epoch:`, `case false:`},
 	{"two manifests of one epoch", "refresh.go", `case m.Epoch == was.Epoch && !sameBytes(b, r.base.files.Manifest):`, `case false:`},
-	{"an expired set is refreshed to", "refresh.go", `	tm.RefTime = now
-`, `	tm.RefTime = beginning
-`},
+	{"an expired set is refreshed to", "refresh.go", `RefTime: now}`, `RefTime: beginning}`},
 	{"a head needs no signature", "trust.go", `if err := t.tm.Root.VerifyDelegate(metadata.TIMESTAMP, m); err != nil {`, `if err := error(nil); err != nil {`},
 	{"an older head is no rollback", "trust.go", `case v < have:`, `case false:`},
 	{"an expired head is news", "trust.go", `if m.Signed.IsExpired(now) {`, `if false && (m.Signed.IsExpired(now)) {`},

@@ -61,16 +61,11 @@ const maxRoots = 1024
 // ever was. TUF does not let a name go once it was named.
 const maxSnapshotFiles = 2 + 16*MaxDelegations
 
-// Refresh begins with a head, see CheckHead. It asks for newer roots first.
+// Refresh begins with a head, see CheckHead. It asks for newer roots first. The trusted root was verified
+// when the Trust was opened: to do so again for every head would let whoever sends heads waste our time.
 func (t *Trust) Refresh(head []byte, now time.Time) *Refresh {
 	r := &Refresh{base: t, head: head, now: now, old: t.files, files: Files{Root: t.files.Root}}
-	tm, err := trustedmetadata.New(t.files.Root)
-	if err != nil {
-		r.err = translate("root", err)
-		return r
-	}
-	tm.RefTime = now
-	r.tm = tm
+	r.tm = &trustedmetadata.TrustedMetadata{Root: t.tm.Root, Targets: map[string]*metadata.Metadata[metadata.TargetsType]{}, RefTime: now}
 	r.oldRoles, r.err = decodeDelegated(t.files.Delegated)
 	return r
 }

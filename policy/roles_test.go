@@ -536,10 +536,20 @@ func FuzzDelegatedFiles(f *testing.F) {
 	good := m.mustRole(t0, "canary", approveRole("tool", "canary", ActionInstall), k)
 	f.Add(good.Delegated)
 	f.Add([]byte(`[{"role":"canary","signed":null,"document":null}]`))
+	walk := openWalk(f, good)
+	walk.old = good
+	walk.old.Delegated = nil
+	if _, more := walk.Need(); !more {
+		f.Fatal("nothing is needed without the role's documents")
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		evil := good
 		evil.Delegated = b
-		if tr, err := OpenTrust(evil, t0); err == nil && len(tr.Manifest().Approvals) != 1 {
+		tr, err := reopen(walk, evil)
+		if err == nil {
+			tr, err = OpenTrust(evil, t0) // from the root on
+		}
+		if err == nil && len(tr.Manifest().Approvals) != 1 {
 			t.Fatal("another set was believed")
 		}
 	})

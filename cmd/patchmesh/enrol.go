@@ -15,17 +15,20 @@ import (
 func (a *app) enrolCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "enrol",
-		Short:   "decide on machines that want to join, and answer those on a stick",
-		Long:    "enrol holds what the seed does about requests to join: list, accept, reject, answer.\n" + exits,
+		Short:   "decide on machines that want to join, answer those on a stick, change the key that lets them in",
+		Long:    "enrol holds what the seed does about requests to join (list, accept, reject, answer) and about the keys that sign\nmembership certificates (keys, rotate, withdraw).\n" + exits,
 		Example: "  patchmesh enrol list\n  patchmesh enrol accept 5f0c2a91b7d4e863",
-		Args:    exactly(0, "one of list, accept, reject, answer"),
+		Args:    exactly(0, "one of "+enrolVerbs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return api.Errorf(api.ClassUsage, "'%s' needs one of list, accept, reject, answer", c.CommandPath()).WithHint("see '%s --help'", c.CommandPath())
+			return api.Errorf(api.ClassUsage, "'%s' needs one of %s", c.CommandPath(), enrolVerbs).WithHint("see '%s --help'", c.CommandPath())
 		},
 	}
 	c.AddCommand(a.enrolListCmd(), a.enrolDecideCmd("accept", true), a.enrolDecideCmd("reject", false), a.enrolAnswerCmd())
+	c.AddCommand(a.enrolKeysCmd(), a.enrolRotateCmd(), a.enrolWithdrawCmd())
 	return c
 }
+
+const enrolVerbs = "list, accept, reject, answer, keys, rotate, withdraw"
 
 func (a *app) enrolListCmd() *cobra.Command {
 	var q api.EnrolQuery

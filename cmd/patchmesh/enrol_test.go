@@ -94,3 +94,44 @@ func stdin(t *testing.T, text string) {
 	os.Stdin = f
 	t.Cleanup(func() { os.Stdin = was; _ = f.Close() })
 }
+
+func TestEnrolmentKeysAreRotatedAndWithdrawn(t *testing.T) {
+	seed := filepath.Join(t.TempDir(), "seed")
+	ok := func(args ...string) string {
+		t.Helper()
+		code, out, errOut := call(append(args, "--data", seed)...)
+		if code != 0 {
+			t.Fatalf("%q: exit code %d: %s", args, code, errOut)
+		}
+		return out
+	}
+	keys := func() (ids []string) {
+		t.Helper()
+		var k struct{ Keys []struct{ ID string } }
+		if err := json.Unmarshal([]byte(ok("enrol", "keys", "--json")), &k); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range k.Keys {
+			ids = append(ids, e.ID)
+		}
+		return ids
+	}
+	ok("init", "--org", "acme", "--insecure-no-passphrase")
+	first := keys()
+	if out := ok("enrol", "rotate"); len(first) != 1 || !strings.Contains(out, first[0]+"  its certificates are good until ") || !strings.Contains(out, "issues") {
+		t.Fatalf("%v: %s", first, out)
+	}
+	if code, _, errOut := call("enrol", "withdraw", keys()[1], "--data", seed); code != 3 || !strings.Contains(errOut, "rotate --withdraw") {
+		t.Errorf("the key that issues: exit code %d: %s", code, errOut)
+	}
+	if code, _, _ := call("enrol", "withdraw", "ffffffffffffffff", "--data", seed); code != 5 {
+		t.Errorf("an unknown key: exit code %d", code)
+	}
+	if out := ok("enrol", "withdraw", first[0]); !strings.Contains(out, first[0]+" is withdrawn") || len(keys()) != 1 {
+		t.Error(out)
+	}
+	second := keys()[0]
+	if out := ok("enrol", "rotate", "--withdraw"); !strings.Contains(out, second+" is withdrawn") || len(keys()) != 1 || keys()[0] == second {
+		t.Error(out)
+	}
+}

@@ -27,6 +27,10 @@ type Service interface {
 	EnrolRequests(ctx context.Context, q EnrolQuery) (*EnrolList, error)
 	// DecideEnrol accepts or rejects one of them. ClassNotFound, ClassRefused if the token is used up.
 	DecideEnrol(ctx context.Context, d EnrolDecision) (*EnrolRequest, error)
+	// EnrolKeys lists the keys whose membership certificates count.
+	EnrolKeys(ctx context.Context) (*EnrolKeys, error)
+	// ChangeEnrolKeys makes a new one, withdraws one, or both. ClassNotFound, ClassRefused.
+	ChangeEnrolKeys(ctx context.Context, r EnrolKeyChange) (*EnrolKeys, error)
 	// AnswerEnrol answers a sealed request that came on a stick. ClassRefused if it is for another seed.
 	AnswerEnrol(ctx context.Context, r SealedRequest) (*SealedAnswer, error)
 	// Import reads one payload of r.SizeBytes bytes from body into the catalogue.

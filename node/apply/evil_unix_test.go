@@ -224,7 +224,7 @@ func TestEvilMessagesInstallNothing(t *testing.T) {
 		}
 	}
 	slices.SortFunc(needs, func(a, b Need) int { return strings.Compare(a.ID.String(), b.ID.String()) })
-	messages, refused := soak(5000, 2_000_000), 0
+	messages, refused := soak(5000, 10_000_000), 0
 	for seed := range messages {
 		e := evil{x, rand.New(rand.NewPCG(8, uint64(seed)))}
 		b := e.request()

@@ -40,6 +40,12 @@ func (f *fake) DecideEnrol(_ context.Context, d api.EnrolDecision) (*api.EnrolRe
 func (f *fake) AnswerEnrol(_ context.Context, r api.SealedRequest) (*api.SealedAnswer, error) {
 	return &api.SealedAnswer{Answer: r.Request, Status: "member"}, nil
 }
+func (f *fake) EnrolKeys(context.Context) (*api.EnrolKeys, error) {
+	return &api.EnrolKeys{Keys: []api.EnrolKey{{ID: "k"}}}, nil
+}
+func (f *fake) ChangeEnrolKeys(_ context.Context, r api.EnrolKeyChange) (*api.EnrolKeys, error) {
+	return &api.EnrolKeys{Withdrawn: []string{r.WithdrawKey}}, nil
+}
 func (f *fake) Import(_ context.Context, r api.ImportRequest, body io.Reader) (*api.Imported, error) {
 	b, err := io.ReadAll(body)
 	f.imported = b

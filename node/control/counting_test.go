@@ -23,6 +23,14 @@ func (c *counting) AnswerEnrol(context.Context, api.SealedRequest) (*api.SealedA
 	c.order("")
 	return &api.SealedAnswer{}, nil
 }
+func (c *counting) EnrolKeys(context.Context) (*api.EnrolKeys, error) {
+	c.order("")
+	return &api.EnrolKeys{}, nil
+}
+func (c *counting) ChangeEnrolKeys(context.Context, api.EnrolKeyChange) (*api.EnrolKeys, error) {
+	c.order("")
+	return &api.EnrolKeys{}, nil
+}
 func (c *counting) Revoke(context.Context, api.RevokeRequest) (*api.Revoked, error) {
 	c.order("")
 	return &api.Revoked{}, nil

@@ -20,3 +20,13 @@ func (c *client) DecideEnrol(ctx context.Context, d api.EnrolDecision) (*api.Enr
 func (c *client) AnswerEnrol(ctx context.Context, r api.SealedRequest) (*api.SealedAnswer, error) {
 	return call[api.SealedAnswer](ctx, c, "enrol/answer", r)
 }
+
+// EnrolKeys implements api.Service.
+func (c *client) EnrolKeys(ctx context.Context) (*api.EnrolKeys, error) {
+	return call[api.EnrolKeys](ctx, c, "enrol/keys", struct{}{})
+}
+
+// ChangeEnrolKeys implements api.Service.
+func (c *client) ChangeEnrolKeys(ctx context.Context, r api.EnrolKeyChange) (*api.EnrolKeys, error) {
+	return call[api.EnrolKeys](ctx, c, "enrol/keys/change", r)
+}

@@ -20,4 +20,10 @@ func TestEnrolmentPassesThroughTheSocket(t *testing.T) {
 	if a, err := s.AnswerEnrol(ctx, api.SealedRequest{Request: []byte{0, 1, 255}}); err != nil || !bytes.Equal(a.Answer, []byte{0, 1, 255}) || a.Status != "member" {
 		t.Errorf("%+v, %v", a, err)
 	}
+	if k, err := s.EnrolKeys(ctx); err != nil || len(k.Keys) != 1 || k.Keys[0].ID != "k" {
+		t.Errorf("%+v, %v", k, err)
+	}
+	if k, err := s.ChangeEnrolKeys(ctx, api.EnrolKeyChange{WithdrawKey: "w"}); err != nil || len(k.Withdrawn) != 1 || k.Withdrawn[0] != "w" {
+		t.Errorf("%+v, %v", k, err)
+	}
 }

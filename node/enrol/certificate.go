@@ -1,10 +1,11 @@
 package enrol
 
 import (
-	"bytes"
 	"crypto/ed25519"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -23,6 +24,9 @@ type Certificate struct {
 	Seed      bool      `json:"d,omitempty"`
 	NotBefore time.Time `json:"b"`
 	NotAfter  time.Time `json:"a"`
+
+	// Issuer is the public key that has signed it, in hex: set by Check and Read, and no part of it.
+	Issuer string `json:"-"`
 }
 
 // MaxCertBytes keeps a certificate within gossip's 512 bytes of member metadata, with two to spare
@@ -81,7 +85,8 @@ func Check(b []byte, keys []ed25519.PublicKey, peerID string, now time.Time) (Ce
 	if err != nil {
 		return c, fmt.Errorf("certificate: %w: %w", ErrFormat, err)
 	}
-	if !issuedBy(env, keys) {
+	c.Issuer = issuerOf(env)
+	if !slices.ContainsFunc(keys, func(k ed25519.PublicKey) bool { return hex.EncodeToString(k) == c.Issuer }) {
 		return c, ErrUntrustedIssuer
 	}
 	switch {
@@ -99,21 +104,19 @@ func Read(b []byte) (Certificate, error) {
 	if len(b) == 0 || len(b) > 2*MaxCertBytes {
 		return c, fmt.Errorf("certificate of %d bytes: %w", len(b), ErrFormat)
 	}
-	if _, err := record.ConsumeTypedEnvelope(b, &c); err != nil {
+	env, err := record.ConsumeTypedEnvelope(b, &c)
+	if err != nil {
 		return c, fmt.Errorf("certificate: %w: %w", ErrFormat, err)
 	}
+	c.Issuer = issuerOf(env)
 	return c, nil
 }
 
-func issuedBy(env *record.Envelope, keys []ed25519.PublicKey) bool {
+// issuerOf is empty for a key of another kind.
+func issuerOf(env *record.Envelope) string {
 	raw, err := env.PublicKey.Raw()
 	if err != nil || env.PublicKey.Type() != crypto.Ed25519 {
-		return false
+		return ""
 	}
-	for _, k := range keys {
-		if bytes.Equal(raw, k) {
-			return true
-		}
-	}
-	return false
+	return hex.EncodeToString(raw)
 }

@@ -120,7 +120,12 @@ func ParseBase(text string) (string, error) {
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return "", fmt.Errorf("%.200q has a query or a fragment: %w", text, ErrURL)
 	}
-	return strings.TrimRight(u.String(), "/") + "/", nil
+	base := strings.TrimRight(u.String(), "/") + "/"
+	// What is written is what is read again later: a zone that is no text would be another host then, or none.
+	if again, err := url.Parse(base); err != nil || again.String() != base || again.Host != u.Host {
+		return "", fmt.Errorf("%.200q has no spelling of its own: %w", text, ErrURL)
+	}
+	return base, nil
 }
 
 // Get brings a file of at most limit bytes into memory.
