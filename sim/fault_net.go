@@ -19,6 +19,7 @@ func planPartition(w *World, a args) error {
 			m.part = w.rng.IntN(n)
 		}
 		w.sayFault("partition", s.name)
+		s.countMembers()
 		for _, m := range s.machines {
 			for _, ses := range m.sessions {
 				if ses.peer.site == s && apart(m, ses.peer) {
@@ -30,6 +31,7 @@ func planPartition(w *World, a args) error {
 			for _, m := range s.machines {
 				m.part = 0
 			}
+			s.countMembers()
 			w.reunite(s)
 		}
 	})

@@ -37,6 +37,7 @@ type machine struct {
 	linkGen  uint32
 
 	sessions []*session // sorted by the index of the peer
+	told     int        // machines of the site, as gossip told it last; 0: not yet
 	dialAt   int64      // when the next round of dialling is queued; 0: none
 	asks     []ask      // outstanding at peers
 	refs     []upload   // asked here
@@ -244,6 +245,7 @@ func (m *machine) boot() {
 		m.redial(discovery)
 	}
 	m.site.stirGossip()
+	m.site.countMembers()
 }
 
 func (m *machine) manifestEvent(req swarm.Req) swarm.Event {
@@ -286,6 +288,8 @@ func (m *machine) stop(how string) {
 	m.linkWant, m.linking = false, false
 	m.chase1, m.chasedAt = nil, 0
 	m.rumour = rumour{}
+	m.told = 0
+	m.site.countMembers()
 }
 
 // goal counts what the newest manifest wants installed here and is not. It is for the end of a run

@@ -18,6 +18,10 @@ func (m *machine) say(act swarm.Action) {
 		m.tell(a.To, swarm.GainedArrived{From: m.id, Payload: a.Payload, Indexes: []int{a.Index}})
 	case swarm.TellLease:
 		m.tell(a.To, swarm.LeaseHeard{From: m.id, Payload: a.Payload, Held: a.Held})
+	case swarm.TellTrail:
+		m.tell(a.To, swarm.TrailHeard{From: m.id, Payload: a.Payload, Trail: a.Trail})
+	case swarm.AskRelay:
+		m.tell(a.To, swarm.RelayAsked{From: m.id, Payload: a.Payload, On: a.On})
 	case swarm.TellEgress:
 		m.tell(a.To, swarm.PeerChanged{Peer: m.id, Egress: a.Egress})
 	case swarm.TellLost:

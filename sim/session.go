@@ -102,10 +102,7 @@ func (m *machine) neighbours() int {
 func (m *machine) dial() {
 	m.dialAt = 0
 	s := m.site
-	most := s.dialMost
-	if most == 0 {
-		most = maxDialled
-	}
+	most := s.dialled()
 	have := m.neighbours()
 	if have >= most {
 		return

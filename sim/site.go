@@ -31,6 +31,7 @@ type site struct {
 	docBytes  int64 // documents, likewise
 	pulling   bool  // a push and pull of gossip is planned
 	nextPull  int
+	counting  bool  // a count of members is planned
 	delivered int64 // chunks stored
 
 	begun []int64 // when installations began

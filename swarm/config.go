@@ -43,6 +43,11 @@ type Config struct {
 	// the WAN is used: have-bits of neighbours travel in that time. JoinGrace is the same after a
 	// start without any neighbour yet: a machine that comes back must find its site first.
 	LeaseSettle, JoinGrace time.Duration
+	// In a site of more machines than this one has sessions with, claims are passed on (trail.go): TrailEvery is how
+	// often a holder says again that it stands by its word, TrailLife how long it is believed without that,
+	// ClaimSettle how long a claim stands before it is used, so that a better one is heard of in time. TrailPatience
+	// is how long a machine waits for its neighbours to take part before it asks for help.
+	TrailEvery, TrailLife, ClaimSettle, TrailPatience time.Duration
 	// OrphanWait is how long chunks lost with a leaving neighbour are left alone: it may come back.
 	OrphanWait time.Duration
 	// LinkRetryMin and LinkRetryMax bound the back-off after the seed could not be reached.
@@ -106,6 +111,7 @@ func DefaultConfig() Config {
 		WANMinBytes: 3 << 19, WANMaxBytes: 8 << 20, WANSpan: 250 * time.Millisecond,
 		LeaseSilence: 20 * time.Second,
 		LeaseSettle:  30 * time.Millisecond, JoinGrace: 4 * time.Second,
+		TrailEvery: time.Second, TrailLife: 5 * time.Second, ClaimSettle: 200 * time.Millisecond, TrailPatience: 500 * time.Millisecond,
 		OrphanWait:   8 * time.Second,
 		LinkRetryMin: time.Second, LinkRetryMax: 15 * time.Second,
 		AskRetry: 40 * time.Millisecond, MaxDocAsks: 16,
@@ -144,6 +150,10 @@ func (c Config) Validate() error {
 	positive("WANMinBytes", c.WANMinBytes)
 	positive("WANSpan", int64(c.WANSpan))
 	positive("LeaseSilence", int64(c.LeaseSilence))
+	positive("TrailEvery", int64(c.TrailEvery))
+	if c.TrailLife <= c.TrailEvery {
+		errs = append(errs, fmt.Errorf("TrailLife %v does not outlast TrailEvery %v", c.TrailLife, c.TrailEvery))
+	}
 	positive("LinkRetryMin", int64(c.LinkRetryMin))
 	positive("AskRetry", int64(c.AskRetry))
 	positive("MaxDocAsks", int64(c.MaxDocAsks))

@@ -35,8 +35,9 @@ type Core struct {
 	lastReq Req
 	pending map[Req]*request // walked by requests() alone, which sorts
 
-	peers []*peer // sorted by id
-	byID  map[PeerID]*peer
+	peers      []*peer // sorted by id
+	byID       map[PeerID]*peer
+	neighbours int // of peers
 
 	news    newsState
 	link    linkState
@@ -47,6 +48,7 @@ type Core struct {
 	rates   rateState
 	budget  budgetState
 	gates   gateState
+	trails  trailState
 
 	payloads []*payload // sorted by id
 	byMap    map[content.ID]*payload
@@ -197,6 +199,12 @@ func (c *Core) dispatchLimits(ev Event) {
 		c.conditionsChanged(e)
 	case PeerGated:
 		c.peerGated(e)
+	case TrailHeard:
+		c.trailHeard(e)
+	case RelayAsked:
+		c.relayAsked(e)
+	case SiteSized:
+		c.siteSized(e)
 	default:
 		c.dispatchStore(ev)
 	}
@@ -209,6 +217,7 @@ func (c *Core) sweep() {
 	c.sweepNews()
 	c.sweepTasks()
 	c.sweepSilent()
+	c.sweepTrails()
 	for _, p := range c.payloads {
 		c.sweepGained(p)
 	}

@@ -120,6 +120,9 @@ func (c *Core) gainHolder(l *payload, p *peer, i int) {
 	l.lostAt[i] = 0
 	if l.seenAt[i] == 0 {
 		l.seenAt[i] = c.now.UnixNano()
+		if c.wide() { // whoever it is that fetches beyond the neighbours does so
+			l.lease.progressAt = c.now
+		}
 	}
 }
 

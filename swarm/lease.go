@@ -11,6 +11,8 @@ import (
 // lease is the WAN lease of one payload as this machine sees it.
 type lease struct {
 	held     bool
+	heldAt   time.Time
+	used     bool // something was fetched by it, and people were told
 	asks     int
 	askBytes int64 // outstanding at the seed
 	cursor   int   // where the next look for a missing chunk begins
@@ -39,7 +41,7 @@ type claim struct {
 
 // siteWants: this machine or a neighbour is fetching the payload.
 func (c *Core) siteWants(l *payload) bool {
-	if l.selfWant && !l.ready {
+	if l.needed() {
 		return true
 	}
 	for _, p := range c.peers {
@@ -104,7 +106,7 @@ func (c *Core) settled(l *payload) bool {
 // payload's hash order. After a LeaseSilence without a new chunk in the site one more in
 // line may go, after two of them three more, then seven: who claims and stalls delays the site, and no longer.
 func (c *Core) leaseDue(l *payload) bool {
-	if !c.wanEgress(l) || c.localSeed() != nil || c.now.Before(l.blockedUntil) || !c.siteWants(l) || !c.wanAllows(l) || c.wanGate() != "" || !l.selfWant && c.gates.help != "" {
+	if !c.wanEgress(l) || c.localSeed() != nil || c.now.Before(l.blockedUntil) || !c.siteWants(l) && !c.soughtAfar(l) || !c.wanAllows(l) || c.wanGate() != "" || !l.selfWant && c.gates.help != "" {
 		l.lease.needAt = time.Time{}
 		return false
 	}
@@ -126,10 +128,14 @@ func (c *Core) leaseDue(l *payload) bool {
 			quietSince = o.firstAt
 		}
 	}
+	if at := c.trailSince(l); at.After(quietSince) {
+		quietSince = at
+	}
 	silences := int(c.now.Sub(quietSince) / c.cfg.LeaseSilence)
 	c.wakeBy(quietSince.Add(time.Duration(silences+1) * c.cfg.LeaseSilence))
 	if silences > 0 {
 		l.lease.stallClaims()
+		c.stallTrails(l)
 	}
 	skips := 1<<min(silences, 16) - 1
 	// Neighbours that come and go without end and never say what they hold must not keep the site from
@@ -137,7 +143,7 @@ func (c *Core) leaseDue(l *payload) bool {
 	if !c.settled(l) && skips == 0 {
 		return false
 	}
-	if skips == 0 && c.claimedByOther(l) {
+	if skips == 0 && (c.claimedByOther(l) || c.claimedAfar(l)) {
 		return false
 	}
 	return c.inLine(l) <= skips
@@ -187,9 +193,11 @@ func (c *Core) driveLease(l *payload) {
 			}
 			return
 		}
-		c.claim(l)
+		if c.claim(l); !k.held {
+			return
+		}
 	}
-	if !c.wanEgress(l) || !c.siteWants(l) || (k.asks == 0 && c.nextForWAN(l, k.cursor) < 0 && !c.orphans(l)) {
+	if !c.wanEgress(l) || !c.siteWants(l) && !c.soughtAfar(l) || (k.asks == 0 && c.nextForWAN(l, k.cursor) < 0 && !c.orphans(l)) {
 		c.release(l, "")
 		return
 	}
@@ -215,12 +223,21 @@ func (c *Core) orphans(l *payload) bool {
 }
 
 func (c *Core) claim(l *payload) {
-	l.lease.held = true
+	l.lease.held, l.lease.heldAt, l.lease.used = true, c.now, false
 	l.lease.rateAt, l.lease.rateBytes = c.now, 0
 	// Machines begin at different places, so that two which both believe to hold the lease for a
 	// moment fetch different chunks.
 	l.lease.cursor = int(weight(l.key, 1, c.self.Peer) % uint64(l.chunks))
 	c.tellLease(l)
+	c.driveTrail(l)
+	if !c.wide() {
+		c.useLease(l)
+	}
+}
+
+// useLease begins to fetch by a lease.
+func (c *Core) useLease(l *payload) {
+	l.lease.used = true
 	c.act(Note{Kind: NoteLease, Payload: l.id, Text: "claimed"})
 }
 
@@ -230,7 +247,10 @@ func (c *Core) release(l *payload, reason policy.Reason) {
 	}
 	l.lease.held, l.help = false, false
 	c.tellLease(l)
-	c.act(Note{Kind: NoteLease, Payload: l.id, Reason: reason, Text: "given up"})
+	c.driveTrail(l)
+	if l.lease.used {
+		c.act(Note{Kind: NoteLease, Payload: l.id, Reason: reason, Text: "given up"})
+	}
 }
 
 func (c *Core) releaseAll(reason policy.Reason) {
@@ -294,6 +314,13 @@ func (c *Core) pickOrigin(l *payload) {
 		return
 	}
 	k := &l.lease
+	if due := k.heldAt.Add(c.cfg.ClaimSettle); !k.used && c.now.Before(due) {
+		c.wakeBy(due)
+		return
+	}
+	if !k.used {
+		c.useLease(l)
+	}
 	window := min(max(int64(k.rate*c.cfg.WANSpan.Seconds()), c.cfg.WANMinBytes), c.cfg.WANMaxBytes)
 	for c.wanStops(l) == "" && c.mayAsk(rate.WAN, l) && (k.asks == 0 || k.askBytes+l.chunkBytes <= window) {
 		i := c.nextForWAN(l, k.cursor)

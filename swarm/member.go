@@ -32,6 +32,8 @@ type peer struct {
 	answeredAt time.Time // its last chunk, or the first ask after a pause
 	triedAt    time.Time // the first ask since its last chunk; zero: it owes nothing
 
+	relays []content.ID // payloads that it asks this machine to relay
+
 	servedAt uint64 // slotState.served when it got a slot last
 	mute     bool   // silent so often that what it says it holds does not count for now
 
@@ -70,6 +72,9 @@ func (c *Core) peerUp(e PeerUp) {
 	i, _ := slices.BinarySearchFunc(c.peers, p.id, func(q *peer, id PeerID) int { return strings.Compare(string(q.id), string(id)) })
 	c.peers = slices.Insert(c.peers, i, p)
 	c.byID[p.id] = p
+	if c.neighbour(p) {
+		c.neighbours++
+	}
 	c.recallSilence(p)
 	if c.neighbour(p) {
 		c.tellAll(p)
@@ -91,6 +96,7 @@ func (c *Core) tellAll(p *peer) {
 			c.act(TellLease{To: p.id, Payload: l.id, Held: true})
 		}
 	}
+	c.trailsUp(p)
 	c.act(TellSynced{To: p.id})
 	c.tellLedger(p)
 	if g := c.gates.told; g.against(p) != "" || g.wan != "" {
@@ -126,9 +132,18 @@ func (c *Core) peerDown(e PeerDown) {
 	delete(c.byID, e.Peer)
 	c.keepSilence(p)
 	c.peers = slices.DeleteFunc(c.peers, func(q *peer) bool { return q == p })
+	if c.neighbour(p) {
+		c.neighbours--
+	}
 	c.dropPendingOf(p)
 	for _, l := range c.payloads {
 		c.forgetHolder(l, p)
+	}
+	c.trailsDown(p)
+	for _, id := range p.relays {
+		if l := c.byMap[id]; l != nil {
+			c.setRelay(l)
+		}
 	}
 	c.slotsPeerDown(p.id)
 	c.reportsPeerDown(p.id)

@@ -27,9 +27,11 @@ type payload struct {
 	dropping  bool // an Evict is under way
 	heal      bool // chunks were lost to damage: neighbours give them again
 
-	selfWant bool // the plan of this machine needs it
-	urgent   bool // in the foreground, see urgency.go
-	help     bool // this machine fetches it across the WAN for neighbours only
+	selfWant bool   // the plan of this machine needs it
+	urgent   bool   // in the foreground, see urgency.go
+	help     bool   // this machine fetches it across the WAN for neighbours only
+	relay    bool   // a neighbour asks this machine to fetch it, see relay.go
+	relayBy  PeerID // the neighbour that was asked to relay it
 
 	blockedUntil time.Time // disk full or the like
 	reason       policy.Reason
@@ -59,11 +61,11 @@ type bytesBy struct {
 }
 
 // wanted: this machine is fetching, or would if it could.
-func (l *payload) wanted() bool { return !l.ready && (l.selfWant || l.help || l.heal) }
+func (l *payload) wanted() bool { return !l.ready && (l.selfWant || l.relay || l.help || l.heal) }
 
-// needed: this machine is fetching for itself. Only that is told to neighbours: if helpers told theirs too,
+// needed: this machine is fetching for itself, or for a neighbour that asked. Only that is told to neighbours: if helpers told theirs too,
 // two of them would each fetch for the other, across the WAN, what nobody needs any more.
-func (l *payload) needed() bool { return !l.ready && l.selfWant }
+func (l *payload) needed() bool { return !l.ready && (l.selfWant || l.relay) }
 
 // addPayload makes a payload known, with what the store has of it. Two updates may share one.
 func (c *Core) addPayload(i PayloadInfo) {
@@ -97,6 +99,7 @@ func (c *Core) addPayload(i PayloadInfo) {
 	if l.have.Count() > 0 {
 		c.tellHave(l)
 	}
+	c.setRelay(l)
 }
 
 // countBytes estimates the stored bytes held: exact but for the last chunk.
@@ -123,7 +126,7 @@ func (c *Core) dropUnnamedPayloads() {
 		if l.lease.held {
 			c.release(l, "")
 		}
-		l.selfWant, l.help = false, false
+		l.selfWant, l.help, l.relay = false, false, false
 		delete(c.byMap, l.id)
 		return true
 	})
@@ -163,7 +166,9 @@ func (c *Core) drive(l *payload) {
 	if c.byMap[l.id] != l {
 		return // withdrawn: what was asked for may still arrive, and must not start anything new
 	}
+	c.driveTrail(l)
 	c.driveLease(l)
+	c.driveRelay(l)
 	if !l.wanted() || l.opening || l.assembly || l.dropping {
 		return
 	}
@@ -183,7 +188,7 @@ func (c *Core) drive(l *payload) {
 		c.act(Assemble{Req: id, Payload: l.id})
 		return
 	}
-	if l.selfWant || l.heal { // a helper fetches across the WAN only
+	if l.needed() || l.heal { // a helper fetches across the WAN only
 		c.pick(l)
 	}
 }

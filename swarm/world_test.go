@@ -333,6 +333,10 @@ func (w *world) do(n *worldNode, act Action) {
 		w.tell(n, a.To, PeerGated{Peer: n.id, Serve: a.Serve, WAN: a.WAN})
 	case TellLease:
 		w.tell(n, a.To, LeaseHeard{From: n.id, Payload: a.Payload, Held: a.Held})
+	case TellTrail:
+		w.tell(n, a.To, TrailHeard{From: n.id, Payload: a.Payload, Trail: a.Trail})
+	case AskRelay:
+		w.tell(n, a.To, RelayAsked{From: n.id, Payload: a.Payload, On: a.On})
 	case TellLost:
 		w.tell(n, a.To, LostArrived{From: n.id, Payload: a.Payload})
 	case Evict:

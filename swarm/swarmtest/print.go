@@ -84,6 +84,10 @@ func (s *story) spellTalk(act swarm.Action) (name, text string) {
 		return "tell-gained", fmt.Sprintf("to=%s %s/%d", a.To, s.byPayload(a.Payload).name, a.Index)
 	case swarm.TellLease:
 		return "tell-lease", fmt.Sprintf("to=%s %s %s", a.To, s.byPayload(a.Payload).name, choose(a.Held, "claimed", "given-up"))
+	case swarm.TellTrail:
+		return "tell-trail", fmt.Sprintf("to=%s %s %s", a.To, s.byPayload(a.Payload).name, spellTrail(a.Trail))
+	case swarm.AskRelay:
+		return "ask-relay", fmt.Sprintf("to=%s %s %s", a.To, s.byPayload(a.Payload).name, choose(a.On, "on", "off"))
 	case swarm.TellLost:
 		return "tell-lost", fmt.Sprintf("to=%s %s", a.To, s.byPayload(a.Payload).name)
 	case swarm.Evict:
@@ -187,3 +191,13 @@ func words(parts ...any) string {
 	}
 	return strings.Join(out, " ")
 }
+
+// spellTrail says where a trail leads.
+func spellTrail(t swarm.Trail) string {
+	if t.Kind == swarm.TrailNone {
+		return "none"
+	}
+	return fmt.Sprintf("%s holder=%s hops=%d", trailNames[t.Kind], t.Holder, t.Hops)
+}
+
+var trailNames = map[swarm.TrailKind]string{swarm.TrailSought: "sought", swarm.TrailLease: "lease", swarm.TrailSource: "source"}
