@@ -54,13 +54,13 @@ type SiteForecast struct {
 	Done     int       `json:"done"`
 	WANBytes int64     `json:"wan_bytes"`
 	LANBytes int64     `json:"lan_bytes"`
-	WANRate  float64   `json:"wan_bytes_per_second"`      // taken for it; 0: not limited
-	Done50   time.Time `json:"done_50_at,omitzero"`       //
-	Done95   time.Time `json:"done_95_at,omitzero"`       //
-	Done100  time.Time `json:"done_100_at,omitzero"`      // of the affected machines that are on
-	Deadline time.Time `json:"deadline,omitzero"`         // the earliest of its machines
-	Missing  int       `json:"missing_deadline"`          // machines
-	Why      []Miss    `json:"why"`                       // they miss it, or are not done at all
+	WANRate  float64   `json:"wan_bytes_per_second"`       // taken for it; 0: not limited
+	Done50   time.Time `json:"done_50_at,omitzero"`        //
+	Done95   time.Time `json:"done_95_at,omitzero"`        //
+	Done100  time.Time `json:"done_100_at,omitzero"`       // of the affected machines that are on
+	Deadline time.Time `json:"deadline,omitzero"`          // the earliest of its machines
+	Missing  int       `json:"missing_deadline"`           // machines
+	Why      []Miss    `json:"why"`                        // they miss it, or are not done at all
 	Others   int64     `json:"wan_bytes_of_other_updates"` // that are under way at the same time
 }
 
