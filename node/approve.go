@@ -16,19 +16,30 @@ import (
 
 // approve puts one approval into the draft, in place of the one for the same update and group.
 func (s *seed) approve(r api.ApproveRequest) (*api.Published, error) {
+	a, edit, err := s.approval(&r)
+	if err != nil {
+		return nil, err
+	}
+	w := wish{role: r.Role, passphrase: r.Passphrase, summary: fmt.Sprintf("%s %s for group %s", a.Action, a.Update, r.Group), reason: r.Reason}
+	return s.change(w, edit)
+}
+
+// approval is what a request asks for, and the change of the draft that it is. It completes the request.
+func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) error, error) {
+	var a policy.Approval
 	action, err := policy.ParseAction(first(r.Action, string(policy.ActionInstall)))
 	if err != nil {
-		return nil, api.Errorf(api.ClassUsage, "unknown action %q", r.Action).
+		return a, nil, api.Errorf(api.ClassUsage, "unknown action %q", r.Action).
 			WithHint("install, remove, detect-only, decline, optional or stage-only")
 	}
 	row, err := s.update(r.Update)
 	if err != nil {
-		return nil, err
+		return a, nil, err
 	}
 	if !r.Deadline.IsZero() && r.Deadline.Before(r.NotBefore) {
-		return nil, api.Errorf(api.ClassUsage, "the deadline lies before the available time")
+		return a, nil, api.Errorf(api.ClassUsage, "the deadline lies before the available time")
 	}
-	a := policy.Approval{
+	a = policy.Approval{
 		Update: policy.UpdateID(row.Update), Revision: row.Revision, Descriptor: row.Descriptor, DescriptorBytes: len(row.Body),
 		Group: r.Group, Action: action, NotBefore: r.NotBefore.UTC(), Deadline: r.Deadline.UTC(), Expedite: r.Expedite, IgnoreWindows: r.IgnoreWindows, At: s.stamp(),
 	}
@@ -36,13 +47,13 @@ func (s *seed) approve(r api.ApproveRequest) (*api.Published, error) {
 		a.RingPlan, a.RingsOpened, a.Group = r.Rings, []time.Time{a.At}, first(r.Group, policy.GroupAll)
 		r.Group = a.Group
 	}
-	w := wish{role: r.Role, passphrase: r.Passphrase, summary: fmt.Sprintf("%s %s for group %s", action, row.Update, r.Group), reason: r.Reason}
-	return s.change(w, func(m *sheet) error {
-		if err := s.needGroup(m, r.Group); err != nil {
+	rings, group := r.Rings, r.Group
+	return a, func(m *sheet) error {
+		if err := s.needGroup(m, group); err != nil {
 			return err
 		}
-		if r.Rings != "" && !slices.ContainsFunc(m.ringPlans, func(p policy.RingPlan) bool { return p.Name == r.Rings }) {
-			return api.Errorf(api.ClassNotFound, "no ring plan %q", api.Clean(r.Rings)).WithHint("'patchmesh rings list' shows the plans, 'patchmesh rings set' makes one")
+		if rings != "" && !slices.ContainsFunc(m.ringPlans, func(p policy.RingPlan) bool { return p.Name == rings }) {
+			return api.Errorf(api.ClassNotFound, "no ring plan %q", api.Clean(rings)).WithHint("'patchmesh rings list' shows the plans, 'patchmesh rings set' makes one")
 		}
 		for _, o := range m.approvals { // to change a deadline does not take an update back to its first ring
 			if o.Update == a.Update && o.Group == a.Group && o.Revision == a.Revision && o.RingPlan == a.RingPlan && a.RingPlan != "" {
@@ -52,7 +63,7 @@ func (s *seed) approve(r api.ApproveRequest) (*api.Published, error) {
 		m.approvals = slices.DeleteFunc(m.approvals, func(o policy.Approval) bool { return o.Update == a.Update && o.Group == a.Group })
 		m.approvals = append(m.approvals, a)
 		return nil
-	})
+	}, nil
 }
 
 // stamp is the time that goes into signed documents: whole seconds, UTC.

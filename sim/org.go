@@ -45,7 +45,9 @@ func keyOf(name string) policy.Signer {
 }
 
 // founded is made once: every run begins with the same documents of epoch 1.
-var founded = sync.OnceValues(func() (*docs, error) {
+var founded = sync.OnceValues(func() (*docs, error) { return foundAt(epoch0) })
+
+func foundAt(now time.Time) (*docs, error) {
 	k := orgKeys(0)
 	enrol := content.Sum([]byte("patchmesh sim enrolment")).SHA256()
 	pub := ed25519.NewKeyFromSeed(enrol[:]).Public().(ed25519.PublicKey)
@@ -53,16 +55,16 @@ var founded = sync.OnceValues(func() (*docs, error) {
 		Org: orgName, EnrolmentKeys: []string{hex.EncodeToString(pub)},
 		Seeds: []policy.SeedEntry{{Peer: "seed", Site: "hq", Addrs: []string{"192.0.2.1:7700"}}},
 	}
-	f, err := policy.NewRepository(orgName, k, roster, epoch0)
+	f, err := policy.NewRepository(orgName, k, roster, now)
 	if err != nil {
 		return nil, fmt.Errorf("found the organisation: %w", err)
 	}
-	t, err := policy.OpenTrust(f, epoch0)
+	t, err := policy.OpenTrust(f, now)
 	if err != nil {
 		return nil, fmt.Errorf("found the organisation: %w", err)
 	}
 	return newDocs(t), nil
-})
+}
 
 func orgKeys(turn int) policy.RoleKeys {
 	stamp := "timestamp"
@@ -81,7 +83,20 @@ func newOrg(v *verifier) (*org, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &org{keys: orgKeys(0), first: d, newest: d, roots: map[int64][]byte{1: d.trust.Files().Root}, share: v.share}, nil
+	return orgOf(d, v), nil
+}
+
+// newOrgAt is an organisation that was founded just then.
+func newOrgAt(v *verifier, now time.Time) (*org, error) {
+	d, err := foundAt(now)
+	if err != nil {
+		return nil, err
+	}
+	return orgOf(d, v), nil
+}
+
+func orgOf(d *docs, v *verifier) *org {
+	return &org{keys: orgKeys(0), first: d, newest: d, roots: map[int64][]byte{1: d.trust.Files().Root}, share: v.share}
 }
 
 func newDocs(t *policy.Trust) *docs {

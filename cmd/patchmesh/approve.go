@@ -14,13 +14,15 @@ import (
 func (a *app) approveCmd() *cobra.Command {
 	var r api.ApproveRequest
 	var notBefore, deadline, file string
+	var ask whatIf
 	c := &cobra.Command{
 		Use:   "approve UPDATE --group GROUP",
 		Short: "approve an update for the machines of a group",
-		Long:  "approve changes the draft and, where the threshold of signatures is met with the keys at hand, signs and publishes\nit. Else it says whose signatures are missing.\n" + exits,
+		Long:  "approve changes the draft and, where the threshold of signatures is met with the keys at hand, signs and publishes\nit. Else it says whose signatures are missing.\n\n" + whatIfHelp + exits,
 		Example: `  patchmesh approve openssl-3.0.15 --group office
   patchmesh approve openssl-3.0.15 --rings standard
-  patchmesh approve openssl-3.0.15 --group all --not-before 2026-04-01T20:00:00Z --deadline 2026-04-08T20:00:00Z`,
+  patchmesh approve openssl-3.0.15 --group all --not-before 2026-04-01T20:00:00Z --deadline 2026-04-08T20:00:00Z
+  patchmesh approve openssl-3.0.15 --group all --deadline 48h --what-if --line branch=2Mbit`,
 		Args: exactly(1, "the id of one update"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			r.Update = args[0]
@@ -32,6 +34,12 @@ func (a *app) approveCmd() *cobra.Command {
 			}
 			if r.Deadline, err = readTime("--deadline", deadline); err != nil {
 				return err
+			}
+			if ask.on {
+				return a.whatIf(c.Context(), r, ask)
+			}
+			if ask.given() {
+				return api.Errorf(api.ClassUsage, "--line, --seed-line and --count-off belong to --what-if")
 			}
 			return a.decide(file, &r.Passphrase, func(s api.Service) (*api.Published, error) { return s.Approve(c.Context(), r) })
 		},
@@ -47,6 +55,7 @@ func (a *app) approveCmd() *cobra.Command {
 	f.BoolVar(&r.IgnoreWindows, "ignore-windows", false, "install it even while every maintenance window is closed")
 	f.StringVar(&r.Rings, "rings", "", "reach machines ring by ring along this plan, see 'patchmesh rings'")
 	f.StringVar(&file, "passphrase-file", "", "file whose first line is the passphrase of the approver key")
+	ask.flags(f)
 	return c
 }
 

@@ -56,6 +56,7 @@ func routes(s api.Service) http.Handler {
 	m.HandleFunc("POST /import", func(w http.ResponseWriter, r *http.Request) { importFile(s, w, r) })
 	trustRoutes(m, s)
 	storeRoutes(m, s)
+	whatIfRoutes(m, s)
 	bundleRoutes(m, s)
 	eventRoutes(m, s)
 	return m
