@@ -124,6 +124,9 @@ func explainState(e *explanation, m api.Machine) {
 		e.State, e.Reason = "unknown", string(policy.ReasonHostSilent)
 	case !m.Online:
 		e.add(m.LastReport, "report", "nothing was heard from the machine since")
+		if e.State != policy.StateInstalled.String() && e.State != policy.StateRemoved.String() {
+			e.State, e.Reason = first(e.State, policy.StateOffered.String()), first(m.Reason, e.Reason)
+		}
 	case !m.LastReport.IsZero():
 		e.add(m.LastReport, "report", "the machine reported this")
 	}

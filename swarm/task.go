@@ -346,6 +346,11 @@ func (c *Core) installed(e Installed) {
 		now.detectedAt = time.Time{} // the old revision changed the machine: look again for the new one
 	}
 	c.learn(k, policy.Detection{Present: r.kind == reqInstall, Version: e.Version, At: c.now})
+	for _, o := range c.tasks.tasks { // what it lacked may be there now
+		if o.reason == policy.ReasonDepMissing {
+			o.retryAt = time.Time{}
+		}
+	}
 	if r.kind == reqInstall {
 		c.setState(k, policy.StateInstalled, "", "", nil)
 	} else {
@@ -359,8 +364,8 @@ func (c *Core) installFailed(r *request, e Failed) {
 	k := r.task
 	c.tasks.busy = nil
 	k.attempts++
-	if info, _ := e.Reason.Info(); info.Owner != "machine" {
-		k.failures++
+	if info, _ := e.Reason.Info(); info.Owner != "machine" && e.Reason != policy.ReasonDepMissing {
+		k.failures++ // what is missing was found before anything was tried: that does not speak against the update
 	}
 	k.retryAt = c.waitAfter(k, e.Reason)
 	if c.undo(k, e) {
@@ -368,11 +373,7 @@ func (c *Core) installFailed(r *request, e Failed) {
 		c.driveTasks()
 		return
 	}
-	state := policy.StateFailedInstall
-	if e.Reason == policy.ReasonVerifyNotDetected || e.Reason == policy.ReasonTrustBadChunk {
-		state = policy.StateFailedVerify
-	}
-	c.setState(k, state, e.Reason, e.Detail, e.Facts)
+	c.setState(k, failedState(e.Reason), e.Reason, e.Detail, e.Facts)
 	if d := c.describe(k.verdict.Descriptor); d != nil && c.byMap[d.Payload] != nil {
 		c.makeSpace(c.byMap[d.Payload], e)
 	}
@@ -382,6 +383,17 @@ func (c *Core) installFailed(r *request, e Failed) {
 		c.payloadDamaged(c.byMap[d.Payload])
 	}
 	c.driveTasks()
+}
+
+// failedState is what an install that failed for this reason is called.
+func failedState(r policy.Reason) policy.State {
+	switch r {
+	case policy.ReasonVerifyNotDetected, policy.ReasonTrustBadChunk:
+		return policy.StateFailedVerify
+	case policy.ReasonDepMissing: // nothing was begun: it waits for other software
+		return policy.StateWaitingPrerequisite
+	}
+	return policy.StateFailedInstall
 }
 
 func (c *Core) inventoryChanged(e InventoryChanged) {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -58,9 +57,22 @@ func realPackage(t *testing.T, dir string) deb {
 	return buildDeb(t, tree, filepath.Join(into, "e2e-data_2.0_all.deb"))
 }
 
-// download fetches a package's file into a folder. The lists may be missing on a fresh machine, so
-// that the second try comes after an update.
+// download fetches the file of a package that is large enough to be measured with.
 func download(into, name string) (string, error) {
+	path, err := downloadAny(into, name)
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Stat(path)
+	if err == nil && info.Size() < packageMinBytes {
+		err = fmt.Errorf("only %d bytes", info.Size())
+	}
+	return path, err
+}
+
+// downloadAny fetches a package's file into a folder. The lists may be missing on a fresh machine, so
+// that the second try comes after an update.
+func downloadAny(into, name string) (string, error) {
 	var err error
 	for try := range 2 {
 		if try == 1 {
@@ -79,11 +91,7 @@ func download(into, name string) (string, error) {
 		if len(found) != 1 {
 			return "", fmt.Errorf("%d files", len(found))
 		}
-		info, err := os.Stat(found[0])
-		if err == nil && info.Size() < packageMinBytes {
-			err = fmt.Errorf("only %d bytes", info.Size())
-		}
-		return found[0], err
+		return found[0], nil
 	}
 	return "", err
 }
@@ -94,18 +102,10 @@ func readDeb(t *testing.T, path string) deb {
 	return deb{path: path, name: field("Package"), version: field("Version")}
 }
 
-// older repacks a package with a version that sorts before it.
+// older is a package with a version that sorts before it.
 func (d deb) older(t *testing.T) deb {
 	t.Helper()
-	tree := filepath.Join(filepath.Dir(d.path), "older")
-	tool(t, "dpkg-deb", "-R", d.path, tree)
-	control, err := os.ReadFile(filepath.Join(tree, "DEBIAN", "control"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	version := regexp.MustCompile(`(?m)^Version: .*$`)
-	writeControl(t, tree, version.ReplaceAllString(string(control), "Version: "+d.version+"~older"))
-	return buildDeb(t, tree, filepath.Join(filepath.Dir(d.path), "older.deb"))
+	return d.repack(t, "~older", nil)
 }
 
 func writeControl(t *testing.T, tree, text string) {

@@ -31,8 +31,9 @@ const (
 // fleetConfig says what is special about a fleet.
 type fleetConfig struct {
 	lab     bench.LabConfig
-	prepare func(m *machine) // before the machine joins: its folders exist and are empty
-	later   []string         // machines that join but are not started
+	prepare func(m *machine)           // before the machine joins: its folders exist and are empty
+	later   []string                   // machines that join but are not started
+	groups  func(name string) []string // nil: the branch's group for all
 }
 
 // fleet is a lab with a seed behind the WAN and a machine in each namespace.
@@ -85,7 +86,7 @@ func newFleet(t *testing.T, bin string, cfg fleetConfig) *fleet {
 	f.seed = f.newMachine(lab.Origin)
 	f.mustRun("init", "--org", "E2E", "--insecure-no-passphrase", "--data", f.seed.data)
 	f.seed.start()
-	token := strings.TrimSpace(f.mustRun("invite", "--site", "branch", "--group", group, "--uses", fmt.Sprint(len(lab.Machines)), "--data", f.seed.data))
+	tokens := f.invite(cfg)
 	online := 0
 	for _, h := range lab.Machines {
 		m := f.newMachine(h)
@@ -93,7 +94,7 @@ func newFleet(t *testing.T, bin string, cfg fleetConfig) *fleet {
 		if cfg.prepare != nil {
 			cfg.prepare(m)
 		}
-		m.join(token)
+		m.join(tokens(m.name))
 		if !slices.Contains(cfg.later, m.name) {
 			m.start()
 			online++
@@ -101,6 +102,23 @@ func newFleet(t *testing.T, bin string, cfg fleetConfig) *fleet {
 	}
 	f.awaitOnline(online)
 	return f
+}
+
+// invite makes the tokens that machines join with: one for all, or one for each.
+func (f *fleet) invite(cfg fleetConfig) (token func(name string) string) {
+	f.t.Helper()
+	ask := func(uses int, groups ...string) string {
+		args := []string{"invite", "--site", "branch", "--uses", fmt.Sprint(uses), "--data", f.seed.data}
+		for _, g := range groups {
+			args = append(args, "--group", g)
+		}
+		return strings.TrimSpace(f.mustRun(args...))
+	}
+	if cfg.groups != nil {
+		return func(name string) string { return ask(1, cfg.groups(name)...) }
+	}
+	one := ask(len(f.lab.Machines), group)
+	return func(string) string { return one }
 }
 
 func (f *fleet) newMachine(h bench.Host) *machine {

@@ -43,6 +43,7 @@ func TestE2E(t *testing.T) {
 		{"WANCut", wanCut},
 		{"SeedRestart", seedRestart},
 		{"DebUpgrade", debUpgrade},
+		{"SixRoots", sixRoots},
 		{"HoldStops", holdStops},
 		{"DiskFull", diskFull},
 		{"LyingPeer", lyingPeer},

@@ -143,8 +143,8 @@ func (d *debInstaller) install(ctx context.Context, p *dpkg, j Job) (Result, err
 			return Result{Changed: true, Version: now.Version, RestartNeeded: p.wantsRestart()}, err
 		}
 	}
-	if err := p.checkDepends(ctx, j, deb); err != nil {
-		return Result{}, err
+	if err := errors.Join(p.checkDepends(ctx, j, deb), p.checkRoom(ctx, j, deb)); err != nil {
+		return Result{}, firstError(err)
 	}
 	if err := j.step(StepStarted); err != nil {
 		return Result{}, err
@@ -199,7 +199,7 @@ func (d *debInstaller) outcome(ctx context.Context, p *dpkg, j Job, run toolRun,
 			ExitCode: run.exitCode, Log: run.log}, nil
 	}
 	e := failed(run.reason(), nil, "dpkg for %s", j.Spec.Package)
-	e.ExitCode, e.Log = run.exitCode, run.log
+	e.ExitCode, e.Log, e.Killed = run.exitCode, run.log, run.killed
 	if e.Reason == ReasonDiskShort {
 		e.Facts = map[string]int64{factNeeded: j.Spec.PlainBytes}
 		if j.Free != nil {

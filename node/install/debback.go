@@ -82,6 +82,9 @@ func (d *debInstaller) Rollback(ctx context.Context, j Job, before string) (Resu
 	return d.locked(ctx, j, func(p *dpkg) (Result, error) { return d.rollBack(ctx, p, j, before) })
 }
 
+// undoesFailures implements undoer: a package that is half configured blocks every other one.
+func (*debInstaller) undoesFailures() {}
+
 func (d *debInstaller) rollBack(ctx context.Context, p *dpkg, j Job, before string) (Result, error) {
 	now, err := p.detect(ctx, j)
 	if err != nil {

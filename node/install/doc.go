@@ -47,6 +47,8 @@
 //     than the approved one counts as present.
 //   - deb: an interrupted run of dpkg, of whatever package, is finished first. The file of an installed
 //     package is kept, so that a newer one whose probe fails can go back to it.
+//   - deb: a package whose own scripts fail is rolled back even without a probe: half configured it would
+//     block every other one. What a full disk or a lock has stopped goes on with the next try instead.
 //   - archive: the folder is replaced as a whole, by two renames; a list in it says what was unpacked. A
 //     folder that no update made is not taken unless the descriptor says adopt=true. Links may lead
 //     nowhere but into the folder; hard links, devices, set-uid bits and whatever others could write

@@ -146,6 +146,7 @@ func (c *capped) Write(b []byte) (int, error) {
 // toolRun is what came of a tool that changes the system.
 type toolRun struct {
 	exitCode int
+	killed   bool // by a signal
 	log      string
 	notBegun error // the tool was not started
 }
@@ -224,7 +225,8 @@ func (p *dpkg) runDetached(j Job, path string, args []string) toolRun {
 	err = cmd.Wait()
 	run := toolRun{log: logTail(out)}
 	if err != nil {
-		run.exitCode = max(1, cmd.ProcessState.ExitCode()) // -1 if a signal ended it
+		run.killed = cmd.ProcessState.ExitCode() < 0
+		run.exitCode = max(1, cmd.ProcessState.ExitCode())
 	}
 	return run
 }

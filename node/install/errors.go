@@ -40,6 +40,7 @@ type Error struct {
 	ExitCode int              // of the tool; 0 if it did not run
 	Log      string           // end of the tool's output, at most 4 KiB, safe to print
 	Facts    map[string]int64 // numbers behind the reason
+	Killed   bool             // the tool was ended from outside: what it left says nothing about the update
 	What     string           // operation and object, one line
 	Err      error            // cause; may be nil
 }

@@ -36,7 +36,7 @@ func (j Job) trialFile() string {
 // openTrial reads the trial of the update, if one is open. One of another revision says nothing about
 // this one: it is begun anew, and what is there then is what a rollback brings back.
 func (j Job) openTrial() (t trial, open bool) {
-	if j.Keep == "" || j.Spec.Probe == nil {
+	if j.Keep == "" {
 		return trial{}, false
 	}
 	f, err := os.Open(j.trialFile())
@@ -59,7 +59,7 @@ func (j Job) openTrial() (t trial, open bool) {
 // beginTrial notes what is there before an install that will be probed.
 func (j Job) beginTrial(ctx context.Context, i Installer) (trial, error) {
 	t := trial{Update: j.Spec.Update, Revision: j.Spec.Revision}
-	if j.Spec.Probe == nil {
+	if !j.onTrial(i) {
 		return t, nil
 	}
 	before, err := i.Detect(ctx, j)
@@ -90,7 +90,7 @@ func (j Job) saveTrial(t trial) error {
 
 // endTrial forgets the trial. It is not fatal if a crash brings it back: then the probe is asked again.
 func (j Job) endTrial() error {
-	if j.Keep == "" || j.Spec.Probe == nil {
+	if j.Keep == "" {
 		return nil
 	}
 	err := os.Remove(j.trialFile())

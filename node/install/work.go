@@ -17,6 +17,19 @@ type Rollbacker interface {
 	Rollback(ctx context.Context, j Job, before string) (Result, error)
 }
 
+// undoer is a Rollbacker whose installs are rolled back when they fail half-way, probe or not: what they
+// leave is worse than what was there.
+type undoer interface {
+	Rollbacker
+	undoesFailures()
+}
+
+// onTrial: what is there before an install is noted, so that it can be brought back.
+func (j Job) onTrial(i Installer) bool {
+	_, undoes := i.(undoer)
+	return j.Spec.Probe != nil || undoes
+}
+
 // probeEvery is the pause between two looks of a health probe: services take a moment to start.
 const probeEvery = time.Second
 
@@ -29,7 +42,7 @@ func Look(ctx context.Context, i Installer, j Job) (Detection, error) {
 		return Detection{}, err
 	}
 	if d.Present {
-		if _, open := j.openTrial(); open {
+		if _, open := j.openTrial(); open && j.Spec.Probe != nil {
 			d.Present, d.Interrupted = false, true
 		}
 		return d, nil
@@ -65,7 +78,7 @@ func uncertain(j Job, what string, a policy.Answer) *Error {
 // probe does not hold in its time: then the error has ReasonRolledBack, or ReasonProbe if even that
 // did not work.
 func Bring(ctx context.Context, i Installer, j Job) (Result, error) {
-	if j.Spec.Applicable == nil && j.Spec.Installed == nil && j.Spec.Probe == nil {
+	if j.Spec.Applicable == nil && j.Spec.Installed == nil && !j.onTrial(i) {
 		return i.Install(ctx, j) // which looks by itself, before and after
 	}
 	t, open := j.openTrial()
@@ -94,7 +107,7 @@ func Bring(ctx context.Context, i Installer, j Job) (Result, error) {
 		return res, j.afterFailure(ctx, i, t, err)
 	}
 	if j.Spec.Probe == nil {
-		return res, nil
+		return res, j.endTrial()
 	}
 	if a := waitFor(ctx, j, j.Spec.Probe, j.Spec.ProbeTime); a.Truth != policy.Yes {
 		if ctx.Err() != nil { // nobody waits any more: the trial stays open and is taken up again
@@ -130,17 +143,20 @@ func waitFor(ctx context.Context, j Job, c *policy.Condition, most time.Duration
 	}
 }
 
-// afterFailure: an install that failed and left something half-done is rolled back too where the
-// update declares a probe, and only there: it is the approvers' wish for automatic rollback.
+// afterFailure: an install that failed and left something half-done is rolled back too where the update
+// declares a probe, which is the approvers' wish for it, or where its kind asks for that. Without a probe
+// only what the tool itself says is wrong counts: a full disk or a lock heals, and the next try goes on.
 func (j Job) afterFailure(ctx context.Context, i Installer, t trial, err error) error {
-	if j.Spec.Probe == nil {
+	if !j.onTrial(i) {
 		return err
 	}
-	if d, derr := i.Detect(context.WithoutCancel(ctx), j); derr == nil && d.Interrupted && ctx.Err() == nil {
+	var e *Error
+	final := j.Spec.Probe != nil || errors.As(err, &e) && e.Reason == ReasonExit && !e.Killed
+	if d, derr := i.Detect(context.WithoutCancel(ctx), j); final && derr == nil && d.Interrupted && ctx.Err() == nil {
 		return j.giveUp(ctx, i, t, err)
 	}
-	if ctx.Err() != nil {
-		return err // it may go on by itself, as dpkg does
+	if ctx.Err() != nil || !final {
+		return err // it may go on by itself, as dpkg does, or the next time
 	}
 	return errors.Join(err, j.endTrial())
 }
@@ -157,14 +173,18 @@ func (j Job) giveUp(ctx context.Context, i Installer, t trial, why error) error 
 // rollBack brings back what was there. It is not tied to ctx: half a rollback is worse than a late one.
 func (j Job) rollBack(ctx context.Context, i Installer, t trial) error {
 	r, can := i.(Rollbacker)
+	stuck := ReasonProbe
+	if j.Spec.Probe == nil {
+		stuck = ReasonExit // as if nobody had tried to go back
+	}
 	if !can {
-		e := failed(ReasonProbe, errors.New(t.Failed), "install %s: there is no way back for kind %q", j.Spec.Update, i.Kind())
+		e := failed(stuck, errors.New(t.Failed), "install %s: there is no way back for kind %q", j.Spec.Update, i.Kind())
 		return firstError(errors.Join(e, j.endTrial()))
 	}
 	_ = j.step(StepRollBack) // the trial has it already; this is for people
 	res, err := r.Rollback(context.WithoutCancel(ctx), j, t.Before)
 	if err != nil {
-		e := failed(ReasonProbe, fmt.Errorf("%s; rolling back did not work: %w", t.Failed, err), "install %s", j.Spec.Update)
+		e := failed(stuck, fmt.Errorf("%s; rolling back did not work: %w", t.Failed, err), "install %s", j.Spec.Update)
 		var cause *Error
 		if errors.As(err, &cause) {
 			e.ExitCode, e.Log = cause.ExitCode, cause.Log
