@@ -23,6 +23,7 @@ type peer struct {
 
 	have       map[content.ID]*remote // looked up by id only, never walked
 	haveChunks int                    // length of all its have-lists together
+	said       []*remote              // have of what approvals name, by payload.slot
 
 	asks      int       // chunks outstanding there
 	busyUntil time.Time // refused or silent: not asked before
