@@ -61,6 +61,7 @@ type Core struct {
 type request struct {
 	kind       string // see the req... constants
 	peer       PeerID
+	holder     *peer // of a chunk request at a neighbour: its session, which the request does not outlive
 	payload    *payload
 	index      int
 	bytes      int64

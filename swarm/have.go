@@ -66,7 +66,7 @@ func (c *Core) gainedArrived(e GainedArrived) {
 	if r == nil || c.shunned(p.id) {
 		return
 	}
-	l, gained := c.byMap[e.Payload], false
+	l, gained := c.payload(e.Payload), false
 	for _, i := range e.Indexes {
 		if i < 0 || i >= r.bits.Len() || !r.bits.Set(i) {
 			continue

@@ -34,6 +34,7 @@ type peer struct {
 	triedAt    time.Time // the first ask since its last chunk; zero: it owes nothing
 
 	servedAt uint64 // slotState.served when it got a slot last
+	running  int    // uploads to it that hold a slot
 	mute     bool   // silent so often that what it says it holds does not count for now
 
 	bytesIn, bytesOut int64
@@ -71,6 +72,7 @@ func (c *Core) peerUp(e PeerUp) {
 	i, _ := slices.BinarySearchFunc(c.peers, p.id, func(q *peer, id PeerID) int { return strings.Compare(string(q.id), string(id)) })
 	c.peers = slices.Insert(c.peers, i, p)
 	c.byID[p.id] = p
+	p.running = c.slots.runningTo(p.id) // of a session before
 	c.recallSilence(p)
 	if c.neighbour(p) {
 		c.tellAll(p)

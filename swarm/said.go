@@ -1,5 +1,7 @@
 package swarm
 
+import "patchmesh/content"
+
 // of is what a peer said of a payload; nil: nothing. It is have without the map, for the loops that look at all
 // neighbours for each chunk.
 func (p *peer) of(l *payload) *remote {
@@ -37,4 +39,17 @@ func (c *Core) freeSlot() int {
 		}
 	}
 	return len(used)
+}
+
+// payload is byMap, the short way for the few payloads that most machines have.
+func (c *Core) payload(id content.ID) *payload {
+	if n := len(c.payloads); n > 0 && n < 5 {
+		for _, l := range c.payloads {
+			if l.id == id {
+				return l
+			}
+		}
+		return nil
+	}
+	return c.byMap[id]
 }

@@ -43,7 +43,7 @@ func (c *Core) hedge(l *payload) {
 // as it takes from one chunk to the next. A holder that serves others in between is not silent.
 func (c *Core) lateAt(r *request, after time.Duration) time.Time {
 	from := r.at
-	if p := c.byID[r.peer]; p != nil {
+	if p := r.holder; p != nil {
 		if p.answeredAt.After(from) {
 			from = p.answeredAt
 		}
