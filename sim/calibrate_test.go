@@ -220,7 +220,7 @@ func modelSpread(t *testing.T, n, rumours int, loss float64, torn time.Duration)
 				m.part = i % 2
 			}
 		}
-		s.q = nil
+		s.q = queue{}
 		s.pulling = false
 		d := &docs{version: 2, trust: w.org.first.trust}
 		var took []float64
@@ -233,7 +233,7 @@ func modelSpread(t *testing.T, n, rumours int, loss float64, torn time.Duration)
 			m.spread(d)
 		}
 		learn(s.machines[0])
-		for len(s.q) > 0 && len(took) < n && s.now < int64(300*time.Second) {
+		for s.q.len() > 0 && len(took) < n && s.now < int64(300*time.Second) {
 			e := s.q.pop()
 			s.now = e.at
 			if s.now >= int64(torn) {

@@ -35,7 +35,7 @@ func (m *machine) do(act swarm.Action) {
 	case swarm.AskDescriptor:
 		m.askPaper(a)
 	case swarm.Evict:
-		if u := m.site.w.byMap[a.Payload]; m.disk.file(u) != nil {
+		if u := m.site.w.updateOf(a.Payload); m.disk.file(u) != nil {
 			m.disk.files[u.index] = nil
 		}
 		m.soon(openTime, swarm.PayloadDropped{Payload: a.Payload})
@@ -92,7 +92,7 @@ func (m *machine) note(n swarm.Note) {
 		if n.Text == "claimed" {
 			kind = "claim"
 		}
-		if u := m.site.w.byMap[n.Payload]; u != nil {
+		if u := m.site.w.updateOf(n.Payload); u != nil {
 			say.say(m.site.now, kind).str("m", string(m.id)).str("u", string(u.id)).end()
 		}
 	}
@@ -101,7 +101,7 @@ func (m *machine) note(n swarm.Note) {
 // store
 
 func (m *machine) openPayload(a swarm.OpenPayload) {
-	u := m.site.w.byMap[a.Payload]
+	u := m.site.w.updateOf(a.Payload)
 	f := m.disk.file(u)
 	if m.disk.full && (f == nil || !f.have.Full()) {
 		m.soon(openTime, swarm.Failed{Req: a.Req, Class: swarm.Retry, Reason: policy.ReasonDiskShort,
@@ -113,7 +113,7 @@ func (m *machine) openPayload(a swarm.OpenPayload) {
 }
 
 func (m *machine) assemble(a swarm.Assemble) {
-	u := m.site.w.byMap[a.Payload]
+	u := m.site.w.updateOf(a.Payload)
 	f := m.disk.file(u)
 	m.soon(hashing(u), func() {
 		switch {
@@ -226,8 +226,12 @@ type (
 	}
 )
 
+func (c chunk) entry() entry {
+	return entry{kind: chunkHere, req: c.req, u: c.u, index: int32(c.index), good: c.good}
+}
+
 func (m *machine) fetch(req swarm.Req, from swarm.PeerID, payload content.ID, index int, origin bool) {
-	u := m.site.w.byMap[payload]
+	u := m.site.w.updateOf(payload)
 	ses := m.sessionTo(from)
 	if ses == nil || m.disk.file(u) == nil {
 		m.soon(0, swarm.Failed{Req: req, Class: swarm.Retry, Reason: policy.ReasonNetTimeout})
@@ -238,7 +242,7 @@ func (m *machine) fetch(req swarm.Req, from swarm.PeerID, payload content.ID, in
 	}
 	ses.asks++
 	m.asks = append(m.asks, ask{req: req, peer: ses.peer, u: u, index: index, origin: origin})
-	m.letter(ses, chunkAsk{req, u, index}, 0)
+	m.send(ses, entry{kind: chunkAsked, req: req, u: u, index: int32(index)}, 0)
 	m.watch(ses)
 }
 
@@ -351,9 +355,8 @@ func (m *machine) serve(a swarm.Serve) {
 	if o := r.to.session(m); o != nil {
 		o.chunkAt = end
 	}
-	ref := a.Ref
-	s.push(entry{at: end, m: m, inc: m.inc, what: func() { m.sent(ref, size) }})
-	m.letter(ses, c, time.Duration(end-s.now))
+	s.push(entry{at: end, m: m, inc: m.inc, kind: sentOff, req: swarm.Req(a.Ref), u: r.u, index: int32(r.index)})
+	m.send(ses, c.entry(), time.Duration(end-s.now))
 }
 
 // sent: an upload has left.
@@ -380,7 +383,9 @@ func (m *machine) wanArrival(x arrival) {
 	ses.chunkAt = end
 	s.say.say(s.now, "wan").str("site", s.name).str("u", string(x.u.id)).num("bytes", size).end()
 	back(end, size)
-	s.push(entry{at: end, m: m, from: x.from, gen: x.gen, what: x.chunk})
+	e := x.entry()
+	e.at, e.m, e.from, e.gen = end, m, x.from, x.gen
+	s.push(e)
 }
 
 // uploadDone tells the sender of a chunk that it is through.

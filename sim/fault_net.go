@@ -125,7 +125,8 @@ func (w *World) move(m *machine, to *site) {
 			break
 		}
 	}
+	delete(m.site.byName, m.id)
 	m.site, m.part, m.facts.Site = to, 0, to.name
-	to.machines = append(to.machines, m)
+	to.seat(m)
 	w.own.say(w.now, "move").str("m", string(m.id)).str("site", to.name).end()
 }

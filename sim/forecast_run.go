@@ -111,7 +111,7 @@ func (e *forecaster) sleep(until int64) {
 
 // forget drops all that was under way in a site.
 func (s *site) forget() {
-	s.q, s.out, s.pulling = nil, nil, false
+	s.q, s.out, s.pulling = queue{seq: s.q.seq}, nil, false
 }
 
 // look is the forecast's own turn, every few seconds of virtual time.
@@ -167,7 +167,7 @@ func (e *forecaster) rest() time.Duration {
 func (e *forecaster) events() int64 {
 	n := int64(0)
 	for _, s := range e.w.sites {
-		n += int64(s.seq)
+		n += int64(s.q.seq)
 	}
 	return n
 }

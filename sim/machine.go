@@ -38,6 +38,8 @@ type machine struct {
 
 	sessions []*session // sorted by the index of the peer
 	told     int        // machines of the site, as gossip told it last; 0: not yet
+	seat     int        // in the site
+	seats    []*session // those within a site that is not too large, by seat
 	dialAt   int64      // when the next round of dialling is queued; 0: none
 	asks     []ask      // outstanding at peers
 	refs     []upload   // asked here
@@ -85,7 +87,6 @@ type upload struct {
 // The types of entries that are not events of the core.
 type (
 	turnOn   struct{}
-	tick     struct{}
 	dialMore struct{}
 )
 
@@ -112,8 +113,14 @@ func (m *machine) step(ev swarm.Event) {
 	if m.core == nil {
 		return
 	}
-	for _, act := range m.core.Step(m.now(), ev) {
-		m.do(act)
+	acts := m.core.Step(m.now(), ev)
+	for len(acts) > 0 {
+		if n := m.tellGained(acts); n > 0 {
+			acts = acts[n:]
+			continue
+		}
+		m.do(acts[0])
+		acts = acts[1:]
 	}
 	m.rearm()
 }
@@ -129,7 +136,7 @@ func (m *machine) rearm() {
 		return
 	}
 	m.tickAt = at
-	m.site.push(entry{at: at, m: m, inc: m.inc, what: tick{}})
+	m.site.push(entry{at: at, m: m, inc: m.inc, kind: ticking})
 }
 
 func (m *machine) ticked() {
@@ -145,7 +152,12 @@ func (m *machine) ticked() {
 }
 
 // take is where everything arrives that happens to this machine.
-func (m *machine) take(from *machine, what any) {
+func (m *machine) take(e *entry) {
+	if e.kind != inWhat {
+		m.takeChunky(e)
+		return
+	}
+	from, what := e.from, e.what
 	if _, on := what.(turnOn); on {
 		m.boot()
 		return
@@ -162,8 +174,8 @@ func (m *machine) take(from *machine, what any) {
 		return
 	}
 	switch x := what.(type) {
-	case tick:
-		m.ticked()
+	case *gains:
+		m.gained(from, x)
 	case dialMore:
 		m.dial()
 	case arrival:
@@ -177,13 +189,26 @@ func (m *machine) take(from *machine, what any) {
 	}
 }
 
+// takeChunky is take for what happens for every chunk.
+func (m *machine) takeChunky(e *entry) {
+	if m.core == nil {
+		return
+	}
+	switch e.kind {
+	case ticking:
+		m.ticked()
+	case chunkAsked:
+		m.asked(e.from, chunkAsk{e.req, e.u, int(e.index)})
+	case chunkHere:
+		m.chunkArrived(e.from, chunk{e.req, e.u, int(e.index), e.good})
+	case sentOff:
+		m.sent(uint64(e.req), e.u.bytesOf(int(e.index)))
+	}
+}
+
 // read takes what peers say.
 func (m *machine) read(from *machine, what any) {
 	switch x := what.(type) {
-	case chunkAsk:
-		m.asked(from, x)
-	case chunk:
-		m.chunkArrived(from, x)
 	case refusal:
 		m.refused(x)
 	case withdrawal:
@@ -284,7 +309,7 @@ func (m *machine) stop(how string) {
 	m.core = nil
 	m.inc++
 	m.tickAt, m.dialAt = 0, 0
-	m.sessions, m.asks, m.refs = nil, nil, nil
+	m.sessions, m.seats, m.asks, m.refs = nil, nil, nil, nil
 	m.linkWant, m.linking = false, false
 	m.chase1, m.chasedAt = nil, 0
 	m.rumour = rumour{}

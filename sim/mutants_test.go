@@ -40,7 +40,7 @@ var mutants = []mutant{
 	{"removal is forgotten", "swarm/task.go", `	case policy.VerbRemove:
 		c.startChange(k)`, `	case policy.VerbRemove:
 		c.settleNone(k)`},
-	{"the seed serves one at a time and never ends", "swarm/slots.go", `		c.slots.busy = slices.Delete(c.slots.busy, i, i+1)`, `		_ = i`},
+	{"the seed serves one at a time and never ends", "swarm/slots.go", `			s.busy = slices.Delete(s.busy, i, i+1)`, `			_ = i`},
 }
 
 func (m mutant) apply() (string, error) {

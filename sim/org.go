@@ -281,6 +281,16 @@ type update struct {
 	installTime time.Duration
 }
 
+// updateOf finds an update by its payload: there are few.
+func (w *World) updateOf(payload content.ID) *update {
+	for _, u := range w.updates {
+		if u.info.ID == payload {
+			return u
+		}
+	}
+	return nil
+}
+
 // bytesOf is the size of one chunk: the last one may be short.
 func (u *update) bytesOf(index int) int64 {
 	if index == u.info.Chunks-1 {

@@ -57,6 +57,9 @@ type (
 )
 
 func (m *machine) session(p *machine) *session {
+	if p.site == m.site && p.seat < len(m.seats) && m.seats[p.seat] != nil {
+		return m.seats[p.seat]
+	}
 	i, found := slices.BinarySearchFunc(m.sessions, p.index, func(s *session, i int) int { return cmp.Compare(s.peer.index, i) })
 	if !found {
 		return nil
@@ -64,16 +67,38 @@ func (m *machine) session(p *machine) *session {
 	return m.sessions[i]
 }
 
-func (m *machine) sessionTo(id swarm.PeerID) *session {
-	if p := m.site.w.byID[id]; p != nil {
-		return m.session(p)
+// maxSeats bounds what a machine keeps to find the sessions of a site by seat.
+const maxSeats = 256
+
+// seatTo notes the session with a machine of the site where it is found at once.
+func (m *machine) seatTo(p *machine, ses *session) {
+	if p.site != m.site || p.seat >= maxSeats {
+		return
 	}
-	return nil
+	if m.seats == nil {
+		m.seats = make([]*session, min(m.site.seats, maxSeats))
+	}
+	for len(m.seats) <= p.seat {
+		m.seats = append(m.seats, nil)
+	}
+	m.seats[p.seat] = ses
+}
+
+func (m *machine) sessionTo(id swarm.PeerID) *session {
+	p := m.site.byName[id]
+	if p == nil {
+		p = m.site.w.byID[id]
+	}
+	if p == nil {
+		return nil
+	}
+	return m.session(p)
 }
 
 func (m *machine) addSession(ses *session) {
 	i, _ := slices.BinarySearchFunc(m.sessions, ses.peer.index, func(s *session, i int) int { return cmp.Compare(s.peer.index, i) })
 	m.sessions = slices.Insert(m.sessions, i, ses)
+	m.seatTo(ses.peer, ses)
 }
 
 // redial plans a round of dialling.
@@ -175,6 +200,7 @@ func (m *machine) drop(p *machine, tellIt bool) {
 		m.letter(ses, bye{}, 0)
 	}
 	m.sessions = slices.DeleteFunc(m.sessions, func(s *session) bool { return s == ses })
+	m.seatTo(p, nil)
 	m.asks = slices.DeleteFunc(m.asks, func(a ask) bool { return a.peer == p })
 	for i := len(m.refs) - 1; i >= 0; i-- {
 		if r := m.refs[i]; r.to == p {

@@ -16,12 +16,14 @@ type site struct {
 	rng   *rand.Rand
 	q     queue
 	now   int64
-	seq   uint64
 	gens  uint32 // of sessions
 	out   []outgoing
 	say   journal
+	spare []*gains
 
 	machines []*machine
+	byName   map[swarm.PeerID]*machine
+	seats    int // given so far: none is given twice
 	lan, wan Link
 	down     pipe // from the WAN
 	cut      bool // the WAN does not work
@@ -44,24 +46,30 @@ type outgoing struct {
 	entry entry
 }
 
+// seat takes a machine in.
+func (s *site) seat(m *machine) {
+	m.seat = s.seats
+	s.seats++
+	s.machines = append(s.machines, m)
+	s.byName[m.id] = m
+}
+
 func (s *site) push(e entry) {
-	s.seq++
-	e.seq = s.seq
 	e.at = max(e.at, s.now)
-	s.q.push(e)
+	s.q.push(&e)
 }
 
 // run does all that is due before end.
 func (s *site) run(end int64) {
-	for len(s.q) > 0 && s.q[0].at < end {
+	for s.q.len() > 0 && s.q.next() < end {
 		e := s.q.pop()
 		s.now = e.at
-		s.deliver(e)
+		s.deliver(&e)
 	}
 	s.now = max(s.now, end-1)
 }
 
-func (s *site) deliver(e entry) {
+func (s *site) deliver(e *entry) {
 	m := e.m
 	if m == nil {
 		e.what.(func())()
@@ -73,13 +81,13 @@ func (s *site) deliver(e entry) {
 			return
 		}
 		if apart(m, e.from) || len(ses.held) > 0 {
-			ses.held = append(ses.held, e)
+			ses.held = append(ses.held, *e)
 			return
 		}
 	} else if e.inc != m.inc && e.inc != anyInc {
 		return
 	}
-	m.take(e.from, e.what)
+	m.take(e)
 }
 
 // toSite sends an entry to a machine of any site. Between sites it takes the WAN's time at least.
@@ -113,14 +121,20 @@ func (s *site) delay(to *site) time.Duration {
 // letter sends something over a session. It arrives after what was sent before; a packet lost on the
 // way costs a retransmission.
 func (m *machine) letter(ses *session, what any, extra time.Duration) {
-	s, p := m.site, ses.peer
+	m.send(ses, entry{what: what}, extra)
+}
+
+// send is letter for what stands in an entry itself.
+func (m *machine) send(ses *session, e entry, extra time.Duration) {
+	s := m.site
 	at := s.now + int64(s.delay(ses.site)+extra)
 	if s.lan.Loss > 0 && s.rng.Float64() < s.lan.Loss {
 		at += int64(retransmit)
 	}
 	at = max(at, ses.sentAt)
 	ses.sentAt = at
-	s.toSite(ses.site, entry{at: at, m: p, from: m, gen: ses.gen, what: what})
+	e.at, e.m, e.from, e.gen = at, ses.peer, m, ses.gen
+	s.toSite(ses.site, e)
 }
 
 // tell sends an event to a peer, if there is a session.

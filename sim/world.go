@@ -151,6 +151,7 @@ func (w *World) addSite(spec siteSpec) *site {
 	s.wan = Link{Rate: spec.wan.draw(w.rng), Delay: spec.wanDelay(w.rng), Loss: s.lan.Loss}
 	s.down.rate = s.wan.Rate
 	s.dialMost = spec.neighbours
+	s.byName = map[swarm.PeerID]*machine{}
 	w.sites = append(w.sites, s)
 	return s
 }
@@ -163,7 +164,7 @@ func (w *World) addMachine(s *site, name string, seed bool) *machine {
 	m.facts = policy.Machine{ID: name, Name: name, Site: s.name, Installers: []string{"file"}}
 	m.disk.docs = w.org.first
 	m.trust, m.head = w.org.first.trust, w.org.first
-	s.machines = append(s.machines, m)
+	s.seat(m)
 	w.machines = append(w.machines, m)
 	w.byID[m.id] = m
 	return m
@@ -231,8 +232,8 @@ func (w *World) run(beat func(now, left int)) {
 func (w *World) nextAt() int64 {
 	next := int64(1<<63 - 1)
 	for _, s := range w.sites {
-		if len(s.q) > 0 && s.q[0].at < next {
-			next = s.q[0].at
+		if s.q.len() > 0 && s.q.next() < next {
+			next = s.q.next()
 		}
 	}
 	return next

@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -33,7 +34,8 @@ type Core struct {
 	acts    []Action
 	wake    time.Time // when a Tick is due; zero: none
 	lastReq Req
-	pending map[Req]*request // walked by requests() alone, which sorts
+	pending map[Req]*request
+	open    []openRequest // the same, in the order they were made
 
 	peers      []*peer // sorted by id
 	byID       map[PeerID]*peer
@@ -61,6 +63,7 @@ type Core struct {
 type request struct {
 	kind       string // see the req... constants
 	peer       PeerID
+	holder     *peer // of a chunk request at a neighbour: its session, which the request does not outlive
 	payload    *payload
 	index      int
 	bytes      int64
@@ -257,26 +260,36 @@ func (c *Core) begin(r *request) Req {
 	c.lastReq++
 	r.at = c.now
 	c.pending[c.lastReq] = r
+	c.open = append(c.open, openRequest{c.lastReq, r})
 	return c.lastReq
 }
 
 // end closes a request; nil if it is not open, which happens when its peer is already gone.
 func (c *Core) end(id Req) *request {
 	r := c.pending[id]
+	if r == nil {
+		return nil
+	}
 	delete(c.pending, id)
+	i, _ := slices.BinarySearchFunc(c.open, id, func(o openRequest, id Req) int { return cmp.Compare(o.id, id) })
+	c.open = slices.Delete(c.open, i, i+1)
 	return r
 }
 
-// requests lists the open requests that match, in the order they were made: the map that holds them
-// has no order of its own, and no decision may follow it.
+// openRequest is a request and its number.
+type openRequest struct {
+	id Req
+	r  *request
+}
+
+// requests lists the open requests that match, in the order they were made.
 func (c *Core) requests(match func(*request) bool) []Req {
 	var ids []Req
-	for id, r := range c.pending {
-		if match(r) {
-			ids = append(ids, id)
+	for _, o := range c.open {
+		if match(o.r) {
+			ids = append(ids, o.id)
 		}
 	}
-	slices.Sort(ids)
 	return ids
 }
 

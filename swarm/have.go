@@ -12,7 +12,7 @@ func (c *Core) haveArrived(e HaveArrived) {
 	if l != nil {
 		c.uncountHolder(l, p)
 	}
-	p.forget(e.Payload)
+	p.forget(e.Payload, l)
 	if len(p.have) >= c.cfg.MaxPayloads || p.haveChunks+e.Bits.Len() > c.cfg.MaxHaveChunks {
 		if l != nil {
 			c.stampLost(l)
@@ -24,6 +24,9 @@ func (c *Core) haveArrived(e HaveArrived) {
 		r.bits = content.NewBits(e.Bits.Len()) // what it claims to hold does not count; what it wants does
 	}
 	p.have[e.Payload] = r
+	if l != nil {
+		p.keep(l, r)
+	}
 	p.haveChunks += r.bits.Len()
 	if l == nil {
 		return
@@ -63,7 +66,7 @@ func (c *Core) gainedArrived(e GainedArrived) {
 	if r == nil || c.shunned(p.id) {
 		return
 	}
-	l, gained := c.byMap[e.Payload], false
+	l, gained := c.payload(e.Payload), false
 	for _, i := range e.Indexes {
 		if i < 0 || i >= r.bits.Len() || !r.bits.Set(i) {
 			continue
@@ -92,27 +95,32 @@ func (c *Core) lostArrived(e LostArrived) {
 	if l := c.byMap[e.Payload]; l != nil {
 		c.uncountHolder(l, p)
 		c.stampLost(l)
-		p.forget(e.Payload)
+		p.forget(e.Payload, l)
 		c.drive(l)
 		return
 	}
-	p.forget(e.Payload)
+	p.forget(e.Payload, nil)
 }
 
-// forget drops what a peer said of a payload; the caller has uncounted it.
-func (p *peer) forget(id content.ID) {
+// forget drops what a peer said of a payload; the caller has uncounted it. l is nil if it is not known here.
+func (p *peer) forget(id content.ID, l *payload) {
 	if r := p.have[id]; r != nil {
 		p.haveChunks -= r.bits.Len()
 		delete(p.have, id)
+	}
+	if l != nil {
+		p.keep(l, nil)
 	}
 }
 
 // gainHolder counts one more holder of a chunk.
 func (c *Core) gainHolder(l *payload, p *peer, i int) {
-	l.avail[i]++
+	if l.avail[i]++; l.avail[i] <= 2 {
+		l.mark(i)
+	}
 	if l.avail[i] <= 2 && !l.have.Has(i) {
 		if l.avail[i] == 1 {
-			p.have[l.id].sole++
+			p.of(l).sole++
 		} else {
 			c.loneHolder(l, i, p).sole--
 		}
@@ -129,7 +137,7 @@ func (c *Core) gainHolder(l *payload, p *peer, i int) {
 // countHolder adds a peer's have-list to the availability. A list of another length is a lie and counts nothing.
 func (c *Core) countHolder(l *payload, p *peer, r *remote) {
 	if r.bits.Len() != l.chunks {
-		p.forget(l.id)
+		p.forget(l.id, l)
 		return
 	}
 	if !p.gives() {
@@ -144,12 +152,14 @@ func (c *Core) countHolder(l *payload, p *peer, r *remote) {
 
 // loseHolder counts one holder of a chunk less.
 func (c *Core) loseHolder(l *payload, p *peer, i int) {
-	l.avail[i]--
+	if l.avail[i]--; l.avail[i] <= 1 {
+		l.mark(i)
+	}
 	if l.avail[i] > 1 || l.have.Has(i) {
 		return
 	}
 	if l.avail[i] == 0 {
-		p.have[l.id].sole--
+		p.of(l).sole--
 	} else {
 		c.loneHolder(l, i, p).sole++
 	}
@@ -158,8 +168,8 @@ func (c *Core) loseHolder(l *payload, p *peer, i int) {
 // loneHolder is what the one holder of a chunk besides not has said of the payload.
 func (c *Core) loneHolder(l *payload, i int, not *peer) *remote {
 	for _, p := range c.peers {
-		if p != not && c.counts(l, p) && holds(p, l.id, i) {
-			return p.have[l.id]
+		if r := p.of(l); r != nil && p != not && r.bits.Has(i) && c.counts(l, p) {
+			return r
 		}
 	}
 	return &remote{}
@@ -167,7 +177,7 @@ func (c *Core) loneHolder(l *payload, i int, not *peer) *remote {
 
 // counts: the have-list of a neighbour is part of the availability.
 func (c *Core) counts(l *payload, p *peer) bool {
-	r := p.have[l.id]
+	r := p.of(l)
 	return r != nil && c.neighbour(p) && p.gives() && r.bits.Len() == l.chunks
 }
 
@@ -176,8 +186,9 @@ func (p *peer) gives() bool { return p.gate.serve == "" && !p.mute }
 
 // countSole counts anew for how many chunks each neighbour is the only holder.
 func (c *Core) countSole(l *payload) {
+	l.markAll()
 	for _, p := range c.peers {
-		if r := p.have[l.id]; r != nil {
+		if r := p.of(l); r != nil {
 			r.sole = 0
 		}
 	}

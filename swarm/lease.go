@@ -46,7 +46,7 @@ func (c *Core) siteWants(l *payload) bool {
 	}
 	for _, p := range c.peers {
 		if c.neighbour(p) && !p.seed {
-			if r := p.have[l.id]; r != nil && r.want {
+			if r := p.of(l); r != nil && r.want {
 				return true
 			}
 		}
@@ -59,10 +59,7 @@ func (c *Core) siteWants(l *payload) bool {
 // for a while.
 func (c *Core) nextForWAN(l *payload, from int) int {
 	for _, half := range [][2]int{{from, l.chunks}, {0, from}} {
-		for i := l.have.NextMissing(half[0]); i >= 0 && i < half[1]; i = l.have.NextMissing(i + 1) {
-			if l.avail[i] > 0 || l.fetching[i] > 0 {
-				continue
-			}
+		for i := nextMark(l.marks.none, half[0]); i >= 0 && i < half[1]; i = nextMark(l.marks.none, i+1) {
 			if lost := l.lostAt[i]; lost != 0 {
 				if back := time.Unix(0, lost).Add(c.cfg.OrphanWait); c.now.Before(back) {
 					c.wakeBy(back)

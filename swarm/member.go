@@ -23,6 +23,7 @@ type peer struct {
 
 	have       map[content.ID]*remote // looked up by id only, never walked
 	haveChunks int                    // length of all its have-lists together
+	said       []*remote              // have of what approvals name, by payload.slot
 
 	asks      int       // chunks outstanding there
 	busyUntil time.Time // refused or silent: not asked before
@@ -35,6 +36,7 @@ type peer struct {
 	relays []content.ID // payloads that it asks this machine to relay
 
 	servedAt uint64 // slotState.served when it got a slot last
+	running  int    // uploads to it that hold a slot
 	mute     bool   // silent so often that what it says it holds does not count for now
 
 	bytesIn, bytesOut int64
@@ -75,6 +77,7 @@ func (c *Core) peerUp(e PeerUp) {
 	if c.neighbour(p) {
 		c.neighbours++
 	}
+	p.running = c.slots.runningTo(p.id) // of a session before
 	c.recallSilence(p)
 	if c.neighbour(p) {
 		c.tellAll(p)

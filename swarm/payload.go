@@ -43,6 +43,8 @@ type payload struct {
 	seenAt   []int64  // per chunk: when a neighbour was first seen to hold it (ns), 0 = nobody does
 	lostAt   []int64  // per chunk: when its last holder left (ns), 0 = never
 	inFlight int      // chunks with fetching > 0
+	marks    marks    // of the chunks that could be asked for
+	slot     int      // where peer.said has what a peer said of it; -1: no approval names it any more
 
 	base      uint64    // of this machine, see baseWeight
 	idleSince time.Time // nothing is under way although something is missing; zero: busy
@@ -84,11 +86,16 @@ func (c *Core) addPayload(i PayloadInfo) {
 		l.have = i.Have.Clone()
 		l.opened = !i.Published
 	}
+	l.markAll()
 	l.haveBytes = l.countBytes()
 	c.restoreBytes(l)
+	l.slot = c.freeSlot()
 	at, _ := slices.BinarySearchFunc(c.payloads, l.id, func(q *payload, id content.ID) int { return q.id.Compare(id) })
 	c.payloads = slices.Insert(c.payloads, at, l)
 	c.byMap[l.id] = l
+	for _, p := range c.peers {
+		p.keep(l, p.have[l.id])
+	}
 	c.toNeighbours(func(p *peer) {
 		if r := p.have[l.id]; r != nil {
 			r.movedAt, r.base = c.now, baseWeight(l.key, p.id)
@@ -128,6 +135,10 @@ func (c *Core) dropUnnamedPayloads() {
 		}
 		l.selfWant, l.help, l.relay = false, false, false
 		delete(c.byMap, l.id)
+		for _, p := range c.peers {
+			p.keep(l, nil)
+		}
+		l.slot = -1
 		return true
 	})
 }

@@ -40,7 +40,7 @@ func (c *Core) pick(l *payload) {
 func (c *Core) askRoom(l *payload) int {
 	room := 0
 	for _, p := range c.peers {
-		if r := p.have[l.id]; r != nil && r.bits.Count() > 0 && c.askable(p) {
+		if r := p.of(l); r != nil && r.bits.Count() > 0 && c.askable(p) {
 			room += c.asksFor(p) - p.asks
 		} else if c.neighbour(p) && c.now.Before(p.busyUntil) {
 			c.wakeBy(p.busyUntil)
@@ -75,10 +75,9 @@ func (c *Core) asksFor(p *peer) int {
 // the other end; the look ends early once there are as many of them as can be asked for.
 func (c *Core) wishes(l *payload, room int) []wish {
 	out := c.scratch[:0]
-	lone, seen := 0, 0
-	for i := l.have.NextMissing(0); i >= 0 && seen < pickWindow && lone < room; i = l.have.NextMissing(i + 1) {
-		seen++
-		if l.fetching[i] > 0 || l.avail[i] == 0 || !c.mayTake(l, i) {
+	lone, end := 0, l.windowEnd()
+	for i := nextMark(l.marks.held, 0); i >= 0 && i < end && lone < room; i = nextMark(l.marks.held, i+1) {
+		if !c.mayTake(l, i) {
 			continue
 		}
 		order := uint64(i)
@@ -121,7 +120,7 @@ func (c *Core) mayTake(l *payload, i int) bool {
 	}
 	mine := chunkWeight(l.base, i)
 	for _, p := range c.peers {
-		r := p.have[l.id]
+		r := p.of(l)
 		if r == nil || !r.want || r.base == 0 || r.bits.Has(i) || c.stalled(l, r) {
 			continue
 		}
@@ -138,7 +137,7 @@ func (c *Core) mayTake(l *payload, i int) bool {
 func (c *Core) soleHolders(l *payload, i int) int {
 	n := 0
 	for _, p := range c.peers {
-		if r := p.have[l.id]; r != nil && r.sole > 0 && r.bits.Has(i) {
+		if r := p.of(l); r != nil && r.sole > 0 && r.bits.Has(i) {
 			n++
 		}
 	}
@@ -165,10 +164,8 @@ func (c *Core) takeOver(l *payload, room int) {
 		return
 	}
 	var out []wish
-	for i := l.have.NextMissing(0); i >= 0 && len(out) < pickWindow; i = l.have.NextMissing(i + 1) {
-		if l.fetching[i] == 0 && l.avail[i] > 0 {
-			out = append(out, wish{uint64(c.rng.Uint32()), i})
-		}
+	for i := nextMark(l.marks.held, 0); i >= 0 && len(out) < pickWindow; i = nextMark(l.marks.held, i+1) {
+		out = append(out, wish{uint64(c.rng.Uint32()), i})
 	}
 	slices.SortFunc(out, func(a, b wish) int { return cmp.Compare(a.key, b.key) })
 	c.place(l, out[:min(len(out), room, takeOverAsks)])
@@ -179,7 +176,7 @@ func (c *Core) takeOver(l *payload, room int) {
 // both ask, the holder sends the first copy elsewhere first, and reroute ends the other wait.
 func (c *Core) keepBusy(l *payload) {
 	for _, p := range c.peers {
-		r := p.have[l.id]
+		r := p.of(l)
 		if r == nil || r.sole == 0 || p.asks > 0 || !c.askable(p) || c.askBytes+l.chunkBytes > c.cfg.MaxAskBytes || !c.mayAsk(rate.LAN, l) {
 			continue
 		}
@@ -194,8 +191,8 @@ func (c *Core) keepBusy(l *payload) {
 func (c *Core) lastInTurn(l *payload, r *remote) int {
 	skip := c.rng.IntN(max(r.sole/2, 1))
 	pick := -1
-	for i := l.chunks - 1; i >= 0; i-- {
-		if l.avail[i] != 1 || l.fetching[i] > 0 || l.have.Has(i) || !r.bits.Has(i) {
+	for i := lastMark(l.marks.lone, l.chunks-1); i >= 0; i = lastMark(l.marks.lone, i-1) {
+		if !r.bits.Has(i) {
 			continue
 		}
 		if due := time.Unix(0, l.seenAt[i]).Add(c.cfg.Patience); c.now.Before(due) {
@@ -221,7 +218,8 @@ func (c *Core) holderFor(l *payload, i int, not PeerID) *peer {
 	var best *peer
 	ties := 0
 	for _, p := range c.peers {
-		if p.id == not || !holds(p, l.id, i) || !c.askable(p) || (spare && p.have[l.id].sole > 0) {
+		r := p.of(l)
+		if r == nil || !r.bits.Has(i) || p.id == not || !c.askable(p) || (spare && r.sole > 0) {
 			continue
 		}
 		switch {
@@ -240,7 +238,7 @@ func (c *Core) holderFor(l *payload, i int, not PeerID) *peer {
 // plainHolder says whether a chunk can be had, now or soon, from somebody who is not the only holder of others.
 func (c *Core) plainHolder(l *payload, i int, not PeerID) bool {
 	for _, p := range c.peers {
-		if p.id != not && holds(p, l.id, i) && p.have[l.id].sole == 0 && !c.now.Before(p.busyUntil) {
+		if r := p.of(l); r != nil && r.sole == 0 && r.bits.Has(i) && p.id != not && !c.now.Before(p.busyUntil) {
 			return true
 		}
 	}
@@ -263,7 +261,7 @@ func (p *peer) wait() time.Duration {
 
 // fetch asks a neighbour for a chunk.
 func (c *Core) fetch(l *payload, p *peer, i int) {
-	id := c.begin(&request{kind: reqChunk, peer: p.id, payload: l, index: i, bytes: l.chunkBytes})
+	id := c.begin(&request{kind: reqChunk, peer: p.id, holder: p, payload: l, index: i, bytes: l.chunkBytes})
 	if p.asks == 0 {
 		p.answeredAt = c.now
 	}
@@ -283,12 +281,15 @@ func (c *Core) startFetching(l *payload, i int) {
 	if l.fetching[i] == 0 {
 		l.inFlight++
 	}
-	l.fetching[i]++
+	if l.fetching[i]++; l.fetching[i] == 1 {
+		l.mark(i)
+	}
 }
 
 func (c *Core) stopFetching(l *payload, i int) {
 	l.fetching[i]--
 	if l.fetching[i] == 0 {
 		l.inFlight--
+		l.mark(i)
 	}
 }

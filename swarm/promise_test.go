@@ -310,8 +310,21 @@ func (h *hostile) payloadBooks(l *payload) {
 		if out[i] > 0 {
 			inFlight++
 		}
+		free := out[i] == 0 && !l.have.Has(i)
+		for _, m := range []struct {
+			words []uint64
+			want  bool
+		}{{l.marks.held, free && avail > 0}, {l.marks.lone, free && avail == 1}, {l.marks.none, free && avail == 0}} {
+			if got := nextMark(m.words, i) == i; got != m.want {
+				h.fail("chunk %d of %d neighbours, asked for %d times: a mark says %v", i, avail, out[i], got)
+				return
+			}
+		}
 	}
 	for _, p := range c.peers {
+		if p.of(l) != p.have[l.id] {
+			h.fail("what %s said is kept twice, and differs", p.id)
+		}
 		if r := p.have[l.id]; r != nil && p.site == h.self.Site && r.sole != sole[p] {
 			h.fail("%s alone has %d chunks, the core counts %d", p.id, sole[p], r.sole)
 		}

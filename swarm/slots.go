@@ -9,15 +9,17 @@ import (
 
 // slotState is who is being served and who waits.
 type slotState struct {
-	busy   []upload
-	queue  []upload
-	served uint64 // counts uploads
+	busy    []upload
+	busyFar int // of busy, those to other sites
+	queue   []upload
+	served  uint64 // counts uploads
 }
 
 // upload is one ask for a chunk.
 type upload struct {
 	ref     uint64
 	to      PeerID
+	peer    *peer // of to, while it waits
 	payload content.ID
 	index   int
 	far     bool // to another site
@@ -39,7 +41,7 @@ func (c *Core) uploadAsked(e UploadAsked) {
 	case len(c.slots.queue) >= c.cfg.ServeQueue && !c.makeRoom(e.From):
 		c.act(RefuseUpload{Ref: e.Ref, Class: Busy})
 	default:
-		c.slots.queue = append(c.slots.queue, upload{ref: e.Ref, to: e.From, payload: e.Payload, index: e.Index, far: !c.neighbour(p)})
+		c.slots.queue = append(c.slots.queue, upload{ref: e.Ref, to: e.From, peer: p, payload: e.Payload, index: e.Index, far: !c.neighbour(p)})
 		c.fillSlots()
 	}
 }
@@ -83,8 +85,12 @@ func (c *Core) fillSlots() {
 			}
 			c.slots.served++
 			u.began = c.now
-			c.byID[u.to].servedAt = c.slots.served
+			u.peer.servedAt = c.slots.served
+			u.peer.running++
 			c.slots.busy = append(c.slots.busy, u)
+			if far {
+				c.slots.busyFar++
+			}
 			c.act(Serve{Ref: u.ref, Payload: u.payload, Index: u.index})
 		}
 	}
@@ -104,13 +110,17 @@ func (c *Core) slotsFor(far bool) int {
 func (c *Core) nextUpload(far bool) int {
 	best := -1
 	var order [4]uint64
-	for i, u := range c.slots.queue {
-		p := c.byID[u.to]
-		if u.far != far || p == nil || c.firstCopyLeaves(u) {
+	for i := range c.slots.queue {
+		u := &c.slots.queue[i]
+		if u.far != far || c.firstCopyLeaves(u) {
+			continue
+		}
+		running := uint64(u.peer.running)
+		if best >= 0 && running > order[0] {
 			continue
 		}
 		copies := uint64(c.sentCopies(u))
-		o := [4]uint64{uint64(c.slots.running(u.to)), min(copies, 1), p.servedAt, copies}
+		o := [4]uint64{running, min(copies, 1), u.peer.servedAt, copies}
 		if best < 0 || slices.Compare(o[:], order[:]) < 0 {
 			best, order = i, o
 		}
@@ -120,13 +130,14 @@ func (c *Core) nextUpload(far bool) int {
 
 // firstCopyLeaves: no neighbour has the chunk yet, and one is getting it now. Who waits for it gets it from there:
 // two first copies at once would each take twice as long. A taker that takes too long is not waited for.
-func (c *Core) firstCopyLeaves(u upload) bool {
-	l := c.byMap[u.payload]
+func (c *Core) firstCopyLeaves(u *upload) bool {
+	l := c.payload(u.payload)
 	if u.far || l == nil || u.index >= l.chunks || l.avail[u.index] > 0 {
 		return false
 	}
-	for _, b := range c.slots.busy {
-		if b.payload != u.payload || b.index != u.index {
+	for i := range c.slots.busy {
+		b := &c.slots.busy[i]
+		if b.index != u.index || b.payload != u.payload {
 			continue
 		}
 		if due := b.began.Add(c.cfg.FirstCopy); c.now.Before(due) {
@@ -138,14 +149,14 @@ func (c *Core) firstCopyLeaves(u upload) bool {
 }
 
 // sentCopies is how many neighbours have a chunk or are getting it from here.
-func (c *Core) sentCopies(u upload) int {
-	l := c.byMap[u.payload]
+func (c *Core) sentCopies(u *upload) int {
+	l := c.payload(u.payload)
 	if l == nil || u.index >= l.chunks {
 		return 0
 	}
 	n := int(l.avail[u.index])
-	for _, b := range c.slots.busy {
-		if b.payload == u.payload && b.index == u.index {
+	for i := range c.slots.busy {
+		if b := &c.slots.busy[i]; b.index == u.index && b.payload == u.payload {
 			n++
 		}
 	}
@@ -154,20 +165,17 @@ func (c *Core) sentCopies(u upload) int {
 
 // count is how many uploads of a kind hold a slot.
 func (s *slotState) count(far bool) int {
-	n := 0
-	for _, u := range s.busy {
-		if u.far == far {
-			n++
-		}
+	if far {
+		return s.busyFar
 	}
-	return n
+	return len(s.busy) - s.busyFar
 }
 
-// running counts the uploads to a peer that hold a slot.
-func (s *slotState) running(to PeerID) int {
+// runningTo counts the uploads to a peer that hold a slot.
+func (s *slotState) runningTo(to PeerID) int {
 	n := 0
-	for _, u := range s.busy {
-		if u.to == to {
+	for i := range s.busy {
+		if s.busy[i].to == to {
 			n++
 		}
 	}
@@ -175,14 +183,26 @@ func (s *slotState) running(to PeerID) int {
 }
 
 func (c *Core) uploadEnded(e UploadEnded) {
-	same := func(u upload) bool { return u.ref == e.Ref }
-	if i := slices.IndexFunc(c.slots.busy, same); i >= 0 {
-		if p := c.byID[c.slots.busy[i].to]; p != nil {
-			p.bytesOut += e.Bytes
+	s := &c.slots
+	for i := range s.busy {
+		if u := &s.busy[i]; u.ref == e.Ref {
+			if p := c.byID[u.to]; p != nil {
+				p.bytesOut += e.Bytes
+				p.running--
+			}
+			if u.far {
+				s.busyFar--
+			}
+			s.busy = slices.Delete(s.busy, i, i+1)
+			break
 		}
-		c.slots.busy = slices.Delete(c.slots.busy, i, i+1)
 	}
-	c.slots.queue = slices.DeleteFunc(c.slots.queue, same)
+	for i := range s.queue {
+		if s.queue[i].ref == e.Ref {
+			s.queue = slices.Delete(s.queue, i, i+1)
+			break
+		}
+	}
 	c.fillSlots()
 }
 

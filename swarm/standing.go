@@ -54,6 +54,7 @@ func (c *Core) shunFor(p *peer, d time.Duration, reason policy.Reason, detail st
 		}
 	}
 	clear(p.have)
+	clear(p.said)
 	p.haveChunks = 0
 	c.save()
 	c.driveAll()

@@ -43,7 +43,7 @@ func (c *Core) hedge(l *payload) {
 // as it takes from one chunk to the next. A holder that serves others in between is not silent.
 func (c *Core) lateAt(r *request, after time.Duration) time.Time {
 	from := r.at
-	if p := c.byID[r.peer]; p != nil {
+	if p := r.holder; p != nil {
 		if p.answeredAt.After(from) {
 			from = p.answeredAt
 		}
@@ -68,6 +68,7 @@ func (c *Core) chunkStored(e ChunkStored) {
 	}
 	l.arrivals++
 	if !l.dropping && l.have.Set(r.index) {
+		l.mark(r.index)
 		if l.avail[r.index] == 1 && c.byMap[l.id] == l {
 			c.loneHolder(l, r.index, nil).sole--
 		}
@@ -130,7 +131,7 @@ func (c *Core) sweepGained(l *payload) {
 // flushGained tells neighbours that lack something of the payload; the others have no use for it.
 func (c *Core) flushGained(l *payload) {
 	c.toNeighbours(func(p *peer) {
-		if r := p.have[l.id]; r != nil && r.bits.Full() {
+		if r := p.of(l); r != nil && r.bits.Full() {
 			return
 		}
 		for _, i := range l.untold {
@@ -156,14 +157,14 @@ func (p *peer) answered(now time.Time) {
 // is no such holder can send it too. It is asked there when the withdrawal is confirmed, so that nothing
 // comes twice.
 func (c *Core) reroute(l *payload, at *peer, i int) {
-	if l.fetching[i] != 1 || at.have[l.id].sole > 0 {
+	if l.fetching[i] != 1 || at.of(l).sole > 0 {
 		return
 	}
 	for _, id := range c.requests(func(r *request) bool {
 		return r.kind == reqChunk && r.payload == l && r.index == i && !r.withdrawn && r.peer != at.id
 	}) {
 		r := c.pending[id]
-		if p := c.byID[r.peer]; p != nil && p.have[l.id] != nil && (l.avail[i] == 2 || p.have[l.id].sole > 0) {
+		if p := c.byID[r.peer]; p != nil && p.of(l) != nil && (l.avail[i] == 2 || p.of(l).sole > 0) {
 			r.withdrawn = true
 			c.act(CancelFetch{Req: id})
 		}
