@@ -148,7 +148,7 @@ func noRight(uid int, admin bool) error {
 // readOnly lists the routes that change nothing: all that the status socket answers. What is not
 // listed is for admins.
 var readOnly = []string{
-	"/status", "/explain", "/node", "/trust", "/log/approval", "/windows", "/rings", "/policy", "/store", "/provenance", "/bytes",
+	"/status", "/explain", "/node", "/trust", "/log/approval", "/windows", "/rings", "/policy", "/store", "/provenance", "/bytes", "/inventory", "/groups",
 }
 
 // questions lets nothing through that could change something.

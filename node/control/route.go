@@ -54,6 +54,7 @@ func routes(s api.Service) http.Handler {
 	m.HandleFunc("POST /import", func(w http.ResponseWriter, r *http.Request) { importFile(s, w, r) })
 	trustRoutes(m, s)
 	storeRoutes(m, s)
+	surveyRoutes(m, s)
 	bundleRoutes(m, s)
 	return m
 }
