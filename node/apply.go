@@ -38,6 +38,7 @@ func (n *Node) machineFacts() policy.Machine {
 		OS: runtime.GOOS, Arch: runtime.GOARCH, Zone: time.Local, Installers: installerKinds(),
 	}
 	n.people.said(&m)
+	m.Inventory, m.Claims = n.stock.known()
 	return m
 }
 
@@ -62,7 +63,7 @@ func (n *Node) roleHere() *apply.Role {
 	facts := n.machineFacts()
 	facts.UserElsewhere = true // the core asks, with what people said at this moment
 	return apply.NewRole(apply.Config{
-		Trust: trustHere(n.cfg.DataDir), Shelf: storeShelf{n}, Journal: n.db, Machine: facts, Now: n.cfg.Now, Log: n.log,
+		Trust: trustHere(n.cfg.DataDir), Shelf: storeShelf{n}, Journal: n.db, Machine: facts, Lately: n.stock.known, Now: n.cfg.Now, Log: n.log,
 		Hands: hands{root: n.cfg.Root, work: workDir(n.cfg.DataDir), keep: keptDir(n.cfg.DataDir)},
 	})
 }

@@ -44,6 +44,7 @@ type ApplyConfig struct {
 	GID      int    // the group that may open the socket; negative: the owner alone
 	Log      *slog.Logger
 	Now      func() time.Time
+	Version  string // of this program
 }
 
 // ApplyInit is what PrepareApply did.
@@ -245,7 +246,7 @@ func openApplyProcess(cfg ApplyConfig) (*applyProcess, error) {
 	}
 	p.journal = journal
 	role := apply.NewRole(apply.Config{
-		Trust: trust, Shelf: p.shelf, Journal: journal, Machine: e.Machine(installerKinds()), Now: trust.clock.now, Log: cfg.Log,
+		Trust: trust, Shelf: p.shelf, Journal: journal, Machine: e.Machine(installerKinds()), Lately: newApplyStock(cfg).known, Now: trust.clock.now, Log: cfg.Log,
 		Hands: hands{root: cfg.Root, work: work, keep: keptDir(cfg.StateDir)},
 	})
 	if _, err := role.Status(); err != nil { // damaged documents are told at once; they are never reset

@@ -245,9 +245,8 @@ func (s *seed) addressed(m *policy.Manifest) int {
 	}
 	n := 0
 	for _, k := range members {
-		if k.ReplacedBy == "" && slices.ContainsFunc(m.Approvals, func(a policy.Approval) bool {
-			return a.Group == "all" || slices.Contains(k.Groups, a.Group) || (a.Group == "unassigned" && len(k.Groups) == 0)
-		}) {
+		groups := withMemberships(k.Groups, s.membershipsOf(k))
+		if k.ReplacedBy == "" && slices.ContainsFunc(m.Approvals, func(a policy.Approval) bool { return m.InGroup(groups, a.Group) }) {
 			n++
 		}
 	}

@@ -109,8 +109,9 @@ func (c *carrier) wanted(m *policy.Manifest, q api.CargoQuery, out *api.Cargo) (
 	}
 	var machines [][]string
 	for _, k := range members {
-		if (q.Site == "" || k.Site == q.Site) && (q.Group == "" || m.InGroup(k.Groups, q.Group)) {
-			machines = append(machines, k.Groups)
+		groups := c.seed.groupsOf(k)
+		if (q.Site == "" || k.Site == q.Site) && (q.Group == "" || m.InGroup(groups, q.Group)) {
+			machines = append(machines, groups)
 		}
 	}
 	if len(machines) == 0 {

@@ -44,7 +44,7 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 		e.add(time.Time{}, "approval", "this node has lost its approvals and waits for those of the mesh")
 		return
 	}
-	facts := policy.Machine{ID: m.ID, Groups: m.Groups, Zone: time.Local}
+	facts := n.factsFor(m)
 	plan := policy.MakePlan(man, n.describer(), facts, false, n.cfg.Now())
 	for _, v := range plan.Verdicts {
 		if string(v.Update) != e.Update {

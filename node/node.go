@@ -41,6 +41,7 @@ type Node struct {
 	key       ed25519.PrivateKey
 	member    membership
 	people    people
+	stock     stockroom
 	db        *state.DB
 	store     *disk.Store
 	docs      *library
@@ -113,7 +114,7 @@ func Open(cfg Config) (*Node, error) {
 	n.metrics = newMetrics(n)
 	n.renewReach()
 	n.limitEnrolment()
-	if err = n.openPeople(); err == nil {
+	if err = errors.Join(n.openPeople(), n.openStock()); err == nil {
 		n.renewal, err = newRenewal(n)
 	}
 	if err != nil {
@@ -202,6 +203,7 @@ func (n *Node) begin(ctx context.Context) {
 	n.work(func() { n.believer.keepTime(ctx, n.log) })
 	n.work(func() { n.serveControl(ctx) })
 	n.work(func() { n.watchLocal(ctx) })
+	n.work(func() { n.watchStock(ctx) })
 	n.work(func() { n.keepStore(ctx) })
 	if n.seed != nil {
 		n.work(func() { n.freshen(ctx) })

@@ -36,14 +36,21 @@ func (n *Node) makeReport(seq uint64) {
 }
 
 func (n *Node) queueReport(seq uint64, v swarm.View) error {
-	b, err := n.signReport(v)
+	b, err := n.signReport(v, false)
 	if err != nil {
 		return err
 	}
 	return n.db.PutOutbox(n.id, seq, b)
 }
 
-func (n *Node) signReport(v swarm.View) ([]byte, error) {
+// reportBody is what is signed: the row, and what the seed alone can read.
+type reportBody struct {
+	api.Machine
+	Sealed []byte `json:"sealed_inventory,omitempty"`
+}
+
+// signReport makes a report; whole puts the whole inventory into it, for reports that travel alone.
+func (n *Node) signReport(v swarm.View, whole bool) ([]byte, error) {
 	n.flushLedger() // what is reported is not forgotten
 	row := n.ownRow(v)
 	row.LastReport, row.LastContact = v.At.UTC(), v.At.UTC()
@@ -52,7 +59,7 @@ func (n *Node) signReport(v swarm.View) ([]byte, error) {
 		payloads[string(k.Verdict.Update)] = k.Payload
 	}
 	n.reportSources(&row, payloads)
-	body, err := json.Marshal(row)
+	body, err := json.Marshal(reportBody{row, n.reportedStock(whole)})
 	if err != nil {
 		return nil, fmt.Errorf("encode report: %w", err)
 	}
@@ -79,6 +86,10 @@ func (n *Node) forward(a swarm.Forward) {
 // reportArrived takes a report over: a seed for good, another machine to relay it. It answers only
 // after the report is durable, and a machine without a way to a seed does not take it at all.
 func (n *Node) reportArrived(from string, m wire.Report) {
+	if _, letter := reporter(m.Machine); letter {
+		n.letterArrived(from, m)
+		return
+	}
 	row, err := openReport(m)
 	if err != nil {
 		n.refuse(from, policy.ReasonTrustBadSignature, "report: "+err.Error())
@@ -145,8 +156,14 @@ func (s *seed) keepReport(m wire.Report, row *api.Machine) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.db.PutReport(m.Machine, m.Seq, s.now(), b)
-	return err
+	newer, err := s.db.PutReport(m.Machine, m.Seq, s.now(), b)
+	if err != nil || !newer {
+		return err
+	}
+	if err := s.keepReported(m.Machine, m.Body); err != nil && !errors.Is(err, errStock) {
+		return err // the report comes again; an inventory that is refused would be refused again
+	}
+	return nil
 }
 
 func (n *Node) hasSeedSession() bool {
@@ -161,7 +178,7 @@ func (n *Node) hasSeedSession() bool {
 // ownRow is this machine as it appears in the fleet.
 func (n *Node) ownRow(v swarm.View) api.Machine {
 	m := api.Machine{
-		ID: n.id, Name: n.member.Name, Site: n.member.Site, Groups: nonNil(n.member.Groups), Online: true, Egress: v.Egress,
+		ID: n.id, Name: n.member.Name, Site: n.member.Site, Groups: n.ownGroups(), Online: true, Egress: v.Egress,
 		Epoch: v.Epoch, Version: n.cfg.Version, Refused: n.refused(), Updates: []api.Update{},
 	}
 	if t := n.nodeTrouble(); t != nil {
@@ -169,6 +186,9 @@ func (n *Node) ownRow(v swarm.View) api.Machine {
 	}
 	if t := n.traffic(&v); t.Any() {
 		m.Traffic = t
+	}
+	if s := n.stock.now.Load(); s != nil {
+		m.LastScan = s.At
 	}
 	for _, k := range v.Tasks {
 		if k.DetectedAt.After(m.LastScan) {

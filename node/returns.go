@@ -130,7 +130,7 @@ func (n *Node) askReport(ctx context.Context, from string) ([]byte, error) {
 const maxReportBytes = 4 << 20
 
 // ownReport signs the present state without queueing it.
-func (n *Node) ownReport() ([]byte, error) { return n.signReport(*n.view.Load()) }
+func (n *Node) ownReport() ([]byte, error) { return n.signReport(*n.view.Load(), true) }
 
 // reportAsked answers a neighbour that packs a medium. Where there is a way to the seed, reports go that
 // way and nobody else hears what a machine lacks.
@@ -266,6 +266,9 @@ func (s *seed) takeReport(b []byte) (newer bool, at time.Time, err error) {
 	if err := errors.Join(json.Unmarshal(b, &signed), json.Unmarshal(signed.Body, &named)); err != nil {
 		return false, at, fmt.Errorf("report: %w", err)
 	}
+	if sealed, err := openLetter(named.ID+stockSuffix, b); err == nil { // an inventory that waited to be relayed
+		return false, at, s.keepLetter(named.ID, sealed)
+	}
 	row, err := openReport(wire.Report{Machine: named.ID, Body: b})
 	if err != nil {
 		return false, at, fmt.Errorf("report of %s: %w", api.Clean(named.ID), err)
@@ -281,7 +284,9 @@ func (s *seed) takeReport(b []byte) (newer bool, at time.Time, err error) {
 	if now := s.now(); at.After(now) {
 		at = now // its clock is ahead
 	}
-	newer, err = s.db.PutReport(row.ID, reportSeq(row), at, body)
+	if newer, err = s.db.PutReport(row.ID, reportSeq(row), at, body); err == nil && newer {
+		err = s.keepReported(row.ID, b)
+	}
 	return newer, at.UTC(), err
 }
 

@@ -47,6 +47,8 @@ type seed struct {
 	// published is told of a new trust; nil beside a stopped node.
 	published func(*policy.Trust)
 
+	stocks stockbook // inventories, see stockseed.go
+
 	seenMu sync.Mutex
 	addrs  map[string]seenAddr // peer id to where it was seen last
 }

@@ -90,7 +90,7 @@ func (s *seed) fleet(connected map[string]bool) ([]api.Machine, error) {
 			}
 			m.LastContact = r.ContactAt.UTC()
 		}
-		m.ID, m.Name, m.Site, m.Groups = k.ID, k.Name, k.Site, nonNil(k.Groups)
+		m.ID, m.Name, m.Site, m.Groups = k.ID, k.Name, k.Site, s.groupsOf(k)
 		if connected[k.ID] {
 			m.LastContact = s.now().UTC()
 		}

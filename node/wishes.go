@@ -203,6 +203,22 @@ func (n *Node) Policy(ctx context.Context, q api.PolicyQuery) (*api.Policy, erro
 	return a, nil
 }
 
+// factsFor is what is known here of a machine of the fleet.
+func (n *Node) factsFor(row api.Machine) policy.Machine {
+	if row.ID == n.id {
+		return n.machineFacts()
+	}
+	facts := policy.Machine{ID: row.ID, Name: row.Name, Site: row.Site, Groups: row.Groups}
+	if n.seed != nil {
+		facts.Inventory, facts.Claims, _ = n.seed.inventoryOf(row.ID)
+	}
+	facts.Zone, facts.Installers = time.Local, installerKinds()
+	if v := facts.Inventory; v != nil {
+		facts.OS, facts.Arch = v.OS, v.Arch
+	}
+	return facts
+}
+
 // factsOf gives what is known here of a machine, by id or name; own is true for this one.
 func (n *Node) factsOf(ctx context.Context, machine string) (facts policy.Machine, own bool, err error) {
 	facts = n.machineFacts()
@@ -213,6 +229,5 @@ func (n *Node) factsOf(ctx context.Context, machine string) (facts policy.Machin
 	if err != nil {
 		return facts, false, err
 	}
-	row := f.Machines[0]
-	return policy.Machine{ID: row.ID, Name: row.Name, Groups: row.Groups, Zone: facts.Zone}, false, nil
+	return n.factsFor(f.Machines[0]), false, nil
 }

@@ -22,6 +22,7 @@ type Condition struct {
 	Registry *RegistryTest `json:"registry,omitempty"`
 	Package  *PackageTest  `json:"package,omitempty"`
 	Command  *CommandTest  `json:"command,omitempty"`
+	Machine  *MachineTest  `json:"machine,omitempty"` // in queries of groups alone
 }
 
 // Versions is a range in the order of a package system; an empty bound is none.
@@ -63,7 +64,7 @@ type RegistryTest struct {
 
 // PackageTest asks for an installed package.
 type PackageTest struct {
-	System  string    `json:"system"` // deb or rpm
+	System  string    `json:"system"` // deb or rpm; in queries of groups windows too
 	Name    string    `json:"name"`
 	Version *Versions `json:"version,omitempty"`
 }
@@ -132,6 +133,8 @@ func (c *Condition) check(depth int, nodes *int) error {
 		return c.Package.check()
 	case c.Command != nil:
 		return c.Command.check()
+	case c.Machine != nil:
+		return c.Machine.check()
 	}
 	return nil
 }
@@ -139,7 +142,7 @@ func (c *Condition) check(depth int, nodes *int) error {
 // set counts the fields that are set.
 func (c *Condition) set() (n int) {
 	for _, is := range []bool{
-		len(c.All) > 0, len(c.Any) > 0, c.Not != nil, c.OS != nil, len(c.Arch) > 0, c.File != nil, c.Registry != nil, c.Package != nil, c.Command != nil,
+		len(c.All) > 0, len(c.Any) > 0, c.Not != nil, c.OS != nil, len(c.Arch) > 0, c.File != nil, c.Registry != nil, c.Package != nil, c.Command != nil, c.Machine != nil,
 	} {
 		if is {
 			n++
@@ -247,7 +250,14 @@ func (t *RegistryTest) check() error {
 }
 
 func (t *PackageTest) check() error {
-	if t.System != SystemDeb && t.System != SystemRPM {
+	switch t.System {
+	case SystemDeb, SystemRPM:
+	case SystemWindows: // in queries of groups alone: never an argument of a tool
+		if t.Name == "" || checkText("program name", t.Name, maxInventoryText) != nil {
+			return fmt.Errorf("program name %.60q: %w", t.Name, ErrFormat)
+		}
+		return t.Version.check()
+	default:
 		return fmt.Errorf("package system %.20q: %w", t.System, ErrFormat)
 	}
 	// The name becomes an argument of a package tool: it must not look like an option or a pattern.

@@ -201,7 +201,7 @@ func (d *Descriptor) checkConditions() error {
 		if c.c == nil {
 			continue
 		}
-		if err := c.c.Check(); err != nil {
+		if err := c.c.checkRule(); err != nil {
 			return fmt.Errorf("descriptor of %s: %s: %w", d.Update, c.name, err)
 		}
 	}

@@ -207,9 +207,10 @@ func (c Change) Text() string {
 		return fmt.Sprintf("%s approval  %s", sign, firstOf(c.Approval, c.WasApproval).text())
 	case c.Hold != nil || c.WasHold != nil:
 		return fmt.Sprintf("%s hold      %s", sign, firstOf(c.Hold, c.WasHold).text())
+	case c.Group != nil && c.WasGroup != nil:
+		return fmt.Sprintf("%s group     %s\n            was: %s", sign, c.Group, c.WasGroup)
 	case c.Group != nil || c.WasGroup != nil:
-		g := firstOf(c.Group, c.WasGroup)
-		return fmt.Sprintf("%s group     %s (in %s)", sign, g.Name, firstText(g.Parent, GroupAll))
+		return fmt.Sprintf("%s group     %s", sign, firstOf(c.Group, c.WasGroup))
 	case c.Window != nil && c.WasWindow != nil:
 		return fmt.Sprintf("%s window    %s\n            was: %s", sign, c.Window, c.WasWindow)
 	case c.Window != nil || c.WasWindow != nil:

@@ -27,6 +27,11 @@ type Answer struct {
 type System struct {
 	OS, Arch              string // as Go names them
 	Distribution, Version string // of os-release; empty: unknown
+
+	// What queries of groups ask besides; Known is false where that is not asked for.
+	Known                  bool
+	ID, Name, Site, Agent  string
+	MemoryBytes, DiskBytes int64 // 0: unknown
 }
 
 // Facts are how a condition looks at a machine. An error is "cannot be found out"; one that is a
@@ -72,6 +77,9 @@ func (c *Condition) Evaluate(f Facts) Answer {
 		return c.OS.ask(f.System())
 	case len(c.Arch) > 0:
 		a := f.System().Arch
+		if a == "" {
+			return Answer{Reason: ReasonUnknownFirstScan, Detail: "the machine's architecture is not known yet"}
+		}
 		return answer(slices.Contains(c.Arch, a), ReasonCompatArch, "this machine is %s, asked is %s", a, strings.Join(c.Arch, " or "))
 	case c.File != nil:
 		return c.File.ask(f)
@@ -81,6 +89,8 @@ func (c *Condition) Evaluate(f Facts) Answer {
 		return c.Package.ask(f)
 	case c.Command != nil:
 		return c.Command.ask(f)
+	case c.Machine != nil:
+		return c.Machine.ask(f.System())
 	}
 	return Answer{Reason: ReasonAgentOutdated, Detail: "a condition of an unknown kind"} // Check lets none through
 }
@@ -134,10 +144,16 @@ func unknownFact(err error, format string, args ...any) Answer {
 }
 
 func (t *OSTest) ask(s System) Answer {
+	if s.OS == "" {
+		return Answer{Reason: ReasonUnknownFirstScan, Detail: "the machine's system is not known yet"}
+	}
 	if t.Name != "" && t.Name != s.OS {
 		return answer(false, ReasonCompatOS, "this machine runs %s, asked is %s", s.OS, t.Name)
 	}
 	if t.Distribution != "" {
+		if s.Distribution == "" && s.OS != "linux" {
+			return answer(false, ReasonCompatOS, "this machine runs %s, asked is %s", s.OS, t.Distribution)
+		}
 		if s.Distribution == "" {
 			return Answer{Reason: ReasonCompatOS, Detail: "the system does not say which distribution it is"}
 		}

@@ -11,6 +11,10 @@ type Machine struct {
 	Installers     []string       // kinds that this agent can handle here
 	Detected       map[UpdateID]Detection
 
+	// Inventory is what queries of groups are asked of; nil: not collected yet. It is never changed.
+	Inventory *Inventory
+	Claims    []string // groups that the machine says it is in, see Group.SelfJoin
+
 	// What the machine's own people say: its local file, which may be stricter than what is signed, the
 	// updates it holds back (patterns as path.Match reads them), and the wishes of its user.
 	Local      map[string]string

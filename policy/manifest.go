@@ -50,12 +50,6 @@ type Hold struct {
 // Role is the delegated role that a hold comes from; empty for the main approvers.
 func (h Hold) Role() string { return h.role }
 
-// Group is a named set of machines; Parent nests it. GroupAll and GroupUnassigned are built in.
-type Group struct {
-	Name   string `json:"name"`
-	Parent string `json:"parent,omitempty"`
-}
-
 // The built-in groups: every machine, and those that are in no listed group.
 const (
 	GroupAll        = "all"
@@ -220,6 +214,7 @@ func (h Hold) check() error {
 // checkGroups refuses doubles, unknown parents and circles.
 func (m *Manifest) checkGroups() error {
 	parent := map[string]string{}
+	queries := 0
 	for i, g := range m.Groups {
 		if err := checkName("group", g.Name); err != nil {
 			return err
@@ -230,7 +225,16 @@ func (m *Manifest) checkGroups() error {
 		if i > 0 && m.Groups[i-1].Name >= g.Name {
 			return fmt.Errorf("group %s is out of order or double: %w", g.Name, ErrFormat)
 		}
+		if err := g.check(); err != nil {
+			return err
+		}
+		if g.Query != nil {
+			queries++
+		}
 		parent[g.Name] = g.Parent
+	}
+	if queries > maxQueries {
+		return fmt.Errorf("%d groups with a query: %w", queries, ErrTooLarge)
 	}
 	for _, g := range m.Groups {
 		for steps, at := 0, g.Parent; at != "" && at != GroupAll; steps++ {

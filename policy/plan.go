@@ -52,13 +52,17 @@ type Plan struct {
 // begun already are the caller's to finish.
 func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, stale bool, now time.Time) Plan {
 	p := Plan{Epoch: m.Epoch}
-	in := m.depths(mach.Groups)
-	holds, windows, set := m.holdsFor(in, now), m.calendarFor(in, mach), m.settingsFor(in, mach)
+	groups := m.belongs(mach)
+	in := groups.in
+	holds, windows, set := m.holdsFor(groups.either(), now), m.calendarFor(in, mach), m.settingsFor(in, mach)
 	var asked []question
 	for _, w := range effective(m, in, now) {
 		a := m.Approvals[w.index]
 		rings := m.RingPlan(a.RingPlan)
-		q := question{approval: a, desc: describe(a.Descriptor), machine: mach, holds: holds, calendar: windows, in: in, rings: rings, settings: set, stale: stale, now: now}
+		q := question{
+			approval: a, desc: describe(a.Descriptor), machine: mach, holds: holds, calendar: windows, in: in, rings: rings, settings: set, stale: stale, now: now,
+			manifest: m, doubt: groups.doubt,
+		}
 		q.deadline = deadlineOf(a, q.desc, rings, in, set)
 		v := Verdict{
 			Update: a.Update, Revision: a.Revision, Descriptor: a.Descriptor, Approval: w.index, Losing: w.losing,

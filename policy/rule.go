@@ -19,6 +19,8 @@ type question struct {
 	calendar calendar // maintenance windows of the machine
 	stale    bool
 	now      time.Time
+	manifest *Manifest
+	doubt    map[string]Answer // groups that the machine may be in, see belonging
 }
 
 // A rule settles the verdict (true) or passes.
@@ -41,6 +43,7 @@ var rules = []rule{
 	{"local hold", ruleLocalHold},
 	{"known", ruleKnown},
 	{"looked", ruleLooked},
+	{"groups", ruleGroups},
 	{"stale", ruleStale},
 	{"ring", ruleRing},
 	{"available", ruleAvailable},

@@ -211,7 +211,7 @@ type Effective struct {
 // Effectives are all settings of a machine: the signed ones of its groups, and what its own file says. The
 // file may only be stricter, but choose freely, other than off, where automation is left to it.
 func (m *Manifest) Effectives(mach Machine) []Effective {
-	return m.effectives(m.depths(mach.Groups), mach)
+	return m.effectives(m.belongs(mach).in, mach)
 }
 
 func (m *Manifest) effectives(in map[string]int, mach Machine) []Effective {

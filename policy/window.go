@@ -260,7 +260,7 @@ type Opening struct {
 // Openings lists the next times in which a machine may be changed. none is true if no window addresses it,
 // so that it may be changed at any time.
 func (m *Manifest) Openings(mach Machine, now time.Time, most int) (list []Opening, none bool) {
-	c := m.calendarFor(m.depths(mach.Groups), mach)
+	c := m.calendarFor(m.belongs(mach).in, mach)
 	after := now
 	for len(list) < most && len(c.windows) > 0 {
 		s, any := c.next(after)

@@ -68,6 +68,8 @@ type Config struct {
 
 	// ScanEvery is the time between detections of what is installed.
 	ScanEvery time.Duration
+	// ScanFresh is how old a detection may be when its update is fetched or installed.
+	ScanFresh time.Duration
 	// InstallRetryMin doubles with each attempt up to InstallRetryMax.
 	InstallRetryMin, InstallRetryMax time.Duration
 	// SpaceRetry is how often a payload that found the disk full tries again.
@@ -117,7 +119,7 @@ func DefaultConfig() Config {
 		AskRetry: 40 * time.Millisecond, MaxDocAsks: 16,
 		ReportMin: 250 * time.Millisecond, ProgressEvery: 200 * time.Millisecond,
 		Heartbeat: 45 * time.Second, ReportResend: 3 * time.Second, MaxOutbox: 2048,
-		ScanEvery:       22 * time.Hour,
+		ScanEvery: 22 * time.Hour, ScanFresh: 15 * time.Minute,
 		InstallRetryMin: 30 * time.Second, InstallRetryMax: time.Hour,
 		SiteCopies: 3, EvictSettle: 30 * time.Second, ForgetPeer: 60 * 24 * time.Hour, MaxAbsent: 1024,
 		SpaceRetry: 2 * time.Second,
@@ -161,6 +163,7 @@ func (c Config) Validate() error {
 	positive("Heartbeat", int64(c.Heartbeat))
 	positive("MaxOutbox", int64(c.MaxOutbox))
 	positive("ScanEvery", int64(c.ScanEvery))
+	positive("ScanFresh", int64(c.ScanFresh))
 	positive("InstallRetryMin", int64(c.InstallRetryMin))
 	positive("SpaceRetry", int64(c.SpaceRetry))
 	positive("SiteCopies", int64(c.SiteCopies))

@@ -73,6 +73,9 @@ type request struct {
 	withdrawn  bool // CancelFetch was said
 	descriptor content.ID
 	task       *task
+	failure    *Failed // of a look that tells whether the change did fail, and changed its kind
+	changed    string
+	confirmed  bool // that look is over
 }
 
 // The kinds of requests.

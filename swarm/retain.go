@@ -95,6 +95,8 @@ func (c *Core) dispatchStore(ev Event) {
 		c.payloadDropped(e)
 	case ChunksLost:
 		c.chunksLost(e)
+	case ScanAsked:
+		c.scanAsked()
 	default:
 		panic("swarm: unknown event " + reflect.TypeOf(ev).String()) // fmt would put every event on the heap
 	}

@@ -39,6 +39,8 @@ type task struct {
 	blind      int    // detections that did not work, in a row
 	version    string // found on the machine
 	undone     *undone
+	lookDue    bool      // it is looked for as soon as may be, see scan.go
+	before     SavedTask // how the last run of the program left it, until its state is entered again
 }
 
 // replan asks policy for verdicts and drives every task by its own.
@@ -86,6 +88,7 @@ func (c *Core) newTask(v policy.Verdict) *task {
 	for _, s := range c.tasks.kept {
 		if s.Update == v.Update && s.Revision == v.Revision {
 			k.attempts, k.failures, k.retryAt, k.since, k.undone = s.Attempts, s.Failures, s.RetryAt, s.Since, s.Undone
+			k.before = s
 			if s.State == policy.StateRolledBack || s.State == policy.StateInstalled || s.State < 0 {
 				k.state, k.reason, k.detail = s.State, s.Reason, s.Detail
 			}
@@ -119,7 +122,7 @@ func (c *Core) neededHere(l *payload) bool {
 		}
 		switch k.verdict.Verb {
 		case policy.VerbInstall:
-			if !k.detectedAt.IsZero() {
+			if !k.detectedAt.IsZero() && (l.selfWant || !c.lookFirst(k)) {
 				return true
 			}
 		case policy.VerbStage:
@@ -193,8 +196,8 @@ func (c *Core) detectDue(k *task) bool {
 		return false
 	}
 	every := c.scanEvery(k)
-	if !k.detecting && (k.detectedAt.IsZero() || c.now.Sub(k.detectedAt) >= every) {
-		k.detecting = true
+	if !k.detecting && (k.detectedAt.IsZero() || k.lookDue || c.now.Sub(k.detectedAt) >= every) {
+		k.detecting, k.lookDue = true, false
 		id := c.begin(&request{kind: reqDetect, task: k})
 		c.act(Detect{Req: id, Descriptor: k.verdict.Descriptor})
 	}
@@ -290,6 +293,9 @@ func (c *Core) startChange(k *task) {
 		c.setState(k, policy.StateWaitingOtherInstall, "", "another update is being installed", nil)
 		return
 	}
+	if k.detecting || c.lookFirst(k) {
+		return
+	}
 	c.tasks.busy = k
 	k.askedWith = c.news.version
 	c.setState(k, policy.StateInstalling, "", "", nil)
@@ -306,6 +312,10 @@ func (c *Core) detected(e Detected) {
 	if r == nil {
 		return
 	}
+	if r.failure != nil {
+		c.confirmedFailure(r, &e)
+		return
+	}
 	r.task.detecting, r.task.blind = false, 0
 	r.task.detectedAt = c.now
 	c.learn(r.task, policy.Detection{Present: e.Present, Version: e.Version, At: c.now, Foreign: e.Foreign, Detail: e.Detail})
@@ -313,6 +323,10 @@ func (c *Core) detected(e Detected) {
 }
 
 func (c *Core) detectFailed(r *request, e Failed) {
+	if r.failure != nil {
+		c.confirmedFailure(r, nil)
+		return
+	}
 	r.task.detecting = false
 	r.task.blind++
 	r.task.detectedAt = c.now
@@ -362,6 +376,9 @@ func (c *Core) installed(e Installed) {
 
 func (c *Core) installFailed(r *request, e Failed) {
 	k := r.task
+	if c.confirm(r, e) {
+		return
+	}
 	c.tasks.busy = nil
 	k.attempts++
 	if info, _ := e.Reason.Info(); info.Owner != "machine" && e.Reason != policy.ReasonDepMissing {
@@ -401,6 +418,7 @@ func (c *Core) inventoryChanged(e InventoryChanged) {
 	c.self.Machine = e.Machine
 	c.self.Machine.Detected = found
 	c.replan()
+	c.reportSoon()
 }
 
 // payloadChanged drives the tasks that wait for a payload.
@@ -424,7 +442,7 @@ func (c *Core) setState(k *task, s policy.State, r policy.Reason, detail string,
 		return
 	}
 	if k.state != s || k.reason != r {
-		k.since = c.now
+		k.since = c.sinceOf(k, s)
 		c.act(Note{Kind: NoteTask, Update: k.verdict.Update, State: s, Reason: r, Text: detail})
 		c.reportSoon()
 	}

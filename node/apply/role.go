@@ -44,15 +44,18 @@ type Journal interface {
 	JournalEnd(update string, revision int, step string, at time.Time) error
 }
 
-// Config is what a Role is built from. All fields are needed.
+// Config is what a Role is built from. All fields are needed but Lately.
 type Config struct {
 	Trust   Trust
 	Hands   Hands
 	Shelf   Shelf
 	Journal Journal
 	Machine policy.Machine // from enrolment; never from a caller
-	Now     func() time.Time
-	Log     *slog.Logger
+	// Lately is what this role finds out itself about the machine, and the groups that its own folder says it
+	// has joined; never from a caller either. May be nil: then no group goes by that.
+	Lately func() (*policy.Inventory, []string)
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // Role carries out what approvers have signed for this machine, and nothing else. Its methods are
@@ -114,6 +117,15 @@ func (r *Role) believed() (*policy.Trust, error) {
 	return t, nil
 }
 
+// machine is what plans are made from.
+func (r *Role) machine() policy.Machine {
+	m := r.cfg.Machine
+	if r.cfg.Lately != nil {
+		m.Inventory, m.Claims = r.cfg.Lately()
+	}
+	return m
+}
+
 // Status tells what this role believes.
 func (r *Role) Status() (State, error) {
 	t, err := r.believed()
@@ -145,7 +157,7 @@ func (r *Role) approved(id content.ID, want Order) (*policy.Descriptor, error) {
 		return nil, fmt.Errorf("%s %s: descriptor: %w", want, id.Short(), policy.ErrHash)
 	}
 	now := r.cfg.Now()
-	plan := policy.MakePlan(t.Manifest(), r.cfg.Shelf.Describe, r.cfg.Machine, t.Stale(now), now)
+	plan := policy.MakePlan(t.Manifest(), r.cfg.Shelf.Describe, r.machine(), t.Stale(now), now)
 	r.remember(plan, now)
 	for _, v := range plan.Verdicts {
 		if v.Descriptor != id || v.Update != d.Update || v.Revision != d.Revision {
@@ -270,7 +282,7 @@ func (r *Role) OfferMetadata(head []byte, ask func(Need) ([]byte, error), keep f
 	}
 	now := r.cfg.Now()
 	nothing := func(content.ID) *policy.Descriptor { return nil }
-	plan := policy.MakePlan(t.Manifest(), nothing, r.cfg.Machine, t.Stale(now), now)
+	plan := policy.MakePlan(t.Manifest(), nothing, r.machine(), t.Stale(now), now)
 	for _, v := range plan.Verdicts {
 		if r.cfg.Shelf.Describe(v.Descriptor) != nil {
 			continue

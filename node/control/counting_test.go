@@ -131,3 +131,24 @@ func (c *counting) BytesReport(context.Context, api.BytesQuery) (*api.BytesRepor
 	c.ask()
 	return &api.BytesReport{}, nil
 }
+
+func (c *counting) Inventory(context.Context, api.InventoryQuery) (*api.Inventories, error) {
+	c.ask()
+	return &api.Inventories{}, nil
+}
+func (c *counting) Groups(context.Context, api.GroupsQuery) (*api.Groups, error) {
+	c.ask()
+	return &api.Groups{}, nil
+}
+func (c *counting) Scan(context.Context, api.ScanRequest) (*api.Scanned, error) {
+	c.order("")
+	return &api.Scanned{}, nil
+}
+func (c *counting) SetGroup(_ context.Context, r api.GroupRequest) (*api.Published, error) {
+	c.order(r.Passphrase)
+	return &api.Published{}, nil
+}
+func (c *counting) Claim(context.Context, api.ClaimRequest) (*api.Claimed, error) {
+	c.order("")
+	return &api.Claimed{}, nil
+}

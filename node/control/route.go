@@ -57,6 +57,7 @@ func routes(s api.Service) http.Handler {
 	trustRoutes(m, s)
 	storeRoutes(m, s)
 	whatIfRoutes(m, s)
+	surveyRoutes(m, s)
 	bundleRoutes(m, s)
 	eventRoutes(m, s)
 	return m

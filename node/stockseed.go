@@ -1,0 +1,275 @@
+package node
+
+import (
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"patchmesh/node/api"
+	"patchmesh/node/keys"
+	"patchmesh/node/state"
+	"patchmesh/policy"
+	"patchmesh/swarm"
+	"patchmesh/swarm/wire"
+)
+
+// The seed's books of inventories. For each machine: the list of packages that came last as a whole, and the
+// newest report's changes to it. Both are kept packed; what is asked of them is worked out when it is asked.
+
+// stockbook remembers what was worked out.
+type stockbook struct {
+	mu     sync.Mutex
+	kept   map[string]keptStock
+	groups map[string]workedGroups
+}
+
+// keptStock is what was written last, so that a report that says the same is not written again.
+type keptStock struct {
+	name string
+	at   time.Time
+}
+
+// workedGroups are the groups of one machine under one manifest.
+type workedGroups struct {
+	manifest *policy.Manifest
+	member   string // what else it was worked out from
+	groups   []policy.Membership
+}
+
+const (
+	stockOf     = "inventory."
+	stockBaseOf = "inventory-base."
+	// stockWriteEvery is how old the free space and the time of a kept inventory may be.
+	stockWriteEvery = time.Hour
+)
+
+// reporter is the machine that a report or letter speaks for, and whether it is a letter about its inventory.
+func reporter(machine string) (id string, letter bool) {
+	return strings.CutSuffix(machine, stockSuffix)
+}
+
+// openLetter checks a letter's signature against the machine that it names.
+func openLetter(machine string, b []byte) (sealed []byte, err error) {
+	id, _ := reporter(machine)
+	pub, err := keys.PublicKey(id)
+	if err != nil {
+		return nil, err
+	}
+	var s signedReport
+	if err := json.Unmarshal(b, &s); err != nil {
+		return nil, err
+	}
+	if !ed25519.Verify(pub, append([]byte(stockDomain), s.Body...), s.Sig) {
+		return nil, errors.New("the signature does not hold")
+	}
+	var body stockBody
+	if err := json.Unmarshal(s.Body, &body); err != nil {
+		return nil, err
+	}
+	if body.ID != id {
+		return nil, fmt.Errorf("the inventory of %s speaks of %s", id, api.Clean(body.ID))
+	}
+	if len(body.Sealed) == 0 || len(body.Sealed) > 2*sealedStockBytes {
+		return nil, fmt.Errorf("inventory of %d bytes: %w", len(body.Sealed), policy.ErrTooLarge)
+	}
+	return body.Sealed, nil
+}
+
+// letterArrived takes a letter over as reportArrived does a report.
+func (n *Node) letterArrived(from string, m wire.Report) {
+	id, _ := reporter(m.Machine)
+	sealed, err := openLetter(m.Machine, m.Body)
+	switch {
+	case err != nil:
+		n.refuse(from, policy.ReasonTrustBadSignature, "inventory: "+err.Error())
+		return
+	case n.isRevoked(id):
+		n.refuse(from, policy.ReasonHostRevoked, "inventory of a machine that was locked out")
+		return
+	case n.seed != nil:
+		err = n.seed.keepLetter(id, sealed)
+	case !n.hasSeedSession():
+		return
+	default:
+		err = n.db.PutOutbox(m.Machine, m.Seq, m.Body)
+	}
+	if errors.Is(err, errStock) { // it would be no better the next time: it is taken and forgotten
+		n.refuse(from, policy.ReasonTrustBadSignature, err.Error())
+		err = nil
+	}
+	if err != nil {
+		n.log.Warn("inventory not kept", "machine", id, "err", err)
+		return
+	}
+	n.tell(swarm.PeerID(from), wire.ReportAck{Machine: m.Machine, Seq: m.Seq})
+	if n.seed == nil {
+		n.events.send(swarm.ReportQueued{Machine: swarm.PeerID(m.Machine), Seq: m.Seq})
+	}
+}
+
+// errStock: an inventory that its machine should not have sent.
+var errStock = errors.New("inventory refused")
+
+// keepLetter keeps what a machine has sealed. A machine that nobody enrolled has no place in the books.
+func (s *seed) keepLetter(id string, sealed []byte) error {
+	if err := s.enrolled(id); err != nil {
+		return fmt.Errorf("%w: %w", errStock, err)
+	}
+	st, err := openStock(s.box, sealed)
+	if err != nil {
+		return fmt.Errorf("%w: of %s: %w", errStock, id, err)
+	}
+	return s.keepStock(id, st)
+}
+
+// keepReported keeps the inventory that came with a report, if one did.
+func (s *seed) keepReported(id string, report []byte) error {
+	var signed signedReport
+	var body stockBody
+	if err := errors.Join(json.Unmarshal(report, &signed), json.Unmarshal(signed.Body, &body)); err != nil || len(body.Sealed) == 0 {
+		return err
+	}
+	return s.keepLetter(id, body.Sealed)
+}
+
+// keepStock writes the books. What is older than what they hold brings at most its list of packages.
+func (s *seed) keepStock(id string, st *stock) error {
+	s.stocks.mu.Lock()
+	defer s.stocks.mu.Unlock()
+	if st.Whole {
+		b, err := pack(stockBase{Name: st.Base, Packages: st.Facts.Packages, At: st.Facts.At})
+		if err == nil {
+			err = s.db.PutValue(stockBaseOf+id, b)
+		}
+		if err != nil {
+			return err
+		}
+		s.stocks.groups = nil // the same changes are to something else now
+		latest := *st
+		latest.Whole, latest.Facts.Packages = false, nil
+		st = &latest
+	}
+	// One that cannot be read gives way to whatever is newer.
+	if old, err := s.stock(id); err == nil && st.Facts.At.Before(old.Facts.At) {
+		return nil
+	}
+	name, err := stockName(st)
+	if err != nil {
+		return err
+	}
+	if k := s.stocks.kept[id]; k.name == name && st.Facts.At.Sub(k.at) < stockWriteEvery {
+		return nil
+	}
+	b, err := pack(st)
+	if err != nil {
+		return err
+	}
+	if err := s.db.PutValue(stockOf+id, b); err != nil {
+		return err
+	}
+	if s.stocks.kept == nil {
+		s.stocks.kept = map[string]keptStock{}
+	}
+	s.stocks.kept[id] = keptStock{name, st.Facts.At}
+	delete(s.stocks.groups, id)
+	return nil
+}
+
+// stockName names what a stock says, but for the time and the free space.
+func stockName(st *stock) (string, error) {
+	c := *st
+	c.Facts.At, c.Facts.FreeBytes = time.Time{}, 0
+	b, err := json.Marshal(c)
+	return string(b), err
+}
+
+// stock is the newest of a machine; ErrNotFound.
+func (s *seed) stock(id string) (*stock, error) {
+	b, err := s.db.Value(stockOf + id)
+	if err != nil {
+		return nil, err
+	}
+	return readStock(b)
+}
+
+// inventoryOf is what a machine has reported; nil if nothing. detail says what is not whole about it.
+func (s *seed) inventoryOf(id string) (v *policy.Inventory, claims []string, detail string) {
+	st, err := s.stock(id)
+	if errors.Is(err, state.ErrNotFound) {
+		return nil, nil, "the machine has not reported its inventory yet"
+	}
+	if err != nil {
+		return nil, nil, "its inventory cannot be read: " + api.Clean(err.Error())
+	}
+	var base stockBase
+	if b, berr := s.db.Value(stockBaseOf + id); berr == nil {
+		err = unpack(b, &base)
+	}
+	if err == nil {
+		v, err = st.on(base.Packages)
+	}
+	if err != nil { // its facts are known, what is installed is not
+		part := st.Facts
+		part.Packages, part.Truncated = nil, true
+		return &part, st.Claims, "its packages are not known: " + errBase.Error()
+	}
+	return v, st.Claims, ""
+}
+
+// factsOfMember is what the seed knows of a machine, in the form that groups are worked out from.
+func (s *seed) factsOfMember(k state.MemberRow) (policy.Machine, string) {
+	m := policy.Machine{ID: k.ID, Name: k.Name, Site: k.Site, Groups: k.Groups}
+	var detail string
+	m.Inventory, m.Claims, detail = s.inventoryOf(k.ID)
+	if v := m.Inventory; v != nil {
+		m.OS, m.Arch = v.OS, v.Arch
+	}
+	return m, detail
+}
+
+// membershipsOf are the groups of a machine under the manifest in force, by the same rules as the machine's own.
+func (s *seed) membershipsOf(k state.MemberRow) []policy.Membership {
+	m := s.believer.current().Manifest()
+	if m == nil {
+		return nil
+	}
+	member := fmt.Sprint(k.Name, "\x00", k.Site, "\x00", k.Groups)
+	s.stocks.mu.Lock()
+	w, known := s.stocks.groups[k.ID]
+	s.stocks.mu.Unlock()
+	if known && w.manifest == m && w.member == member {
+		return w.groups
+	}
+	facts, _ := s.factsOfMember(k)
+	w = workedGroups{m, member, m.Memberships(facts)}
+	s.stocks.mu.Lock()
+	defer s.stocks.mu.Unlock()
+	if s.stocks.groups == nil {
+		s.stocks.groups = map[string]workedGroups{}
+	}
+	s.stocks.groups[k.ID] = w
+	return w.groups
+}
+
+// groupsOf names the groups that a machine is in: those that it was enrolled into, and those that it came
+// into since.
+func (s *seed) groupsOf(k state.MemberRow) []string {
+	return withMemberships(k.Groups, s.membershipsOf(k))
+}
+
+// withMemberships adds the groups that a machine is in by query or by its own word to those of its enrolment.
+func withMemberships(enrolled []string, all []policy.Membership) []string {
+	out := slices.Clone(nonNil(enrolled))
+	for _, g := range all {
+		if g.Source == policy.MemberQuery || g.Source == policy.MemberClaimed {
+			out = append(out, g.Group)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}

@@ -1,0 +1,87 @@
+package swarm
+
+import (
+	"strings"
+	"time"
+
+	"patchmesh/policy"
+)
+
+// When the machine is looked at: once a task begins, which is after every restart too; from time to time; when
+// somebody asks; and again where the last look is not fresh any more, before anything is fetched or changed,
+// and before a failure is told.
+
+// ScanAsked asks to look for every update now.
+type ScanAsked struct{}
+
+func (ScanAsked) isEvent() {}
+
+func (c *Core) scanAsked() {
+	for _, k := range c.tasks.tasks {
+		k.lookDue = true
+	}
+	c.driveTasks()
+}
+
+// lookFirst asks for a look before a step, if the last one is too old; true while it is awaited.
+func (c *Core) lookFirst(k *task) bool {
+	if c.now.Sub(k.detectedAt) < c.cfg.ScanFresh {
+		return false
+	}
+	k.lookDue = true
+	c.detectDue(k)
+	return true
+}
+
+// confirm looks at the machine before an installation or removal counts as failed: what its installer said is
+// not what is there. false: nothing was begun, so there is nothing to look for.
+func (c *Core) confirm(r *request, e Failed) bool {
+	if r.confirmed || !mayHaveChanged(e.Reason) {
+		return false
+	}
+	k := r.task // it stays the busy one
+	c.setState(k, policy.StateVerifying, e.Reason, e.Detail, e.Facts)
+	failure := e
+	id := c.begin(&request{kind: reqDetect, task: k, failure: &failure, changed: r.kind})
+	c.act(Detect{Req: id, Descriptor: k.verdict.Descriptor})
+	return true
+}
+
+// mayHaveChanged: an installer ran, or was cut off while it did.
+func mayHaveChanged(r policy.Reason) bool {
+	switch r {
+	case policy.ReasonInstallerMissing, policy.ReasonInstallerDenied:
+		return false
+	case policy.ReasonVerifyNotDetected, policy.ReasonDiskError:
+		return true
+	}
+	return strings.HasPrefix(string(r), "installer-")
+}
+
+// confirmed ends such a look: with the machine as it was wanted, there was no failure.
+func (c *Core) confirmedFailure(r *request, seen *Detected) {
+	k := r.task
+	if seen != nil && seen.Foreign == "" && seen.Present == (r.changed == reqInstall) {
+		id := c.begin(&request{kind: r.changed, task: k})
+		c.installed(Installed{Req: id, Version: seen.Version})
+		return
+	}
+	if seen != nil {
+		k.detectedAt = c.now
+		c.learn(k, policy.Detection{Present: seen.Present, Version: seen.Version, At: c.now, Foreign: seen.Foreign, Detail: seen.Detail})
+	}
+	c.installFailed(&request{kind: r.changed, task: k, confirmed: true}, *r.failure)
+}
+
+// sinceOf is when a state began that is entered now: the same one before a restart of the program goes on.
+func (c *Core) sinceOf(k *task, s policy.State) time.Time {
+	if k.before.State == s && !k.before.Since.IsZero() {
+		at := k.before.Since
+		k.before = SavedTask{}
+		return at
+	}
+	if s > k.before.State {
+		k.before = SavedTask{} // beyond it
+	}
+	return c.now
+}
