@@ -37,6 +37,8 @@ type ImportedBundle struct {
 	Lacking int               `json:"lacking,omitempty"` // approvals of which the documents have not come
 	Missing []MissingFromDisc `json:"missing,omitempty"`
 
+	Renewals *api.TakenAnswers `json:"renewals,omitempty"` // at a site
+
 	Returns []*api.TakenReturn `json:"returns,omitempty"` // on a seed
 	Answers *Answers           `json:"answers,omitempty"` // on a seed: requests to join
 }
@@ -89,6 +91,9 @@ func ImportBundle(ctx context.Context, c api.Carrier, dir string, now time.Time)
 	}
 	defer i.file.Close()
 	if err := i.takeTrust(ctx); err != nil {
+		return nil, err
+	}
+	if err := i.takeAnswers(ctx); err != nil {
 		return nil, err
 	}
 	if err := i.takeDocs(ctx); err != nil {
@@ -228,6 +233,25 @@ func (i *bundleImport) walk() (*policy.Trust, *api.TrustDocs, error) {
 	out.Timestamp, out.Snapshot, out.Targets, out.RosterRole, out.Roster, out.Manifest, out.Delegated =
 		f.Timestamp, f.Snapshot, f.Targets, f.RosterRole, f.Roster, f.Manifest, f.Delegated
 	return next, out, nil
+}
+
+// takeAnswers hands over the renewed memberships. A list that is not the seed's is none.
+func (i *bundleImport) takeAnswers(ctx context.Context) error {
+	if i.x.Answers.IsZero() {
+		return nil
+	}
+	b, err := i.doc(i.x.Answers, maxAnswersBytes)
+	if b == nil || err != nil {
+		i.damaged(err)
+		return nil
+	}
+	t, err := i.c.TakeAnswers(ctx, b)
+	if api.ClassOf(err) == api.ClassRefused {
+		i.damaged(err)
+		return nil
+	}
+	i.out.Renewals = t
+	return err
 }
 
 // docBatch is how many bytes of documents are handed over at once.

@@ -12,6 +12,7 @@ import (
 	"patchmesh/content"
 	"patchmesh/node/api"
 	"patchmesh/node/enrol"
+	"patchmesh/node/state"
 	"patchmesh/policy"
 	"patchmesh/swarm/wire"
 )
@@ -28,7 +29,7 @@ type renewal struct {
 	nextAt  time.Time // when to ask
 	fails   int
 	trouble *trouble
-	peers   map[string]time.Time // end of the certificate that a peer has shown last
+	peers   map[string]enrol.Certificate // that a peer has shown last
 }
 
 // Pauses after a failure, doubled each time up to the greatest. A lapsed machine is of no use until it
@@ -46,7 +47,7 @@ const (
 )
 
 func newRenewal(n *Node) (*renewal, error) {
-	r := &renewal{n: n, peers: map[string]time.Time{}}
+	r := &renewal{n: n, peers: map[string]enrol.Certificate{}}
 	own, err := enrol.Read(n.member.Cert)
 	if err != nil {
 		return nil, fmt.Errorf("own certificate in %s: %w", n.cfg.DataDir, err)
@@ -72,8 +73,20 @@ func (r *renewal) certificate() []byte {
 	return r.cert
 }
 
-// lapsed: nobody gives this machine a session.
+// lapsed: nobody gives this machine a session, not even within the staleness budget of its site.
 func (r *renewal) lapsed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.n.cfg.Now().Before(r.own.NotAfter.Add(r.late(r.own)))
+}
+
+// late is for how long after its end a certificate counts here.
+func (r *renewal) late(c enrol.Certificate) time.Duration {
+	return lateness(r.n.believer.current().Roster(), r.n.member, c)
+}
+
+// overdue: the certificate has ended, whether or not it counts for a while yet.
+func (r *renewal) overdue() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return !r.n.cfg.Now().Before(r.own.NotAfter)
@@ -89,7 +102,10 @@ func (r *renewal) info() *api.Membership {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := &api.Membership{Serial: r.own.Serial, NotBefore: r.own.NotBefore.UTC(), NotAfter: r.own.NotAfter.UTC(), RenewAt: r.nextAt.UTC()}
-	m.Lapsed = !r.n.cfg.Now().Before(r.own.NotAfter)
+	end := r.own.NotAfter.Add(r.late(r.own))
+	if m.Lapsed = !r.n.cfg.Now().Before(end); end.After(r.own.NotAfter) {
+		m.TakenUntil = end.UTC()
+	}
 	if r.trouble != nil {
 		m.Trouble = r.trouble.detail
 	}
@@ -126,6 +142,9 @@ func (r *renewal) due() bool {
 func (r *renewal) attempt(ctx context.Context) {
 	n := r.n
 	err := r.renew(ctx)
+	if errors.Is(err, errNobody) && r.byErrand(ctx) {
+		return
+	}
 	if err == nil || ctx.Err() != nil {
 		return
 	}
@@ -188,7 +207,7 @@ func (r *renewal) renew(ctx context.Context) error {
 	r.mu.Lock()
 	serial, root := r.own.Serial, int64(0)
 	r.mu.Unlock()
-	if t := n.believer.current(); r.lapsed() || t.Stale(n.cfg.Now()) {
+	if t := n.believer.current(); r.overdue() || t.Stale(n.cfg.Now()) {
 		root = t.RootVersion()
 	}
 	p, err := enrol.NewRenewal(n.member.Box, n.key, serial, root, rand.Reader)
@@ -264,25 +283,8 @@ func seedCertificate(m membership, id string, serial uint64, now time.Time) enro
 // one comes from the future: a clock was wrong.
 func (r *renewal) takeUp(cert []byte) error {
 	n := r.n
-	own, err := n.checkCert(n.id, cert)
-	switch {
-	case err != nil:
-		return fmt.Errorf("the new certificate: %w", err)
-	case own.Site != n.member.Site:
-		return fmt.Errorf("the new certificate is for site %s: %w", api.Clean(own.Site), enrol.ErrWrongPeer)
-	}
-	r.mu.Lock()
-	old := r.own
-	r.mu.Unlock()
-	if !own.NotAfter.After(old.NotAfter) && !n.cfg.Now().Before(old.NotBefore) {
-		return errUnchanged
-	}
-	m, err := loadMembership(n.cfg.DataDir, n.db)
+	own, err := adoptCert(n.db, n.believer, n.cfg.Now(), n.id, cert)
 	if err != nil {
-		return err
-	}
-	m.Cert = cert
-	if err := saveMembership(n.db, m); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -297,6 +299,30 @@ func (r *renewal) takeUp(cert []byte) error {
 	}
 	n.connector.poke()
 	return nil
+}
+
+// adoptCert makes a new certificate durable. errUnchanged if it lasts no longer than the one at hand.
+func adoptCert(db *state.DB, bel *believer, now time.Time, id string, cert []byte) (enrol.Certificate, error) {
+	m, err := loadMembership("", db)
+	if err != nil {
+		return enrol.Certificate{}, err
+	}
+	own, err := memberCert(bel, m, now, id, cert)
+	switch {
+	case err != nil:
+		return own, fmt.Errorf("the new certificate: %w", err)
+	case own.Site != m.Site:
+		return own, fmt.Errorf("the new certificate is for site %s: %w", api.Clean(own.Site), enrol.ErrWrongPeer)
+	}
+	old, err := enrol.Read(m.Cert)
+	if err != nil {
+		return own, err
+	}
+	if !own.NotAfter.After(old.NotAfter) && !now.Before(old.NotBefore) {
+		return own, errUnchanged
+	}
+	m.Cert = cert
+	return own, saveMembership(db, m)
 }
 
 // ask tries the ways until an answer opens. Who carries it can do no more than keep silent.
@@ -348,13 +374,13 @@ func (r *renewal) ways() []wire.PeerAddr {
 }
 
 // showed notes until when the certificate of a peer is good. A later hello with a newer one counts.
-func (r *renewal) showed(peer string, until time.Time) {
+func (r *renewal) showed(peer string, c enrol.Certificate) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.peers) >= maxCertificates {
 		clear(r.peers) // those are dropped no more, until they say hello again
 	}
-	r.peers[peer] = until
+	r.peers[peer] = c
 }
 
 // dropLapsed ends sessions with peers whose certificate has lapsed while they were connected. One that
@@ -364,8 +390,8 @@ func (r *renewal) dropLapsed() {
 	var over []string
 	r.mu.Lock()
 	limit := n.cfg.Now().Add(-lapseGrace)
-	for id, until := range r.peers {
-		if until.Before(limit) {
+	for id, c := range r.peers {
+		if c.NotAfter.Add(r.late(c)).Before(limit) {
 			over = append(over, id)
 			delete(r.peers, id)
 		}

@@ -66,9 +66,9 @@ func TestSEnrolRunningMeshRenewsItselfThroughItsMembers(t *testing.T) {
 	clock.forward(3*24*time.Hour + 2*time.Hour)
 	until(t, "a to have seen b's new certificate", func() bool {
 		a.renewal.mu.Lock()
-		until, ok := a.renewal.peers[b.id]
+		shown, ok := a.renewal.peers[b.id]
 		a.renewal.mu.Unlock()
-		return ok && until.Equal(b.ends(t)) && a.sees(b.id)
+		return ok && shown.NotAfter.Equal(b.ends(t)) && a.sees(b.id)
 	})
 }
 
