@@ -56,6 +56,7 @@ type bundleImport struct {
 	out   *ImportedBundle
 	now   time.Time
 	trust *policy.Trust
+	late  time.Duration // the staleness budget of the site
 	docs  map[content.ID]block
 	file  *os.File // the documents
 }
@@ -169,6 +170,9 @@ func (i *bundleImport) takeTrust(ctx context.Context) error {
 	if i.trust, err = openDocs(have, i.now); err != nil {
 		return tufTrouble(err)
 	}
+	if own, err := i.c.Cargo(ctx, api.CargoQuery{}); err == nil && !own.Seed { // none before the first approvals
+		i.late = i.trust.Roster().SiteStale(own.Site)
+	}
 	next, docs, err := i.walk()
 	switch {
 	case errors.Is(err, policy.ErrRollback) && i.trust.Manifest() != nil:
@@ -206,7 +210,7 @@ func (i *bundleImport) walk() (*policy.Trust, *api.TrustDocs, error) {
 		roots[r.Version] = r.ID
 	}
 	out := &api.TrustDocs{}
-	r := i.trust.Refresh(head, i.now)
+	r := i.trust.RefreshLate(head, i.now, i.late)
 	for need, more := r.Need(); more; need, more = r.Need() {
 		id := need.ID
 		if need.RootVersion > 0 {

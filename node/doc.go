@@ -84,7 +84,8 @@
 //   - A seed answers the requests of a site anew for every medium: one that came home once is good for two
 //     months of renewals, and a certificate begins when the medium is packed.
 //   - The staleness budget lengthens no certificate, it is how late the machines of a site take one from each
-//     other. So a newer roster can end it at once, a seed or another site never sees it, and what it may come
+//     other, and how late they take and keep approvals whose online signatures have ended; what approvers and
+//     root holders sign ends when it says. So a newer roster can end it at once, a seed or another site never sees it, and what it may come
 //     to is bounded by policy.MaxStaleDays, well within the time for which revocations are kept.
 //   - A machine gives a neighbour its report only while it knows no way to a seed: what a machine lacks is
 //     nobody's business where reports can go their own way.

@@ -368,6 +368,51 @@ func TestRequestsForRenewalAreThoseOfMachinesOfTheSite(t *testing.T) {
 	}
 }
 
+// A stick that travelled for longer than a head lasts is of use where there is a budget, and nowhere else;
+// what it brings is installed.
+func TestStickThatTravelledForLongIsTakenWithinTheBudget(t *testing.T) {
+	r := newRound(t)
+	r.approveAny()
+	a := r.at("a", "north")
+	b := r.at("b", "north", a.addr)
+	s := r.at("s", "south")
+	r.budget("north", 30)
+	for _, x := range []*running{a, s} {
+		r.outgoing(x.member.Site)
+		r.visit(x)
+	}
+	until(t, "b to be told by a", func() bool { return b.believer.current().Roster().SiteStale("north") > 0 })
+	r.file("late", static(1<<20))
+	r.approve("late")
+	head := r.seed.believer.current().HeadVersion()
+	south := t.TempDir()
+	r.outgoing("north")
+	r.stick, south = south, r.stick
+	r.outgoing("south")
+	r.clock.forward(20 * days)
+	if i, _ := r.visit(s); i.Approvals != "expired" {
+		t.Errorf("without a budget: %+v", i)
+	}
+	r.stick = south
+	if i, _ := r.visit(a); i.Approvals != "newer" || !i.Complete {
+		t.Errorf("within the budget: %+v", i)
+	}
+	for _, x := range []*running{a, b} {
+		until(t, x.member.Name+" to install what the late stick brought", func() bool { return x.update(t, "late").State == "installed" })
+	}
+	r.clock.forward(18 * days)
+	until(t, "the approvals to be stale at the end of the budget", func() bool {
+		f, err := a.Status(context.Background(), api.StatusQuery{})
+		return err == nil && f.Stale
+	})
+	if b.believer.current().HeadVersion() != head {
+		t.Errorf("b is at head %d, want %d", b.believer.current().HeadVersion(), head)
+	}
+	if _, err := r.seed.Site(context.Background(), api.SiteRequest{Site: SeedSite, StaleDays: 3}); api.ClassOf(err) != api.ClassUsage {
+		t.Errorf("a budget for the seed's own site: %v", err)
+	}
+}
+
 // The budget is a word of the roster, in bounds.
 func TestStalenessBudgetIsBounded(t *testing.T) {
 	m := newMesh(t)

@@ -235,7 +235,7 @@ func (n *Node) catchUp(docs map[string][]byte) error {
 	for _, b := range docs {
 		byID[content.Sum(b)] = b
 	}
-	walk := n.believer.current().Refresh(docs["timestamp"], n.cfg.Now())
+	walk := n.believer.current().RefreshLate(docs["timestamp"], n.cfg.Now(), n.late())
 	for need, more := walk.Need(); more; need, more = walk.Need() {
 		b := byID[need.ID]
 		if need.RootVersion > 0 {

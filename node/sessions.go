@@ -92,6 +92,16 @@ func memberCert(bel *believer, m membership, now time.Time, peerID string, b []b
 	return cert, nil
 }
 
+// late is the staleness budget of this machine's site; none on a seed.
+func (n *Node) late() time.Duration {
+	if n.seed != nil {
+		return 0
+	}
+	return siteLate(n.believer.current(), n.member)
+}
+
+func siteLate(t *policy.Trust, m membership) time.Duration { return t.Roster().SiteStale(m.Site) }
+
 // lateness is for how long after its end this machine takes a certificate.
 func lateness(r *policy.Roster, m membership, cert enrol.Certificate) time.Duration {
 	if cert.Site != m.Site || cert.Seed {

@@ -32,6 +32,9 @@ func (s *seed) site(r api.SiteRequest) (*api.Site, error) {
 	if r.StaleDays > policy.MaxStaleDays {
 		return nil, api.Errorf(api.ClassUsage, "a staleness budget of %d days: at most %d", r.StaleDays, policy.MaxStaleDays)
 	}
+	if r.StaleDays > 0 && slices.ContainsFunc(t.Roster().Seeds, func(e policy.SeedEntry) bool { return e.Site == r.Site }) {
+		return nil, api.Errorf(api.ClassUsage, "site %s has a seed: it needs no staleness budget", r.Site)
+	}
 	if r.StaleDays != 0 {
 		stale = max(r.StaleDays, 0)
 	}
