@@ -127,7 +127,7 @@ func (b *believer) keepTime(ctx context.Context, log *slog.Logger) {
 }
 
 // trouble is what people must know of trust and time, worst first; nil if all is well.
-func (b *believer) trouble(now time.Time) *trouble {
+func (b *believer) trouble(now time.Time, late time.Duration) *trouble {
 	b.mu.Lock()
 	t, lost, since := b.trust, b.lost, b.adoptedAt
 	b.mu.Unlock()
@@ -135,7 +135,7 @@ func (b *believer) trouble(now time.Time) *trouble {
 	switch {
 	case lost != nil:
 		return &trouble{policy.ReasonTrustFloorRebuilt, lost.Error()}
-	case t.Stale(now):
+	case t.Stale(now.Add(-late)):
 		return &trouble{policy.ReasonTrustStale, "the approvals have expired and were not renewed"}
 	case behind > 0:
 		return &trouble{policy.ReasonClockBehind, fmt.Sprintf("the clock is %s behind what signed documents and the program's own run prove", behind.Round(time.Hour))}

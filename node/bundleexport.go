@@ -69,12 +69,14 @@ type export struct {
 	f     *media.Folder
 	cargo *api.Cargo
 	docs  *api.TrustDocs
-	trust *policy.Trust
-	old   *bundle.Index // nil: none that can be used
-	out   *Exported
-	x     *bundle.Index
-	loads []*load
-	drop  []bundle.File
+
+	answers []byte // renewed memberships; nil: none
+	trust   *policy.Trust
+	old     *bundle.Index // nil: none that can be used
+	out     *Exported
+	x       *bundle.Index
+	loads   []*load
+	drop    []bundle.File
 }
 
 // load is one payload of the export.
@@ -180,6 +182,9 @@ func (e *export) begin(docs [][]byte) error {
 	x := e.x
 	x.Org, x.Site, x.Group, x.Epoch, x.HeadNo, x.ExpiresAt, x.MadeAt = e.cargo.Org, e.r.Site, e.r.Group, e.out.Epoch, e.out.Head, e.out.ExpiresAt, e.r.Now.UTC()
 	x.Head = content.Sum(e.docs.Timestamp)
+	if x.Answers = (content.ID{}); len(e.answers) > 0 {
+		x.Answers = content.Sum(e.answers)
+	}
 	for _, r := range e.docs.Roots {
 		x.Roots = append(x.Roots, bundle.RootRef{Version: r.Version, ID: content.Sum(r.Body)})
 	}
@@ -232,6 +237,13 @@ func (e *export) documents(ctx context.Context) ([][]byte, error) {
 		if len(d) > 0 {
 			docs = append(docs, d)
 		}
+	}
+	var err error
+	if e.answers, err = e.c.GiveAnswers(ctx, api.CargoQuery{Site: e.r.Site}); err != nil {
+		return nil, err
+	}
+	if len(e.answers) > 0 {
+		docs = append(docs, e.answers)
 	}
 	for ids := e.cargo.Docs; len(ids) > 0; {
 		some, err := e.c.GiveDocs(ctx, api.DocQuery{IDs: ids[:min(len(ids), 4096)]})

@@ -37,6 +37,8 @@ type ImportedBundle struct {
 	Lacking int               `json:"lacking,omitempty"` // approvals of which the documents have not come
 	Missing []MissingFromDisc `json:"missing,omitempty"`
 
+	Renewals *api.TakenAnswers `json:"renewals,omitempty"` // at a site
+
 	Returns []*api.TakenReturn `json:"returns,omitempty"` // on a seed
 	Answers *Answers           `json:"answers,omitempty"` // on a seed: requests to join
 }
@@ -54,6 +56,7 @@ type bundleImport struct {
 	out   *ImportedBundle
 	now   time.Time
 	trust *policy.Trust
+	late  time.Duration // the staleness budget of the site
 	docs  map[content.ID]block
 	file  *os.File // the documents
 }
@@ -89,6 +92,9 @@ func ImportBundle(ctx context.Context, c api.Carrier, dir string, now time.Time)
 	}
 	defer i.file.Close()
 	if err := i.takeTrust(ctx); err != nil {
+		return nil, err
+	}
+	if err := i.takeAnswers(ctx); err != nil {
 		return nil, err
 	}
 	if err := i.takeDocs(ctx); err != nil {
@@ -164,6 +170,9 @@ func (i *bundleImport) takeTrust(ctx context.Context) error {
 	if i.trust, err = openDocs(have, i.now); err != nil {
 		return tufTrouble(err)
 	}
+	if own, err := i.c.Cargo(ctx, api.CargoQuery{}); err == nil && !own.Seed { // none before the first approvals
+		i.late = i.trust.Roster().SiteStale(own.Site)
+	}
 	next, docs, err := i.walk()
 	switch {
 	case errors.Is(err, policy.ErrRollback) && i.trust.Manifest() != nil:
@@ -201,7 +210,7 @@ func (i *bundleImport) walk() (*policy.Trust, *api.TrustDocs, error) {
 		roots[r.Version] = r.ID
 	}
 	out := &api.TrustDocs{}
-	r := i.trust.Refresh(head, i.now)
+	r := i.trust.RefreshLate(head, i.now, i.late)
 	for need, more := r.Need(); more; need, more = r.Need() {
 		id := need.ID
 		if need.RootVersion > 0 {
@@ -228,6 +237,25 @@ func (i *bundleImport) walk() (*policy.Trust, *api.TrustDocs, error) {
 	out.Timestamp, out.Snapshot, out.Targets, out.RosterRole, out.Roster, out.Manifest, out.Delegated =
 		f.Timestamp, f.Snapshot, f.Targets, f.RosterRole, f.Roster, f.Manifest, f.Delegated
 	return next, out, nil
+}
+
+// takeAnswers hands over the renewed memberships. A list that is not the seed's is none.
+func (i *bundleImport) takeAnswers(ctx context.Context) error {
+	if i.x.Answers.IsZero() {
+		return nil
+	}
+	b, err := i.doc(i.x.Answers, maxAnswersBytes)
+	if b == nil || err != nil {
+		i.damaged(err)
+		return nil
+	}
+	t, err := i.c.TakeAnswers(ctx, b)
+	if api.ClassOf(err) == api.ClassRefused {
+		i.damaged(err)
+		return nil
+	}
+	i.out.Renewals = t
+	return err
 }
 
 // docBatch is how many bytes of documents are handed over at once.

@@ -26,6 +26,7 @@ type ReturnedBundle struct {
 	Reports  int            `json:"reports"`
 	Bytes    int64          `json:"bytes"`
 	Payloads int            `json:"payloads"` // in the have-list
+	Renewals int            `json:"renewals"` // requests for memberships that end
 	Missing  []api.NoReport `json:"missing,omitempty"`
 }
 
@@ -36,6 +37,20 @@ type returnDoc struct {
 	MadeAt  time.Time    `json:"made_at"`
 	Have    content.ID   `json:"have"`
 	Reports []content.ID `json:"reports"`
+
+	Renewals []content.ID `json:"renewals,omitempty"`
+}
+
+// listed are the blocks that count, and which of them are requests for renewal.
+func (d *returnDoc) listed() (all, renewal map[content.ID]bool) {
+	all, renewal = map[content.ID]bool{}, map[content.ID]bool{}
+	for _, id := range d.Reports {
+		all[id] = true
+	}
+	for _, id := range d.Renewals {
+		all[id], renewal[id] = true, true
+	}
+	return all, renewal
 }
 
 const (
@@ -59,6 +74,9 @@ func ExportReturn(ctx context.Context, c api.Carrier, dir string) (*ReturnedBund
 	blocks := [][]byte{r.Have}
 	for _, b := range r.Reports {
 		doc.Reports, blocks = append(doc.Reports, content.Sum(b)), append(blocks, b)
+	}
+	for _, b := range r.Renewals {
+		doc.Renewals, blocks = append(doc.Renewals, content.Sum(b)), append(blocks, b)
 	}
 	head, err := json.Marshal(doc)
 	if err != nil {
@@ -84,6 +102,7 @@ func ExportReturn(ctx context.Context, c api.Carrier, dir string) (*ReturnedBund
 	}
 	return &ReturnedBundle{
 		Dir: dir, File: filepath.Join(f.Dir(), name.String()), Reports: len(r.Reports), Bytes: v.SizeBytes, Payloads: len(l.Payloads), Missing: r.Missing,
+		Renewals: len(r.Renewals),
 	}, nil
 }
 
@@ -148,10 +167,7 @@ func takeReturnFile(ctx context.Context, c api.Carrier, f *media.Folder, name me
 	if err != nil {
 		return nil, err
 	}
-	listed := map[content.ID]bool{}
-	for _, id := range doc.Reports {
-		listed[id] = true
-	}
+	listed, renewal := doc.listed()
 	sum := &api.TakenReturn{Machine: api.Clean(doc.Machine)}
 	part, size := api.Return{Machine: doc.Machine, MadeAt: doc.MadeAt}, 0
 	flush := func() error {
@@ -160,7 +176,7 @@ func takeReturnFile(ctx context.Context, c api.Carrier, f *media.Folder, name me
 			return err
 		}
 		addReturn(sum, t)
-		part.Reports, part.Have, size = nil, nil, 0
+		part.Reports, part.Have, part.Renewals, size = nil, nil, nil, 0
 		return nil
 	}
 	for {
@@ -184,9 +200,12 @@ func takeReturnFile(ctx context.Context, c api.Carrier, f *media.Folder, name me
 			}
 			return sum, err
 		}
-		if id == doc.Have {
+		switch {
+		case id == doc.Have:
 			part.Have = b
-		} else {
+		case renewal[id]:
+			part.Renewals = append(part.Renewals, b)
+		default:
 			part.Reports = append(part.Reports, b)
 		}
 		if size += n; size > returnBatch {
@@ -216,7 +235,7 @@ func openReturn(file io.Reader) (*bundle.Reader, *returnDoc, error) {
 	doc := &returnDoc{}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
-	if err := d.Decode(doc); err != nil || doc.Format != returnFormat || len(doc.Reports) > maxReports {
+	if err := d.Decode(doc); err != nil || doc.Format != returnFormat || len(doc.Reports) > maxReports || len(doc.Renewals) > maxReports {
 		return nil, nil, fmt.Errorf("root block: %w", errors.Join(content.ErrFormat, err))
 	}
 	return r, doc, nil
@@ -224,6 +243,7 @@ func openReturn(file io.Reader) (*bundle.Reader, *returnDoc, error) {
 
 func addReturn(sum, t *api.TakenReturn) {
 	sum.Newer, sum.Older, sum.Refused, sum.Payloads = sum.Newer+t.Newer, sum.Older+t.Older, sum.Refused+t.Refused, sum.Payloads+t.Payloads
+	sum.Renewals += t.Renewals
 	if t.Site != "" {
 		sum.Site, sum.Machine = t.Site, t.Machine
 	}

@@ -38,6 +38,26 @@ func (n *Node) GiveReturn(ctx context.Context) (*api.Return, error) {
 	return n.carrier().giveReturn(ctx)
 }
 
+// GiveAnswers implements api.Carrier.
+func (n *Node) GiveAnswers(_ context.Context, q api.CargoQuery) ([]byte, error) {
+	return n.carrier().giveAnswers(q)
+}
+
+// TakeAnswers implements api.Carrier.
+func (n *Node) TakeAnswers(_ context.Context, list []byte) (*api.TakenAnswers, error) {
+	return n.carrier().takeAnswers(list)
+}
+
+// GiveAnswers implements api.Carrier.
+func (s stopped) GiveAnswers(_ context.Context, q api.CargoQuery) ([]byte, error) {
+	return s.carrier().giveAnswers(q)
+}
+
+// TakeAnswers implements api.Carrier.
+func (s stopped) TakeAnswers(_ context.Context, list []byte) (*api.TakenAnswers, error) {
+	return s.carrier().takeAnswers(list)
+}
+
 // LastHave implements api.Carrier.
 func (n *Node) LastHave(_ context.Context, q api.CargoQuery) ([]byte, error) {
 	return n.carrier().lastHave(q)

@@ -149,7 +149,7 @@ func (n *Node) nodeTrouble() *trouble {
 			return t // a machine without a membership gets no news: what it trusts being old follows from that
 		}
 	}
-	return n.believer.trouble(n.cfg.Now())
+	return n.believer.trouble(n.cfg.Now(), n.late())
 }
 
 func statusOf(c swarm.Class) wire.Status {

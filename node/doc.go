@@ -29,6 +29,8 @@
 //     and history.
 //   - The carrier is this node's part with removable media (carrier.go, returns.go); who has the medium open
 //     is the command line, which calls bundleexport.go, bundleimport.go and bundlereturn.go.
+//   - The errands are renewals without a way to the seed (errands.go, errandspread.go): sealed requests gather at
+//     the machine that packs a medium, a list that the seed has signed spreads from the one that was fed.
 //   - offlinesign.go needs no data folder at all: it is for approvers on machines of their own.
 //
 // # Invariants
@@ -80,6 +82,12 @@
 //     hears of chunks that nobody asked for (ChunksCarried) and offers them to the site.
 //   - A report on a medium counts by the time that its machine signed, not by the number that it came with,
 //     which nobody signed: whoever carries it could otherwise end all later reports of a machine.
+//   - A seed answers the requests of a site anew for every medium: one that came home once is good for two
+//     months of renewals, and a certificate begins when the medium is packed.
+//   - The staleness budget lengthens no certificate, it is how late the machines of a site take one from each
+//     other, and how late they take and keep approvals whose online signatures have ended; what approvers and
+//     root holders sign ends when it says. So a newer roster can end it at once, a seed or another site never sees it, and what it may come
+//     to is bounded by policy.MaxStaleDays, well within the time for which revocations are kept.
 //   - A machine gives a neighbour its report only while it knows no way to a seed: what a machine lacks is
 //     nobody's business where reports can go their own way.
 //   - Gossip key and token secrets are derived from or sealed to keys on the seed; a relay that

@@ -90,8 +90,13 @@ func (n *Node) docAsked(ask wire.DocAsk) ([]byte, bool) {
 		b, err := n.db.Value(rootKey(ask.RootVersion))
 		return b, err == nil && len(b) > 0
 	}
-	if ask.Kind == wire.DocReport {
+	switch ask.Kind {
+	case wire.DocReport:
 		return n.reportAsked()
+	case wire.DocErrands:
+		return n.errandsAsked()
+	case wire.DocAnswers:
+		return n.answersAsked(ask)
 	}
 	b, err := n.docs.document(ask.ID)
 	return b, err == nil

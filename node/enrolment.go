@@ -132,6 +132,12 @@ func (n *Node) enrolAsked(ctx context.Context, peerID, remoteAddr string, reques
 			last = err
 		}
 	}
+	if b := n.errands.answerTo(request); b != nil { // a medium has brought it
+		return b, nil
+	}
+	if err := n.errands.stray(peerID, request); err != nil {
+		n.log.Warn("a request for renewal was not kept for the next medium", "err", err)
+	}
 	n.log.Debug("enrolment not carried on", "err", last)
 	return nil, errNoWay
 }

@@ -100,7 +100,7 @@ func TestFreezeIsNoticedAtHalfLifeAndStopsNewInstallsAtItsEnd(t *testing.T) {
 				}
 			}
 			over := now.Sub(issued)
-			trouble := f.trouble(now)
+			trouble := f.trouble(now, 0)
 			switch {
 			case trouble != nil && alarmed.IsZero():
 				alarmed = now

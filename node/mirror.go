@@ -30,7 +30,7 @@ func (n *Node) AdoptTrust(_ context.Context, d api.TrustDocs) (*api.TrustAdopted
 		n.seed.mu.Lock() // a publication under way would be built on what is being replaced
 		defer n.seed.mu.Unlock()
 	}
-	next, roots, err := verifyDocs(n.believer.current(), d, n.cfg.Now())
+	next, roots, err := verifyDocs(n.believer.current(), d, n.cfg.Now(), n.late())
 	if err != nil {
 		return nil, tufTrouble(err)
 	}
@@ -84,12 +84,12 @@ func trustDocs(db *state.DB, t *policy.Trust) (*api.TrustDocs, error) {
 }
 
 // verifyDocs walks from a trust to the one that documents lead to. roots are those that are new.
-func verifyDocs(t *policy.Trust, d api.TrustDocs, now time.Time) (next *policy.Trust, roots []api.TrustRoot, err error) {
+func verifyDocs(t *policy.Trust, d api.TrustDocs, now time.Time, late time.Duration) (next *policy.Trust, roots []api.TrustRoot, err error) {
 	byID := map[content.ID][]byte{}
 	for _, b := range filesOf(&d).Documents() {
 		byID[content.Sum(b)] = b
 	}
-	r := t.Refresh(d.Timestamp, now)
+	r := t.RefreshLate(d.Timestamp, now, late)
 	for need, more := r.Need(); more; need, more = r.Need() {
 		var b []byte
 		if need.RootVersion > 0 {
@@ -138,7 +138,7 @@ func (s stopped) TrustDocs(context.Context) (*api.TrustDocs, error) {
 
 func (s stopped) AdoptTrust(_ context.Context, d api.TrustDocs) (*api.TrustAdopted, error) {
 	was := s.believer.current()
-	next, roots, err := verifyDocs(was, d, s.now())
+	next, roots, err := verifyDocs(was, d, s.now(), siteLate(was, s.member))
 	if err != nil {
 		return nil, tufTrouble(err)
 	}

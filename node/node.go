@@ -55,6 +55,8 @@ type Node struct {
 	web       *web
 	metrics   *metrics
 	renewal   *renewal
+	errands   *errands
+	asking    asking
 	events    events
 	reach     atomic.Pointer[reach] // what may be dialled
 	foreign   foreigners            // peers of other sites that knocked lately
@@ -113,6 +115,7 @@ func Open(cfg Config) (*Node, error) {
 	n.web = newWeb(n)
 	n.metrics = newMetrics(n)
 	n.renewReach()
+	n.errands = n.newErrands()
 	n.limitEnrolment()
 	if err = errors.Join(n.openPeople(), n.openStock()); err == nil {
 		n.renewal, err = newRenewal(n)

@@ -12,6 +12,7 @@ import (
 	"patchmesh/content"
 	"patchmesh/node/api"
 	"patchmesh/node/enrol"
+	"patchmesh/node/state"
 	"patchmesh/policy"
 	"patchmesh/swarm/wire"
 )
@@ -36,10 +37,9 @@ type renewal struct {
 	kick      chan struct{}
 }
 
-// shown is what the certificate says that a peer has shown last.
+// shown is the certificate that a peer has shown last.
 type shown struct {
-	until       time.Time
-	issuer      string
+	cert        enrol.Certificate
 	withdrawnAt time.Time // when this machine saw that its issuer does not count any more
 }
 
@@ -85,15 +85,21 @@ func (r *renewal) certificate() []byte {
 	return r.cert
 }
 
-// stranger: nobody gives this machine a session.
+// stranger: nobody gives this machine a session, not even within the staleness budget of its site.
 func (r *renewal) stranger() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.outcast()
+	return !r.n.cfg.Now().Before(r.own.NotAfter.Add(r.late(r.own))) || r.withdrawn()
 }
 
-// outcast: the own certificate has lapsed or its issuer was withdrawn; mu is held.
-func (r *renewal) outcast() bool { return !r.n.cfg.Now().Before(r.own.NotAfter) || r.withdrawn() }
+// late is for how long after its end a certificate counts here.
+func (r *renewal) late(c enrol.Certificate) time.Duration {
+	return lateness(r.n.believer.current().Roster(), r.n.member, c)
+}
+
+// over: the own certificate has ended or its issuer was withdrawn, whether or not others take it for a while
+// yet; mu is held.
+func (r *renewal) over() bool { return !r.n.cfg.Now().Before(r.own.NotAfter) || r.withdrawn() }
 
 func (r *renewal) lastTrouble() *trouble {
 	r.mu.Lock()
@@ -105,7 +111,10 @@ func (r *renewal) info() *api.Membership {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := &api.Membership{Serial: r.own.Serial, NotBefore: r.own.NotBefore.UTC(), NotAfter: r.own.NotAfter.UTC(), RenewAt: r.nextAt.UTC()}
-	m.Lapsed = !r.n.cfg.Now().Before(r.own.NotAfter)
+	end := r.own.NotAfter.Add(r.late(r.own))
+	if m.Lapsed = !r.n.cfg.Now().Before(end); end.After(r.own.NotAfter) {
+		m.TakenUntil = end.UTC()
+	}
 	if r.trouble != nil {
 		m.Trouble = r.trouble.detail
 	}
@@ -144,13 +153,16 @@ func (r *renewal) due() bool {
 func (r *renewal) attempt(ctx context.Context) {
 	n := r.n
 	err := r.renew(ctx)
+	if errors.Is(err, errNobody) && r.byErrand(ctx) {
+		return
+	}
 	if err == nil || ctx.Err() != nil {
 		return
 	}
 	r.mu.Lock()
 	r.fails++
 	first, most := renewFirst, renewMost
-	if r.outcast() {
+	if r.over() {
 		most = renewMostLapsed
 	}
 	if r.withdrawn() { // the seed is most likely there: it has just said so
@@ -211,7 +223,7 @@ func (r *renewal) renew(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	serial, root := r.own.Serial, int64(0)
-	if t := n.believer.current(); r.outcast() || r.doubted || t.Stale(n.cfg.Now()) {
+	if t := n.believer.current(); r.over() || r.doubted || t.Stale(n.cfg.Now()) {
 		root = t.RootVersion()
 	}
 	r.mu.Unlock()
@@ -249,7 +261,7 @@ func (n *Node) catchUp(docs map[string][]byte) error {
 	for _, b := range docs {
 		byID[content.Sum(b)] = b
 	}
-	walk := n.believer.current().Refresh(docs["timestamp"], n.cfg.Now())
+	walk := n.believer.current().RefreshLate(docs["timestamp"], n.cfg.Now(), n.late())
 	for need, more := walk.Need(); more; need, more = walk.Need() {
 		b := byID[need.ID]
 		if need.RootVersion > 0 {
@@ -297,29 +309,11 @@ func seedCertificate(m membership, id string, serial uint64, now time.Time) enro
 }
 
 // takeUp believes a certificate that is as good as others will demand, and no other: it must be of this
-// key, place and organisation, by a key of the roster, and last longer than the one at hand, unless that
-// one comes from the future, because a clock was wrong, or counts no more, because its issuer does not.
+// key, place and organisation, by a key of the roster, and be news, see adoptCert.
 func (r *renewal) takeUp(cert []byte) error {
 	n := r.n
-	own, err := n.checkCert(n.id, cert)
-	switch {
-	case err != nil:
-		return fmt.Errorf("the new certificate: %w", err)
-	case own.Site != n.member.Site:
-		return fmt.Errorf("the new certificate is for site %s: %w", api.Clean(own.Site), enrol.ErrWrongPeer)
-	}
-	r.mu.Lock()
-	old, gone := r.own, r.withdrawn()
-	r.mu.Unlock()
-	if !own.NotAfter.After(old.NotAfter) && !n.cfg.Now().Before(old.NotBefore) && !gone {
-		return errUnchanged
-	}
-	m, err := loadMembership(n.cfg.DataDir, n.db)
+	own, err := adoptCert(n.db, n.believer, n.cfg.Now(), n.id, cert)
 	if err != nil {
-		return err
-	}
-	m.Cert = cert
-	if err := saveMembership(n.db, m); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -334,6 +328,32 @@ func (r *renewal) takeUp(cert []byte) error {
 	}
 	n.connector.poke()
 	return nil
+}
+
+// adoptCert makes a new certificate durable. errUnchanged if it lasts no longer than the one at hand, unless
+// that one comes from the future, because a clock was wrong, or counts no more, because its issuer does not.
+func adoptCert(db *state.DB, bel *believer, now time.Time, id string, cert []byte) (enrol.Certificate, error) {
+	m, err := loadMembership("", db)
+	if err != nil {
+		return enrol.Certificate{}, err
+	}
+	own, err := memberCert(bel, m, now, id, cert)
+	switch {
+	case err != nil:
+		return own, fmt.Errorf("the new certificate: %w", err)
+	case own.Site != m.Site:
+		return own, fmt.Errorf("the new certificate is for site %s: %w", api.Clean(own.Site), enrol.ErrWrongPeer)
+	}
+	old, err := enrol.Read(m.Cert)
+	if err != nil {
+		return own, err
+	}
+	gone := !issuerCounts(bel.current().Roster(), old.Issuer)
+	if !own.NotAfter.After(old.NotAfter) && !now.Before(old.NotBefore) && !gone {
+		return own, errUnchanged
+	}
+	m.Cert = cert
+	return own, saveMembership(db, m)
 }
 
 // ask tries the ways until an answer opens. Who carries it can do no more than keep silent.

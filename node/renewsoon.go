@@ -5,6 +5,7 @@ import (
 	mrand "math/rand/v2"
 	"time"
 
+	"patchmesh/node/enrol"
 	"patchmesh/node/transport"
 )
 
@@ -85,13 +86,13 @@ func (r *renewal) answered() bool {
 }
 
 // showed notes what the certificate of a peer says. A later hello with a newer one counts.
-func (r *renewal) showed(peer, issuer string, until time.Time) {
+func (r *renewal) showed(peer string, c enrol.Certificate) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.peers) >= maxCertificates {
 		clear(r.peers) // those are dropped no more, until they say hello again
 	}
-	r.peers[peer] = shown{until: until, issuer: issuer}
+	r.peers[peer] = shown{cert: c}
 }
 
 // dropLapsed ends sessions with peers whose certificate has lapsed while they were connected, or whose
@@ -103,9 +104,9 @@ func (r *renewal) dropLapsed() {
 	r.mu.Lock()
 	for id, p := range r.peers {
 		switch {
-		case p.until.Before(now.Add(-lapseGrace)):
+		case p.cert.NotAfter.Add(r.late(p.cert)).Before(now.Add(-lapseGrace)):
 			over[id] = errLapsedPeer
-		case issuerCounts(roster, p.issuer):
+		case issuerCounts(roster, p.cert.Issuer):
 		case p.withdrawnAt.IsZero():
 			p.withdrawnAt = now
 			r.peers[id] = p

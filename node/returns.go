@@ -73,6 +73,9 @@ func (c *carrier) giveReturn(ctx context.Context) (*api.Return, error) {
 		}
 		out.Reports = append(out.Reports, b)
 	}
+	if out.Renewals, err = c.giveErrands(ctx); err != nil {
+		return nil, err
+	}
 	out.Have, err = c.signedHave()
 	return out, err
 }
@@ -227,7 +230,7 @@ func (c *carrier) lastHave(q api.CargoQuery) ([]byte, error) {
 // carried it, and what else is on the medium, does not matter.
 func (s *seed) takeReturn(r api.Return) (*api.TakenReturn, error) {
 	out := &api.TakenReturn{Machine: api.Clean(r.Machine)}
-	if len(r.Reports) > maxReports {
+	if len(r.Reports) > maxReports || len(r.Renewals) > maxReports {
 		return nil, api.Errorf(api.ClassRefused, "%d reports on one medium", len(r.Reports))
 	}
 	for _, b := range r.Reports {
@@ -248,6 +251,13 @@ func (s *seed) takeReturn(r api.Return) (*api.TakenReturn, error) {
 		if at.After(out.AsOf) {
 			out.AsOf = at
 		}
+	}
+	taken, refused, err := s.takeErrands(r.Renewals)
+	if err != nil {
+		return nil, spaceClass(err)
+	}
+	if out.Renewals, out.Refused = taken, out.Refused+refused; refused > 0 && out.Detail == "" {
+		out.Detail = "a request for renewal is not that of a machine enrolled here"
 	}
 	if len(r.Have) > 0 {
 		if err := s.takeHave(r.Have, out); err != nil && out.Detail == "" {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"time"
 
 	"patchmesh/content"
 	"patchmesh/node/api"
@@ -50,7 +51,7 @@ func (n *Node) admit(peerID string, h wire.Hello) (transport.Peer, error) {
 		n.foreign.knocked(peerID, n.cfg.Now())
 		return transport.Peer{}, errForeignSite
 	}
-	n.renewal.showed(peerID, cert.Issuer, cert.NotAfter)
+	n.renewal.showed(peerID, cert)
 	return p, nil
 }
 
@@ -58,29 +59,60 @@ func (n *Node) admit(peerID string, h wire.Hello) (transport.Peer, error) {
 var errForeignSite = errors.New("the peer belongs to another site")
 
 func (n *Node) checkCert(peerID string, b []byte) (enrol.Certificate, error) {
-	roster := n.believer.current().Roster()
+	m := n.member
+	m.Cert = n.renewal.certificate() // the one of today
+	return memberCert(n.believer, m, n.cfg.Now(), peerID, b)
+}
+
+// memberCert verifies a certificate by the roster in force. One of the own site counts for as long after
+// its end as the staleness budget of the site says, while no roster revokes it; no other does, and never
+// that of a seed: a stolen machine gains nothing by it anywhere else.
+func memberCert(bel *believer, m membership, now time.Time, peerID string, b []byte) (enrol.Certificate, error) {
+	t := bel.current()
+	roster := t.Roster()
 	keys, err := rosterKeys(roster)
 	if err != nil {
 		return enrol.Certificate{}, err
 	}
-	if n.rosterLost() {
+	if t.Manifest() == nil {
 		// Whoever was enrolled by the seed that enrolled this machine may bring the documents again.
 		// A session lets nobody do more than that: what it brings is verified from the root on.
-		if keys, err = enrol.IssuerOf(n.renewal.certificate()); err != nil {
+		if keys, err = enrol.IssuerOf(m.Cert); err != nil {
 			return enrol.Certificate{}, err
 		}
 	}
-	cert, err := enrol.Check(b, keys, peerID, n.cfg.Now())
+	cert, err := enrol.Check(b, keys, peerID, now)
+	if errors.Is(err, enrol.ErrExpired) && !now.Before(cert.NotBefore) && now.Before(cert.NotAfter.Add(lateness(roster, m, cert))) {
+		err = nil
+	}
 	if err != nil {
 		return cert, err
 	}
-	if cert.Org != n.member.Org {
+	if cert.Org != m.Org {
 		return cert, fmt.Errorf("certificate of organisation %q: %w", cert.Org, enrol.ErrUntrustedIssuer)
 	}
 	if v, ok := roster.Revocation(peerID); ok {
 		return cert, revokedError(v)
 	}
 	return cert, nil
+}
+
+// late is the staleness budget of this machine's site; none on a seed.
+func (n *Node) late() time.Duration {
+	if n.seed != nil {
+		return 0
+	}
+	return siteLate(n.believer.current(), n.member)
+}
+
+func siteLate(t *policy.Trust, m membership) time.Duration { return t.Roster().SiteStale(m.Site) }
+
+// lateness is for how long after its end this machine takes a certificate.
+func lateness(r *policy.Roster, m membership, cert enrol.Certificate) time.Duration {
+	if cert.Site != m.Site || cert.Seed {
+		return 0
+	}
+	return r.SiteStale(m.Site)
 }
 
 // rosterLost: all documents but the root were lost on disk.
@@ -158,6 +190,7 @@ func (s sessions) PeerUp(p transport.Peer) {
 	if p.Site == n.member.Site || p.Seed {
 		n.askGossipKey(p.ID)
 	}
+	n.askAnswers(p.ID)
 }
 
 // believable is what counts of the head version in a hello: no more than this machine has seen signed.
@@ -184,6 +217,7 @@ func (s sessions) Message(from string, m wire.Message) {
 	switch m := m.(type) {
 	case wire.Head:
 		n.heardHead(from, m.Timestamp)
+		n.askAnswers(from)
 	case wire.Flags:
 		n.events.send(swarm.PeerChanged{Peer: id, Egress: m.Egress})
 	case wire.Have:

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"patchmesh/node/api"
 	"patchmesh/policy"
@@ -24,9 +25,18 @@ func (s *seed) site(r api.SiteRequest) (*api.Site, error) {
 	}
 	t := s.believer.current()
 	now := t.Roster().SitePrefixes(r.Site)
-	budget := t.Roster().SiteBudget(r.Site)
-	if len(r.Prefixes) == 0 && len(r.WANBudget) == 0 && !r.Clear {
-		return siteRow(r.Site, now, budget), nil
+	budget, stale := t.Roster().SiteBudget(r.Site), int(t.Roster().SiteStale(r.Site)/(24*time.Hour))
+	if len(r.Prefixes) == 0 && len(r.WANBudget) == 0 && r.StaleDays == 0 && !r.Clear {
+		return siteRow(r.Site, t.Roster()), nil
+	}
+	if r.StaleDays > policy.MaxStaleDays {
+		return nil, api.Errorf(api.ClassUsage, "a staleness budget of %d days: at most %d", r.StaleDays, policy.MaxStaleDays)
+	}
+	if r.StaleDays > 0 && slices.ContainsFunc(t.Roster().Seeds, func(e policy.SeedEntry) bool { return e.Site == r.Site }) {
+		return nil, api.Errorf(api.ClassUsage, "site %s has a seed: it needs no staleness budget", r.Site)
+	}
+	if r.StaleDays != 0 {
+		stale = max(r.StaleDays, 0)
 	}
 	if b, err := stateBudget(r.WANBudget, r.WANBudgetStrict); err != nil {
 		return nil, err
@@ -46,16 +56,20 @@ func (s *seed) site(r api.SiteRequest) (*api.Site, error) {
 	}
 	next := *t.Roster()
 	next.Sites = slices.DeleteFunc(slices.Clone(next.Sites), func(e policy.SiteEntry) bool { return e.Site == r.Site })
-	if !r.Clear {
-		next.Sites = append(next.Sites, policy.SiteEntry{Site: r.Site, Prefixes: nonNil(now), WAN: budget})
+	if !r.Clear && (len(now) > 0 || budget != nil || stale > 0) {
+		next.Sites = append(next.Sites, policy.SiteEntry{Site: r.Site, Prefixes: nonNil(now), WAN: budget, StaleDays: stale})
 		slices.SortFunc(next.Sites, func(a, b policy.SiteEntry) int { return cmp.Compare(a.Site, b.Site) })
 	}
 	if err := s.publish(t, nil, &next); err != nil {
 		return nil, err
 	}
-	return siteRow(r.Site, next.SitePrefixes(r.Site), next.SiteBudget(r.Site)), nil
+	return siteRow(r.Site, &next), nil
 }
 
-func siteRow(site string, prefixes []string, b *policy.SiteBudget) *api.Site {
-	return &api.Site{Site: site, Prefixes: nonNil(prefixes), WANBudget: budgetTexts(b), WANBudgetStrict: b != nil && b.Strict}
+func siteRow(site string, r *policy.Roster) *api.Site {
+	b := r.SiteBudget(site)
+	return &api.Site{
+		Site: site, Prefixes: nonNil(r.SitePrefixes(site)), WANBudget: budgetTexts(b), WANBudgetStrict: b != nil && b.Strict,
+		StaleDays: int(r.SiteStale(site) / (24 * time.Hour)),
+	}
 }

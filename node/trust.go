@@ -36,7 +36,7 @@ func (n *Node) heardHead(from string, ts []byte) {
 		}
 		return
 	}
-	newer, version, err := t.CheckHead(ts, n.cfg.Now())
+	newer, version, err := t.CheckHead(ts, n.cfg.Now().Add(-n.late()))
 	if errors.Is(err, policy.ErrRollback) {
 		n.olderHead(from, version)
 		return
@@ -104,7 +104,7 @@ func (n *Node) judgeLater(from string, ts []byte) {
 		n.roots.mu.Lock()
 		n.roots.waiting = false
 		n.roots.mu.Unlock()
-		if _, _, err := n.believer.current().CheckHead(ts, n.cfg.Now()); errors.Is(err, policy.ErrUnknownKey) && n.ctx.Err() == nil {
+		if _, _, err := n.believer.current().CheckHead(ts, n.cfg.Now().Add(-n.late())); errors.Is(err, policy.ErrUnknownKey) && n.ctx.Err() == nil {
 			n.refuse(from, policy.ReasonOf(err), "head: "+err.Error())
 		}
 	})
@@ -211,7 +211,7 @@ func (n *Node) refresh(ctx context.Context, from swarm.PeerID) (*policy.Trust, e
 
 // refreshTo walks to one head. Every root on the way is kept: whoever is further behind asks for it.
 func (n *Node) refreshTo(ctx context.Context, from swarm.PeerID, head []byte) (*policy.Trust, error) {
-	r := n.believer.current().Refresh(head, n.cfg.Now())
+	r := n.believer.current().RefreshLate(head, n.cfg.Now(), n.late())
 	var roots []api.TrustRoot
 	for need, more := r.Need(); more; need, more = r.Need() {
 		b, err := n.needed(ctx, from, need)
@@ -287,7 +287,7 @@ func (n *Node) needed(ctx context.Context, from swarm.PeerID, need policy.Need) 
 }
 
 func (n *Node) manifestEvent(req swarm.Req, t *policy.Trust) swarm.ManifestArrived {
-	return swarm.ManifestArrived{Req: req, Version: t.HeadVersion(), Root: t.RootVersion(), Manifest: t.Manifest(), ExpiresAt: t.ExpiresAt()}
+	return swarm.ManifestArrived{Req: req, Version: t.HeadVersion(), Root: t.RootVersion(), Manifest: t.Manifest(), ExpiresAt: t.ExpiresAt().Add(siteLate(t, n.member))}
 }
 
 // announce spreads the adopted head: as rumour in the site, and at once to every session of it. A

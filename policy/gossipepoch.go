@@ -2,6 +2,7 @@ package policy
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -31,6 +32,9 @@ type SiteEntry struct {
 	Prefixes []string `json:"prefixes"`
 	// WAN is what its machines together may take over it; nil: no limit.
 	WAN *SiteBudget `json:"wan,omitempty"`
+	// StaleDays is the staleness budget of the site: for so many days after their time its machines still
+	// take each other's certificates, and go on with approvals. 0: none.
+	StaleDays int `json:"stale_days,omitempty"`
 }
 
 // Limits of a roster's gossip epochs and site entries.
@@ -103,7 +107,7 @@ func checkSites(all []SiteEntry) error {
 		if err := checkName("site", s.Site); err != nil {
 			return err
 		}
-		if i > 0 && all[i-1].Site >= s.Site || len(s.Prefixes) == 0 && s.WAN == nil || len(s.Prefixes) > MaxSitePrefixes {
+		if i > 0 && all[i-1].Site >= s.Site || s.empty() || len(s.Prefixes) > MaxSitePrefixes {
 			return fmt.Errorf("site entry %.60q with %d prefixes: %w", s.Site, len(s.Prefixes), ErrFormat)
 		}
 		for _, p := range s.Prefixes {
@@ -111,7 +115,7 @@ func checkSites(all []SiteEntry) error {
 				return err
 			}
 		}
-		if err := s.WAN.check(); err != nil {
+		if err := errors.Join(s.WAN.check(), checkStale(s.StaleDays)); err != nil {
 			return fmt.Errorf("site %s: %w", s.Site, err)
 		}
 	}

@@ -104,7 +104,10 @@ func walk(tr *Trust, f Files, now time.Time, roots ...[]byte) (*Trust, error) {
 	if _, _, err := tr.CheckHead(f.Timestamp, now); err != nil && len(roots) == 0 {
 		return nil, err
 	}
-	r := tr.Refresh(f.Timestamp, now)
+	return follow(tr.Refresh(f.Timestamp, now), f, roots...)
+}
+
+func follow(r *Refresh, f Files, roots ...[]byte) (*Trust, error) {
 	for need, more := r.Need(); more; need, more = r.Need() {
 		var b []byte
 		switch need.Role {

@@ -38,6 +38,7 @@ type Refresh struct {
 	base     *Trust
 	head     []byte
 	now      time.Time
+	late     time.Duration // see RefreshLate
 	tm       *trustedmetadata.TrustedMetadata
 	old      Files // documents at hand: used where the signed hashes name them
 	files    Files // verified so far
@@ -173,6 +174,9 @@ func (r *Refresh) supplyRoot(b []byte) error {
 		}
 		return nil
 	}
+	if err := r.inTime(roleRoot, r.tm.Root.Signed.Expires); err != nil {
+		return err
+	}
 	r.rootDone = true
 	r.floors = !rotated(r.base.tm.Root, r.tm.Root)
 	if r.floors && len(r.old.Timestamp) > 0 {
@@ -214,7 +218,7 @@ func (r *Refresh) supplyTimestamp(b []byte) error {
 			return fmt.Errorf("two timestamps of version %d: %w", m.Signed.Version, ErrRollback)
 		}
 		err = nil
-		if m.Signed.IsExpired(r.now) && !r.local {
+		if m.Signed.IsExpired(r.now.Add(-r.late)) && !r.local {
 			return fmt.Errorf("timestamp: %w", ErrExpired)
 		}
 	}
@@ -289,6 +293,9 @@ func (r *Refresh) take(role string, b []byte) error {
 		m, err := r.tm.UpdateTargets(b)
 		if err != nil {
 			return translate(role, err)
+		}
+		if err := r.inTime(role, m.Signed.Expires); err != nil {
+			return err
 		}
 		r.files.Targets = b
 		return checkDelegation(r.tm.Root, m)

@@ -110,10 +110,12 @@ func TestRosterRefusesWhatCannotBeMeant(t *testing.T) {
 		"sites not in order": func(r *Roster) {
 			r.Sites = []SiteEntry{{Site: "b", Prefixes: []string{"10.0.0.0/8"}}, {Site: "a", Prefixes: []string{"10.0.0.0/8"}}}
 		},
-		"budget of nothing": func(r *Roster) { r.Sites = []SiteEntry{{Site: "a", WAN: &SiteBudget{}}} },
-		"negative budget":   func(r *Roster) { r.Sites = []SiteEntry{{Site: "a", WAN: &SiteBudget{DayBytes: -1, MonthBytes: 5}}} },
-		"zone of two lines": func(r *Roster) { r.Sites = []SiteEntry{{Site: "a", WAN: &SiteBudget{DayBytes: 1, Zone: "a\nb"}}} },
-		"long prefix":       func(r *Roster) { r.Sites = []SiteEntry{{Site: "a", Prefixes: []string{strings.Repeat("1", 65)}}} },
+		"budget of nothing":              func(r *Roster) { r.Sites = []SiteEntry{{Site: "a", WAN: &SiteBudget{}}} },
+		"negative budget":                func(r *Roster) { r.Sites = []SiteEntry{{Site: "a", WAN: &SiteBudget{DayBytes: -1, MonthBytes: 5}}} },
+		"zone of two lines":              func(r *Roster) { r.Sites = []SiteEntry{{Site: "a", WAN: &SiteBudget{DayBytes: 1, Zone: "a\nb"}}} },
+		"too long a budget of staleness": func(r *Roster) { r.Sites = []SiteEntry{{Site: "a", StaleDays: MaxStaleDays + 1}} },
+		"less than no staleness":         func(r *Roster) { r.Sites = []SiteEntry{{Site: "a", StaleDays: -1}} },
+		"long prefix":                    func(r *Roster) { r.Sites = []SiteEntry{{Site: "a", Prefixes: []string{strings.Repeat("1", 65)}}} },
 	} {
 		r := &Roster{Org: "acme"}
 		change(r)

@@ -1,6 +1,9 @@
 package policy
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // SiteBudget is what the machines of a site together may take over the WAN, in payload bytes. A zero amount
 // is no limit; one of the two is positive.
@@ -34,4 +37,31 @@ func (r *Roster) SiteBudget(site string) *SiteBudget {
 		}
 	}
 	return nil
+}
+
+// MaxStaleDays bounds a staleness budget: a site that was told of nothing for so long is out of date in
+// earnest, and a stolen machine must not be one of it for longer. It is shorter than the time for which a
+// revocation is kept after the end of a certificate.
+const MaxStaleDays = 90
+
+func checkStale(days int) error {
+	if days < 0 || days > MaxStaleDays {
+		return fmt.Errorf("staleness budget of %d days, at most %d: %w", days, MaxStaleDays, ErrFormat)
+	}
+	return nil
+}
+
+func (s SiteEntry) empty() bool { return len(s.Prefixes) == 0 && s.WAN == nil && s.StaleDays == 0 }
+
+// SiteStale is the staleness budget of a site; 0 if none is stated.
+func (r *Roster) SiteStale(site string) time.Duration {
+	if r == nil {
+		return 0
+	}
+	for _, s := range r.Sites {
+		if s.Site == site {
+			return time.Duration(s.StaleDays) * day
+		}
+	}
+	return 0
 }

@@ -104,7 +104,7 @@ func (a *app) exportBundle(ctx context.Context, s api.Carrier, f *bundleFlags) e
 			return err
 		}
 		return a.print(b, func(w io.Writer) {
-			fmt.Fprintf(w, "%s: reports of %d machines, %s\n", b.File, b.Reports, api.Size(b.Bytes))
+			fmt.Fprintf(w, "%s: reports of %d machines, %d requests to renew memberships, %s\n", b.File, b.Reports, b.Renewals, api.Size(b.Bytes))
 			for _, m := range b.Missing {
 				fmt.Fprintf(w, "no report of %s: %s\n", shortID(m.Machine), m.Detail)
 			}
@@ -206,6 +206,7 @@ func writeBundleImport(w io.Writer, i *node.ImportedBundle, seed bool) {
 		fmt.Fprintf(w, "approvals %s: epoch %d, valid until %s; %d new chunks (%s), %d were here, %d damaged; %d of %d volumes\n",
 			i.Approvals, i.Epoch, i.ExpiresAt.Format(time.RFC3339), i.Chunks, api.Size(i.ChunkBytes), i.Known, i.Damaged, i.Volumes, i.Of)
 		writeMissing(w, i.Complete, i.Missing)
+		writeRenewals(w, i.Renewals)
 	}
 	for _, r := range i.Returns {
 		fmt.Fprintf(w, "site %s, brought by %s: %d newer reports, %d known, %d refused; as of %s\n",
@@ -216,6 +217,18 @@ func writeBundleImport(w io.Writer, i *node.ImportedBundle, seed bool) {
 	}
 	if i.Answers != nil {
 		fmt.Fprintf(w, "requests to join: members %d, waiting for an admin %d, refused %d\n", i.Answers.Members, i.Answers.Waiting, i.Answers.Refused)
+	}
+}
+
+func writeRenewals(w io.Writer, t *api.TakenAnswers) {
+	switch {
+	case t == nil:
+	case t.Detail != "":
+		fmt.Fprintf(w, "memberships not renewed: %s\n", t.Detail)
+	case t.Renewed:
+		fmt.Fprintf(w, "memberships renewed: this machine's, and up to %d of the site's, which fetch theirs\n", t.Answers-1)
+	case t.Newer:
+		fmt.Fprintf(w, "renewed memberships for up to %d machines of the site, which fetch theirs\n", t.Answers)
 	}
 }
 

@@ -28,6 +28,7 @@ type Index struct {
 	Head      content.ID   `json:"head"`  // the signed timestamp, among the documents
 	Roots     []RootRef    `json:"roots"` // of trust, older first, among the documents
 	Documents []content.ID `json:"documents"`
+	Answers   content.ID   `json:"answers,omitzero"` // renewed memberships, among the documents; zero: none
 
 	DocFile  File      `json:"document_file"`
 	Volumes  []File    `json:"volumes"`

@@ -29,6 +29,9 @@ type SiteRequest struct {
 	// WANBudget is what its machines together may take over the WAN: day=SIZE, month=SIZE[@ZONE].
 	WANBudget       []string `json:"wan_budget,omitempty"`
 	WANBudgetStrict bool     `json:"wan_budget_strict,omitempty"` // urgent updates are not exempt
+	// StaleDays is the staleness budget, for sites that are visited more rarely than certificates and
+	// approvals last. Negative: none any more.
+	StaleDays int `json:"stale_days,omitempty"`
 }
 
 // Site is what the roster says of a site.
@@ -38,4 +41,5 @@ type Site struct {
 
 	WANBudget       []string `json:"wan_budget,omitempty"` // day=SIZE, month=SIZE[@ZONE]
 	WANBudgetStrict bool     `json:"wan_budget_strict,omitempty"`
+	StaleDays       int      `json:"stale_days,omitempty"`
 }

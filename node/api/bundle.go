@@ -31,6 +31,13 @@ type Carrier interface {
 	// GiveReturn collects what goes back to the seed: the signed reports of the machines that can be
 	// reached from here or were before, and what this machine has.
 	GiveReturn(ctx context.Context) (*Return, error)
+	// GiveAnswers gives the list of renewed memberships for a site, sealed and signed; nil if there is none. A
+	// seed makes it anew, another machine gives the newest that it was brought.
+	GiveAnswers(ctx context.Context, q CargoQuery) ([]byte, error)
+	// TakeAnswers keeps such a list for this machine and its neighbours. ClassRefused if it is not the seed's,
+	// or for another site.
+	TakeAnswers(ctx context.Context, list []byte) (*TakenAnswers, error)
+
 	// LastHave gives the newest have-list that came back from a site. ClassNotFound. Only on a seed.
 	LastHave(ctx context.Context, q CargoQuery) ([]byte, error)
 	// TakeReturn takes reports and have-lists that hold. Only on a seed.
@@ -104,6 +111,8 @@ type Return struct {
 	Reports [][]byte   `json:"reports"` // signed by the machines that they are about
 	Have    []byte     `json:"have"`    // signed by Machine
 	Missing []NoReport `json:"missing,omitempty"`
+
+	Renewals [][]byte `json:"renewals,omitempty"` // sealed requests for memberships that end
 }
 
 // NoReport is a machine that is known here and of which there is no report.
@@ -120,6 +129,15 @@ type TakenReturn struct {
 	Newer    int       `json:"newer"`          // reports that tell something new
 	Older    int       `json:"older"`
 	Refused  int       `json:"refused"`
-	Payloads int       `json:"payloads"` // in the have-list
+	Payloads int       `json:"payloads"`           // in the have-list
+	Renewals int       `json:"renewals,omitempty"` // requests that the next medium for the site will answer
 	Detail   string    `json:"detail,omitempty"`
+}
+
+// TakenAnswers says what became of a list of renewals.
+type TakenAnswers struct {
+	Answers int    `json:"answers"` // in the list
+	Newer   bool   `json:"newer"`   // than the list that was here
+	Renewed bool   `json:"renewed"` // this machine has its next membership
+	Detail  string `json:"detail,omitempty"`
 }

@@ -63,5 +63,7 @@ type Membership struct {
 	NotAfter  time.Time `json:"not_after"`
 	RenewAt   time.Time `json:"renew_at"`
 	Lapsed    bool      `json:"lapsed,omitempty"`
-	Trouble   string    `json:"trouble,omitempty"` // why it is not renewed
+	// TakenUntil is how long machines of the own site take it by the staleness budget; zero: up to NotAfter.
+	TakenUntil time.Time `json:"taken_until,omitzero"`
+	Trouble    string    `json:"trouble,omitempty"` // why it is not renewed
 }

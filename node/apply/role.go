@@ -134,9 +134,14 @@ func (r *Role) Status() (State, error) {
 	}
 	m := r.cfg.Machine
 	return State{
-		Org: t.Org(), Epoch: t.Epoch(), Head: t.HeadVersion(), ExpiresAt: t.ExpiresAt(), Stale: t.Stale(r.cfg.Now()),
+		Org: t.Org(), Epoch: t.Epoch(), Head: t.HeadVersion(), ExpiresAt: t.ExpiresAt(), Stale: r.stale(t, r.cfg.Now()),
 		Machine: m.Name, Site: m.Site, Groups: m.Groups,
 	}, nil
+}
+
+// stale judges by the staleness budget of this machine's site, as its enrolment names it.
+func (r *Role) stale(t *policy.Trust, now time.Time) bool {
+	return t.Stale(now.Add(-t.Roster().SiteStale(r.cfg.Machine.Site)))
 }
 
 // approved finds the descriptor of an order among what the verified documents approve for this
@@ -157,7 +162,7 @@ func (r *Role) approved(id content.ID, want Order) (*policy.Descriptor, error) {
 		return nil, fmt.Errorf("%s %s: descriptor: %w", want, id.Short(), policy.ErrHash)
 	}
 	now := r.cfg.Now()
-	plan := policy.MakePlan(t.Manifest(), r.cfg.Shelf.Describe, r.machine(), t.Stale(now), now)
+	plan := policy.MakePlan(t.Manifest(), r.cfg.Shelf.Describe, r.machine(), r.stale(t, now), now)
 	r.remember(plan, now)
 	for _, v := range plan.Verdicts {
 		if v.Descriptor != id || v.Update != d.Update || v.Revision != d.Revision {
@@ -282,7 +287,7 @@ func (r *Role) OfferMetadata(head []byte, ask func(Need) ([]byte, error), keep f
 	}
 	now := r.cfg.Now()
 	nothing := func(content.ID) *policy.Descriptor { return nil }
-	plan := policy.MakePlan(t.Manifest(), nothing, r.machine(), t.Stale(now), now)
+	plan := policy.MakePlan(t.Manifest(), nothing, r.machine(), r.stale(t, now), now)
 	for _, v := range plan.Verdicts {
 		if r.cfg.Shelf.Describe(v.Descriptor) != nil {
 			continue
@@ -337,7 +342,7 @@ func (r *Role) takeHeadOnce(head []byte, ask func(Need) ([]byte, error)) (*polic
 	if bytes.Equal(head, t.Files().Timestamp) {
 		return t, nil
 	}
-	walk := t.Refresh(head, r.cfg.Now())
+	walk := t.RefreshLate(head, r.cfg.Now(), t.Roster().SiteStale(r.cfg.Machine.Site))
 	for need, more := walk.Need(); more; need, more = walk.Need() { // policy bounds the newer roots, and what follows them is a handful
 		b, err := ask(Need{RootVersion: need.RootVersion, ID: need.ID, MaxBytes: need.MaxBytes})
 		if err != nil {

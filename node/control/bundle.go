@@ -24,6 +24,11 @@ func bundleRoutes(m *http.ServeMux, s api.Service) {
 	m.Handle("POST /bundle/take-docs", large(c.TakeDocs))
 	m.Handle("POST /bundle/return", handle(func(ctx context.Context, _ struct{}) (*api.Return, error) { return c.GiveReturn(ctx) }))
 	m.Handle("POST /bundle/take-return", large(c.TakeReturn))
+	m.Handle("POST /bundle/take-answers", large(func(ctx context.Context, l answersBody) (*api.TakenAnswers, error) { return c.TakeAnswers(ctx, l.List) }))
+	m.Handle("POST /bundle/answers", handle(func(ctx context.Context, q api.CargoQuery) (*[]byte, error) {
+		b, err := c.GiveAnswers(ctx, q)
+		return &b, err
+	}))
 	m.Handle("POST /bundle/have", handle(func(ctx context.Context, q api.CargoQuery) (*[]byte, error) {
 		b, err := c.LastHave(ctx, q)
 		return &b, err
@@ -44,6 +49,11 @@ func bundleRoutes(m *http.ServeMux, s api.Service) {
 		a, err := c.TakeChunks(r.Context(), r.Body)
 		answer(w, a, err)
 	})
+}
+
+// answersBody carries a list of renewals.
+type answersBody struct {
+	List []byte `json:"list"`
 }
 
 type firstWrite struct {
@@ -92,6 +102,20 @@ func (c *client) GiveReturn(ctx context.Context) (*api.Return, error) {
 // TakeReturn implements api.Carrier.
 func (c *client) TakeReturn(ctx context.Context, r api.Return) (*api.TakenReturn, error) {
 	return call[api.TakenReturn](ctx, c, "bundle/take-return", r)
+}
+
+// GiveAnswers implements api.Carrier.
+func (c *client) GiveAnswers(ctx context.Context, q api.CargoQuery) ([]byte, error) {
+	b, err := call[[]byte](ctx, c, "bundle/answers", q)
+	if err != nil {
+		return nil, err
+	}
+	return *b, nil
+}
+
+// TakeAnswers implements api.Carrier.
+func (c *client) TakeAnswers(ctx context.Context, list []byte) (*api.TakenAnswers, error) {
+	return call[api.TakenAnswers](ctx, c, "bundle/take-answers", answersBody{list})
 }
 
 // LastHave implements api.Carrier.

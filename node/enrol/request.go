@@ -284,3 +284,6 @@ func publicOf(id string) (ed25519.PublicKey, error) {
 	}
 	return raw, nil
 }
+
+// Box is the key that the request is sealed to.
+func (p *Pending) Box() []byte { return p.box }

@@ -20,13 +20,15 @@ const (
 	DocContent DocKind = iota + 1 // by content ID
 	DocRoot                       // a TUF root by version: its bytes are not known before it is read
 	DocReport                     // the peer's own signed report, for removable media
+	DocErrands                    // renewal requests that the peer holds for the next medium
+	DocAnswers                    // the newest list of answers to them, if it was made after RootVersion (Unix seconds)
 )
 
 // DocAsk asks for one document; it is the first frame of a document stream.
 type DocAsk struct {
 	Kind        DocKind
 	ID          content.ID // of DocContent
-	RootVersion int64      // of DocRoot, 1 or more
+	RootVersion int64      // of DocRoot, 1 or more; of DocAnswers, 0 or more
 	MaxBytes    int        // the asker reads no more; 1 to MaxDocBytes
 }
 
@@ -44,9 +46,9 @@ const (
 
 func (a DocAsk) check() error {
 	var c checks
-	c.that(a.Kind == DocContent || a.Kind == DocRoot || a.Kind == DocReport, "document kind")
+	c.that(a.Kind >= DocContent && a.Kind <= DocAnswers, "document kind")
 	c.that((a.Kind == DocContent) != a.ID.IsZero(), "document id")
-	c.that((a.Kind == DocRoot) == (a.RootVersion > 0) && a.RootVersion >= 0, "root version")
+	c.that(a.Kind == DocAnswers && a.RootVersion >= 0 || (a.Kind == DocRoot) == (a.RootVersion > 0) && a.RootVersion >= 0, "root version")
 	c.that(a.MaxBytes >= 1, "document size")
 	c.size("document", a.MaxBytes, MaxDocBytes)
 	return c.err
