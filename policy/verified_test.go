@@ -397,3 +397,20 @@ func TestDraftsWithKeysAndNoLimitsAreRefused(t *testing.T) {
 		t.Errorf("a draft of a role that there is not: %v", err)
 	}
 }
+
+// A role's document cannot bind an approval to a ring plan: plans stand elsewhere and change without it.
+func TestRoleDocumentsAlongRingPlansAreRefused(t *testing.T) {
+	m, _ := canaryMesh(t)
+	d, err := m.trust.RoleManifest("canary")
+	if err != nil {
+		t.Fatal(err)
+	}
+	approveRole("tool", "canary", ActionInstall)(d)
+	if _, err := d.Encode(); err != nil {
+		t.Fatal(err)
+	}
+	d.Approvals[0].RingPlan = "slow"
+	if _, err := d.Encode(); !errors.Is(err, ErrFormat) {
+		t.Errorf("%v", err)
+	}
+}
