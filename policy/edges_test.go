@@ -204,16 +204,16 @@ func TestRefreshUsedWronglyGivesNothing(t *testing.T) {
 		t.Errorf("what nobody needs: %v", err)
 	}
 	broken := *m.trust
-	broken.files.Root = nil
+	broken.files.Delegated = []byte("no list")
 	r = broken.Refresh(m.trust.Files().Timestamp, t0)
 	if _, more := r.Need(); more {
-		t.Error("a refresh without root goes on")
+		t.Error("a refresh from documents that cannot be read goes on")
 	}
 	if err := r.Supply(nil); err == nil {
-		t.Error("a refresh without root takes something")
+		t.Error("a refresh from documents that cannot be read takes something")
 	}
 	if got, err := r.Result(); got != nil || err == nil {
-		t.Error("a refresh without root has a result")
+		t.Error("a refresh from documents that cannot be read has a result")
 	}
 	r = m.trust.Refresh(m.trust.Files().Timestamp, t0)
 	r.roots = maxRoots

@@ -397,3 +397,35 @@ func TestDraftsWithKeysAndNoLimitsAreRefused(t *testing.T) {
 		t.Errorf("a draft of a role that there is not: %v", err)
 	}
 }
+
+// A role's document cannot bind an approval to a ring plan: plans stand elsewhere and change without it.
+func TestRoleDocumentsAlongRingPlansAreRefused(t *testing.T) {
+	d := &RoleManifest{Org: "acme", Role: "canary", Serial: 1, Granted: 1}
+	approveRole("tool", "canary", ActionInstall)(d)
+	if _, err := d.Encode(); err != nil {
+		t.Fatal(err)
+	}
+	d.Approvals[0].RingPlan = "slow"
+	if _, err := d.Encode(); !errors.Is(err, ErrFormat) {
+		t.Errorf("%v", err)
+	}
+}
+
+// What approvers sign is judged whole: a window, a setting or a ring that makes no sense is no manifest.
+func TestManifestsWithPartsThatMakeNoSenseAreRefused(t *testing.T) {
+	for name, spoil := range map[string]func(*Manifest){
+		"a window":              func(m *Manifest) { m.Windows = []Window{{}} },
+		"a setting":             func(m *Manifest) { m.Settings = []Setting{{}} },
+		"a plan without a ring": func(m *Manifest) { m.RingPlans = []RingPlan{{Name: "slow"}} },
+		"rings without a plan":  func(m *Manifest) { m.Approvals[0].RingsOpened = []time.Time{t0} },
+	} {
+		m := &Manifest{Org: "acme", Epoch: 1, IssuedAt: t0, Approvals: []Approval{approval("tool", GroupAll, ActionInstall)}}
+		if _, err := m.Encode(); err != nil {
+			t.Fatal(err)
+		}
+		spoil(m)
+		if _, err := m.Encode(); err == nil {
+			t.Errorf("%s was signed", name)
+		}
+	}
+}

@@ -261,3 +261,59 @@ func TestOfferThatWasOutrunByANewerOneIsRefused(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
+
+// A refusal always has a reason, also where a window closed while the order was under way.
+func TestRefusedOrdersHaveAReason(t *testing.T) {
+	for want, v := range map[policy.Reason]policy.Verdict{
+		policy.ReasonPolicyHold:     {Reason: policy.ReasonPolicyHold},
+		policy.ReasonPolicyDeferred: {Await: policy.StateWaitingWindow},
+		policy.ReasonPolicyDeclined: {},
+	} {
+		if got := because(v); got != want {
+			t.Errorf("%+v: %s, want %s", v, got, want)
+		}
+	}
+}
+
+// stepping hands tell of a step before they change anything.
+type stepping struct{ recorder }
+
+func (h *stepping) Install(ctx context.Context, d *policy.Descriptor, open func() (io.ReadCloser, error), step func(string) error) (Outcome, error) {
+	if err := step("kept"); err != nil {
+		return Outcome{}, err
+	}
+	return h.recorder.Install(ctx, d, open, step)
+}
+
+// forgetful is a journal that cannot be written any more once something has begun.
+type forgetful struct{ Journal }
+
+func (forgetful) JournalStep(string, int, string, time.Time) error { return errBroken }
+
+// A step that cannot be noted is not taken: after a crash nobody would know of it.
+func TestInstallStopsAtAStepThatCannotBeNoted(t *testing.T) {
+	for name, broken := range map[string]bool{"noted": false, "not noted": true} {
+		o := newOrg(t, "acme")
+		id := o.approve("u", body(900, 1), "office", policy.ActionInstall)
+		p := newProcess(t, o)
+		if err := p.cfg.Shelf.keepDescriptor(id, o.docs[id]); err != nil {
+			t.Fatal(err)
+		}
+		d, err := policy.DecodeDescriptor(o.docs[id])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.cfg.Shelf.take(d, bytes.NewReader(o.loads[id])); err != nil {
+			t.Fatal(err)
+		}
+		h := &stepping{recorder{installed: map[policy.UpdateID][]byte{}}}
+		p.role.cfg.Hands = h
+		if broken {
+			p.role.cfg.Journal = forgetful{p.role.cfg.Journal}
+		}
+		_, err = p.role.Do(t.Context(), id, Install)
+		if (err != nil) != broken || (h.changes() == 0) != broken {
+			t.Errorf("%s: %v, %d changes", name, err, h.changes())
+		}
+	}
+}

@@ -1,7 +1,6 @@
 package enrol
 
 import (
-	"crypto/ecdh"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
@@ -92,29 +91,26 @@ func NewRenewal(box []byte, node ed25519.PrivateKey, serial uint64, root int64, 
 }
 
 func newPending(kind Kind, box []byte, node ed25519.PrivateKey, body requestBody, rand io.Reader) (*Pending, error) {
-	eph, err := ecdh.X25519().GenerateKey(rand)
+	p := &Pending{secret: make([]byte, 32), box: box}
+	_, err := io.ReadFull(rand, p.secret)
+	if err == nil {
+		p.ephemeral, err = BoxPublic(p.secret)
+	}
+	if err == nil {
+		body.Peer, err = peerOf(node.Public().(ed25519.PublicKey))
+	}
+	if err == nil {
+		err = p.sealRequest(kind, node, body)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s request: %w", kind, err)
-	}
-	p := &Pending{secret: eph.Bytes(), ephemeral: eph.PublicKey().Bytes(), box: box}
-	if body.Peer, err = peerOf(node.Public().(ed25519.PublicKey)); err != nil {
-		return nil, err
-	}
-	if err := p.sealRequest(kind, node, body); err != nil {
 		return nil, fmt.Errorf("%s request: %w", kind, err)
 	}
 	return p, nil
 }
 
 func (p *Pending) sealRequest(kind Kind, node ed25519.PrivateKey, body requestBody) error {
-	said, err := json.Marshal(body)
-	if err != nil {
-		return err
-	}
-	plain, err := json.Marshal(signedBody{Body: said, Sig: ed25519.Sign(node, toSign(kind, p.ephemeral, p.box, said))})
-	if err != nil {
-		return err
-	}
+	said, _ := json.Marshal(body) // texts and bytes can always be written
+	plain, _ := json.Marshal(signedBody{Body: said, Sig: ed25519.Sign(node, toSign(kind, p.ephemeral, p.box, said))})
 	a, err := agree(p.secret, p.box, p.ephemeral, p.box, purposeRequest+string(kind))
 	if err != nil {
 		return err
@@ -226,11 +222,7 @@ type pendingDoc struct {
 
 // Encode writes what is needed to open the answer later. It is a secret.
 func (p *Pending) Encode() ([]byte, error) {
-	b, err := json.Marshal(pendingDoc{Version: formatVersion, Token: p.Token[:], Request: p.Request, Secret: p.secret, Box: p.box})
-	if err != nil {
-		return nil, fmt.Errorf("pending request: %w", err)
-	}
-	return b, nil
+	return json.Marshal(pendingDoc{Version: formatVersion, Token: p.Token[:], Request: p.Request, Secret: p.secret, Box: p.box})
 }
 
 // DecodePending reads what Encode wrote. ErrFormat.
@@ -239,22 +231,19 @@ func DecodePending(b []byte) (*Pending, error) {
 	if err := decodeStrict(b, 4*MaxRequestBytes, &d); err != nil {
 		return nil, fmt.Errorf("pending request: %w", err)
 	}
-	if d.Version != formatVersion || len(d.Token) != 32 || len(d.Secret) != 32 || len(d.Box) != 32 || len(d.Request) > MaxRequestBytes {
-		return nil, fmt.Errorf("pending request: %w", ErrFormat)
-	}
 	ephemeral, err := BoxPublic(d.Secret)
-	if err != nil {
+	if err != nil || d.Version != formatVersion || len(d.Token) != 32 || len(d.Box) != 32 || len(d.Request) > MaxRequestBytes {
 		return nil, fmt.Errorf("pending request: %w", ErrFormat)
 	}
 	return &Pending{Request: d.Request, Token: [32]byte(d.Token), secret: d.Secret, ephemeral: ephemeral, box: d.Box}, nil
 }
 
 func peerOf(pub ed25519.PublicKey) (string, error) {
+	var id peer.ID
 	k, err := crypto.UnmarshalEd25519PublicKey(pub)
-	if err != nil {
-		return "", fmt.Errorf("node key: %w", err)
+	if err == nil {
+		id, err = peer.IDFromPublicKey(k)
 	}
-	id, err := peer.IDFromPublicKey(k)
 	if err != nil {
 		return "", fmt.Errorf("node key: %w", err)
 	}
@@ -276,10 +265,7 @@ func publicOf(id string) (ed25519.PublicKey, error) {
 		return nil, fmt.Errorf("peer id: %w", ErrFormat)
 	}
 	raw, err := k.Raw()
-	if err != nil || len(raw) != ed25519.PublicKeySize {
-		return nil, fmt.Errorf("peer id: %w", ErrFormat)
-	}
-	if again, err := peerOf(raw); err != nil || again != id {
+	if again, perr := peerOf(raw); err != nil || perr != nil || again != id {
 		return nil, fmt.Errorf("peer id: %w", ErrFormat)
 	}
 	return raw, nil

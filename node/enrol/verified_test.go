@@ -43,6 +43,12 @@ func TestCertificatesOfOtherKindsOfKeysAreRefused(t *testing.T) {
 		if _, err := Check(b, trusted, "12D3", now); !errors.Is(err, ErrUntrustedIssuer) {
 			t.Errorf("%s: %v", name, err)
 		}
+		if c, err := Read(b); err != nil || c.Issuer != "" {
+			t.Errorf("%s: issued by %q, %v", name, c.Issuer, err)
+		}
+		if keys, err := IssuerOf(b); err == nil {
+			t.Errorf("%s: %x is an enrolment key", name, keys)
+		}
 	}
 }
 

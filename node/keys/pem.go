@@ -16,10 +16,7 @@ const (
 
 func encodePrivate(key ed25519.PrivateKey) ([]byte, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, err
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: privateBlock, Bytes: der}), nil
+	return pem.EncodeToMemory(&pem.Block{Type: privateBlock, Bytes: der}), err
 }
 
 func parsePrivate(b []byte) (ed25519.PrivateKey, error) {
@@ -44,10 +41,7 @@ func EncodePublic(pub ed25519.PublicKey) ([]byte, error) {
 		return nil, err
 	}
 	der, err := x509.MarshalPKIXPublicKey(pub)
-	if err != nil {
-		return nil, err
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: publicBlock, Bytes: der}), nil
+	return pem.EncodeToMemory(&pem.Block{Type: publicBlock, Bytes: der}), err
 }
 
 // ParsePublic reads the PEM text of an ed25519 public key. ErrFormat.
@@ -81,11 +75,8 @@ var lowOrder = [][]byte{
 }
 
 func unhex(s string) []byte {
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		panic(err)
-	}
-	return b
+	b, _ := hex.DecodeString(s)
+	return b[:ed25519.PublicKeySize] // panics on a constant that is none
 }
 
 // CheckPublic refuses public keys of wrong size, low order or non-canonical form. ErrFormat.

@@ -9,6 +9,8 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 )
 
@@ -64,5 +66,39 @@ func TestPublicKeysBeyondTheFieldAreNotWritten(t *testing.T) {
 	}
 	if err := CheckPublic(below[:31]); !errors.Is(err, ErrFormat) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A withdrawn key is gone for good, and nothing else with it.
+func TestRemovedRoleKeyIsGone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "keys")
+	for _, name := range []string{"enrol", "enrol-2"} {
+		if _, err := CreateRole(dir, name, "", rand.Reader); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // again is no error: a crash may have cut it
+		if err := RemoveRole(dir, "enrol"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left, err := Roles(dir)
+	if err != nil || len(left) != 1 || left[0].Name != "enrol-2" {
+		t.Errorf("%v, %v", left, err)
+	}
+	if _, err := OpenRole(dir, "enrol", ""); !errors.Is(err, ErrNotFound) {
+		t.Errorf("%v", err)
+	}
+	if err := RemoveRole(dir, "../enrol-2"); !errors.Is(err, ErrName) {
+		t.Errorf("a path for a name: %v", err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "full.key"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "full.key", "x"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := RemoveRole(dir, "full"); err == nil {
+		t.Error("what could not be removed is no error")
 	}
 }

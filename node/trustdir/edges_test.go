@@ -148,3 +148,25 @@ func TestRealDiskTellsItsErrors(t *testing.T) {
 		}
 	}
 }
+
+// Who only looks at another user's folder makes and changes nothing, and reads what its owner saved.
+func TestLookReadsAndLeavesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "trust")
+	if _, err := Look(path).Load(); !errors.Is(err, ErrEmpty) {
+		t.Errorf("a folder that is not there: %v", err)
+	}
+	if _, err := os.Lstat(path); err == nil {
+		t.Fatal("looking made a folder")
+	}
+	d, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := newOrg(t).trust.Files()
+	if err := d.Save(files); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Look(path).Load(); err != nil || digest(got) != digest(files) {
+		t.Errorf("%v", err)
+	}
+}
