@@ -53,6 +53,7 @@ func (a *app) runCmd() *cobra.Command {
 			if os.Getenv("GOMAXPROCS") == "" {
 				runtime.GOMAXPROCS(cores(a.data))
 			}
+			slowWatcher()
 			if os.Getenv("GOMEMLIMIT") == "" {
 				debug.SetMemoryLimit(softMemory)
 				debug.SetGCPercent(400) // little lives long here: collect late, the limit above bounds it

@@ -50,6 +50,8 @@ User=%s
 Group=%s
 Restart=on-failure
 RestartSec=2
+# for the thread that watches the others; the others set it back (watcher_linux.go of the command)
+TimerSlackNSec=10ms
 ReadWritePaths=%s
 RuntimeDirectory=%s
 RuntimeDirectoryMode=0755
