@@ -168,15 +168,7 @@ func baseRoot(t *testing.T, base string) string {
 		}
 	}
 	t.Log("roots: dpkg's own folders only")
-	for _, d := range []string{"info", "updates"} {
-		if err := os.MkdirAll(filepath.Join(base, "var/lib/dpkg", d), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(base, "var/lib/dpkg/status"), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return base
+	return plainRoot(t, base)
 }
 
 // debianRelease is the release this machine runs, so that its mirror has it.

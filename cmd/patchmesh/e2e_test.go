@@ -48,6 +48,7 @@ func TestE2E(t *testing.T) {
 		{"DiskFull", diskFull},
 		{"LyingPeer", lyingPeer},
 		{"Mistakes", mistakes},
+		{"Sticks", sticks},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			began := time.Now()
