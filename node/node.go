@@ -41,6 +41,7 @@ type Node struct {
 	key       ed25519.PrivateKey
 	member    membership
 	people    people
+	restarts  restarts
 	db        *state.DB
 	store     *disk.Store
 	docs      *library
@@ -200,6 +201,7 @@ func (n *Node) begin(ctx context.Context) {
 	n.work(func() { n.believer.keepTime(ctx, n.log) })
 	n.work(func() { n.serveControl(ctx) })
 	n.work(func() { n.watchLocal(ctx) })
+	n.work(func() { n.watchRestarts(ctx) })
 	n.work(func() { n.keepStore(ctx) })
 	if n.seed != nil {
 		n.work(func() { n.freshen(ctx) })

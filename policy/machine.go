@@ -10,6 +10,7 @@ type Machine struct {
 	Zone           *time.Location // where its clock hangs, for windows in local time; nil: UTC
 	Installers     []string       // kinds that this agent can handle here
 	Detected       map[UpdateID]Detection
+	Restart        PendingRestart
 
 	// What the machine's own people say: its local file, which may be stricter than what is signed, the
 	// updates it holds back (patterns as path.Match reads them), and the wishes of its user.

@@ -43,7 +43,7 @@ type Journal interface {
 	JournalEnd(update string, revision int, step string, at time.Time) error
 }
 
-// Config is what a Role is built from. All fields are needed.
+// Config is what a Role is built from. All fields but Restarter are needed.
 type Config struct {
 	Trust   Trust
 	Hands   Hands
@@ -52,6 +52,8 @@ type Config struct {
 	Machine policy.Machine // from enrolment; never from a caller
 	Now     func() time.Time
 	Log     *slog.Logger
+
+	Restarter Restarter // nil: this role restarts nothing
 }
 
 // Role carries out what approvers have signed for this machine, and nothing else. Its methods are
@@ -81,6 +83,7 @@ func NewRole(cfg Config) *Role { return &Role{cfg: cfg, verify: policy.OpenTrust
 type Outcome struct {
 	Present bool   `json:"present,omitempty"` // of Detect
 	Version string `json:"version,omitempty"` // what is there now; empty where the kind has no versions
+	Restart bool   `json:"restart,omitempty"` // of Install and Remove: it is complete only after a restart
 	// Of Detect: why the update is not for this machine, and what was seen; empty: it is.
 	Foreign policy.Reason `json:"foreign,omitempty"`
 	Detail  string        `json:"detail,omitempty"`
