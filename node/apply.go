@@ -24,6 +24,8 @@ import (
 // (apply.Client). Both verify with the same code.
 type orders interface {
 	Do(ctx context.Context, id content.ID, want apply.Order) (apply.Outcome, error)
+	LookRestart(ctx context.Context) (policy.PendingRestart, error)
+	Restart(ctx context.Context) error
 }
 
 // applyPatience is how long the apply process may take to start, or to make room.
@@ -39,6 +41,7 @@ func (n *Node) machineFacts() policy.Machine {
 	}
 	n.people.said(&m)
 	m.Inventory, m.Claims = n.stock.known()
+	m.Restart = n.restarts.known()
 	return m
 }
 
@@ -61,10 +64,13 @@ func (n *Node) openApply() {
 // disk and verifies them again.
 func (n *Node) roleHere() *apply.Role {
 	facts := n.machineFacts()
-	facts.UserElsewhere = true // the core asks, with what people said at this moment
+	// The core asks people, with what they said at that moment: what the local file held back when this
+	// process began must not be held for ever.
+	facts.UserElsewhere, facts.Local, facts.LocalHolds, facts.Wishes = true, nil, nil, nil
+	h := newHands(n.cfg.Root, n.cfg.DataDir, n.cfg.RestartWith)
 	return apply.NewRole(apply.Config{
 		Trust: trustHere(n.cfg.DataDir), Shelf: storeShelf{n}, Journal: n.db, Machine: facts, Lately: n.stock.known, Now: n.cfg.Now, Log: n.log,
-		Hands: hands{root: n.cfg.Root, work: workDir(n.cfg.DataDir), keep: keptDir(n.cfg.DataDir)},
+		Hands: h, Restarter: h.restart,
 	})
 }
 
@@ -151,6 +157,9 @@ func (n *Node) install(ctx context.Context, req swarm.Req, id content.ID, want a
 	if err != nil {
 		n.events.send(applyFailure(req, err))
 		return
+	}
+	if got.Restart { // before it is called installed
+		n.lookRestart(ctx)
 	}
 	n.events.send(swarm.Installed{Req: req, Version: got.Version})
 }

@@ -17,6 +17,7 @@ import (
 	"patchmesh/node/enrol"
 	"patchmesh/node/inventory"
 	"patchmesh/node/peercred"
+	"patchmesh/node/restart"
 	"patchmesh/node/trustdir"
 	"patchmesh/policy"
 )
@@ -45,6 +46,8 @@ type ApplyConfig struct {
 	Log      *slog.Logger
 	Now      func() time.Time
 	Version  string // of this program
+	// RestartWith restarts the machine. Nil: the system's own commands.
+	RestartWith restart.Run
 }
 
 // ApplyInit is what PrepareApply did.
@@ -245,9 +248,10 @@ func openApplyProcess(cfg ApplyConfig) (*applyProcess, error) {
 		cfg.Log.Warn("an install was interrupted; the machine is looked at again", "update", j.Update, "revision", j.Revision, "since", j.At.Format(time.RFC3339))
 	}
 	p.journal = journal
+	h := newHands(cfg.Root, cfg.StateDir, cfg.RestartWith)
 	role := apply.NewRole(apply.Config{
 		Trust: trust, Shelf: p.shelf, Journal: journal, Machine: e.Machine(installerKinds()), Lately: newApplyStock(cfg).known, Now: trust.clock.now, Log: cfg.Log,
-		Hands: hands{root: cfg.Root, work: work, keep: keptDir(cfg.StateDir)},
+		Hands: h, Restarter: h.restart,
 	})
 	if _, err := role.Status(); err != nil { // damaged documents are told at once; they are never reset
 		p.close()

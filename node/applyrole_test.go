@@ -25,7 +25,7 @@ import (
 )
 
 // applyProcess runs the apply role of a machine as the separate process would, on a socket.
-func (m *mesh) applyProcess(name, root string) (socket, state string) {
+func (m *mesh) applyProcess(name, root string, edit ...func(*ApplyConfig)) (socket, state string) {
 	m.t.Helper()
 	dir, err := os.MkdirTemp("", "pm") // test folders may be too long for a socket
 	if err != nil {
@@ -39,6 +39,9 @@ func (m *mesh) applyProcess(name, root string) (socket, state string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	cfg := ApplyConfig{StateDir: state, Socket: socket, Root: root, UID: os.Getuid(), GID: -1, Log: slog.New(slog.DiscardHandler), Now: time.Now}
+	for _, e := range edit {
+		e(&cfg)
+	}
 	go func() { ended <- RunApply(ctx, cfg) }()
 	m.t.Cleanup(func() {
 		cancel()

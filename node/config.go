@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"patchmesh/node/restart"
 	"patchmesh/swarm/rate"
 )
 
@@ -61,6 +62,8 @@ type Config struct {
 	Log *slog.Logger
 	// Now is the clock. Nil: time.Now.
 	Now func() time.Time
+	// RestartWith restarts the machine. Nil: the system's own commands.
+	RestartWith restart.Run
 }
 
 // Bounds of the node's own queues and lists.

@@ -13,6 +13,7 @@ import (
 	"patchmesh/node/apply"
 	"patchmesh/node/install"
 	"patchmesh/node/inventory"
+	"patchmesh/node/restart"
 	"patchmesh/policy"
 )
 
@@ -21,6 +22,27 @@ type hands struct {
 	root string // "": this system
 	work string // private staging folder
 	keep string // private folder for what outlives a restart
+
+	restart *restart.Machine
+}
+
+// newHands are the hands of a role that keeps its state in a folder.
+func newHands(root, stateDir string, run restart.Run) hands {
+	return hands{
+		root: root, work: workDir(stateDir), keep: keptDir(stateDir),
+		restart: &restart.Machine{Root: root, Keep: keptDir(stateDir), Run: run},
+	}
+}
+
+// restartFor books that an update asks for a restart, or asks no more.
+func (h hands) restartFor(update string, res install.Result, err error) error {
+	switch {
+	case err != nil:
+		return errors.Join(err, h.restart.Forget(update)) // whatever there is now, the update is not complete by restarting
+	case res.RestartNeeded:
+		return h.restart.Note(update)
+	}
+	return nil
 }
 
 func workDir(dataDir string) string { return filepath.Join(dataDir, "work") }
@@ -51,7 +73,8 @@ func (h hands) Install(ctx context.Context, d *policy.Descriptor, open func() (i
 	j := h.job(d, open)
 	j.Step = step
 	res, err := install.Bring(ctx, inst, j)
-	return apply.Outcome{Version: res.Version}, handsError(err)
+	err = h.restartFor(j.Spec.Update, res, err)
+	return apply.Outcome{Version: res.Version, Restart: res.RestartNeeded}, handsError(err)
 }
 
 // Remove implements apply.Hands.
@@ -61,7 +84,11 @@ func (h hands) Remove(ctx context.Context, d *policy.Descriptor) (apply.Outcome,
 		return apply.Outcome{}, handsError(err)
 	}
 	res, err := inst.Remove(ctx, h.job(d, nil))
-	return apply.Outcome{Version: res.Version}, handsError(err)
+	if err == nil {
+		err = h.restart.Forget(string(d.Update)) // what it asked for was undone
+	}
+	err = h.restartFor(string(d.Update), res, err)
+	return apply.Outcome{Version: res.Version, Restart: res.RestartNeeded}, handsError(err)
 }
 
 // job describes the work for an installer.

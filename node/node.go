@@ -42,6 +42,7 @@ type Node struct {
 	member    membership
 	people    people
 	stock     stockroom
+	restarts  restarts
 	db        *state.DB
 	store     *disk.Store
 	docs      *library
@@ -207,6 +208,7 @@ func (n *Node) begin(ctx context.Context) {
 	n.work(func() { n.serveControl(ctx) })
 	n.work(func() { n.watchLocal(ctx) })
 	n.work(func() { n.watchStock(ctx) })
+	n.work(func() { n.watchRestarts(ctx) })
 	n.work(func() { n.keepStore(ctx) })
 	if n.seed != nil {
 		n.work(func() { n.freshen(ctx) })

@@ -10,6 +10,7 @@ type Machine struct {
 	Zone           *time.Location // where its clock hangs, for windows in local time; nil: UTC
 	Installers     []string       // kinds that this agent can handle here
 	Detected       map[UpdateID]Detection
+	Restart        PendingRestart
 
 	// Inventory is what queries of groups are asked of; nil: not collected yet. It is never changed.
 	Inventory *Inventory

@@ -57,6 +57,8 @@ const (
 	ReasonInstallerTimeout   Reason = "installer-timeout"
 	ReasonInstallerDenied    Reason = "installer-denied"
 	ReasonVerifyNotDetected  Reason = "verify-not-detected"
+	ReasonRestartPending     Reason = "restart-pending"
+	ReasonRestartBlocked     Reason = "restart-blocked"
 	ReasonCancelledUser      Reason = "cancelled-user"
 	ReasonUnknownFirstScan   Reason = "unknown-first-scan"
 	ReasonHostSilent         Reason = "host-silent"

@@ -90,6 +90,11 @@ func (o order) circular(i int) bool {
 func (o order) settleNeeds(i int) {
 	v := &o.verdicts[i]
 	for _, u := range o.needs(i) {
+		if o.asked[i].machine.AwaitsRestart(u) {
+			v.Verb, v.Await, v.Until, v.closesAt = VerbStage, StateRestartNeededFirst, time.Time{}, time.Time{}
+			v.Reason, v.Detail = ReasonRestartPending, fmt.Sprintf("%s must be complete before it, and that needs a restart", u)
+			return
+		}
 		if o.satisfied(u) {
 			continue
 		}

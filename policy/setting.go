@@ -60,7 +60,9 @@ type SettingInfo struct {
 }
 
 // SettingInfos are all settings, in the order in which people read them.
-var SettingInfos = []SettingInfo{
+var SettingInfos = slices.Concat(updateInfos, restartInfos)
+
+var updateInfos = []SettingInfo{
 	{SetAutomation, string(AutomationScheduled), "how much a machine does by itself: off, detect, notify-download (2), download-notify (3), scheduled (4), local-choice (5), server-manual (7)", checkAutomation, byAutomation},
 	{SetScanInterval, "22h", "how often a machine looks whether its updates are there", within(time.Hour, 7*day), nil},
 	{SetWindowsRequired, "no", "yes: a machine that no maintenance window addresses is never changed", checkYesNo, byYes},
@@ -278,6 +280,12 @@ type settings struct {
 	scanInterval    time.Duration
 	postponeTimes   int
 	postponeFor     time.Duration
+
+	restart         string
+	restartDelay    time.Duration
+	restartSpread   time.Duration
+	restartDeadline time.Duration // 0: none
+	activeHours     string        // empty: none
 }
 
 func readSettings(all []Effective) settings {
@@ -298,6 +306,18 @@ func readSettings(all []Effective) settings {
 			s.postponeTimes, _ = times(e.Value)
 		case SetPostponeFor:
 			s.postponeFor = duration(e.Value)
+		case SetRestart:
+			s.restart = e.Value
+		case SetRestartDelay:
+			s.restartDelay = duration(e.Value)
+		case SetRestartSpread:
+			s.restartSpread = duration(e.Value)
+		case SetRestartDeadline:
+			s.restartDeadline = duration(e.Value) // of "none" 0
+		case SetActiveHours:
+			if e.Value != "none" {
+				s.activeHours = e.Value
+			}
 		default:
 			if severity, is := strings.CutPrefix(e.Name, setDeadline); is && e.Value != "none" {
 				s.deadlines[severity] = duration(e.Value)

@@ -173,6 +173,9 @@ func (c *Core) driveTask(k *task) {
 	if c.detectDue(k) {
 		return
 	}
+	if c.awaitsRestart(k) {
+		return
+	}
 	switch k.verdict.Verb {
 	case policy.VerbNone:
 		c.settleNone(k)
@@ -365,9 +368,11 @@ func (c *Core) installed(e Installed) {
 			o.retryAt = time.Time{}
 		}
 	}
-	if r.kind == reqInstall {
+	switch {
+	case c.awaitsRestart(k):
+	case r.kind == reqInstall:
 		c.setState(k, policy.StateInstalled, "", "", nil)
-	} else {
+	default:
 		c.setState(k, policy.StateRemoved, "", "", nil)
 	}
 	c.save()

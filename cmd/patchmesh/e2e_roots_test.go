@@ -239,11 +239,11 @@ type explained struct {
 func (r *rootsRun) expectNextStep(d *delivery, name string) {
 	r.t.Helper()
 	var e explained
-	r.onSeed(&e, "explain", d.update, name)
+	r.eventually(time.Minute, "explain names an owner and a next step for "+name, func() (bool, string) { // it may be trying again just now
+		r.onSeed(&e, "explain", d.update, name)
+		return e.Reason != "" && e.Owner != "" && e.Owner != "nobody" && e.NextStep != "" && e.NextStep != "nothing", fmt.Sprintf("%+v", e)
+	})
 	r.t.Logf("%s: %s %s, owner %s: %s", name, e.State, e.Reason, e.Owner, e.NextStep)
-	if e.Reason == "" || e.Owner == "" || e.Owner == "nobody" || e.NextStep == "" || e.NextStep == "nothing" {
-		r.t.Errorf("explain ends without owner and next step for %s: %+v", name, e)
-	}
 }
 
 // packages is one real package in all the versions that a rollout may meet, and what it needs.

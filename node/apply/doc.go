@@ -9,7 +9,8 @@
 //	         ── document ───────────────────▶             ├── Shelf    own folder, 0700: the hashed copies
 //	         ── offer object ── bytes ──────▶             ├── Machine  who this is, from enrolment
 //	         ── schedule ── descriptor id ──▶             ├── Journal  what began and how it ended
-//	         ── status ─────────────────────▶             └── Hands    the installers
+//	         ── status ─────────────────────▶             ├── Hands    the installers
+//	         ── restart ────────────────────▶             └── Restarter
 //
 // # Nouns
 //
@@ -25,6 +26,8 @@
 //
 //   - The caller's user comes from the kernel; anybody but the user of the net role, and root, is
 //     refused before a byte of theirs is read.
+//   - The machine is restarted only if the role's own documents and its own look at the machine say that it is
+//     due; the order has no argument at all.
 //   - Messages have a fixed size or a length that is checked against what was signed before anything
 //     is read. Every read has a deadline; connections and waiting orders are bounded.
 //   - Facts about the machine (name, site, groups) come from a file that root wrote at enrolment.

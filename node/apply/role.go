@@ -44,7 +44,7 @@ type Journal interface {
 	JournalEnd(update string, revision int, step string, at time.Time) error
 }
 
-// Config is what a Role is built from. All fields are needed but Lately.
+// Config is what a Role is built from. All fields are needed but Lately and Restarter.
 type Config struct {
 	Trust   Trust
 	Hands   Hands
@@ -56,6 +56,8 @@ type Config struct {
 	Lately func() (*policy.Inventory, []string)
 	Now    func() time.Time
 	Log    *slog.Logger
+
+	Restarter Restarter // nil: this role restarts nothing
 }
 
 // Role carries out what approvers have signed for this machine, and nothing else. Its methods are
@@ -85,6 +87,7 @@ func NewRole(cfg Config) *Role { return &Role{cfg: cfg, verify: policy.OpenTrust
 type Outcome struct {
 	Present bool   `json:"present,omitempty"` // of Detect
 	Version string `json:"version,omitempty"` // what is there now; empty where the kind has no versions
+	Restart bool   `json:"restart,omitempty"` // of Install and Remove: it is complete only after a restart
 	// Of Detect: why the update is not for this machine, and what was seen; empty: it is.
 	Foreign policy.Reason `json:"foreign,omitempty"`
 	Detail  string        `json:"detail,omitempty"`

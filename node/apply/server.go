@@ -35,7 +35,7 @@ type ServerConfig struct {
 	Log     *slog.Logger
 }
 
-// Server answers the four verbs.
+// Server answers the five verbs.
 type Server struct {
 	cfg   ServerConfig
 	slots chan struct{}
@@ -165,6 +165,8 @@ func (s *Server) answer(ctx context.Context, c conn) error {
 		result, err = s.schedule(ctx, q.id, q.order)
 	case verbStatus:
 		result, err = s.cfg.Role.Status()
+	case verbRestart:
+		result, err = s.restart(ctx, q.order)
 	}
 	t.end = time.Time{}
 	var e *Error
@@ -251,6 +253,15 @@ func (s *Server) schedule(ctx context.Context, id content.ID, want Order) (any, 
 		s.cfg.Log.Info("order", "order", want.String(), "descriptor", id.Short(), "version", out.Version, "err", err)
 	}
 	return out, err
+}
+
+func (s *Server) restart(ctx context.Context, want Order) (any, error) {
+	if want == Detect {
+		return s.cfg.Role.LookRestart(ctx)
+	}
+	err := s.cfg.Role.Restart(ctx)
+	s.cfg.Log.Info("order", "order", want.String(), "err", err)
+	return struct{}{}, err
 }
 
 func corrupt(err error) bool {

@@ -11,7 +11,7 @@ import (
 	"patchmesh/policy"
 )
 
-// A verb is what a connection is for. There are four.
+// A verb is what a connection is for. There are five.
 type verb byte
 
 const (
@@ -19,6 +19,7 @@ const (
 	verbObject                   // offer object: the payload of a descriptor
 	verbSchedule                 // carry out an order
 	verbStatus
+	verbRestart // look whether a restart is needed, or restart now
 )
 
 // Order is what Schedule may ask for.
@@ -29,6 +30,7 @@ const (
 	Detect Order = 1 + iota
 	Install
 	Remove
+	restartNow // of restart alone
 )
 
 func (o Order) String() string {
@@ -39,6 +41,8 @@ func (o Order) String() string {
 		return "install"
 	case Remove:
 		return "remove"
+	case restartNow:
+		return "restart"
 	}
 	return fmt.Sprintf("order %d", byte(o))
 }
@@ -47,7 +51,7 @@ func (o Order) String() string {
 //
 //	0  "PMA1"
 //	4  verb
-//	5  order, of schedule; else 0
+//	5  order, of schedule and restart; else 0
 //	6  two zero bytes
 //	8  32 bytes: SHA-256 of the descriptor, of object and schedule; else 0
 //	40 length, of metadata: bytes of the head that follows; else 0
@@ -93,6 +97,8 @@ func decodeRequest(b []byte) (request, error) {
 		fits = named && r.order >= Detect && r.order <= Remove && !long
 	case verbStatus:
 		fits = !named && !ordered && !long
+	case verbRestart:
+		fits = !named && (r.order == Detect || r.order == restartNow) && !long
 	}
 	if !fits {
 		return request{}, errProtocol

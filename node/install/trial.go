@@ -107,23 +107,4 @@ func (j Job) endTrial() error {
 }
 
 // writeDurably replaces a small file in one step.
-func writeDurably(path string, b []byte) error {
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(path+".new", path)
-	}
-	if err == nil {
-		err = durable.Folder(filepath.Dir(path))
-	}
-	return err
-}
+func writeDurably(path string, b []byte) error { return durable.Replace(path, b) }

@@ -100,6 +100,9 @@ func Bring(ctx context.Context, i Installer, j Job) (Result, error) {
 		}
 	}
 	res, err := i.Install(ctx, j)
+	if err == nil && res.RestartNeeded {
+		return res, nil // what is in use is replaced by the restart: a trial stays open, and is ended after it
+	}
 	if err == nil {
 		err = verify(ctx, i, j)
 	}
