@@ -91,6 +91,10 @@ func (s *seed) fleet(connected map[string]bool) ([]api.Machine, error) {
 			m.LastContact = r.ContactAt.UTC()
 		}
 		m.ID, m.Name, m.Site, m.Groups = k.ID, k.Name, k.Site, s.groupsOf(k)
+		stall := s.budgets(k)
+		for i := range m.Updates {
+			stall.tell(&m.Updates[i], s.now())
+		}
 		if connected[k.ID] {
 			m.LastContact = s.now().UTC()
 		}

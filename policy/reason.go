@@ -15,6 +15,8 @@ type ReasonInfo struct {
 const (
 	ReasonDiskShort          Reason = "disk-short"
 	ReasonDiskError          Reason = "disk-error"
+	ReasonMemoryShort        Reason = "memory-short"
+	ReasonAgentStopped       Reason = "agent-stopped"
 	ReasonNetNoPeer          Reason = "net-no-peer"
 	ReasonNetSiteUnknown     Reason = "net-site-unknown"
 	ReasonNetTimeout         Reason = "net-timeout"

@@ -60,7 +60,7 @@ type SettingInfo struct {
 }
 
 // SettingInfos are all settings, in the order in which people read them.
-var SettingInfos = []SettingInfo{
+var SettingInfos = append([]SettingInfo{
 	{SetAutomation, string(AutomationScheduled), "how much a machine does by itself: off, detect, notify-download (2), download-notify (3), scheduled (4), local-choice (5), server-manual (7)", checkAutomation, byAutomation},
 	{SetScanInterval, "22h", "how often a machine looks whether its updates are there", within(time.Hour, 7*day), nil},
 	{SetWindowsRequired, "no", "yes: a machine that no maintenance window addresses is never changed", checkYesNo, byYes},
@@ -71,7 +71,7 @@ var SettingInfos = []SettingInfo{
 	{setDeadline + "important", "none", "deadline of important updates whose approval names none", noneOr(within(time.Hour, 1000*day)), nil},
 	{setDeadline + "moderate", "none", "deadline of moderate updates whose approval names none", noneOr(within(time.Hour, 1000*day)), nil},
 	{setDeadline + "low", "none", "deadline of updates of low severity whose approval names none", noneOr(within(time.Hour, 1000*day)), nil},
-}
+}, stallInfos()...)
 
 const maxSettings = 5000
 

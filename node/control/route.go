@@ -55,6 +55,7 @@ func routes(s api.Service) http.Handler {
 	trustRoutes(m, s)
 	storeRoutes(m, s)
 	surveyRoutes(m, s)
+	doctorRoutes(m, s)
 	bundleRoutes(m, s)
 	return m
 }
