@@ -161,6 +161,7 @@ func (n *Node) install(ctx context.Context, req swarm.Req, id content.ID, want a
 	if got.Restart { // before it is called installed
 		n.lookRestart(ctx)
 	}
+	n.stockChanged()
 	n.events.send(swarm.Installed{Req: req, Version: got.Version})
 }
 

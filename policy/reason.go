@@ -15,6 +15,8 @@ type ReasonInfo struct {
 const (
 	ReasonDiskShort          Reason = "disk-short"
 	ReasonDiskError          Reason = "disk-error"
+	ReasonMemoryShort        Reason = "memory-short"
+	ReasonAgentStopped       Reason = "agent-stopped"
 	ReasonNetNoPeer          Reason = "net-no-peer"
 	ReasonNetSiteUnknown     Reason = "net-site-unknown"
 	ReasonNetTimeout         Reason = "net-timeout"
@@ -51,6 +53,7 @@ const (
 	ReasonCompatEdition      Reason = "compat-edition"
 	ReasonProbeFailed        Reason = "probe-failed"
 	ReasonRolledBackAuto     Reason = "rolled-back-auto"
+	ReasonRolledBackAdmin    Reason = "rolled-back-admin"
 	ReasonAgentOutdated      Reason = "agent-outdated"
 	ReasonInstallerMissing   Reason = "installer-missing"
 	ReasonInstallerExit      Reason = "installer-exit"

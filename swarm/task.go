@@ -373,7 +373,7 @@ func (c *Core) installed(e Installed) {
 	case r.kind == reqInstall:
 		c.setState(k, policy.StateInstalled, "", "", nil)
 	default:
-		c.setState(k, policy.StateRemoved, "", "", nil)
+		c.setState(k, policy.StateRemoved, policy.ReasonRolledBackAdmin, "an approval asks to remove it", nil)
 	}
 	c.save()
 	c.replan()

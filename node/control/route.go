@@ -58,6 +58,7 @@ func routes(s api.Service) http.Handler {
 	storeRoutes(m, s)
 	whatIfRoutes(m, s)
 	surveyRoutes(m, s)
+	doctorRoutes(m, s)
 	bundleRoutes(m, s)
 	eventRoutes(m, s)
 	return m

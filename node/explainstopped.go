@@ -1,0 +1,92 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"patchmesh/node/api"
+	"patchmesh/node/state"
+	"patchmesh/policy"
+	"patchmesh/swarm"
+)
+
+// ExplainStopped is Explain for the data folder of a machine whose node is not running: from the approvals that it
+// trusts, its own inventory and what it saved last. It needs no network. ErrLocked while something runs there.
+func ExplainStopped(ctx context.Context, dir, update, machine string, now func() time.Time) (*api.Explanation, error) {
+	f, err := openFolder(dir, now)
+	if err != nil {
+		return nil, err
+	}
+	defer f.close()
+	n := &Node{
+		cfg: Config{DataDir: dir, Now: f.now}, log: slog.New(slog.DiscardHandler), ctx: ctx, started: f.now(),
+		dir: f, id: f.id, key: f.key, member: f.member, db: f.db, store: f.store, docs: f.docs, believer: f.believer, seed: f.seed,
+	}
+	if err := errors.Join(n.openPeople(), n.openStock()); err != nil {
+		return nil, err
+	}
+	if n.seed != nil {
+		t := f.believer.current()
+		n.view.Store(&swarm.View{At: f.now(), Epoch: t.Epoch(), HeadVersion: t.HeadVersion(), Stale: t.Stale(f.now())})
+		return n.Explain(ctx, update, machine)
+	}
+	if !n.knownUpdate(update) {
+		return nil, api.Errorf(api.ClassNotFound, "no update %q is known here", api.Clean(update)).WithHint("'patchmesh status' lists what there is")
+	}
+	if machine != "" && machine != n.id && machine != n.member.Name {
+		return nil, n.noMachine(machine)
+	}
+	row, err := n.savedRow()
+	if err != nil {
+		return nil, err
+	}
+	e := &explanation{Explanation: api.Explanation{Update: update, Machine: row.Name}}
+	e.add(f.now(), "manifest", "this machine trusts epoch %d; patchmesh is not running here, so nothing changes", row.Epoch)
+	n.explainApprovals(e, *row)
+	n.explainHolds(e, *row)
+	explainState(e, *row)
+	return &e.Explanation, nil
+}
+
+// savedRow is this machine as its last run left it, with the verdicts of today.
+func (n *Node) savedRow() (*api.Machine, error) {
+	t := n.believer.current()
+	row := &api.Machine{ID: n.id, Name: n.member.Name, Site: n.member.Site, Groups: n.ownGroups(), Epoch: t.Epoch(), Online: true,
+		Reason: string(policy.ReasonAgentStopped), Updates: []api.Update{}}
+	b, err := n.db.Snapshot()
+	if err != nil && !errors.Is(err, state.ErrNotFound) {
+		return nil, err
+	}
+	var last swarm.Snapshot
+	if len(b) > 0 {
+		if err := json.Unmarshal(b, &last); err != nil {
+			return nil, err
+		}
+	}
+	if t.Manifest() == nil {
+		return row, nil
+	}
+	now := n.cfg.Now()
+	for _, v := range policy.MakePlan(t.Manifest(), n.describer(), n.machineFacts(), t.Stale(now), now).Verdicts {
+		u := api.Update{Update: string(v.Update), Revision: v.Revision, Compliance: string(v.Compliance), State: policy.StateOffered.String(),
+			Reason: string(v.Reason), Detail: api.Clean(v.Detail)}
+		i := slices.IndexFunc(last.Tasks, func(s swarm.SavedTask) bool { return s.Update == v.Update && s.Revision == v.Revision })
+		if i >= 0 {
+			s := last.Tasks[i]
+			u.State, u.Since, u.Failures = s.State.String(), s.Since.UTC(), s.Failures
+			if u.Reason == "" {
+				u.Reason, u.Detail = string(s.Reason), api.Clean(s.Detail)
+			}
+		}
+		if u.Reason == "" && u.State != policy.StateInstalled.String() && u.State != policy.StateRemoved.String() {
+			u.Reason, u.Detail = string(policy.ReasonAgentStopped), "it was "+u.State+" when patchmesh last ran here"
+		}
+		n.budgets().tell(&u, now)
+		row.Updates = append(row.Updates, u)
+	}
+	return row, nil
+}
