@@ -54,6 +54,7 @@ type checked struct {
 	claims            map[string]bool
 	claimed           map[string]bool // at some time since it started
 	wrong             map[string]int  // chunks from whom
+	stick             bool            // the one that is read here is as it was written
 	doneAt            int64
 }
 
@@ -202,7 +203,7 @@ func init() {
 				s.wan[f.str("u")] += f.num("bytes")
 			}
 		},
-		"refused": (*Checker).refusedLine,
+		"refused": (*Checker).refusedLine, "stick": (*Checker).stickLine,
 		"move": func(c *Checker, f fact) {
 			if m := c.machine(f); m != nil {
 				m.site = f.str("site")
@@ -333,6 +334,10 @@ func (c *Checker) storedLine(f fact) {
 		}
 		if !m.claimed[f.str("u")] {
 			c.fault(m.id, "wan", "fetches %s across the WAN without having claimed its lease", f.str("u"))
+		}
+	} else if f.str("tier") == "media" {
+		if !m.stick {
+			c.fault(m.id, "stick", "takes chunk %d of %s from a stick that somebody has changed, or from none", f.num("i"), f.str("u"))
 		}
 	} else if from != nil && from.site != m.site {
 		c.fault(m.id, "wan", "fetches from %s of another site", from.id)

@@ -82,6 +82,7 @@ func (c *Checker) finishMachines() {
 			open[m.site] = true
 		}
 	}
+	c.finishCarried(open)
 	lacking := 0
 	var first, why string
 	for _, id := range c.order {

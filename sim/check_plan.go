@@ -146,5 +146,5 @@ func (c *Checker) lacks(m *checked) string {
 
 // expectable is what a scenario may expect: WAN payload bytes of each site over the bytes of what it
 // fetched, duplicate bytes over all, how long it takes after the last fault, when the last machine is
-// done, and how many machines may be left over.
-var expectable = []string{"wan", "duplicates", "settle", "within", "unfinished"}
+// done, and how many machines may be left over, in all sites with a line and in those without one.
+var expectable = []string{"wan", "duplicates", "settle", "within", "unfinished", "carried"}

@@ -1,6 +1,10 @@
 package sim
 
-import "time"
+import (
+	"time"
+
+	"patchmesh/swarm/rate"
+)
 
 // Link is what a line can do. Rates are bytes per second; zero means without limit.
 type Link struct {
@@ -18,11 +22,12 @@ type pipe struct {
 	free int64 // when it has sent all that was put in
 }
 
-// put sends so many bytes, no earlier than at, and says when the last one has left.
+// put sends so many payload bytes, no earlier than at, and says when the last one has left: headers and
+// framing go along.
 func (p *pipe) put(at, bytes int64) int64 {
 	at = max(at, p.free)
 	if p.rate > 0 {
-		at += int64(float64(bytes) / p.rate * 1e9)
+		at += int64(float64(rate.OnWire(bytes)) / p.rate * 1e9)
 	}
 	p.free = at
 	return at
@@ -31,12 +36,12 @@ func (p *pipe) put(at, bytes int64) int64 {
 // between sends over two pipes at once, at the pace of the slower: a sender's line and a receiver's.
 func between(a, b *pipe, at, bytes int64) int64 {
 	at = max(at, a.free, b.free)
-	rate := a.rate
-	if rate == 0 || (b.rate > 0 && b.rate < rate) {
-		rate = b.rate
+	slower := a.rate
+	if slower == 0 || (b.rate > 0 && b.rate < slower) {
+		slower = b.rate
 	}
-	if rate > 0 {
-		at += int64(float64(bytes) / rate * 1e9)
+	if slower > 0 {
+		at += int64(float64(rate.OnWire(bytes)) / slower * 1e9)
 	}
 	a.free, b.free = at, at
 	return at

@@ -30,6 +30,7 @@ type machine struct {
 	head  *docs // newest head whose signature holds
 
 	part     int // machines of one site with different numbers do not reach each other
+	bridges  bool // but this one reaches all of them: it stands in both networks
 	rate     float64
 	up, down pipe
 	linkWant bool
@@ -59,7 +60,7 @@ type machine struct {
 }
 
 // tiers counts payload bytes by where they came from.
-type tiers struct{ LAN, WAN, Wasted, Duplicate int64 }
+type tiers struct{ LAN, WAN, Media, Wasted, Duplicate int64 }
 
 // ask is one chunk that this machine has asked a peer for.
 type ask struct {
@@ -336,7 +337,7 @@ func (m *machine) done() bool {
 
 // reachable: news and bytes have a way into the site.
 func (s *site) reachable() bool {
-	if s.index == 0 {
+	if s.index == 0 || s.carried {
 		return true
 	}
 	for _, m := range s.machines {

@@ -24,7 +24,9 @@ type site struct {
 	machines []*machine
 	lan, wan Link
 	down     pipe // from the WAN
+	cpu      processor
 	cut      bool // the WAN does not work
+	carried  bool // sticks come here: news and bytes have a way into it
 	dialMost int  // sessions that a machine dials by itself; 0: the program's own number
 
 	wanBytes  int64 // payload bytes that crossed the line towards the site
@@ -93,7 +95,7 @@ func (s *site) toSite(to *site, e entry) {
 // apart: no packet gets from one to the other now.
 func apart(a, b *machine) bool {
 	if a.site == b.site {
-		return a.part != b.part
+		return a.part != b.part && !a.bridges && !b.bridges
 	}
 	return a.wanCut() || b.wanCut()
 }

@@ -29,7 +29,8 @@ const TraceVersion = 1
 //	down       m why
 //	move       m site
 //	adopt      m epoch head root      verified and durable
-//	stored     m u i from tier(lan|wan) bytes fresh good
+//	stored     m u i from tier(lan|wan|media) bytes fresh good
+//	stick      m way(out|in) head wrong    is written on a machine, or read there; wrong: somebody has changed it
 //	wan        site u bytes           payload bytes that began to cross a site's line
 //	refused    m from reason
 //	whole      m u                    all chunks are there and the payload was hashed again
