@@ -348,7 +348,7 @@ func (m *machine) serve(a swarm.Serve) {
 	}
 	ref := a.Ref
 	s.push(entry{at: end, m: m, inc: m.inc, what: func() { m.sent(ref, size) }})
-	m.letter(ses, c, time.Duration(end-s.now))
+	m.bulk(ses, c, end)
 }
 
 // sent: an upload has left.

@@ -33,16 +33,12 @@ func (p *pipe) put(at, bytes int64) int64 {
 	return at
 }
 
-// between sends over two pipes at once, at the pace of the slower: a sender's line and a receiver's.
+// between sends from one line to another through a switch. The sender goes on to its next chunk while the
+// switch holds what the receiver cannot take yet, and a receiver takes from several senders at the same time:
+// so no line idles while there is something for it, as with TCP's flows. The chunk is through when its last
+// byte is, on both lines.
 func between(a, b *pipe, at, bytes int64) int64 {
-	at = max(at, a.free, b.free)
-	slower := a.rate
-	if slower == 0 || (b.rate > 0 && b.rate < slower) {
-		slower = b.rate
-	}
-	if slower > 0 {
-		at += int64(float64(rate.OnWire(bytes)) / slower * 1e9)
-	}
-	a.free, b.free = at, at
-	return at
+	begin := max(at, a.free)
+	sent := a.put(at, bytes)
+	return max(sent, b.put(begin, bytes))
 }

@@ -29,7 +29,7 @@ type machine struct {
 	trust *policy.Trust
 	head  *docs // newest head whose signature holds
 
-	part     int // machines of one site with different numbers do not reach each other
+	part     int  // machines of one site with different numbers do not reach each other
 	bridges  bool // but this one reaches all of them: it stands in both networks
 	rate     float64
 	up, down pipe
@@ -224,9 +224,6 @@ func (m *machine) boot() {
 	}
 	w := m.site.w
 	cfg := swarm.DefaultConfig()
-	if m.seed {
-		cfg.ServeSlots = 64 // as node has it
-	}
 	m.trust, m.head = m.disk.docs.trust, m.disk.docs
 	m.facts.Detected = nil
 	core, err := swarm.New(cfg, swarm.Self{

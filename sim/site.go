@@ -124,6 +124,17 @@ func (m *machine) letter(ses *session, what any, extra time.Duration) {
 	s.toSite(ses.site, entry{at: at, m: p, from: m, gen: ses.gen, what: what})
 }
 
+// bulk sends a chunk that takes until an instant on the line. Letters do not wait for it: they go between its
+// frames, as streams of one connection do.
+func (m *machine) bulk(ses *session, what any, until int64) {
+	s := m.site
+	at := until + int64(s.delay(ses.site))
+	if s.lan.Loss > 0 && s.rng.Float64() < s.lan.Loss {
+		at += int64(retransmit)
+	}
+	s.push(entry{at: at, m: ses.peer, from: m, gen: ses.gen, what: what})
+}
+
 // tell sends an event to a peer, if there is a session.
 func (m *machine) tell(to swarm.PeerID, ev swarm.Event) {
 	if ses := m.sessionTo(to); ses != nil {
