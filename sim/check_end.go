@@ -83,6 +83,7 @@ func (c *Checker) finishMachines() {
 		}
 	}
 	c.finishCarried(open)
+	c.finishHolds()
 	lacking := 0
 	var first, why string
 	for _, id := range c.order {

@@ -307,6 +307,10 @@ func (m *machine) goal() int {
 			if m.disk.installed[v.Update] != v.Revision {
 				m.wants++
 			}
+		case policy.VerbStage: // so is what waits for a window
+			if !v.Until.IsZero() && m.disk.installed[v.Update] != v.Revision {
+				m.wants++
+			}
 		case policy.VerbRemove:
 			if m.disk.installed[v.Update] != 0 {
 				m.wants++

@@ -30,6 +30,7 @@ var ErrScenario = errors.New("not a scenario")
 //	at     TIME approve ID [group=G] [action=A] [not-before=TIME] [deadline=TIME]
 //	at     TIME hold ID|all [group=G] [name=N] [lasts=TIME]
 //	at     TIME release NAME
+//	at     TIME window ID [group=G] opens=TIME lasts=TIME    every day, opens after midnight UTC
 //	at     TIME revoke MACHINE | renew | turn-key
 //	fault  NAME [key=value...]          see the fault_*.go of this package
 //	start  TIME                         machines switch on within that time
@@ -306,4 +307,4 @@ func (sc *Scenario) orderLine(words []string) error {
 }
 
 // orderVerbs are what an admin can do, and whether it is done to something.
-var orderVerbs = map[string]bool{"approve": true, "hold": true, "release": true, "revoke": true, "renew": false, "turn-key": false}
+var orderVerbs = map[string]bool{"approve": true, "hold": true, "release": true, "revoke": true, "renew": false, "turn-key": false, "window": true}

@@ -24,6 +24,7 @@ const TraceVersion = 1
 //	publish    epoch head root expires                     a seed has published a set of documents
 //	approval   head u rev group action not_before deadline    what is in it; times in ns since the start
 //	hold       head id u group expires
+//	window     head id group opens lasts       each day, so long after the time of day at which the run began; ns
 //	revoked    head m
 //	boot       m epoch head           what it knew when it started
 //	down       m why
