@@ -168,7 +168,7 @@ func realSpread(t *testing.T, n, rumours int, loss float64, torn time.Duration) 
 			}
 			time.Sleep(3 * time.Second)
 			if torn > 0 {
-				time.Sleep(150 * time.Second)
+				time.Sleep(60 * time.Second) // or the next rumour would begin among members that are still suspected
 			}
 			var took []float64
 			for _, g := range all {
@@ -264,32 +264,28 @@ func median(x []float64) float64 {
 
 func TestGossipModelSpreadsLikeMemberlist(t *testing.T) {
 	for _, c := range []struct {
-		n    int
-		loss float64
-		torn time.Duration
-	}{{32, 0, 0}, {128, 0, 0}, {32, 0.2, 0}, {128, 0.2, 0}, {32, 0, 3 * time.Second}, {128, 0, 3 * time.Second}} {
-		rumours := soak(15, 60)
-		if c.n > 32 {
-			rumours = soak(0, 30)
-		}
-		if c.torn > 0 {
-			rumours = soak(0, 12) // minutes of a whole membership for each
-		}
-		if rumours == 0 {
-			continue
-		}
-		realHalf, realMost := realSpread(t, c.n, rumours, c.loss, c.torn)
-		half, most := modelSpread(t, c.n, 400, c.loss, c.torn)
-		t.Logf("%d members, loss %.0f %%, torn for %v: half after %.3f s (memberlist %.3f), 95 %% after %.3f s (memberlist %.3f)",
-			c.n, 100*c.loss, c.torn, median(half), median(realHalf), median(most), median(realMost))
-		for _, x := range [][2]float64{{median(half), median(realHalf)}, {median(most), median(realMost)}} {
-			slack := 0.25 * x[1]
-			if c.torn > 0 {
-				slack = 0.5*x[1] + 2 // few rumours, and each waits for one exchange drawn by lot
+		n       int
+		loss    float64
+		torn    time.Duration
+		rumours int
+	}{
+		{32, 0, 0, soak(15, 60)}, {32, 0.2, 0, soak(15, 60)}, {32, 0, 3 * time.Second, soak(0, 80)},
+		{128, 0, 0, soak(0, 30)}, {128, 0.2, 0, soak(0, 30)}, {128, 0, 3 * time.Second, soak(0, 30)}, {128, 0.2, 3 * time.Second, soak(0, 30)},
+	} {
+		t.Run(fmt.Sprintf("%d-members-loss-%.1f-torn-%v", c.n, c.loss, c.torn), func(t *testing.T) {
+			if c.rumours == 0 {
+				t.Skip("a membership of this size takes minutes of a processor: PATCHMESH_SOAK=1 runs it")
 			}
-			if diff := x[0] - x[1]; diff > slack || diff < -slack {
-				t.Errorf("%d members, loss %.2f, torn %v: the model says %.3f s, memberlist %.3f s", c.n, c.loss, c.torn, x[0], x[1])
+			begun := time.Now()
+			realHalf, realMost := realSpread(t, c.n, c.rumours, c.loss, c.torn)
+			half, most := modelSpread(t, c.n, 400, c.loss, c.torn)
+			t.Logf("half after %.3f s (memberlist %.3f), 95 %% after %.3f s (memberlist %.3f); took %v",
+				median(half), median(realHalf), median(most), median(realMost), time.Since(begun).Round(time.Millisecond))
+			for _, x := range [][2]float64{{median(half), median(realHalf)}, {median(most), median(realMost)}} {
+				if diff := x[0] - x[1]; diff > 0.25*x[1] || diff < -0.25*x[1] {
+					t.Errorf("the model says %.3f s, memberlist %.3f s", x[0], x[1])
+				}
 			}
-		}
+		})
 	}
 }

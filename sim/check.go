@@ -33,6 +33,7 @@ type Checker struct {
 	newest     *checkedSet
 	expects    map[string]string
 	quietAt    int64
+	holdAt     int64 // when the first hold was published; 0: none
 	stored     int64
 	duplicate  int64
 	violations []Violation
@@ -54,6 +55,8 @@ type checked struct {
 	claims            map[string]bool
 	claimed           map[string]bool // at some time since it started
 	wrong             map[string]int  // chunks from whom
+	heldAt            int64           // when it adopted the first hold; 0: not yet
+	stick             bool            // the one that is read here is as it was written
 	doneAt            int64
 }
 
@@ -68,6 +71,7 @@ type checkedSet struct {
 	at, epoch, head, root, expires int64
 	approvals                      []checkedApproval
 	holds                          []checkedHold
+	windows                        []checkedWindow
 	revoked                        map[string]bool
 }
 
@@ -186,8 +190,10 @@ func init() {
 		"expect":   func(c *Checker, f fact) { c.expects[f.str("what")] = f.str("limit") },
 		"publish":  (*Checker).publishLine,
 		"approval": (*Checker).approvalLine,
+		"window":   (*Checker).windowLine,
 		"hold": func(c *Checker, f fact) {
 			if s := c.sets[f.num("head")]; s != nil {
+				c.firstHold(s)
 				s.holds = append(s.holds, checkedHold{f.str("id"), f.str("u"), f.str("group"), f.num("expires")})
 			}
 		},
@@ -202,7 +208,7 @@ func init() {
 				s.wan[f.str("u")] += f.num("bytes")
 			}
 		},
-		"refused": (*Checker).refusedLine,
+		"refused": (*Checker).refusedLine, "stick": (*Checker).stickLine,
 		"move": func(c *Checker, f fact) {
 			if m := c.machine(f); m != nil {
 				m.site = f.str("site")
@@ -308,6 +314,9 @@ func (c *Checker) adoptLine(f fact) {
 		c.fault(m.id, "rollback", "adopts head %d after %d", head, m.head)
 	}
 	m.epoch, m.head, m.root, m.knows = max(m.epoch, epoch), head, max(m.root, root), s
+	if s != nil && len(s.holds) > 0 && m.heldAt == 0 {
+		m.heldAt = c.now
+	}
 }
 
 func (c *Checker) storedLine(f fact) {
@@ -333,6 +342,10 @@ func (c *Checker) storedLine(f fact) {
 		}
 		if !m.claimed[f.str("u")] {
 			c.fault(m.id, "wan", "fetches %s across the WAN without having claimed its lease", f.str("u"))
+		}
+	} else if f.str("tier") == "media" {
+		if !m.stick {
+			c.fault(m.id, "stick", "takes chunk %d of %s from a stick that somebody has changed, or from none", f.num("i"), f.str("u"))
 		}
 	} else if from != nil && from.site != m.site {
 		c.fault(m.id, "wan", "fetches from %s of another site", from.id)

@@ -82,6 +82,8 @@ func (c *Checker) finishMachines() {
 			open[m.site] = true
 		}
 	}
+	c.finishCarried(open)
+	c.finishHolds()
 	lacking := 0
 	var first, why string
 	for _, id := range c.order {

@@ -15,7 +15,6 @@ const (
 	openTime   = time.Millisecond
 	detectTime = 20 * time.Millisecond
 	reportTime = 2 * time.Millisecond
-	hashRate   = 500e6 // bytes per second that a whole payload is hashed at
 )
 
 // do starts the work for one action and returns. Like node's it never calls Step: every outcome comes
@@ -115,7 +114,7 @@ func (m *machine) openPayload(a swarm.OpenPayload) {
 func (m *machine) assemble(a swarm.Assemble) {
 	u := m.site.w.updateOf(a.Payload)
 	f := m.disk.file(u)
-	m.soon(hashing(u), func() {
+	m.soon(m.hashing(u), func() {
 		switch {
 		case f == nil || !f.have.Full():
 			m.step(swarm.Failed{Req: a.Req, Class: swarm.Retry, Reason: policy.ReasonDiskError, Detail: "incomplete"})
@@ -127,10 +126,6 @@ func (m *machine) assemble(a swarm.Assemble) {
 			m.step(swarm.Assembled{Req: a.Req})
 		}
 	})
-}
-
-func hashing(u *update) time.Duration {
-	return 5*time.Millisecond + time.Duration(float64(u.info.StoredBytes)/hashRate*1e9)
 }
 
 // apply
@@ -157,7 +152,7 @@ func (m *machine) install(a swarm.Install) {
 	m.site.say.say(m.site.now, "install").str("m", string(m.id)).str("u", string(u.id)).num("rev", int64(u.rev)).
 		yes("whole", f != nil && f.published).num("bad", int64(bad)).num("clock", int64(m.now().Sub(epoch0))).end()
 	m.site.begun = append(m.site.begun, m.site.now)
-	m.soon(hashing(u)+u.installTime, func() {
+	m.soon(m.hashing(u)+u.installTime, func() {
 		if f == nil || !f.published || f.check() {
 			m.site.say.say(m.site.now, "failed").str("m", string(m.id)).str("u", string(u.id)).end()
 			m.step(swarm.Failed{Req: a.Req, Class: swarm.Retry, Reason: policy.ReasonTrustBadChunk})
@@ -356,7 +351,7 @@ func (m *machine) serve(a swarm.Serve) {
 		o.chunkAt = end
 	}
 	s.push(entry{at: end, m: m, inc: m.inc, kind: sentOff, req: swarm.Req(a.Ref), u: r.u, index: int32(r.index)})
-	m.send(ses, c.entry(), time.Duration(end-s.now))
+	m.bulk(ses, c.entry(), end)
 }
 
 // sent: an upload has left.

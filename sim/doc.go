@@ -53,6 +53,6 @@
 //
 // # Not modelled
 //
-// Enrolment, certificates and their renewal, sticks, byte rates by class, and processors: a machine decides
-// in no time.
+// Enrolment, certificates and their renewal, byte rates by class, and processors: a machine decides in no
+// time. What hashing costs is modelled, and that many machines of a lab share its cores.
 package sim

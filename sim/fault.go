@@ -18,6 +18,7 @@ func init() {
 		"crash": planCrash, "partition": planPartition, "churn": planChurn, "slow": planSlow, "full-disk": planFullDisk,
 		"rot": planRot, "liars": planLiars, "seed-down": planSeedDown, "wan-down": planWANDown, "clock": planClock,
 		"off": planOff, "revoke": planRevoke, "turn-key": planTurnKey, "roam": planRoam, "hold-race": planHoldRace,
+		"swap": planSwap, "stick": planStick,
 	}
 }
 
@@ -110,7 +111,12 @@ func (w *World) some(share float64) int {
 func isOn(m *machine) bool { return m.on() }
 
 // branch draws one of the sites with machines.
-func (w *World) branch() *site { return w.sites[1+w.rng.IntN(len(w.sites)-1)] }
+func (w *World) branch() *site {
+	if len(w.sites) == 1 { // all machines stand beside the seed
+		return w.sites[0]
+	}
+	return w.sites[1+w.rng.IntN(len(w.sites)-1)]
+}
 
 func swarmID(s string) swarm.PeerID { return swarm.PeerID(s) }
 

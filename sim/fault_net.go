@@ -93,14 +93,21 @@ func planSlow(w *World, a args) error {
 	return nil
 }
 
-// planRoam: a laptop is carried to another site and joins the machines there. Words: times.
+// planRoam: a laptop is carried to another site and joins the machines there. Words: machine (which one; any
+// if not said), and times.
 func planRoam(w *World, a args) error {
+	name := swarmID(a.text("machine", ""))
+	if name != "" && w.byID[name] == nil {
+		return bad("machine", string(name))
+	}
 	t, err := a.times(time.Second)
 	if len(w.sites) < 3 {
 		return err
 	}
 	w.eachTime(t, func() func() {
-		victims := w.pick(1, func(m *machine) bool { return m.on() && !m.egress && len(m.site.machines) > 1 })
+		victims := w.pick(1, func(m *machine) bool {
+			return m.on() && !m.egress && len(m.site.machines) > 1 && (name == "" || m.id == name)
+		})
 		for _, m := range victims {
 			m.stop(stopClean)
 		}
@@ -112,6 +119,14 @@ func planRoam(w *World, a args) error {
 		}
 	})
 	return err
+}
+
+// vlan puts the last machines of a site into a network of their own; the one before them stands in both.
+func (m *machine) vlan(size, machines, i int) {
+	if size > 0 && i >= machines-size {
+		m.part, m.egress = 1, false
+	}
+	m.bridges = size > 0 && i == machines-size-1
 }
 
 // move takes a machine that is off to another site.

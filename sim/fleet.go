@@ -92,6 +92,13 @@ const installTakes = 10 * time.Second
 // are moved as one: what they weigh stays, and a line carries them in the same time.
 const forecastDeliveries = 600_000
 
+// From so many machines on, each is given few neighbours: with all that it really has, the sessions alone would
+// need more memory than most computers have, and news and chunks spread nearly as fast.
+const (
+	largeFleet      = 3000
+	largeNeighbours = 6
+)
+
 // fleetWorld is a world that looks like the fleet, at its time. Machines that are off are no part of it.
 func (e *forecaster) fleetWorld(horizon time.Duration) error {
 	f := e.fleet
@@ -146,6 +153,9 @@ func (e *forecaster) addFleetSite(s FleetSite) {
 		name: s.Name, wan: exactly(s.WAN), lan: exactly(s.LAN), machines: exactly(1), count: exactly(1),
 		delay: exactly(float64(max(s.Delay, time.Millisecond))), lanWait: exactly(float64(300 * time.Microsecond)),
 	})
+	if len(e.fleet.Machines) > largeFleet {
+		site.dialMost = largeNeighbours
+	}
 	e.sites[s.Name] = site
 	w.lookahead = min(w.lookahead, int64(site.wan.Delay))
 }

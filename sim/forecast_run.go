@@ -236,7 +236,7 @@ func (e *forecaster) carryOut(r *fate) int64 {
 			at = max(at+1, since(p.NextAt))
 			continue
 		}
-		at += int64(hashing(u) + u.installTime)
+		at += int64(m.hashing(u) + u.installTime)
 		facts.Detected[u.id] = policy.Detection{Present: present, At: e.fleet.At}
 		if u.id == e.target.Update {
 			return at

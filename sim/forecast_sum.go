@@ -259,6 +259,9 @@ func (e *forecaster) assumptions() []string {
 	if e.coarse > 0 {
 		out = append(out, fmt.Sprintf("chunks are moved as up to %d bytes at once, because the fleet is large", e.coarse))
 	}
+	if len(e.fleet.Machines) > largeFleet {
+		out = append(out, fmt.Sprintf("each machine has %d neighbours, because the fleet is large", largeNeighbours))
+	}
 	if len(e.manual) > 0 {
 		out = append(out, "somebody opens the ring after "+strings.Join(e.manual, ", ")+" as soon as its machines have shown that it works")
 	}

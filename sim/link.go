@@ -1,6 +1,10 @@
 package sim
 
-import "time"
+import (
+	"time"
+
+	"patchmesh/swarm/rate"
+)
 
 // Link is what a line can do. Rates are bytes per second; zero means without limit.
 type Link struct {
@@ -18,26 +22,23 @@ type pipe struct {
 	free int64 // when it has sent all that was put in
 }
 
-// put sends so many bytes, no earlier than at, and says when the last one has left.
+// put sends so many payload bytes, no earlier than at, and says when the last one has left: headers and
+// framing go along.
 func (p *pipe) put(at, bytes int64) int64 {
 	at = max(at, p.free)
 	if p.rate > 0 {
-		at += int64(float64(bytes) / p.rate * 1e9)
+		at += int64(float64(rate.OnWire(bytes)) / p.rate * 1e9)
 	}
 	p.free = at
 	return at
 }
 
-// between sends over two pipes at once, at the pace of the slower: a sender's line and a receiver's.
+// between sends from one line to another through a switch. The sender goes on to its next chunk while the
+// switch holds what the receiver cannot take yet, and a receiver takes from several senders at the same time:
+// so no line idles while there is something for it, as with TCP's flows. The chunk is through when its last
+// byte is, on both lines.
 func between(a, b *pipe, at, bytes int64) int64 {
-	at = max(at, a.free, b.free)
-	rate := a.rate
-	if rate == 0 || (b.rate > 0 && b.rate < rate) {
-		rate = b.rate
-	}
-	if rate > 0 {
-		at += int64(float64(bytes) / rate * 1e9)
-	}
-	a.free, b.free = at, at
-	return at
+	begin := max(at, a.free)
+	sent := a.put(at, bytes)
+	return max(sent, b.put(begin, bytes))
 }

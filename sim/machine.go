@@ -29,7 +29,8 @@ type machine struct {
 	trust *policy.Trust
 	head  *docs // newest head whose signature holds
 
-	part     int // machines of one site with different numbers do not reach each other
+	part     int  // machines of one site with different numbers do not reach each other
+	bridges  bool // but this one reaches all of them: it stands in both networks
 	rate     float64
 	up, down pipe
 	linkWant bool
@@ -62,7 +63,7 @@ type machine struct {
 }
 
 // tiers counts payload bytes by where they came from.
-type tiers struct{ LAN, WAN, Wasted, Duplicate int64 }
+type tiers struct{ LAN, WAN, Media, Wasted, Duplicate int64 }
 
 // ask is one chunk that this machine has asked a peer for.
 type ask struct {
@@ -249,9 +250,6 @@ func (m *machine) boot() {
 	}
 	w := m.site.w
 	cfg := swarm.DefaultConfig()
-	if m.seed {
-		cfg.ServeSlots = 64 // as node has it
-	}
 	m.trust, m.head = m.disk.docs.trust, m.disk.docs
 	m.facts.Detected = nil
 	core, err := swarm.New(cfg, swarm.Self{
@@ -338,6 +336,10 @@ func (m *machine) goal() int {
 			if m.disk.installed[v.Update] != v.Revision {
 				m.wants++
 			}
+		case policy.VerbStage: // so is what waits for a window
+			if !v.Until.IsZero() && m.disk.installed[v.Update] != v.Revision {
+				m.wants++
+			}
 		case policy.VerbRemove:
 			if m.disk.installed[v.Update] != 0 {
 				m.wants++
@@ -365,7 +367,7 @@ func (m *machine) done() bool {
 
 // reachable: news and bytes have a way into the site.
 func (s *site) reachable() bool {
-	if s.index == 0 {
+	if s.index == 0 || s.carried {
 		return true
 	}
 	for _, m := range s.machines {

@@ -51,6 +51,8 @@ func (w *World) order(o order) (func(), error) {
 		return w.approveOrder(o)
 	case "hold":
 		return w.holdOrder(o)
+	case "window":
+		return w.windowOrder(o)
 	case "release":
 		return func() {
 			w.publish(func(m *policy.Manifest) {
@@ -161,6 +163,9 @@ func (w *World) published() {
 	for _, h := range t.Manifest().Holds {
 		w.own.say(w.now, "hold").num("head", d.version).str("id", h.ID).str("u", string(h.Update)).str("group", word(h.Group)).
 			num("expires", since(h.ExpiresAt)).end()
+	}
+	for _, x := range t.Manifest().Windows {
+		w.sayWindow(d.version, x)
 	}
 	for _, v := range t.Roster().Revoked {
 		w.own.say(w.now, "revoked").num("head", d.version).str("m", v.Peer).end()

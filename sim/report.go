@@ -170,6 +170,7 @@ func (w *World) countMachines(r *Report, rel func(int64) float64) {
 
 func (w *World) countSites(r *Report) {
 	sites := 0
+	r.Chunks = w.hq.site.delivered
 	for _, s := range w.sites[1:] {
 		r.WANBytes += s.wanBytes
 		r.DocumentBytes += s.docBytes

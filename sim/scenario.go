@@ -21,13 +21,16 @@ var ErrScenario = errors.New("not a scenario")
 // Numbers may be ranges (20..200), which each run draws from by its seed.
 //
 //	title  TEXT
-//	seed   up=RATE lan=RATE
+//	seed   up=RATE lan=RATE [machines=N] [cores=N]      so many machines stand in its own site
 //	site   NAME machines=N [count=N] [egress=N] [wan=RATE] [lan=RATE] [delay=TIME] [lan-delay=TIME]
 //	       [loss=SHARE] [groups=NAME:FROM-TO,...] [neighbours=N]
+//	       [vlan=N]                     the last N reach nobody but each other and the machine before them
+//	       [cores=N]                    all machines of the site are processes on so many processors
 //	update ID size=SIZE [chunk=SIZE] [install=TIME]
 //	at     TIME approve ID [group=G] [action=A] [not-before=TIME] [deadline=TIME]
 //	at     TIME hold ID|all [group=G] [name=N] [lasts=TIME]
 //	at     TIME release NAME
+//	at     TIME window ID [group=G] opens=TIME lasts=TIME    every day, opens after midnight UTC
 //	at     TIME revoke MACHINE | renew | turn-key
 //	fault  NAME [key=value...]          see the fault_*.go of this package
 //	start  TIME                         machines switch on within that time
@@ -49,7 +52,7 @@ type Scenario struct {
 	text    string
 }
 
-type seedSpec struct{ up, lan value }
+type seedSpec struct{ up, lan, machines, cores value }
 
 type siteSpec struct {
 	name            string
@@ -60,6 +63,8 @@ type siteSpec struct {
 	delay, lanWait  value
 	groups          []groupSpec
 	neighbours      int
+	vlan            int
+	cores           value
 	many            bool
 }
 
@@ -152,7 +157,7 @@ func ParseScenario(name, text string) (*Scenario, error) {
 			return nil, fmt.Errorf("scenario %s, line %d: %w", name, n, err)
 		}
 	}
-	if len(sc.sites) == 0 {
+	if len(sc.sites) == 0 && sc.seed.machines.high < 1 {
 		return nil, fmt.Errorf("scenario %s has no site: %w", name, ErrScenario)
 	}
 	return sc, nil
@@ -191,7 +196,11 @@ func (sc *Scenario) line(words []string) error {
 	}
 	switch verb {
 	case "seed":
-		err = errors.Join(a.value("up", &sc.seed.up, parseRate), a.value("lan", &sc.seed.lan, parseRate))
+		err = errors.Join(a.value("up", &sc.seed.up, parseRate), a.value("lan", &sc.seed.lan, parseRate),
+			a.value("machines", &sc.seed.machines, parseNumber), a.value("cores", &sc.seed.cores, parseNumber))
+		if sc.seed.machines.high > maxMachines {
+			err = errors.Join(err, bad("number of machines", a.text("machines", "")))
+		}
 	case "site":
 		err = sc.siteLine(rest[0], a)
 	case "update":
@@ -229,13 +238,14 @@ func (sc *Scenario) siteLine(name string, a args) error {
 		wan: value{log: true}, lan: value{low: 1e9 / 8, high: 1e9 / 8, log: true}, delay: exactly(float64(15 * time.Millisecond)),
 		lanWait: exactly(float64(300 * time.Microsecond)),
 	}
-	var neighbours value
+	var neighbours, vlan value
 	err := errors.Join(
 		a.value("count", &s.count, parseNumber), a.value("machines", &s.machines, parseNumber), a.value("egress", &s.egress, parseNumber),
 		a.value("wan", &s.wan, parseRate), a.value("lan", &s.lan, parseRate), a.value("loss", &s.loss, parseShare),
 		a.value("delay", &s.delay, parseTime), a.value("lan-delay", &s.lanWait, parseTime), a.value("neighbours", &neighbours, parseNumber),
+		a.value("cores", &s.cores, parseNumber), a.value("vlan", &vlan, parseNumber),
 	)
-	s.neighbours = int(neighbours.low)
+	s.neighbours, s.vlan = int(neighbours.low), int(vlan.low)
 	for g := range strings.SplitSeq(a.text("groups", ""), ",") {
 		if g == "" {
 			continue
@@ -297,4 +307,4 @@ func (sc *Scenario) orderLine(words []string) error {
 }
 
 // orderVerbs are what an admin can do, and whether it is done to something.
-var orderVerbs = map[string]bool{"approve": true, "hold": true, "release": true, "revoke": true, "renew": false, "turn-key": false}
+var orderVerbs = map[string]bool{"approve": true, "hold": true, "release": true, "revoke": true, "renew": false, "turn-key": false, "window": true}

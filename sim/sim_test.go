@@ -332,12 +332,18 @@ func TestEveryActionIsHandled(t *testing.T) {
 
 func TestPipesKeepTheirRateAndOrder(t *testing.T) {
 	p := pipe{rate: 1000}
-	if a, b := p.put(0, 500), p.put(0, 500); a != int64(500*time.Millisecond) || b != int64(time.Second) {
+	if a, b := p.put(0, 500), p.put(0, 500); a != int64(524*time.Millisecond) || b != int64(1048*time.Millisecond) { // 4.8 % are headers
 		t.Errorf("two halves of a second leave after %v and %v", time.Duration(a), time.Duration(b))
 	}
 	fast, slow := pipe{}, pipe{rate: 100}
-	if at := between(&fast, &slow, 0, 100); at != int64(time.Second) || fast.free != at {
-		t.Errorf("the slower side needs a second, took %v", time.Duration(at))
+	if at := between(&fast, &slow, 0, 1000); at != int64(10480*time.Millisecond) || fast.free != 0 {
+		t.Errorf("the slower side needs ten seconds and the headers, took %v; the faster one is free after %v", time.Duration(at), time.Duration(fast.free))
+	}
+	// Two slow senders fill a receiver that is twice as fast, at the same time.
+	a, b, into := pipe{rate: 100}, pipe{rate: 100}, pipe{rate: 200}
+	one, two := between(&a, &into, 0, 1000), between(&b, &into, 0, 1000)
+	if one != int64(10480*time.Millisecond) || two != one {
+		t.Errorf("two senders at once take %v and %v", time.Duration(one), time.Duration(two))
 	}
 }
 

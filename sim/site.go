@@ -26,7 +26,9 @@ type site struct {
 	seats    int // given so far: none is given twice
 	lan, wan Link
 	down     pipe // from the WAN
+	cpu      processor
 	cut      bool // the WAN does not work
+	carried  bool // sticks come here: news and bytes have a way into it
 	dialMost int  // sessions that a machine dials by itself; 0: the program's own number
 
 	wanBytes  int64 // payload bytes that crossed the line towards the site
@@ -102,7 +104,7 @@ func (s *site) toSite(to *site, e entry) {
 // apart: no packet gets from one to the other now.
 func apart(a, b *machine) bool {
 	if a.site == b.site {
-		return a.part != b.part
+		return a.part != b.part && !a.bridges && !b.bridges
 	}
 	return a.wanCut() || b.wanCut()
 }
@@ -135,6 +137,18 @@ func (m *machine) send(ses *session, e entry, extra time.Duration) {
 	ses.sentAt = at
 	e.at, e.m, e.from, e.gen = at, ses.peer, m, ses.gen
 	s.toSite(ses.site, e)
+}
+
+// bulk sends a chunk that takes until an instant on the line. Letters do not wait for it: they go between its
+// frames, as streams of one connection do.
+func (m *machine) bulk(ses *session, e entry, until int64) {
+	s := m.site
+	at := until + int64(s.delay(ses.site))
+	if s.lan.Loss > 0 && s.rng.Float64() < s.lan.Loss {
+		at += int64(retransmit)
+	}
+	e.at, e.m, e.from, e.gen = at, ses.peer, m, ses.gen
+	s.push(e)
 }
 
 // tell sends an event to a peer, if there is a session.

@@ -24,12 +24,14 @@ const TraceVersion = 1
 //	publish    epoch head root expires                     a seed has published a set of documents
 //	approval   head u rev group action not_before deadline    what is in it; times in ns since the start
 //	hold       head id u group expires
+//	window     head id group opens lasts       each day, so long after the time of day at which the run began; ns
 //	revoked    head m
 //	boot       m epoch head           what it knew when it started
 //	down       m why
 //	move       m site
 //	adopt      m epoch head root      verified and durable
-//	stored     m u i from tier(lan|wan) bytes fresh good
+//	stored     m u i from tier(lan|wan|media) bytes fresh good
+//	stick      m way(out|in) head wrong    is written on a machine, or read there; wrong: somebody has changed it
 //	wan        site u bytes           payload bytes that began to cross a site's line
 //	refused    m from reason
 //	whole      m u                    all chunks are there and the payload was hashed again

@@ -120,9 +120,12 @@ const maxMachines = 1 << 20
 
 // build makes the sites and their machines, switched off.
 func (w *World) build() {
-	hq := w.addSite(siteSpec{name: "hq", lan: w.sc.seed.lan})
+	hq := w.addSite(siteSpec{name: "hq", lan: w.sc.seed.lan, cores: w.sc.seed.cores})
 	w.hq = w.addMachine(hq, "seed", true)
 	w.hq.up.rate = w.sc.seed.up.draw(w.rng)
+	for i := range w.sc.seed.machines.drawInt(w.rng) {
+		w.addMachine(hq, fmt.Sprintf("hq-%d", i), false)
+	}
 	w.lookahead = int64(time.Hour)
 	for _, spec := range w.sc.sites {
 		for range spec.count.drawInt(w.rng) {
@@ -136,6 +139,7 @@ func (w *World) build() {
 				m := w.addMachine(s, fmt.Sprintf("%s-%d", s.name, i), false)
 				m.egress = i < egress
 				m.groups(spec.groups, i)
+				m.vlan(spec.vlan, n, i)
 			}
 			w.lookahead = min(w.lookahead, int64(s.wan.Delay))
 		}
@@ -152,6 +156,7 @@ func (w *World) addSite(spec siteSpec) *site {
 	s.down.rate = s.wan.Rate
 	s.dialMost = spec.neighbours
 	s.byName = map[swarm.PeerID]*machine{}
+	s.cpu.cores = spec.cores.draw(w.rng)
 	w.sites = append(w.sites, s)
 	return s
 }
@@ -309,8 +314,11 @@ func (w *World) join(talkers []*journal) {
 // begin switches everything on, spread over the scenario's start time.
 func (w *World) begin() {
 	w.hq.boot()
-	for _, s := range w.sites[1:] {
+	for _, s := range w.sites {
 		for _, m := range s.machines {
+			if m.seed {
+				continue
+			}
 			at := int64(0)
 			if spread := int64(w.sc.spread); spread > 0 {
 				at = s.rng.Int64N(spread)

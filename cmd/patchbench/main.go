@@ -25,6 +25,7 @@ const help = `patchbench measures patchmesh beside other ways to bring a file to
   patchbench list [--json]                              scenarios and contenders
   patchbench run --scenario S [--contenders A,B] ...    measure; needs root on Linux
   patchbench table [--results DIR]                      Markdown and plots from the raw numbers
+  patchbench calibrate [--results DIR]                  the simulator beside what was measured
   patchbench packages [--install]                       the Debian packages that the contenders need
   patchbench clean                                      remove what runs that were killed have left
 
@@ -53,7 +54,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		fmt.Fprint(out, help)
 		return 0
 	}
-	for _, v := range append([]verb{tableVerb}, labVerbs...) {
+	for _, v := range append([]verb{tableVerb, calibrateVerb}, labVerbs...) {
 		if v.name == args[0] {
 			return v.call(ctx, args[1:], out, errOut)
 		}

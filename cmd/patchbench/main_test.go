@@ -21,7 +21,7 @@ func TestEveryVerbExplainsItself(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
-	for _, v := range append([]verb{tableVerb}, labVerbs...) {
+	for _, v := range append([]verb{tableVerb, calibrateVerb}, labVerbs...) {
 		if !strings.Contains(all, "patchbench "+v.name) {
 			t.Errorf("the help does not name %s", v.name)
 		}
