@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -156,11 +157,19 @@ func (c *connector) due() []*candidate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var out []*candidate
+	room := maxNeighbours - neighbours
 	for _, k := range c.cands {
+		if k.trying {
+			room--
+		}
+	}
+	// By lot: if all took the first that they hear of, all would take the same, and a site would hang on a few.
+	for _, i := range rand.Perm(len(c.cands)) {
+		k := c.cands[i]
 		switch {
 		case k.trying || now.Before(k.nextAt):
 		case k.id != "" && up[k.id]:
-		case neighbours >= maxNeighbours:
+		case len(out) >= room:
 		case c.isSeed(k.id, k.addr) && (!c.n.mayEgress() || neighbours > 0 || seeds > 0):
 			// A seed across the WAN is dialled from here only to find a site to join; for news and
 			// chunks the core asks for a link by itself.

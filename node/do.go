@@ -83,7 +83,9 @@ func (n *Node) say(act swarm.Action) {
 	case swarm.TellGate:
 		n.tell(a.To, wire.Gate{Serve: string(a.Serve), WAN: string(a.WAN)})
 	default:
-		panic(fmt.Sprintf("node: unknown action %T", act))
+		if !n.sayTrail(act) {
+			panic(fmt.Sprintf("node: unknown action %T", act))
+		}
 	}
 }
 

@@ -17,7 +17,8 @@ import (
 const (
 	gossipInterval = 100 * time.Millisecond
 	probeInterval  = time.Second
-	rejoinEvery    = 5 * time.Second
+	countEvery     = time.Second // how often the members of the site are counted
+	rejoinRounds   = 5           // of those, until who is no member is joined again
 )
 
 func (n *Node) openGossip() error {
@@ -78,18 +79,22 @@ func (n *Node) gossipJoin(p transport.Peer) {
 	})
 }
 
-// rejoin heals a gossip pool that has fallen apart: for ever, whoever has a session but is no member
+// rejoin tells the core how large the site is and heals a gossip pool that has fallen apart: for ever, whoever has a session but is no member
 // is joined again.
 func (n *Node) rejoin(ctx context.Context) {
-	t := time.NewTicker(rejoinEvery)
+	t, told := time.NewTicker(countEvery), 0
 	defer t.Stop()
-	for {
+	for round := 1; ; round++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		}
 		if n.gossip == nil {
+			continue
+		}
+		told = n.countSite(told)
+		if round%rejoinRounds > 0 {
 			continue
 		}
 		in := map[string]bool{}

@@ -249,6 +249,8 @@ func (s sessions) Message(from string, m wire.Message) {
 		n.gossipKeyAsked(from, m)
 	case wire.GossipKey:
 		n.gossipKeyArrived(from, m)
+	default:
+		n.trailMessage(from, m)
 	}
 }
 

@@ -309,7 +309,7 @@ func TestEveryActionIsHandled(t *testing.T) {
 		}
 	}
 	n := 0
-	for _, driver := range [][]string{{"do.go", "say.go"}, {"../node/do.go", "../node/loop.go"}} {
+	for _, driver := range [][]string{{"do.go", "say.go"}, {"../node/do.go", "../node/loop.go", "../node/trail.go"}} {
 		text := ""
 		for _, path := range driver {
 			b, err := os.ReadFile(path)

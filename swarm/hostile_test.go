@@ -46,7 +46,7 @@ func (h *hostile) turn() {
 	case 14:
 		h.step(LostArrived{From: h.peer(), Payload: h.payload()})
 	case 15:
-		h.step(LeaseHeard{From: h.peer(), Payload: h.payload(), Held: h.byte()%2 == 0})
+		h.claimEvent()
 	case 16, 17:
 		h.refs++
 		h.asks[h.refs] = UploadAsked{From: h.peer(), Ref: h.refs, Payload: h.payload(), Index: h.index()}

@@ -96,6 +96,10 @@ func (c *Core) relayWanted(l *payload) PeerID {
 		return ""
 	}
 	t, via := c.best(b)
+	if via == "" && b.own.Kind == TrailNone && c.now.Before(b.ledAt.Add(c.cfg.TrailLife)) {
+		c.wakeBy(b.ledAt.Add(c.cfg.TrailLife))
+		return l.relayBy // the next one to speak will be there in a moment
+	}
 	if via == "" || t.Kind < TrailLease || via == t.Holder {
 		return ""
 	}
@@ -121,8 +125,8 @@ func (c *Core) relayWanted(l *payload) PeerID {
 	return via
 }
 
-// takesPart: a neighbour fetches the payload, or has something of it.
+// takesPart: a neighbour fetches the payload, or has it.
 func takesPart(p *peer, id content.ID) bool {
 	r := p.have[id]
-	return r != nil && (r.want || r.bits.Count() > 0)
+	return r != nil && (r.want || r.bits.Full())
 }

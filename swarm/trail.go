@@ -83,6 +83,7 @@ type trailBook struct {
 
 	soughtAt time.Time // when somebody beyond the neighbours was last known to seek the payload, and nobody to bring it
 	askedAt  time.Time // when somebody was last known to seek it, or to fetch it over the WAN
+	ledAt    time.Time // when a trail was last known
 	lostAt   time.Time // when the session with the holder ended
 	silences int       // how often nothing came of the trails there were
 }
@@ -285,6 +286,9 @@ func (b *trailBook) better(x, y Trail) bool {
 func (c *Core) trailMoved(b *trailBook, louder bool) {
 	t, via := c.best(b)
 	changed := t.Kind != b.said.Kind || t.Holder != b.said.Holder || t.Hops != b.said.Hops
+	if t.Kind != TrailNone || b.said.Kind != TrailNone {
+		b.ledAt = c.now
+	}
 	switch {
 	case changed:
 		c.toNeighbours(func(p *peer) { c.act(TellTrail{To: p.id, Payload: b.id, Trail: t}) })
@@ -308,7 +312,7 @@ func (c *Core) trailMoved(b *trailBook, louder bool) {
 		}
 	}
 	if t.Kind == TrailNone && b.own.Kind == TrailNone && len(b.told) == 0 {
-		if i, found := c.findBook(b.id); found && !c.now.Before(b.lostAt.Add(c.cfg.TrailLife)) {
+		if i, found := c.findBook(b.id); found && !c.now.Before(b.lostAt.Add(c.cfg.TrailLife)) && !c.now.Before(b.ledAt.Add(c.cfg.TrailLife)) {
 			c.trails.books = slices.Delete(c.trails.books, i, i+1)
 		}
 	}
@@ -392,12 +396,14 @@ func (c *Core) ownSource(l *payload, b *trailBook) TrailKind {
 			return TrailNone
 		}
 	}
-	if b != nil && c.now.Before(b.askedAt.Add(c.cfg.TrailLife)) {
-		c.wakeBy(b.askedAt.Add(c.cfg.TrailLife))
-		return TrailSource
+	if b == nil {
+		return TrailNone // nobody asks: who wants it has it from its neighbours, or every machine that is done would speak
 	}
-	// The first word is for those who ask, or every machine that is done would say it.
-	if b != nil && b.own.Kind >= TrailLease && c.siteWants(l) {
+	if c.siteWants(l) && (b.own.Kind >= TrailLease || c.now.Before(b.ledAt.Add(c.cfg.TrailLife))) {
+		b.askedAt = c.now
+	}
+	if due := b.askedAt.Add(c.cfg.TrailLife); c.now.Before(due) {
+		c.wakeBy(due)
 		return TrailSource
 	}
 	return TrailNone

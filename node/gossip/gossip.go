@@ -134,6 +134,9 @@ func (g *Gossip) members() int {
 	return g.list.NumMembers()
 }
 
+// Size is how many members there are, this node included, as far as it knows.
+func (g *Gossip) Size() int { return g.members() }
+
 // Join makes contact with members given as "peerID/ip:port" and says how many answered. It may be
 // called again at any time.
 func (g *Gossip) Join(peers []string) (int, error) { return g.list.Join(peers) }

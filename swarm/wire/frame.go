@@ -35,6 +35,8 @@ const (
 	KindGossipKey
 	KindSpent
 	KindGate
+	KindTrail
+	KindRelay
 )
 
 // Message is one frame of the mesh stream. The types of this package implement it, as plain values.
@@ -72,6 +74,8 @@ var kinds = [...]kindInfo{
 
 	KindSpent: {"spent", maxSpentBody, decodeSpent},
 	KindGate:  {"gate", maxGateBody, decodeGate},
+	KindTrail: {"trail", maxTrailBody, decodeTrail},
+	KindRelay: {"relay", 33, decodeRelay},
 }
 
 // String is the name of the kind, for logs.
