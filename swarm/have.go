@@ -62,11 +62,11 @@ func (c *Core) gainedArrived(e GainedArrived) {
 	if p == nil || !c.neighbour(p) {
 		return
 	}
-	r := p.have[e.Payload]
+	l, gained := c.payload(e.Payload), false
+	r := p.saidOf(l, e.Payload)
 	if r == nil || c.shunned(p.id) {
 		return
 	}
-	l, gained := c.payload(e.Payload), false
 	for _, i := range e.Indexes {
 		if i < 0 || i >= r.bits.Len() || !r.bits.Set(i) {
 			continue

@@ -35,6 +35,7 @@ type peer struct {
 
 	servedAt uint64 // slotState.served when it got a slot last
 	running  int    // uploads to it that hold a slot
+	waiting  int    // and that wait for one
 	mute     bool   // silent so often that what it says it holds does not count for now
 
 	bytesIn, bytesOut int64

@@ -191,10 +191,7 @@ func (c *Core) keepBusy(l *payload) {
 func (c *Core) lastInTurn(l *payload, r *remote) int {
 	skip := c.rng.IntN(max(r.sole/2, 1))
 	pick := -1
-	for i := lastMark(l.marks.lone, l.chunks-1); i >= 0; i = lastMark(l.marks.lone, i-1) {
-		if !r.bits.Has(i) {
-			continue
-		}
+	for i := lastMark(l.marks.lone, r.bits, l.chunks-1); i >= 0; i = lastMark(l.marks.lone, r.bits, i-1) {
 		if due := time.Unix(0, l.seenAt[i]).Add(c.cfg.Patience); c.now.Before(due) {
 			c.wakeBy(due)
 			continue
