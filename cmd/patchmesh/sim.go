@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -137,8 +138,13 @@ func replay(name string, seed uint64) string {
 	return fmt.Sprintf("patchmesh sim %s --seed %d", name, seed)
 }
 
+// simMemoryBytes is from where on garbage is collected more often: a hundred thousand machines need a bit more
+// than half of it, and would else take twice what they need.
+const simMemoryBytes = 5 << 30
+
 // simOnce runs once, with the sites shared out to all cores.
 func (a *app) simOnce(sc *sim.Scenario, f simFlags) (*sim.Report, error) {
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(simMemoryBytes))
 	o := sim.Options{Seed: f.seed, Workers: runtime.GOMAXPROCS(0), Check: !f.noCheck}
 	if term.IsTerminal(int(os.Stderr.Fd())) && !a.json {
 		o.Beat = func(now, left int) {
