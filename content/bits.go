@@ -86,6 +86,14 @@ func (b *Bits) NextMissing(from int) int {
 	return -1
 }
 
+// Word is the part of the set from 64*w on, lowest number first; zero beyond the end.
+func (b *Bits) Word(w int) uint64 {
+	if w < 0 || w >= len(b.words) {
+		return 0
+	}
+	return b.words[w]
+}
+
 // Bytes is the wire form: bit i of the set is bit i%8 of byte i/8.
 func (b *Bits) Bytes() []byte {
 	out := make([]byte, (b.n+7)/8)

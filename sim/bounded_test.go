@@ -66,7 +66,7 @@ func TestLargeSitesCostEachMachineNoMore(t *testing.T) {
 		for _, m := range w.machines[1:] {
 			most = max(most, m.neighbours())
 		}
-		c := cost{r.LastInstalled, float64(w.sites[1].seq) / float64(machines)}
+		c := cost{r.LastInstalled, float64(w.sites[1].q.seq) / float64(machines)}
 		t.Logf("%d machines: %.2f s, %.0f events each, at most %d sessions", machines, c.seconds, c.events, most)
 		return c
 	}

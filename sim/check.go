@@ -39,6 +39,7 @@ type Checker struct {
 	violations []Violation
 	began      bool
 	ended      bool
+	keys       []keyValue // of the line being read
 }
 
 type checked struct {
@@ -114,15 +115,32 @@ func Check(r io.Reader) ([]Violation, error) {
 type fact struct {
 	c    *Checker
 	kind string
-	keys map[string]string
+	keys []keyValue
 }
 
+type keyValue struct{ key, value string }
+
 func (f fact) str(key string) string {
-	v, ok := f.keys[key]
-	if !ok {
-		f.c.fault("", "trace", "%s without %s", f.kind, key)
+	for i := len(f.keys) - 1; i >= 0; i-- {
+		if f.keys[i].key == key {
+			return f.keys[i].value
+		}
 	}
-	return v
+	f.c.fault("", "trace", "%s without %s", f.kind, key)
+	return ""
+}
+
+// nextWord cuts the first word off a line.
+func nextWord(s string) (word, rest string) {
+	begin := 0
+	for begin < len(s) && s[begin] <= ' ' {
+		begin++
+	}
+	end := begin
+	for end < len(s) && s[end] > ' ' {
+		end++
+	}
+	return s[begin:end], s[end:]
 }
 
 func (f fact) num(key string) int64 {
@@ -151,22 +169,24 @@ func (c *Checker) Line(line string) {
 		}
 		return
 	}
-	words := strings.Fields(line)
-	if len(words) < 2 {
-		c.fault("", "trace", "line of %d words", len(words))
+	first, rest := nextWord(line)
+	kind, rest := nextWord(rest)
+	if kind == "" {
+		c.fault("", "trace", "line of less than two words")
 		return
 	}
-	at, err := strconv.ParseInt(words[0], 10, 64)
+	at, err := strconv.ParseInt(first, 10, 64)
 	if err != nil || at < c.now {
-		c.fault("", "trace", "time %q after %d", words[0], c.now)
+		c.fault("", "trace", "time %q after %d", first, c.now)
 		return
 	}
 	c.now = at
-	f := fact{c: c, kind: words[1], keys: make(map[string]string, len(words))}
-	for _, w := range words[2:] {
+	c.keys = c.keys[:0]
+	for w, rest := nextWord(rest); w != ""; w, rest = nextWord(rest) {
 		k, v, _ := strings.Cut(w, "=")
-		f.keys[k] = v
+		c.keys = append(c.keys, keyValue{k, v})
 	}
+	f := fact{c: c, kind: kind, keys: c.keys}
 	read, known := factReaders[f.kind]
 	if !known {
 		c.fault("", "trace", "unknown kind %q", f.kind)

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"encoding/hex"
 	"fmt"
@@ -29,7 +30,7 @@ type org struct {
 	first  *docs
 	newest *docs
 	turns  int // of the timestamp key
-	share  func(*policy.Trust) *docs
+	verify *verifier
 }
 
 const orgName = "sim"
@@ -96,7 +97,7 @@ func newOrgAt(v *verifier, now time.Time) (*org, error) {
 }
 
 func orgOf(d *docs, v *verifier) *org {
-	return &org{keys: orgKeys(0), first: d, newest: d, roots: map[int64][]byte{1: d.trust.Files().Root}, share: v.share}
+	return &org{keys: orgKeys(0), first: d, newest: d, roots: map[int64][]byte{1: d.trust.Files().Root}, verify: v}
 }
 
 func newDocs(t *policy.Trust) *docs {
@@ -150,12 +151,15 @@ func (o *org) turnKey(now time.Time) error {
 }
 
 func (o *org) take(f policy.Files, now time.Time) error {
-	t, err := policy.OpenTrust(f, now)
-	if err != nil {
-		return fmt.Errorf("open what was published: %w", err)
+	was := o.newest
+	if was.trust.Files().Root != nil && !bytes.Equal(f.Root, was.trust.Files().Root) {
+		o.roots[was.trust.RootVersion()+1] = f.Root
 	}
-	o.newest = o.share(t) // the pointer that machines come to as well
-	o.roots[t.RootVersion()] = f.Root
+	t, err := walk(was.trust, f, o.roots, was.trust.RootVersion()+1, f.Timestamp, now)
+	if err != nil {
+		return fmt.Errorf("go to what was published: %w", err)
+	}
+	o.newest = o.verify.published(was.trust, t, now) // the pointer that machines come to as well
 	return nil
 }
 
@@ -226,13 +230,23 @@ func (v *verifier) walk(base, from *policy.Trust, d *docs, roots map[int64][]byt
 	defer v.mu.Unlock()
 	a, known := v.walks[k]
 	if !known {
-		t, err := walk(base, from, d.head, roots, now)
+		t, err := walk(base, from.Files(), roots, from.RootVersion(), d.head, now)
 		if a.err = err; err == nil {
 			a.d = v.share(t)
 		}
 		v.walks[k] = a
 	}
 	return a
+}
+
+// published notes the step that the seed has just made: a machine that stands where the seed stood makes the
+// same one.
+func (v *verifier) published(base, t *policy.Trust, now time.Time) *docs {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	d := v.share(t)
+	v.walks[walkKey{base, d.trust, d, d.late(now)}] = walkAnswer{d: d}
+	return d
 }
 
 // share gives sets of the same bytes the same pointer.
@@ -250,13 +264,13 @@ func (v *verifier) share(t *policy.Trust) *docs {
 // errAbsent: the peer does not have a document that is needed.
 var errAbsent = fmt.Errorf("a document is not there")
 
-func walk(base, from *policy.Trust, head []byte, roots map[int64][]byte, now time.Time) (*policy.Trust, error) {
-	files := from.Files()
+// walk refreshes a trust with the documents of files, and roots up to one version.
+func walk(base *policy.Trust, files policy.Files, roots map[int64][]byte, newestRoot int64, head []byte, now time.Time) (*policy.Trust, error) {
 	r := base.Refresh(head, now)
 	for need, more := r.Need(); more; need, more = r.Need() {
 		var b []byte
 		if need.RootVersion > 0 {
-			if need.RootVersion <= from.RootVersion() {
+			if need.RootVersion <= newestRoot {
 				b = roots[need.RootVersion]
 			}
 		} else if b = files.Find(need.ID); b == nil {

@@ -92,6 +92,35 @@ func TestSameSeedSameTrace(t *testing.T) {
 	}
 }
 
+// Many sites at once: whichever worker runs which of them, and however many there are, the trace is the same.
+func TestWorkersMakeNoDifference(t *testing.T) {
+	sc, err := ParseScenario("many", `
+site   s count=12 machines=4..7 egress=1..3 wan=20Mbit/s..100Mbit/s lan=1Gbit/s delay=10ms..40ms loss=0.01
+update u1 size=2MiB chunk=128KiB
+at     10s approve u1
+fault  crash from=8s until=20s times=3 share=10% lasts=1s..5s
+fault  wan-down from=8s until=20s times=3 lasts=1s..9s
+fault  roam from=12s until=20s times=2
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, text := trace(t, sc, 1, 1)
+	for _, v := range a.Violations {
+		t.Error(v)
+	}
+	for _, workers := range []int{2, 3, 16} {
+		for _, procs := range []int{1, 2} {
+			was := runtime.GOMAXPROCS(procs)
+			b, again := trace(t, sc, 1, workers)
+			runtime.GOMAXPROCS(was)
+			if a.TraceHash != b.TraceHash || text != again {
+				t.Errorf("%d workers on %d processors: trace %s, with one %s", workers, procs, b.TraceHash, a.TraceHash)
+			}
+		}
+	}
+}
+
 // All faults at once, with seeds. A failure prints the one command that repeats it.
 func TestMixedFaultsBreakNoPromise(t *testing.T) {
 	if raced {

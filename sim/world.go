@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"patchmesh/content"
@@ -246,21 +247,21 @@ func (w *World) nextAt() int64 {
 
 // window lets every site run up to end.
 func (w *World) window(end int64) {
-	if w.workers < 2 || len(w.sites) < 8 {
+	if w.workers < 2 || len(w.sites) < 4 {
 		for _, s := range w.sites {
 			s.run(end)
 		}
 		return
 	}
+	// Whoever is free takes the next site: the seed's own comes first, which has the most to do.
+	var next atomic.Int64
 	var all sync.WaitGroup
-	for k := range w.workers {
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			for i := k; i < len(w.sites); i += w.workers {
+	for range w.workers {
+		all.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(w.sites); i = int(next.Add(1)) - 1 {
 				w.sites[i].run(end)
 			}
-		}()
+		})
 	}
 	all.Wait()
 }

@@ -62,11 +62,12 @@ func (c *Core) gainedArrived(e GainedArrived) {
 	if p == nil || !c.neighbour(p) {
 		return
 	}
-	r := p.have[e.Payload]
+	l, gained := c.payload(e.Payload), false
+	r := p.saidOf(l, e.Payload)
 	if r == nil || c.shunned(p.id) {
 		return
 	}
-	l, gained := c.payload(e.Payload), false
+	news := false
 	for _, i := range e.Indexes {
 		if i < 0 || i >= r.bits.Len() || !r.bits.Set(i) {
 			continue
@@ -75,6 +76,8 @@ func (c *Core) gainedArrived(e GainedArrived) {
 			c.gainHolder(l, p, i)
 			c.reroute(l, p, i)
 			gained = true
+			// What is here already, or under way and had by others before, opens nothing that could be asked for.
+			news = news || !l.have.Has(i) && (l.fetching[i] == 0 || l.avail[i] <= 2)
 		}
 	}
 	if l != nil {
@@ -83,7 +86,9 @@ func (c *Core) gainedArrived(e GainedArrived) {
 			c.fillSlots() // who waited for the first copy of a chunk may have it now
 		}
 		c.claimProgress(l, p.id)
-		c.drive(l)
+		if news || l.lease.held {
+			c.drive(l)
+		}
 	}
 }
 

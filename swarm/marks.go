@@ -1,6 +1,10 @@
 package swarm
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"patchmesh/content"
+)
 
 // marks sort the missing chunks of a payload that nothing is asked for by who has them. They follow every change,
 // so that a look at what could be asked for costs what it finds, and not a walk over all chunks: most of them
@@ -58,10 +62,10 @@ func nextMark(words []uint64, from int) int {
 	return -1
 }
 
-// lastMark is the last marked number up to from; -1: none.
-func lastMark(words []uint64, from int) int {
+// lastMark is the last marked number up to from that is also in a set; -1: none.
+func lastMark(words []uint64, in *content.Bits, from int) int {
 	for w := from >> 6; w >= 0; w-- {
-		set := words[w]
+		set := words[w] & in.Word(w)
 		if w == from>>6 {
 			set &= ^uint64(0) >> (63 - from&63)
 		}

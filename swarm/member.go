@@ -12,6 +12,7 @@ import (
 type peer struct {
 	id          PeerID
 	site        SiteID
+	near        bool // a neighbour
 	seed        bool
 	egress      bool
 	webEgress   bool // as egress, but for the state of its way to the seeds
@@ -37,6 +38,7 @@ type peer struct {
 
 	servedAt uint64 // slotState.served when it got a slot last
 	running  int    // uploads to it that hold a slot
+	waiting  int    // and that wait for one
 	mute     bool   // silent so often that what it says it holds does not count for now
 
 	bytesIn, bytesOut int64
@@ -57,7 +59,7 @@ type remote struct {
 }
 
 // neighbour: a peer of this machine's own site. Nobody else serves or is asked, seeds aside.
-func (c *Core) neighbour(p *peer) bool { return p.site == c.self.Site }
+func (c *Core) neighbour(p *peer) bool { return p.near }
 
 // wanSeed: a seed that can be reached only across the WAN.
 func (c *Core) wanSeed(p *peer) bool { return p.seed && p.site != c.self.Site }
@@ -67,7 +69,7 @@ func (c *Core) peerUp(e PeerUp) {
 		c.peerDown(PeerDown{Peer: e.Peer}) // the driver lost the order; the newer session counts
 	}
 	p := &peer{
-		id: e.Peer, site: e.Site, seed: e.Seed, egress: e.Egress, webEgress: e.Egress, sameSubnet: e.SameSubnet,
+		id: e.Peer, site: e.Site, near: e.Site == c.self.Site, seed: e.Seed, egress: e.Egress, webEgress: e.Egress, sameSubnet: e.SameSubnet,
 		headVersion: e.HeadVersion, upAt: c.now, have: map[content.ID]*remote{}, groups: e.Groups,
 	}
 	c.forgetAbsent(p.id)

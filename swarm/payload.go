@@ -174,7 +174,7 @@ func (c *Core) setWant(l *payload, want bool) {
 
 // drive moves a payload forward as far as it goes now: open, fetch, lease, assemble.
 func (c *Core) drive(l *payload) {
-	if c.byMap[l.id] != l {
+	if l.slot < 0 {
 		return // withdrawn: what was asked for may still arrive, and must not start anything new
 	}
 	c.driveTrail(l)

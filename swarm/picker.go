@@ -40,7 +40,7 @@ func (c *Core) pick(l *payload) {
 func (c *Core) askRoom(l *payload) int {
 	room := 0
 	for _, p := range c.peers {
-		if r := p.of(l); r != nil && r.bits.Count() > 0 && c.askable(p) {
+		if r := p.of(l); r != nil && c.askable(p) && r.bits.Count() > 0 {
 			room += c.asksFor(p) - p.asks
 		} else if c.neighbour(p) && c.now.Before(p.busyUntil) {
 			c.wakeBy(p.busyUntil)
@@ -58,7 +58,7 @@ func (c *Core) askRoom(l *payload) int {
 
 // askable: a neighbour that may be asked for one more chunk now.
 func (c *Core) askable(p *peer) bool {
-	return c.neighbour(p) && p.gate.serve == "" && p.asks < c.asksFor(p) && !c.now.Before(p.busyUntil) && !c.shunned(p.id)
+	return p.near && p.asks < c.asksFor(p) && p.gate.serve == "" && !c.now.Before(p.busyUntil) && (len(c.tasks.shuns) == 0 || !c.shunned(p.id))
 }
 
 // asksFor is how many chunks may be outstanding at a neighbour: one until it has sent a good one, so that a liar
@@ -191,10 +191,7 @@ func (c *Core) keepBusy(l *payload) {
 func (c *Core) lastInTurn(l *payload, r *remote) int {
 	skip := c.rng.IntN(max(r.sole/2, 1))
 	pick := -1
-	for i := lastMark(l.marks.lone, l.chunks-1); i >= 0; i = lastMark(l.marks.lone, i-1) {
-		if !r.bits.Has(i) {
-			continue
-		}
+	for i := lastMark(l.marks.lone, r.bits, l.chunks-1); i >= 0; i = lastMark(l.marks.lone, r.bits, i-1) {
 		if due := time.Unix(0, l.seenAt[i]).Add(c.cfg.Patience); c.now.Before(due) {
 			c.wakeBy(due)
 			continue

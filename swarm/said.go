@@ -14,6 +14,14 @@ func (p *peer) of(l *payload) *remote {
 	return p.said[l.slot]
 }
 
+// saidOf is of for a payload that may not be known here: l is nil then.
+func (p *peer) saidOf(l *payload, id content.ID) *remote {
+	if l == nil {
+		return p.have[id]
+	}
+	return p.of(l)
+}
+
 // keep notes what a peer said of a payload that approvals name.
 func (p *peer) keep(l *payload, r *remote) {
 	if l.slot < 0 || r == nil && l.slot >= len(p.said) {

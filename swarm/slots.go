@@ -38,34 +38,37 @@ func (c *Core) uploadAsked(e UploadAsked) {
 		c.act(RefuseUpload{Ref: e.Ref, Class: Busy}) // it was told why, see gate.go
 	case l == nil || e.Index < 0 || e.Index >= l.chunks || !l.have.Has(e.Index):
 		c.act(RefuseUpload{Ref: e.Ref, Class: Absent})
-	case len(c.slots.queue) >= c.cfg.ServeQueue && !c.makeRoom(e.From):
+	case len(c.slots.queue) >= c.cfg.ServeQueue && !c.makeRoom(p):
 		c.act(RefuseUpload{Ref: e.Ref, Class: Busy})
 	default:
 		c.slots.queue = append(c.slots.queue, upload{ref: e.Ref, to: e.From, peer: p, payload: e.Payload, index: e.Index, far: !c.neighbour(p)})
+		p.waiting++
 		c.fillSlots()
 	}
 }
 
 // makeRoom turns down the newest ask of the peer that waits for most, if that is more than the newcomer
 // would wait for: one greedy peer must not fill the queue and shut out the rest of the site.
-func (c *Core) makeRoom(newcomer PeerID) bool {
+func (c *Core) makeRoom(newcomer *peer) bool {
 	s := &c.slots
-	waiting := map[PeerID]int{}
-	for _, u := range s.queue {
-		waiting[u.to]++
-	}
-	newest := -1
-	for i, u := range s.queue {
-		if newest < 0 || waiting[u.to] >= waiting[s.queue[newest].to] {
+	newest := 0
+	for i := range s.queue {
+		if s.queue[i].peer.waiting >= s.queue[newest].peer.waiting {
 			newest = i
 		}
 	}
-	if waiting[s.queue[newest].to] <= waiting[newcomer]+1 {
+	if s.queue[newest].peer.waiting <= newcomer.waiting+1 {
 		return false
 	}
 	c.act(RefuseUpload{Ref: s.queue[newest].ref, Class: Busy})
-	s.queue = slices.Delete(s.queue, newest, newest+1)
+	s.dequeue(newest)
 	return true
+}
+
+// dequeue takes an ask out of the queue.
+func (s *slotState) dequeue(i int) {
+	s.queue[i].peer.waiting--
+	s.queue = slices.Delete(s.queue, i, i+1)
 }
 
 // fillSlots serves the waiting asks while there is a slot. Slots for neighbours and for other sites are
@@ -78,7 +81,7 @@ func (c *Core) fillSlots() {
 				break
 			}
 			u := c.slots.queue[best]
-			c.slots.queue = slices.Delete(c.slots.queue, best, best+1)
+			c.slots.dequeue(best)
 			if l := c.byMap[u.payload]; l == nil || !l.have.Has(u.index) { // withdrawn or lost while it waited
 				c.act(RefuseUpload{Ref: u.ref, Class: Absent})
 				continue
@@ -199,7 +202,7 @@ func (c *Core) uploadEnded(e UploadEnded) {
 	}
 	for i := range s.queue {
 		if s.queue[i].ref == e.Ref {
-			s.queue = slices.Delete(s.queue, i, i+1)
+			s.dequeue(i)
 			break
 		}
 	}

@@ -10,8 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -34,6 +36,10 @@ type simSummary struct {
 	Runs       int      `json:"runs"`
 	FailedRuns int      `json:"failed_runs"`
 	Replay     []string `json:"replay"` // a command for each run that failed, ten at most
+
+	WallSeconds float64 `json:"wall_s"`                 // of all runs together
+	MemoryBytes uint64  `json:"memory_bytes"`           // most that the program has taken from the system
+	ChunkMicros float64 `json:"us_per_chunk,omitempty"` // wall time per delivered chunk, of a single run
 }
 
 func (a *app) simCmd() *cobra.Command {
@@ -91,6 +97,7 @@ func (a *app) sim(ctx context.Context, name string, f simFlags) error {
 		return err
 	}
 	sum := simSummary{Runs: f.runs, Replay: []string{}}
+	began := time.Now()
 	if f.runs == 1 {
 		sum.Report, err = a.simOnce(sc, f)
 	} else {
@@ -99,6 +106,7 @@ func (a *app) sim(ctx context.Context, name string, f simFlags) error {
 	if err != nil {
 		return api.Errorf(api.ClassUsage, "%v", err)
 	}
+	sum.cost(time.Since(began))
 	if f.runs == 1 && len(sum.Violations) > 0 {
 		sum.FailedRuns, sum.Replay = 1, []string{replay(name, f.seed)}
 	}
@@ -116,12 +124,27 @@ func (a *app) sim(ctx context.Context, name string, f simFlags) error {
 	return nil
 }
 
+// cost says what the runs took of this computer.
+func (s *simSummary) cost(wall time.Duration) {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	s.WallSeconds, s.MemoryBytes = wall.Seconds(), m.Sys
+	if s.Runs == 1 && s.Chunks > 0 {
+		s.ChunkMicros = wall.Seconds() * 1e6 / float64(s.Chunks)
+	}
+}
+
 func replay(name string, seed uint64) string {
 	return fmt.Sprintf("patchmesh sim %s --seed %d", name, seed)
 }
 
+// simMemoryBytes is from where on garbage is collected more often: a hundred thousand machines need a bit more
+// than half of it, and would else take twice what they need.
+const simMemoryBytes = 5 << 30
+
 // simOnce runs once, with the sites shared out to all cores.
 func (a *app) simOnce(sc *sim.Scenario, f simFlags) (*sim.Report, error) {
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(simMemoryBytes))
 	o := sim.Options{Seed: f.seed, Workers: runtime.GOMAXPROCS(0), Check: !f.noCheck}
 	if term.IsTerminal(int(os.Stderr.Fd())) && !a.json {
 		o.Beat = func(now, left int) {
@@ -233,6 +256,11 @@ installed            first after %.2f s, last after %.2f s; the slowest line alo
 	if s.Runs > 1 {
 		fmt.Fprintf(w, "runs                 %d, %d broke a promise\n", s.Runs, s.FailedRuns)
 	}
+	fmt.Fprintf(w, "cost                 %.1f s on this computer, %s of memory", s.WallSeconds, api.Size(int64(s.MemoryBytes)))
+	if s.ChunkMicros > 0 {
+		fmt.Fprintf(w, ", %.1f us per delivered chunk (%d)", s.ChunkMicros, r.Chunks)
+	}
+	fmt.Fprintln(w)
 	for _, v := range r.Violations {
 		fmt.Fprintf(w, "BROKEN               %s\n", api.Clean(v.String()))
 	}

@@ -23,7 +23,7 @@ func TestSimPrintsTheObjectThatOthersRead(t *testing.T) {
 		t.Fatalf("%v in %s", err, out.String())
 	}
 	for _, key := range []string{"machines", "payload_bytes", "wan_bytes", "wan_amplification", "duplicate_ratio", "first_installed_s",
-		"last_installed_s", "lower_bound_s", "installed", "failed", "seed"} {
+		"last_installed_s", "lower_bound_s", "installed", "failed", "seed", "wall_s", "memory_bytes", "us_per_chunk"} {
 		if _, there := got[key]; !there {
 			t.Errorf("%s is missing", key)
 		}
