@@ -15,7 +15,9 @@ import (
 func TestSeedSignsForAsLongAsItWasTold(t *testing.T) {
 	t.Parallel()
 	m, clock := clockMesh(t)
-	m.join("a")
+	if _, err := Join(context.Background(), JoinRequest{DataDir: filepath.Join(m.dir, "a"), Token: m.token(1), Name: "a"}, clock.now); err != nil {
+		t.Fatal(err)
+	}
 	const life = 60 * 24 * time.Hour
 	v, err := m.seed.TrustLife(context.Background(), api.TrustLife{Seconds: int64(life / time.Second)})
 	if err != nil || v.Seconds != int64(life/time.Second) {
