@@ -22,7 +22,8 @@
 //     hands.go gives it the installers.
 //   - The storekeeper measures the store, scrubs it and does what the core lets go (storekeep.go, storeapi.go);
 //     the ledger books where every byte came from (ledger.go, bookkeep.go).
-//   - The renewal keeps the own membership alive and ends sessions with those who have lapsed (renew.go).
+//   - The renewal keeps the own membership alive and ends sessions with those who have lapsed (renew.go), or
+//     whose issuer was withdrawn (renewsoon.go); enrolkeys.go makes, withdraws and retires the seed's issuer keys.
 //   - The seed part (seed.go, approve.go, decide.go, enrolment.go, requests.go) exists where the data
 //     folder holds online keys; ceremony.go and approvallog.go are what people ask about drafts, roots
 //     and history.
