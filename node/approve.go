@@ -227,6 +227,7 @@ func (s *seed) publishRoot(root []byte, t *policy.Trust, d *policy.Draft, roster
 	if err != nil {
 		return policy.Files{}, err
 	}
+	online = lasting(online, s.online.Life.Timestamp)
 	files, err := t.PublishRoot(root, d, roster, online, s.now())
 	if errors.Is(err, policy.ErrUnknownKey) || errors.Is(err, policy.ErrThreshold) {
 		return files, api.Errorf(api.ClassRefused, "publish root: %v", err).WithHint("new online keys must lie in the seed's keys folder, without a passphrase, as timestamp-NAME, snapshot-NAME and roster-NAME")
@@ -271,7 +272,7 @@ func (s *seed) moved(id string, addrs []string) error {
 	if i < 0 {
 		return api.Errorf(api.ClassRefused, "the roster does not name this seed")
 	}
-	fresh := t.ExpiresAt().Sub(s.now()) > policy.DefaultLife().Timestamp/2
+	fresh := t.ExpiresAt().Sub(s.now()) > s.life()/2
 	if slices.Equal(r.Seeds[i].Addrs, addrs) && fresh {
 		return nil
 	}

@@ -305,7 +305,7 @@ func (n *Node) freshen(ctx context.Context) {
 			n.log.Error("an enrolment key that has served was not taken out of the roster", "err", err)
 		}
 		cur := n.believer.current()
-		if cur.ExpiresAt().Sub(n.cfg.Now()) > policy.DefaultLife().Timestamp-24*time.Hour {
+		if cur.ExpiresAt().Sub(n.cfg.Now()) > n.seed.life()-min(24*time.Hour, n.seed.life()/4) {
 			continue
 		}
 		if err := n.seed.renew(nil); err != nil {

@@ -65,10 +65,14 @@ func openSeed(dir string, db *state.DB, store content.Store, b *believer, docs *
 		return nil, nil
 	}
 	s := &seed{dir: dir, db: db, store: store, believer: b, docs: docs, member: m, now: now, addrs: map[string]seenAddr{}}
-	var err error
+	life, err := keptLife(db)
+	if err != nil {
+		return nil, err
+	}
 	if s.online, err = openOnline(dir, b.current()); err != nil {
 		return nil, err
 	}
+	s.online = lasting(s.online, life)
 	if err = s.issuers.open(kd); err != nil {
 		return nil, err
 	}

@@ -135,3 +135,20 @@ func TestEnrolmentKeysAreRotatedAndWithdrawn(t *testing.T) {
 		t.Error(out)
 	}
 }
+
+func TestLifeOfApprovalsIsStatedAndShown(t *testing.T) {
+	seed := filepath.Join(t.TempDir(), "seed")
+	if code, _, errOut := call("init", "--org", "acme", "--insecure-no-passphrase", "--data", seed); code != 0 {
+		t.Fatal(errOut)
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{{nil, 0, "for 7 days"}, {[]string{"30d"}, 0, "for 30 days"}, {nil, 0, "for 30 days"}, {[]string{"91"}, 2, ""}, {[]string{"soon"}, 2, ""}} {
+		code, out, errOut := call(append(append([]string{"trust", "life"}, c.args...), "--data", seed)...)
+		if code != c.code || !strings.Contains(out, c.says) {
+			t.Errorf("%v: exit code %d: %s%s", c.args, code, out, errOut)
+		}
+	}
+}

@@ -43,7 +43,7 @@ func (a *app) trustCmd() *cobra.Command {
 	p.BoolVar(&f.allKeyTypes, "all-key-types", false, "with --metadata-dir: let RSA and ECDSA keys count too, not only Ed25519")
 	p.StringVar(&f.at, "at", "", "with --metadata-dir: judge expiry at this time (RFC 3339), for archived mirrors")
 	c.AddCommand(
-		a.trustInitCmd(f), a.trustRefreshCmd(f), a.trustDownloadCmd(f), a.trustMirrorCmd(), a.trustShowCmd(),
+		a.trustInitCmd(f), a.trustRefreshCmd(f), a.trustDownloadCmd(f), a.trustMirrorCmd(), a.trustShowCmd(), a.trustLifeCmd(),
 	)
 	return c
 }

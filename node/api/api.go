@@ -27,6 +27,8 @@ type Service interface {
 	EnrolRequests(ctx context.Context, q EnrolQuery) (*EnrolList, error)
 	// DecideEnrol accepts or rejects one of them. ClassNotFound, ClassRefused if the token is used up.
 	DecideEnrol(ctx context.Context, d EnrolDecision) (*EnrolRequest, error)
+	// TrustLife says, or states, how long approvals count without news.
+	TrustLife(ctx context.Context, r TrustLife) (*TrustLife, error)
 	// EnrolKeys lists the keys whose membership certificates count.
 	EnrolKeys(ctx context.Context) (*EnrolKeys, error)
 	// ChangeEnrolKeys makes a new one, withdraws one, or both. ClassNotFound, ClassRefused.

@@ -40,6 +40,7 @@ func (f *fake) DecideEnrol(_ context.Context, d api.EnrolDecision) (*api.EnrolRe
 func (f *fake) AnswerEnrol(_ context.Context, r api.SealedRequest) (*api.SealedAnswer, error) {
 	return &api.SealedAnswer{Answer: r.Request, Status: "member"}, nil
 }
+func (f *fake) TrustLife(_ context.Context, r api.TrustLife) (*api.TrustLife, error) { return &r, nil }
 func (f *fake) EnrolKeys(context.Context) (*api.EnrolKeys, error) {
 	return &api.EnrolKeys{Keys: []api.EnrolKey{{ID: "k"}}}, nil
 }

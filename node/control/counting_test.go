@@ -23,6 +23,10 @@ func (c *counting) AnswerEnrol(context.Context, api.SealedRequest) (*api.SealedA
 	c.order("")
 	return &api.SealedAnswer{}, nil
 }
+func (c *counting) TrustLife(context.Context, api.TrustLife) (*api.TrustLife, error) {
+	c.order("")
+	return &api.TrustLife{}, nil
+}
 func (c *counting) EnrolKeys(context.Context) (*api.EnrolKeys, error) {
 	c.order("")
 	return &api.EnrolKeys{}, nil

@@ -30,3 +30,8 @@ func (c *client) EnrolKeys(ctx context.Context) (*api.EnrolKeys, error) {
 func (c *client) ChangeEnrolKeys(ctx context.Context, r api.EnrolKeyChange) (*api.EnrolKeys, error) {
 	return call[api.EnrolKeys](ctx, c, "enrol/keys/change", r)
 }
+
+// TrustLife implements api.Service.
+func (c *client) TrustLife(ctx context.Context, r api.TrustLife) (*api.TrustLife, error) {
+	return call[api.TrustLife](ctx, c, "trust/life", r)
+}

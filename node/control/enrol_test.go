@@ -20,6 +20,9 @@ func TestEnrolmentPassesThroughTheSocket(t *testing.T) {
 	if a, err := s.AnswerEnrol(ctx, api.SealedRequest{Request: []byte{0, 1, 255}}); err != nil || !bytes.Equal(a.Answer, []byte{0, 1, 255}) || a.Status != "member" {
 		t.Errorf("%+v, %v", a, err)
 	}
+	if l, err := s.TrustLife(ctx, api.TrustLife{Seconds: 5}); err != nil || l.Seconds != 5 {
+		t.Errorf("%+v, %v", l, err)
+	}
 	if k, err := s.EnrolKeys(ctx); err != nil || len(k.Keys) != 1 || k.Keys[0].ID != "k" {
 		t.Errorf("%+v, %v", k, err)
 	}

@@ -96,7 +96,7 @@ type localRequest struct {
 }
 
 var orderRoutes = []string{
-	"/invite", "/approve", "/hold", "/release", "/sign", "/revoke", "/site", "/window", "/ring-plan", "/promote", "/setting", "/wish", "/enrol/requests", "/enrol/decide", "/enrol/answer", "/enrol/keys", "/enrol/keys/change",
+	"/invite", "/approve", "/hold", "/release", "/sign", "/revoke", "/site", "/window", "/ring-plan", "/promote", "/setting", "/wish", "/enrol/requests", "/enrol/decide", "/enrol/answer", "/enrol/keys", "/trust/life", "/enrol/keys/change",
 	"/draft", "/draft/export", "/draft/import", "/grant", "/root/draft", "/root/adopt",
 	"/store/verify", "/store/pin", "/store/drop", "/scan", "/group", "/claim", "/doctor",
 }

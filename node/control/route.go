@@ -36,6 +36,7 @@ func routes(s api.Service) http.Handler {
 	m.Handle("POST /enrol/requests", handle(s.EnrolRequests))
 	m.Handle("POST /enrol/decide", handle(s.DecideEnrol))
 	m.Handle("POST /enrol/answer", handle(s.AnswerEnrol))
+	m.Handle("POST /trust/life", handle(s.TrustLife))
 	m.Handle("POST /enrol/keys", handle(func(ctx context.Context, _ struct{}) (*api.EnrolKeys, error) { return s.EnrolKeys(ctx) }))
 	m.Handle("POST /enrol/keys/change", handle(s.ChangeEnrolKeys))
 	m.Handle("POST /approve", handle(s.Approve))
