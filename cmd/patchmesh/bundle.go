@@ -146,6 +146,9 @@ func writeExport(w io.Writer, x *node.Exported, plan bool) {
 	if len(x.Updates) > 0 {
 		fmt.Fprintf(w, "updates: %s\n", api.Clean(strings.Join(x.Updates, " ")))
 	}
+	for _, f := range x.Fixes {
+		fmt.Fprintf(w, "fixes: %s on %d machines, %s\n", api.Clean(f.Update), f.Machines, api.Size(f.Bytes))
+	}
 	writeMissing(w, x.Complete, x.Missing)
 	fmt.Fprintf(w, "the approvals on it are taken until %s\n", x.ExpiresAt.Format(time.RFC3339))
 }
