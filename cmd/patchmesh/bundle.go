@@ -27,12 +27,12 @@ func (a *app) bundleCmd() *cobra.Command {
 			"site, import takes it and the machines there share it; export there writes reports for the way back, and\n" +
 			"import on the seed shows them. The medium is trusted by nobody: everything on it is verified.\n" + exits,
 		Example: "  patchmesh bundle export /media/stick --site north\n  patchmesh bundle import /media/stick",
-		Args:    exactly(0, "one of export, import, plan"),
+		Args:    exactly(0, "one of export, import, plan, watch"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return api.Errorf(api.ClassUsage, "'%s' needs one of export, import, plan", c.CommandPath()).WithHint("see '%s --help'", c.CommandPath())
+			return api.Errorf(api.ClassUsage, "'%s' needs one of export, import, plan, watch", c.CommandPath()).WithHint("see '%s --help'", c.CommandPath())
 		},
 	}
-	c.AddCommand(a.bundleExportCmd(), a.bundleImportCmd(), a.bundlePlanCmd())
+	c.AddCommand(a.bundleExportCmd(), a.bundleImportCmd(), a.bundlePlanCmd(), a.bundleWatchCmd())
 	return c
 }
 
