@@ -29,7 +29,8 @@ type errands struct {
 	believer *believer
 	now      func() time.Time
 
-	mu sync.Mutex // one change of what is kept at a time
+	mu    sync.Mutex // one change of what is kept at a time
+	ownMu sync.Mutex // one request is made at a time
 }
 
 // errand is the request of one machine. It shows the certificate along, and is signed: whoever relays it
@@ -88,6 +89,8 @@ func (e *errands) own() (*errand, error) {
 	if err != nil || len(m.Box) == 0 {
 		return nil, err
 	}
+	e.ownMu.Lock()
+	defer e.ownMu.Unlock()
 	all, err := e.pendings()
 	if err != nil {
 		return nil, err
