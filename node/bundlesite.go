@@ -78,7 +78,11 @@ func unite(all map[content.ID]*content.Bits, id content.ID, bits *content.Bits) 
 // reportedWhole adds the payloads that a machine has told to have whole.
 func (c *carrier) reportedWhole(members []state.MemberRow, all map[content.ID]*content.Bits) (any bool, err error) {
 	payloads := map[string]*content.PayloadMap{}
-	for _, a := range c.believer.current().Manifest().Approvals {
+	man := c.believer.current().Manifest()
+	if man == nil {
+		return false, nil
+	}
+	for _, a := range man.Approvals {
 		d := c.descriptor(a.Descriptor)
 		if d == nil {
 			continue
