@@ -48,9 +48,17 @@ type Exported struct {
 	There      int64             `json:"there_bytes"`   // chunks that the site has by its have-list
 	Volumes    int               `json:"volumes"`
 	Updates    []string          `json:"updates"`
+	Fixes      []Fix             `json:"fixes,omitempty"`   // what machines there still wait for, by their reports
 	Complete   bool              `json:"complete"`          // with the medium a machine there lacks nothing
 	Lacking    int               `json:"lacking,omitempty"` // approvals of which the documents are not here
 	Missing    []MissingFromDisc `json:"missing,omitempty"` // else exactly this
+}
+
+// Fix is an update that a medium brings to machines that have not told that it is installed.
+type Fix struct {
+	Update   string `json:"update"`
+	Machines int    `json:"machines"`
+	Bytes    int64  `json:"bytes"` // of its chunks, that the site has not got
 }
 
 // MissingFromDisc are chunks that are nowhere to be had.

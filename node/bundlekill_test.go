@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -168,6 +169,9 @@ func (l *tail) Write(b []byte) (int, error) {
 // A process that exports or imports is killed with SIGKILL: nothing wrong is believed afterwards, and the same
 // command again completes.
 func TestKilledExportAndImportGoOn(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there a process that is killed looks like one that failed")
+	}
 	s := newSite(t)
 	body := static(12<<20 + 77)
 	s.update("u1", body)

@@ -168,11 +168,26 @@ func (e *export) divide() (parts [][]segment) {
 			size += extra + n
 			e.out.NeedBytes += extra + n
 		}
+		e.fixes(l)
 	}
 	if len(part) > 0 {
 		parts = append(parts, part)
 	}
 	return parts
+}
+
+// fixes notes what a payload is for.
+func (e *export) fixes(l *load) {
+	if l.p.Waiting == 0 {
+		return
+	}
+	f := Fix{Update: l.p.Update, Machines: l.p.Waiting}
+	for i := range l.p.Chunks {
+		if !l.there.Has(i) {
+			f.Bytes += int64(l.m.Chunks[i].StoredBytes)
+		}
+	}
+	e.out.Fixes = append(e.out.Fixes, f)
 }
 
 // segmentBytes is what a payload takes in a volume beside its chunks: root, map, run.

@@ -56,6 +56,10 @@ func (c *carrier) cargo(q api.CargoQuery) (*api.Cargo, error) {
 	if err != nil {
 		return nil, err
 	}
+	waiting, err := c.waiting(q, m)
+	if err != nil {
+		return nil, err
+	}
 	seen := map[content.ID]bool{}
 	add := func(id content.ID) {
 		if !seen[id] {
@@ -84,6 +88,7 @@ func (c *carrier) cargo(q api.CargoQuery) (*api.Cargo, error) {
 		if err != nil {
 			return nil, err
 		}
+		p.Waiting = waiting[p.Update]
 		out.Payloads = append(out.Payloads, *p)
 	}
 	return out, nil

@@ -29,7 +29,8 @@
 //     folder holds online keys; ceremony.go and approvallog.go are what people ask about drafts, roots
 //     and history.
 //   - The carrier is this node's part with removable media (carrier.go, returns.go); who has the medium open
-//     is the command line, which calls bundleexport.go, bundleimport.go and bundlereturn.go.
+//     is the command line, which calls bundleexport.go, bundleimport.go and bundlereturn.go, or by itself
+//     bundleauto.go; bundlesite.go is what a seed knows of a site as a whole from what came back.
 //   - The errands are renewals without a way to the seed (errands.go, errandspread.go): sealed requests gather at
 //     the machine that packs a medium, a list that the seed has signed spreads from the one that was fed.
 //   - offlinesign.go needs no data folder at all: it is for approvers on machines of their own.

@@ -29,7 +29,8 @@ type errands struct {
 	believer *believer
 	now      func() time.Time
 
-	mu sync.Mutex // one change of what is kept at a time
+	mu    sync.Mutex // one change of what is kept at a time
+	ownMu sync.Mutex // one request is made at a time
 }
 
 // errand is the request of one machine. It shows the certificate along, and is signed: whoever relays it
@@ -71,8 +72,9 @@ const (
 	errandLife      = 60 * 24 * time.Hour // then a new request is made
 	maxOwnErrands   = 3                   // an older one may still come back answered
 	maxErrands      = 1500                // with those of strangers they fit into one value of the database
-	maxStrays       = 128
-	maxAnswers      = 1500 // in one list
+	maxStrays       = 64
+	maxStrayBytes   = 2 << 10 // a request for renewal has about 600
+	maxAnswers      = 1500    // in one list
 	maxErrandsBytes = 4 << 20
 	maxAnswersBytes = 4 << 20
 	maxErrandSkew   = time.Hour // clocks differ
@@ -88,6 +90,8 @@ func (e *errands) own() (*errand, error) {
 	if err != nil || len(m.Box) == 0 {
 		return nil, err
 	}
+	e.ownMu.Lock()
+	defer e.ownMu.Unlock()
 	all, err := e.pendings()
 	if err != nil {
 		return nil, err
@@ -276,7 +280,7 @@ func (e *errands) stray(peerID string, request []byte) error {
 	var doc struct {
 		Kind enrol.Kind `json:"k"`
 	}
-	if len(request) > enrol.MaxRequestBytes || json.Unmarshal(request, &doc) != nil || doc.Kind != enrol.KindRenew {
+	if len(request) > maxStrayBytes || json.Unmarshal(request, &doc) != nil || doc.Kind != enrol.KindRenew {
 		return nil
 	}
 	e.mu.Lock()

@@ -208,8 +208,8 @@ func (l *haveList) bits(id content.ID, chunks int) *content.Bits {
 	return content.NewBits(chunks)
 }
 
-// haveKey is where the newest have-list of a site is kept on the seed.
-func haveKey(site string) string { return "have." + site }
+// haveKey is where the newest have-list of a machine is kept on the seed.
+func haveKey(site, machine string) string { return "have." + site + "." + machine }
 
 func (c *carrier) lastHave(q api.CargoQuery) ([]byte, error) {
 	if c.seed == nil {
@@ -218,12 +218,7 @@ func (c *carrier) lastHave(q api.CargoQuery) ([]byte, error) {
 	if q.Site == "" {
 		return nil, api.Errorf(api.ClassUsage, "a have-list is that of one site").WithHint("add --site NAME")
 	}
-	b, err := c.db.Value(haveKey(q.Site))
-	if errors.Is(err, state.ErrNotFound) {
-		return nil, api.Errorf(api.ClassNotFound, "site %s has not sent back what it has", api.Clean(q.Site)).
-			WithHint("run 'patchmesh bundle export DIR' there and 'patchmesh bundle import DIR' here, or leave --have away")
-	}
-	return b, err
+	return c.siteHave(q.Site)
 }
 
 // takeReturn takes what one machine of a site has sent. Each report stands on its own signature: who
@@ -326,10 +321,10 @@ func (s *seed) takeHave(b []byte, out *api.TakenReturn) error {
 		return err
 	}
 	out.Site, out.Machine, out.Payloads = k.Site, l.Machine, len(l.Payloads)
-	if old, err := s.db.Value(haveKey(k.Site)); err == nil {
+	if old, err := s.db.Value(haveKey(k.Site, l.Machine)); err == nil {
 		if was, err := openHave(old); err == nil && was.At.After(l.At) {
 			return nil
 		}
 	}
-	return s.db.PutValue(haveKey(k.Site), b)
+	return s.db.PutValue(haveKey(k.Site, l.Machine), b)
 }

@@ -24,6 +24,7 @@ const (
 	SetDefaultRun      = "default-run"
 	SetPostponeTimes   = "postpone-times"
 	SetPostponeFor     = "postpone-for"
+	SetMediaImport     = "media-import"
 	setDeadline        = "deadline-" // and a severity
 )
 
@@ -69,6 +70,7 @@ var updateInfos = []SettingInfo{
 	{SetDefaultRun, "30m", "what an update is taken to need in a window when its descriptor does not say", within(time.Minute, day), byLonger},
 	{SetPostponeTimes, "0", "how often a user may postpone an update", checkTimes, byFewer},
 	{SetPostponeFor, "24h", "how long a user may postpone an update each time; never past its deadline", within(time.Minute, 30*day), byShorter},
+	{SetMediaImport, "no", "yes: 'patchmesh bundle watch' feeds a machine from a medium that is put in, and writes the way back, without being asked", checkYesNo, byNo},
 	{setDeadline + "critical", "none", "deadline of critical updates whose approval names none, counted from it", noneOr(within(time.Hour, 1000*day)), nil},
 	{setDeadline + "important", "none", "deadline of important updates whose approval names none", noneOr(within(time.Hour, 1000*day)), nil},
 	{setDeadline + "moderate", "none", "deadline of moderate updates whose approval names none", noneOr(within(time.Hour, 1000*day)), nil},
@@ -103,6 +105,7 @@ func checkYesNo(s string) error {
 }
 
 func byYes(a, b string) int { return strings.Compare(b, a) }
+func byNo(a, b string) int  { return strings.Compare(a, b) }
 
 func within(least, most time.Duration) func(string) error {
 	return func(s string) error {

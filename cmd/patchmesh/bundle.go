@@ -27,12 +27,12 @@ func (a *app) bundleCmd() *cobra.Command {
 			"site, import takes it and the machines there share it; export there writes reports for the way back, and\n" +
 			"import on the seed shows them. The medium is trusted by nobody: everything on it is verified.\n" + exits,
 		Example: "  patchmesh bundle export /media/stick --site north\n  patchmesh bundle import /media/stick",
-		Args:    exactly(0, "one of export, import, plan"),
+		Args:    exactly(0, "one of export, import, plan, watch"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return api.Errorf(api.ClassUsage, "'%s' needs one of export, import, plan", c.CommandPath()).WithHint("see '%s --help'", c.CommandPath())
+			return api.Errorf(api.ClassUsage, "'%s' needs one of export, import, plan, watch", c.CommandPath()).WithHint("see '%s --help'", c.CommandPath())
 		},
 	}
-	c.AddCommand(a.bundleExportCmd(), a.bundleImportCmd(), a.bundlePlanCmd())
+	c.AddCommand(a.bundleExportCmd(), a.bundleImportCmd(), a.bundlePlanCmd(), a.bundleWatchCmd())
 	return c
 }
 
@@ -145,6 +145,9 @@ func writeExport(w io.Writer, x *node.Exported, plan bool) {
 	}
 	if len(x.Updates) > 0 {
 		fmt.Fprintf(w, "updates: %s\n", api.Clean(strings.Join(x.Updates, " ")))
+	}
+	for _, f := range x.Fixes {
+		fmt.Fprintf(w, "fixes: %s on %d machines, %s\n", api.Clean(f.Update), f.Machines, api.Size(f.Bytes))
 	}
 	writeMissing(w, x.Complete, x.Missing)
 	fmt.Fprintf(w, "the approvals on it are taken until %s\n", x.ExpiresAt.Format(time.RFC3339))

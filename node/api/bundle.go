@@ -38,7 +38,7 @@ type Carrier interface {
 	// or for another site.
 	TakeAnswers(ctx context.Context, list []byte) (*TakenAnswers, error)
 
-	// LastHave gives the newest have-list that came back from a site. ClassNotFound. Only on a seed.
+	// LastHave gives the have-list of a site: what its machines have together, as far as they sent it back. ClassNotFound. Only on a seed.
 	LastHave(ctx context.Context, q CargoQuery) ([]byte, error)
 	// TakeReturn takes reports and have-lists that hold. Only on a seed.
 	TakeReturn(ctx context.Context, r Return) (*TakenReturn, error)
@@ -70,6 +70,8 @@ type CargoPayload struct {
 	Chunks      int        `json:"chunks"`
 	StoredBytes int64      `json:"stored_bytes"`
 	Have        []byte     `json:"have"` // have-bits, see content.Bits
+	// Waiting are machines that have not told that the update is installed; only a seed knows.
+	Waiting int `json:"waiting,omitempty"`
 }
 
 // DocQuery names documents.
