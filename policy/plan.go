@@ -53,12 +53,15 @@ type Plan struct {
 func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, stale bool, now time.Time) Plan {
 	p := Plan{Epoch: m.Epoch}
 	in := m.depths(mach.Groups)
-	holds, windows, set := m.holdsFor(in, now), m.calendarFor(in, mach), m.settingsFor(in, mach)
+	holds, windows, set := m.holdsFor(in, mach, now), m.calendarFor(in, mach), m.settingsFor(in, mach)
 	var asked []question
 	for _, w := range effective(m, in, now) {
 		a := m.Approvals[w.index]
 		rings := m.RingPlan(a.RingPlan)
 		q := question{approval: a, desc: describe(a.Descriptor), machine: mach, holds: holds, calendar: windows, in: in, rings: rings, settings: set, stale: stale, now: now}
+		if why, over := q.lifted(); over {
+			q.lift, q.approval.Action = why, ActionRemove
+		}
 		q.deadline = deadlineOf(a, q.desc, rings, in, set)
 		v := Verdict{
 			Update: a.Update, Revision: a.Revision, Descriptor: a.Descriptor, Approval: w.index, Losing: w.losing,
@@ -70,12 +73,16 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 			}
 		}
 		p.changesAt(a.until)
+		if q.desc != nil && q.lift == "" {
+			p.changesAt(q.desc.MitigationEnds)
+		}
 		v.Urgent, _ = a.Urgent(now)
 		asked = append(asked, q)
 		p.Verdicts = append(p.Verdicts, v)
 	}
 	settleSupersedence(asked, p.Verdicts)
 	settleOrder(asked, p.Verdicts)
+	settleMitigated(asked, p.Verdicts)
 	for _, v := range p.Verdicts {
 		p.changesAt(v.Until)
 		p.changesAt(v.closesAt)

@@ -19,6 +19,7 @@ type question struct {
 	calendar calendar // maintenance windows of the machine
 	stale    bool
 	now      time.Time
+	lift     string // why a mitigation is taken off; empty: it is none, or stays
 }
 
 // A rule settles the verdict (true) or passes.

@@ -147,7 +147,7 @@ func (r *Role) approved(id content.ID, want Order) (*policy.Descriptor, error) {
 		return nil, fmt.Errorf("%s %s: descriptor: %w", want, id.Short(), policy.ErrHash)
 	}
 	now := r.cfg.Now()
-	plan := policy.MakePlan(t.Manifest(), r.cfg.Shelf.Describe, r.cfg.Machine, t.Stale(now), now)
+	plan := policy.MakePlan(t.Manifest(), r.cfg.Shelf.Describe, r.mitigated(t.Manifest(), d, want), t.Stale(now), now)
 	r.remember(plan, now)
 	for _, v := range plan.Verdicts {
 		if v.Descriptor != id || v.Update != d.Update || v.Revision != d.Revision {
