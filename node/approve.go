@@ -125,7 +125,10 @@ func (s *seed) hold(r api.HoldRequest) (*api.Published, error) {
 	}
 	h := policy.Hold{
 		ID: holdPrefix(r.Role) + "h-" + hex.EncodeToString(b[:]), Update: policy.UpdateID(r.Update), Group: r.Group,
-		Kind: "pause", Reason: api.Clean(r.Reason), At: s.stamp(),
+		Kind: first(r.Kind, "pause"), Reason: api.Clean(r.Reason), At: s.stamp(), ExpiresAt: r.ExpiresAt.UTC(),
+	}
+	if err := narrowHold(&h, r.HoldScope, s.now()); err != nil {
+		return nil, err
 	}
 	w := wish{role: r.Role, passphrase: r.Passphrase, summary: fmt.Sprintf("hold %s: %s", r.Update, h.Reason), reason: h.Reason}
 	p, err := s.change(w, func(m *sheet) error {

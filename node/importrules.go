@@ -24,6 +24,20 @@ func addRules(d *policy.Descriptor, r api.ImportRules) error {
 		}
 		*x.into = c
 	}
-	d.ProbeSeconds, d.MaxRunSeconds = r.ProbeSeconds, r.MaxRunSeconds
+	d.ProbeSeconds, d.MaxRunSeconds, d.Restart, d.Exclusive = r.ProbeSeconds, r.MaxRunSeconds, r.Restart, r.Exclusive
+	d.Mitigates, d.MitigationEnds = policy.UpdateID(r.Mitigates), r.MitigationEnds.UTC()
+	if r.Mitigates == "" != r.MitigationEnds.IsZero() {
+		return api.Errorf(api.ClassUsage, "a mitigation names the update that it stands for and when it ends").WithHint("--mitigates UPDATE --mitigation-ends 2026-12-31")
+	}
+	if r.Version != "" {
+		d.Version = r.Version
+	}
+	for _, x := range r.Prerequisites {
+		u, err := policy.ParseUpdateID(x)
+		if err != nil {
+			return api.Errorf(api.ClassUsage, "prerequisite: %v", err)
+		}
+		d.Prerequisites = append(d.Prerequisites, u)
+	}
 	return nil
 }

@@ -2,9 +2,11 @@ package policy
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"patchmesh/content"
 )
@@ -63,6 +65,10 @@ type Descriptor struct {
 	// Probe must hold within ProbeSeconds after an install, else the install is rolled back.
 	Probe        *Condition `json:"probe,omitempty"`
 	ProbeSeconds int        `json:"probe_seconds,omitempty"` // 0: DefaultProbeSeconds
+
+	// Mitigates is the update that this one stands in for, until MitigationEnds at the latest.
+	Mitigates      UpdateID  `json:"mitigates,omitempty"`
+	MitigationEnds time.Time `json:"mitigation_ends,omitzero"`
 }
 
 // Unknown is the value of a property that nobody has stated.
@@ -138,7 +144,7 @@ func (d *Descriptor) check() error {
 	if err := d.checkOrigins(); err != nil {
 		return err
 	}
-	if err := d.checkConditions(); err != nil {
+	if err := errors.Join(d.checkConditions(), d.checkMitigation()); err != nil {
 		return err
 	}
 	texts := slices.Concat(

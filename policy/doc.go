@@ -42,6 +42,9 @@
 //
 // MakePlan turns a manifest, the facts about a machine and the time into one verdict per update:
 // install, remove, stage, wait, hold or nothing, each with a reason from a closed list.
+// A restart that an update asks for is decided in the same way (restart.go): what is signed and the windows
+// cannot be overridden, what spares people ends with a deadline. A mitigation (mitigation.go) is an update
+// that stands in for another: once that one is installed, its approval reads as one to remove it.
 //
 // # Groups
 //

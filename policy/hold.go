@@ -7,11 +7,14 @@ import "time"
 // it is the one to talk about, and the one to wait for.
 type activeHolds map[UpdateID]Hold
 
-// holdsFor picks the holds that address a machine in these groups and have not expired.
-func (m *Manifest) holdsFor(in map[string]int, now time.Time) activeHolds {
+// holdsFor picks the holds that address a machine in these groups, fit it, and have not expired.
+func (m *Manifest) holdsFor(in map[string]int, mach Machine, now time.Time) activeHolds {
 	active := activeHolds{}
 	for _, h := range m.Holds {
 		if _, addressed := in[h.Group]; h.Group != "" && !addressed {
+			continue
+		}
+		if !h.Match.fits(mach) {
 			continue
 		}
 		if !h.ExpiresAt.IsZero() && !now.Before(h.ExpiresAt) {

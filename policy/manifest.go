@@ -36,13 +36,14 @@ func (a Approval) Role() string { return a.role }
 
 // Hold is a signed stop.
 type Hold struct {
-	ID        string    `json:"id"`
-	Update    UpdateID  `json:"update"`          // or AllUpdates
-	Group     string    `json:"group,omitempty"` // empty: every machine
-	Kind      string    `json:"kind"`            // pause, safeguard, freeze
-	Reason    string    `json:"reason"`
-	At        time.Time `json:"at"`
-	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	ID        string     `json:"id"`
+	Update    UpdateID   `json:"update"`          // or AllUpdates
+	Group     string     `json:"group,omitempty"` // empty: every machine
+	Kind      string     `json:"kind"`            // pause, safeguard, freeze
+	Reason    string     `json:"reason"`
+	At        time.Time  `json:"at"`
+	ExpiresAt time.Time  `json:"expires_at,omitzero"`
+	Match     *HoldMatch `json:"match,omitempty"` // of a safeguard: which machines; nil: every one
 
 	role string
 }
@@ -207,6 +208,9 @@ func (h Hold) check() error {
 	case "pause", "safeguard", "freeze":
 	default:
 		return fmt.Errorf("hold %s of kind %.20q: %w", h.ID, h.Kind, ErrFormat)
+	}
+	if err := h.checkMatch(); err != nil {
+		return err
 	}
 	return checkText("hold reason", h.Reason, maxReasonBytes)
 }

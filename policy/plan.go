@@ -54,7 +54,7 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 	p := Plan{Epoch: m.Epoch}
 	groups := m.belongs(mach)
 	in := groups.in
-	holds, windows, set := m.holdsFor(groups.either(), now), m.calendarFor(in, mach), m.settingsFor(in, mach)
+	holds, windows, set := m.holdsFor(groups.either(), mach, now), m.calendarFor(in, mach), m.settingsFor(in, mach)
 	var asked []question
 	for _, w := range effective(m, in, now) {
 		a := m.Approvals[w.index]
@@ -62,6 +62,9 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 		q := question{
 			approval: a, desc: describe(a.Descriptor), machine: mach, holds: holds, calendar: windows, in: in, rings: rings, settings: set, stale: stale, now: now,
 			manifest: m, doubt: groups.doubt,
+		}
+		if why, over := q.lifted(); over {
+			q.lift, q.approval.Action = why, ActionRemove
 		}
 		q.deadline = deadlineOf(a, q.desc, rings, in, set)
 		v := Verdict{
@@ -74,12 +77,16 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 			}
 		}
 		p.changesAt(a.until)
+		if q.desc != nil && q.lift == "" {
+			p.changesAt(q.desc.MitigationEnds)
+		}
 		v.Urgent, _ = a.Urgent(now)
 		asked = append(asked, q)
 		p.Verdicts = append(p.Verdicts, v)
 	}
 	settleSupersedence(asked, p.Verdicts)
 	settleOrder(asked, p.Verdicts)
+	settleMitigated(asked, p.Verdicts)
 	for _, v := range p.Verdicts {
 		p.changesAt(v.Until)
 		p.changesAt(v.closesAt)

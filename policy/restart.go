@@ -145,12 +145,12 @@ func (m *Manifest) planRestart(mach Machine, stale bool, now time.Time) RestartP
 	if !p.Pending {
 		return RestartPlan{}
 	}
-	in := m.depths(mach.Groups)
+	in := m.belongs(mach).in
 	set := m.settingsFor(in, mach)
 	wait := func(r Reason, until time.Time, format string, args ...any) RestartPlan {
 		return RestartPlan{Reason: r, Until: until, Detail: fmt.Sprintf(format, args...)}
 	}
-	if h, held := m.holdsFor(in, now).on(AllUpdates); held {
+	if h, held := m.holdsFor(in, mach, now).on(AllUpdates); held {
 		return wait(ReasonPolicyHold, h.ExpiresAt, "hold %s: %s", h.ID, h.Reason)
 	}
 	switch {
@@ -236,5 +236,5 @@ func activeUntil(hours string, zone *time.Location, now time.Time) (end time.Tim
 
 // RestartDelay is how long people at a machine are warned before it restarts.
 func (m *Manifest) RestartDelay(mach Machine) time.Duration {
-	return m.settingsFor(m.depths(mach.Groups), mach).restartDelay
+	return m.settingsFor(m.belongs(mach).in, mach).restartDelay
 }

@@ -54,7 +54,7 @@ func TestRC6ARestartWaitsForWhatPolicySparesPeople(t *testing.T) {
 		{"never outside the window, deadline or not", also(SetRestartDeadline, "1h"), asked, []Window{window}, nil, false, since.Add(3 * time.Hour), false, ReasonRestartPending, time.Date(2026, 3, 3, 2, 0, 0, 0, time.UTC)},
 		{"in the window", always, asked, []Window{window}, nil, false, time.Date(2026, 3, 3, 2, 5, 0, 0, time.UTC), true, ReasonRestartPending, time.Time{}},
 		{"too late in the window for warning and restart", always, asked, []Window{window}, nil, false, time.Date(2026, 3, 3, 2, 40, 0, 0, time.UTC), false, ReasonRestartPending, time.Date(2026, 3, 4, 2, 0, 0, 0, time.UTC)},
-		{"everything is held", always, asked, nil, []Hold{{ID: "h", Update: AllUpdates, Kind: "freeze", Reason: "year end"}}, false, since, false, ReasonPolicyHold, time.Time{}},
+		{"everything is held", always, asked, nil, []Hold{{ID: "h", Update: AllUpdates, Kind: "freeze", Reason: "year end", ExpiresAt: since.Add(day)}}, false, since, false, ReasonPolicyHold, since.Add(day)},
 		{"one update is held", always, asked, nil, []Hold{{ID: "h", Update: "other", Kind: "pause", Reason: "x"}}, false, since, true, ReasonRestartPending, time.Time{}},
 		{"the approvals have expired", always, asked, nil, nil, true, since, false, ReasonTrustStale, time.Time{}},
 		{"it cannot be done", always, PendingRestart{Pending: true, Since: since, Impossible: "a folder"}, nil, nil, false, since, false, ReasonRestartBlocked, time.Time{}},

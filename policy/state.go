@@ -59,4 +59,5 @@ const (
 	SupersededPresent Compliance = "superseded-present"
 	Conflict          Compliance = "conflict"
 	ComplianceError   Compliance = "error"
+	Mitigated         Compliance = "mitigated" // required, and something stands in for it meanwhile
 )

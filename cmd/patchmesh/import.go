@@ -27,6 +27,7 @@ func (a *app) importCmd() *cobra.Command {
   patchmesh import hosts --installer file --installer-arg dest=/etc/hosts --id hosts-2026-03 --severity important
   patchmesh import tool_2.1_amd64.deb --origin https://vendor.example/pool/tool_2.1_amd64.deb
   patchmesh import site-2.1.tar.gz --installer archive --installer-arg dest=/srv/site --probe healthy.json --probe-seconds 60
+  patchmesh import tool.msi --installer-arg product-code={01234567-89AB-CDEF-0123-456789ABCDEF} --version-is 2.1.0 --restart maybe
   patchmesh import tune.sh --installer script --installed tuned.json --applicable debian12.json`,
 		Args: func(c *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
@@ -58,7 +59,7 @@ func (a *app) importCmd() *cobra.Command {
 	f.StringVar(&r.Classification, "classification", "", "security, critical, driver, feature, ... or other")
 	f.StringVar(&r.Product, "product", "", "what it is for")
 	f.StringArrayVar(&r.CVEs, "cve", nil, "CVE that it fixes; may be repeated")
-	f.StringVar(&r.Installer, "installer", "", "file, deb, archive or script (default: deb for a .deb, else file)")
+	f.StringVar(&r.Installer, "installer", "", "file, deb, rpm, msi, msu, archive or script (default: by the name of the file)")
 	f.StringArrayVar(&args, "installer-arg", nil, "KEY=VALUE for the installer; may be repeated")
 	f.StringArrayVar(&r.Supersedes, "supersedes", nil, "id of an update that this one replaces; may be repeated")
 	f.StringArrayVar(&r.Origins, "origin", nil, "URL of the same bytes at their vendor's; machines that reach no seed fetch them there; may be repeated")

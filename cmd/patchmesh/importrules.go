@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -11,7 +12,7 @@ import (
 )
 
 // ruleFiles are the files that hold the rules of an import.
-type ruleFiles struct{ applicable, installed, probe string }
+type ruleFiles struct{ applicable, installed, probe, ends string }
 
 func (p *ruleFiles) flags(f *pflag.FlagSet, r *api.ImportRules) {
 	f.StringVar(&p.applicable, "applicable", "", "file with the rule that says whether the update is for a machine")
@@ -19,12 +20,25 @@ func (p *ruleFiles) flags(f *pflag.FlagSet, r *api.ImportRules) {
 	f.StringVar(&p.probe, "probe", "", "file with the rule that must hold after the install, else it is rolled back")
 	f.IntVar(&r.ProbeSeconds, "probe-seconds", 0, "how long the probe may take to hold (default 30)")
 	f.IntVar(&r.MaxRunSeconds, "max-run-seconds", 0, "how long the installation may take")
+	f.StringVar(&r.Version, "version-is", "", "version, where the file does not say it (an .msi with a product-code)")
+	f.StringVar(&r.Mitigates, "mitigates", "", "id of the update that this one stands in for; it is taken off once that one is installed")
+	f.StringVar(&p.ends, "mitigation-ends", "", "day on which a mitigation is taken off at the latest, like 2026-12-31")
+	f.StringVar(&r.Restart, "restart", "", "whether it needs a restart: never, maybe or always (default: unknown)")
+	f.StringVar(&r.Exclusive, "exclusive", "", "yes: it must be installed alone")
+	f.StringArrayVar(&r.Prerequisites, "prerequisite", nil, "id of an update that must be there before it; may be repeated")
 }
 
 // maxRuleFile is more than any rule within its limits.
 const maxRuleFile = 256 << 10
 
 func (p *ruleFiles) read(r *api.ImportRules) error {
+	if p.ends != "" {
+		day, err := time.Parse(time.DateOnly, p.ends)
+		if err != nil {
+			return api.Errorf(api.ClassUsage, "--mitigation-ends %q is no day like 2026-12-31", p.ends)
+		}
+		r.MitigationEnds = day.UTC()
+	}
 	for _, x := range []struct {
 		path string
 		into *json.RawMessage

@@ -305,10 +305,11 @@ type ApproveRequest struct {
 
 // HoldRequest adds a stop; Update may be "all", an empty Group means all machines.
 type HoldRequest struct {
-	Update     string `json:"update"`
-	Group      string `json:"group,omitempty"`
-	Reason     string `json:"reason"`
-	Role       string `json:"role,omitempty"` // delegated role that holds; empty: the main approvers
+	Update string `json:"update"`
+	Group  string `json:"group,omitempty"`
+	Reason string `json:"reason"`
+	Role   string `json:"role,omitempty"` // delegated role that holds; empty: the main approvers
+	HoldScope
 	Passphrase Secret `json:"passphrase,omitempty"`
 }
 

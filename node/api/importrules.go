@@ -1,6 +1,9 @@
 package api
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+)
 
 // ImportRules are the signed rules of an update, as the documents that policy knows as conditions:
 // whether it is for a machine, whether it is there, and whether the machine is well afterwards. Empty:
@@ -11,4 +14,13 @@ type ImportRules struct {
 	Probe         json.RawMessage `json:"probe,omitempty"`
 	ProbeSeconds  int             `json:"probe_seconds,omitempty"`
 	MaxRunSeconds int             `json:"max_run_seconds,omitempty"`
+
+	// Properties that a file does not say of itself; empty: unknown, or what the file says.
+	Version       string   `json:"version,omitempty"`
+	Restart       string   `json:"restart,omitempty"`   // never, maybe, always
+	Exclusive     string   `json:"exclusive,omitempty"` // yes, no
+	Prerequisites []string `json:"prerequisites,omitempty"`
+	// Mitigates is the update that this one stands in for, until MitigationEnds.
+	Mitigates      string    `json:"mitigates,omitempty"`
+	MitigationEnds time.Time `json:"mitigation_ends,omitzero"`
 }

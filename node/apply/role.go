@@ -165,7 +165,7 @@ func (r *Role) approved(id content.ID, want Order) (*policy.Descriptor, error) {
 		return nil, fmt.Errorf("%s %s: descriptor: %w", want, id.Short(), policy.ErrHash)
 	}
 	now := r.cfg.Now()
-	plan := policy.MakePlan(t.Manifest(), r.cfg.Shelf.Describe, r.machine(), r.stale(t, now), now)
+	plan := policy.MakePlan(t.Manifest(), r.cfg.Shelf.Describe, r.mitigated(t.Manifest(), d, want), r.stale(t, now), now)
 	r.remember(plan, now)
 	for _, v := range plan.Verdicts {
 		if v.Descriptor != id || v.Update != d.Update || v.Revision != d.Revision {

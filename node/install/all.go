@@ -11,6 +11,9 @@ var all = []Installer{
 	newDeb(),
 	archiveInstaller{},
 	scriptInstaller{},
+	newRPMInstaller(),
+	msiInstaller{},
+	msuInstaller{},
 }
 
 // For finds the installer of a kind. *Error with ReasonMissing if this program has none.

@@ -4,7 +4,8 @@
 // # Nouns
 //
 //   - An Installer handles one kind of payload: "file" places a file, "deb" calls dpkg, "archive"
-//     unpacks a folder that belongs to the update, "script" runs a signed program.
+//     unpacks a folder that belongs to the update, "script" runs a signed program, "rpm", "msi" and "msu" call
+//     rpm, msiexec and wusa.
 //   - A Job is one update and everything needed to work on it: the Spec (the part of the signed
 //     descriptor that matters here), the root folder, a work folder, and how to read the payload.
 //   - Look, Bring: detect and install as a descriptor asks, with its signed rules (policy.Condition), its
@@ -57,6 +58,10 @@
 //     is up, with all that it started. A lock that it inherits outlives us, so that one from before a
 //     crash is waited for and not doubled.
 //   - A command of a rule runs below another root only by chroot, which is root's; else it is unknown.
+//   - rpm: the vendor's signature is not asked, as the approvers' covers the hash of every byte. The payload must
+//     be the package that its descriptor names; a package of before is kept as for deb.
+//   - msi, msu: never a restart of their own. Exit codes are read by a table; what is there counts as much.
+//   - An install that asks for a restart is not looked at again before it: an open trial stays open.
 //   - go-deb-version compares Debian versions and is imported here only: the rules for "~" and epochs
 //     have edge cases where an own comparison would be one more thing to get wrong.
 package install

@@ -16,7 +16,7 @@ var ErrFormat = errors.New("malformed package")
 type Meta struct {
 	DefaultID string // update id, when the admin gives none
 	Title     string
-	Installer string // kind: file or deb
+	Installer string // kind, by what the file is
 	Package   string
 	Version   string
 	Arch      string // as Go names it; empty: any
@@ -25,15 +25,20 @@ type Meta struct {
 
 // Describe reads the metadata of a file from its beginning. It reads no more than it needs.
 func Describe(name string, r io.Reader) (Meta, error) {
-	if strings.EqualFold(filepath.Ext(name), ".deb") {
-		m, err := describeDeb(r)
+	read := map[string]func(io.Reader) (Meta, error){".deb": describeDeb, ".rpm": describeRPM}[strings.ToLower(filepath.Ext(name))]
+	if read != nil {
+		m, err := read(r)
 		if err != nil {
 			return Meta{}, fmt.Errorf("read %s: %w", name, err)
 		}
 		m.DefaultID = cleanID(m.Package + "-" + m.Version)
 		return m, nil
 	}
-	return Meta{DefaultID: cleanID(name), Title: name, Installer: "file"}, nil
+	kind := "file"
+	if ext := strings.ToLower(filepath.Ext(name)); ext == ".msi" || ext == ".msu" {
+		kind = ext[1:]
+	}
+	return Meta{DefaultID: cleanID(name), Title: name, Installer: kind}, nil
 }
 
 var notInID = regexp.MustCompile(`[^a-z0-9._+~-]+`)

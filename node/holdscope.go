@@ -1,0 +1,27 @@
+package node
+
+import (
+	"time"
+
+	"patchmesh/node/api"
+	"patchmesh/policy"
+)
+
+// narrowHold puts the predicate of a safeguard into a hold and says what is wrong with its scope.
+func narrowHold(h *policy.Hold, r api.HoldScope, now time.Time) error {
+	if !r.ExpiresAt.IsZero() && !now.Before(r.ExpiresAt) {
+		return api.Errorf(api.ClassUsage, "the hold would end at %s, which is over", r.ExpiresAt.UTC().Format(time.RFC3339))
+	}
+	m := r.Match
+	if len(m.OS)+len(m.Arch)+len(m.Present)+len(m.Installer) > 0 {
+		h.Match = &policy.HoldMatch{OS: m.OS, Arch: m.Arch, Installer: m.Installer}
+		for _, u := range m.Present {
+			h.Match.Present = append(h.Match.Present, policy.UpdateID(u))
+		}
+	}
+	if err := h.Validate(); err != nil {
+		return api.Errorf(api.ClassUsage, "%v", err).
+			WithHint("--kind pause, or safeguard with --if-os, --if-arch, --if-present, --if-installer, or freeze for all with --for or --until")
+	}
+	return nil
+}
