@@ -289,7 +289,17 @@ func (e *errands) stray(peerID string, request []byte) error {
 	if r, known := k.Errands[peerID]; known && string(r.Request) == string(request) {
 		return nil
 	}
-	k.Strays = slices.DeleteFunc(k.Strays, func(s stray) bool { return s.Peer == peerID })
+	// The newest two of a machine: one that asks around makes a request for this attempt alone, too, of which
+	// it keeps no secret, and which of the two it is cannot be seen from outside.
+	of := slices.DeleteFunc(slices.Clone(k.Strays), func(s stray) bool { return s.Peer != peerID })
+	for _, s := range of {
+		if string(s.Request) == string(request) {
+			return nil
+		}
+	}
+	if len(of) > 1 {
+		k.Strays = slices.DeleteFunc(k.Strays, func(s stray) bool { return s.Peer == peerID && string(s.Request) != string(of[1].Request) })
+	}
 	k.Strays = append(k.Strays, stray{peerID, request})
 	k.Strays = k.Strays[max(0, len(k.Strays)-maxStrays):]
 	return e.keep(k)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -133,12 +134,13 @@ func TestLapsedMachineLeavesItsRequestForTheNextStick(t *testing.T) {
 	b = r.again("b", a.addr)
 	until(t, "a to hold b's request", func() bool {
 		r.clock.forward(10 * time.Second)
-		return len(a.errands.book().Strays) == 1
+		own, err := b.errands.own()
+		return err == nil && slices.ContainsFunc(a.errands.book().Strays, func(s stray) bool { return string(s.Request) == string(own.Request) })
 	})
 	if a.sees(b.id) {
 		t.Error("a lapsed machine has a session")
 	}
-	if _, back := r.visit(a); back.Renewals != 2 {
+	if _, back := r.visit(a); back.Renewals < 2 {
 		t.Fatalf("%+v", back)
 	}
 	r.home()
