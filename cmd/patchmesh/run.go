@@ -15,12 +15,13 @@ import (
 )
 
 // cores is how many processor cores the node may use: a quarter of an ordinary machine's, since it
-// belongs to somebody who works on it, and all of a seed's.
+// belongs to somebody who works on it, and all of a seed's. Two at least: while one hangs in a system
+// call for the disk the other goes on with the network, and nobody has to notice (slowWatcher).
 func cores(dataDir string) int {
 	if node.IsSeed(dataDir) {
 		return runtime.NumCPU()
 	}
-	return max(1, runtime.NumCPU()/4)
+	return min(runtime.NumCPU(), max(2, runtime.NumCPU()/4))
 }
 
 // softMemory is what the garbage collector aims at. Chunk buffers are short-lived; without it the
