@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -15,17 +14,14 @@ import (
 )
 
 // cores is how many processor cores the node may use: a quarter of an ordinary machine's, since it
-// belongs to somebody who works on it, and all of a seed's.
+// belongs to somebody who works on it, and all of a seed's. Two at least: while one hangs in a system
+// call for the disk the other goes on with the network, and nobody has to notice (slowWatcher).
 func cores(dataDir string) int {
 	if node.IsSeed(dataDir) {
 		return runtime.NumCPU()
 	}
-	return max(1, runtime.NumCPU()/4)
+	return min(runtime.NumCPU(), max(2, runtime.NumCPU()/4))
 }
-
-// softMemory is what the garbage collector aims at. Chunk buffers are short-lived; without it the
-// heap would grow to twice what is needed before it is collected.
-const softMemory = 80 << 20
 
 func (a *app) runCmd() *cobra.Command {
 	cfg := node.Config{Version: version}
@@ -54,10 +50,7 @@ func (a *app) runCmd() *cobra.Command {
 				runtime.GOMAXPROCS(cores(a.data))
 			}
 			slowWatcher()
-			if os.Getenv("GOMEMLIMIT") == "" {
-				debug.SetMemoryLimit(softMemory)
-				debug.SetGCPercent(400) // little lives long here: collect late, the limit above bounds it
-			}
+			boundMemory(c.Context())
 			if err := confine(cfg); err != nil {
 				return err
 			}

@@ -1,0 +1,87 @@
+//go:build unix
+
+package transport
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"patchmesh/content"
+	"patchmesh/content/disk"
+	"patchmesh/content/storetest"
+)
+
+// BenchmarkPath moves a payload the whole way between two stores over loopback: read, sent, received,
+// verified, written, and verified as a whole before it is published. What it costs the processor at both
+// ends is cpu-s/GB.
+func BenchmarkPath(b *testing.B) {
+	const payloadBytes, ahead = 64 << 20, 4
+	x, y := joined(b)
+	open := func() *disk.Store {
+		s, err := disk.Open(b.TempDir(), disk.Options{ReserveBytes: -1})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { s.Close() })
+		return s
+	}
+	from, to := open(), open()
+	m, stored := storetest.Packed(b, storetest.Random(1, payloadBytes))
+	if _, err := from.Begin(m); err != nil {
+		b.Fatal(err)
+	}
+	for i := range m.Len() {
+		if _, err := from.Put(m.ID(), i, storetest.ChunkOf(m, stored, i)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	y.mu.Lock()
+	y.serve = func(ref uint64, id content.ID, i int) {
+		y.SendChunk(ref, int(m.Chunks[i].StoredBytes), func(buf []byte) (int, error) { return from.ReadChunk(id, i, buf) }, func(error) {})
+	}
+	y.mu.Unlock()
+	b.SetBytes(payloadBytes)
+	began := processor(b)
+	for b.Loop() {
+		if _, err := to.Begin(m); err != nil {
+			b.Fatal(err)
+		}
+		got := make(chan error, m.Len())
+		ask := func(i int) {
+			x.FetchChunk(y.ID(), m.ID(), i, int(m.Chunks[i].StoredBytes), func(stored []byte, err error) {
+				if err == nil {
+					_, err = to.Put(m.ID(), i, stored)
+				}
+				got <- err
+			})
+		}
+		for i := range ahead {
+			ask(i)
+		}
+		for i := range m.Len() {
+			if err := <-got; err != nil {
+				b.Fatal(err)
+			}
+			if i+ahead < m.Len() {
+				ask(i + ahead)
+			}
+		}
+		if err := to.Publish(m.ID()); err != nil {
+			b.Fatal(err)
+		}
+		if err := to.Drop(m.ID()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric((processor(b)-began).Seconds()*1e9/float64(b.N)/payloadBytes, "cpu-s/GB")
+}
+
+// processor is what this process has cost so far.
+func processor(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Skip(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
