@@ -33,6 +33,11 @@
 //     is a pure function of the trust that one begins with, the documents, and which of them have expired;
 //     so verifier asks policy once and shares the answer, or 100,000 machines would each check the same
 //     Ed25519 signatures.
+//   - What happens for every chunk allocates nothing: it is a kind of entry, deltas travel in letters that are
+//     used again, and sessions of a site are found by seat. What is rare is boxed and short to write.
+//   - The step that the seed makes to its own new documents is remembered too: whoever stands where it stood
+//     gets the same answer without verifying again.
+//   - Sites go to whichever worker is free; what they said and sent is joined in their own order.
 //   - Heads travel as pointers that stand for their bytes; a liar's stale head is an old pointer.
 //   - Gossip is a model: rumours with memberlist's fan-out, interval and number of transmissions, and push
 //     and pull. Membership itself is not modelled: who is on and reachable is known after a short pause.
