@@ -18,6 +18,9 @@ import (
 // onlineFor is how long after its last contact a machine counts as online: three heartbeats.
 const onlineFor = 150 * time.Second
 
+// offlineAfter is when a machine that fell silent is taken to be switched off or away.
+const offlineAfter = 24 * time.Hour
+
 // Status implements api.Service. Who gave which share is asked for with Provenance.
 func (n *Node) Status(_ context.Context, q api.StatusQuery) (*api.Fleet, error) {
 	f, err := n.statusInDetail(q)
@@ -110,6 +113,9 @@ func (s *seed) fleet(connected map[string]bool) ([]api.Machine, error) {
 		}
 		if !m.Online && m.Reason == "" {
 			m.Reason = string(policy.ReasonHostSilent)
+			if away := s.now().Sub(m.LastContact); !m.LastContact.IsZero() && away > offlineAfter {
+				m.Reason, m.Detail = string(policy.ReasonHostOffline), "nothing was heard from it for "+api.Duration(away)
+			}
 		}
 		if v, ok := s.believer.current().Roster().Revocation(k.ID); ok {
 			m.Online, m.Reason, m.Detail = false, string(policy.ReasonHostRevoked), revokedError(v).Error()

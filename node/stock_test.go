@@ -277,3 +277,29 @@ func FuzzStock(f *testing.F) {
 		}
 	})
 }
+
+// R-G7: a machine without a way to the seed is on the admin's list with its true state: its reports and its inventory are
+// signed, wait, and go through a neighbour, which can read neither.
+func TestRG7ReportsAndInventoryGoThroughANeighbour(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t)
+	a := m.machine("a", "", Config{Egress: EgressYes})
+	dpkgRoot(t, filepath.Join(m.dir, "b-root"), "openssl=3.0.14-1")
+	b := m.machine("b", a.addr, Config{Egress: EgressNo})
+	m.file("u1", payload(50_000))
+	m.approve("u1")
+	until(t, "the install", func() bool { return b.update(t, "u1").State == "installed" })
+	until(t, "the seed to know it", func() bool {
+		f, err := m.seed.Status(context.Background(), api.StatusQuery{Machine: "b"})
+		return err == nil && len(f.Machines[0].Updates) == 1 && f.Machines[0].Updates[0].State == "installed" && f.Machines[0].LastScan.Year() > 2000
+	})
+	until(t, "the inventory to come through", func() bool {
+		v := m.inventory("b")
+		return v.Inventory != nil && v.Detail == "" && len(v.Inventory.Packages) == 1 && v.Inventory.Packages[0].Version == "3.0.14-1"
+	})
+	for _, p := range b.host.Peers() {
+		if p.Seed {
+			t.Error("it had a way of its own, so this test shows nothing")
+		}
+	}
+}

@@ -53,6 +53,7 @@ const (
 	ReasonCompatEdition      Reason = "compat-edition"
 	ReasonProbeFailed        Reason = "probe-failed"
 	ReasonRolledBackAuto     Reason = "rolled-back-auto"
+	ReasonRolledBackAdmin    Reason = "rolled-back-admin"
 	ReasonAgentOutdated      Reason = "agent-outdated"
 	ReasonInstallerMissing   Reason = "installer-missing"
 	ReasonInstallerExit      Reason = "installer-exit"

@@ -361,7 +361,7 @@ func (c *Core) installed(e Installed) {
 	if r.kind == reqInstall {
 		c.setState(k, policy.StateInstalled, "", "", nil)
 	} else {
-		c.setState(k, policy.StateRemoved, "", "", nil)
+		c.setState(k, policy.StateRemoved, policy.ReasonRolledBackAdmin, "an approval asks to remove it", nil)
 	}
 	c.save()
 	c.replan()

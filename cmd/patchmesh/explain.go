@@ -14,9 +14,9 @@ import (
 
 func (a *app) explainCmd() *cobra.Command {
 	return &cobra.Command{
-		Use:     "explain UPDATE MACHINE",
-		Short:   "why an update is in the state it is in on a machine",
-		Long:    "explain prints the chain of facts from approval to today's state, who owns the problem, and the next step.\n" +
+		Use:   "explain UPDATE MACHINE",
+		Short: "why an update is in the state it is in on a machine",
+		Long: "explain prints the chain of facts from approval to today's state, who owns the problem, and the next step.\n" +
 			"On a seed it explains any machine, elsewhere this one: without network, and without a running node from what it saved.\n" + exits,
 		Example: "  patchmesh explain openssl-3.0.15 till-3",
 		Args:    exactly(2, "an update and a machine"),
