@@ -79,6 +79,13 @@
 //     hears of chunks that nobody asked for (ChunksCarried) and offers them to the site.
 //   - A report on a medium counts by the time that its machine signed, not by the number that it came with,
 //     which nobody signed: whoever carries it could otherwise end all later reports of a machine.
+//   - An inventory is sealed to the seed, within a signed report: a list of versions is a map for attackers, and a
+//     relay has no use for it. The list of packages travels whole in a letter of its own, at most daily;
+//     reports carry what changed since that letter, so none of them takes anything with it when it is lost.
+//   - The apply process reads the inventory itself, and the groups that this machine has joined from its own
+//     folder: the net process could otherwise choose which approvals count here.
+//   - That an update is stalled is worked out where it is told and stored nowhere: a machine that has fallen
+//     silent cannot say it of itself.
 //   - A machine gives a neighbour its report only while it knows no way to a seed: what a machine lacks is
 //     nobody's business where reports can go their own way.
 //   - Gossip key and token secrets are derived from or sealed to keys on the seed; a relay that

@@ -43,6 +43,19 @@
 // MakePlan turns a manifest, the facts about a machine and the time into one verdict per update:
 // install, remove, stage, wait, hold or nothing, each with a reason from a closed list.
 //
+// # Groups
+//
+// A machine is in a group because it was enrolled into it, because the group's signed query fits its
+// Inventory, or because it says so where the signed group lets machines join; and it is in every group
+// around that one. Manifest.Memberships tells which, and why. A query is a Condition without files,
+// registry and commands, so that the seed, which knows only what was reported, cannot come to another
+// answer than the machine, which works its groups out itself, offline:
+//
+//	{"machine":{"names":["till-*"],"sites":["branch"],"memory_mib":{"at_least":4096}}}
+//
+// Where it cannot be found out whether a machine is in a group, what the group forbids counts (holds,
+// windows, settings, a refusal) and what it allows does not.
+//
 // # Rules of an update
 //
 // A descriptor may carry three Conditions, which the approvers sign with it and every machine evaluates
@@ -80,6 +93,7 @@
 //   - Only a threshold of approver signatures makes a manifest; nothing else in the program can.
 //   - A Trust never changes: a Refresh gives a new one or an error, and never a part of it.
 //   - Every document has a size limit that is known before it is read.
+//   - What a machine says of itself, its inventory included, widens nothing that is not signed.
 //   - Unknown means hold: an unknown installer, rule, format or field is never installed past.
 //   - An expired timestamp stops new approvals and nothing else; a newer head heals it.
 //   - One document has one spelling: what no signature covers cannot be changed on the way.

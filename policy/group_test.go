@@ -269,3 +269,46 @@ func FuzzGroupQuery(f *testing.F) {
 		}
 	})
 }
+
+// R-B16, R-B2: an approver is shown what a group will mean before signing, and the log makes it again to the byte.
+func TestRB16ChangesOfGroupsAreShownAndReplayed(t *testing.T) {
+	was := grouped(t, Manifest{Groups: []Group{{Name: "a"}, {Name: "b", Parent: "a"}, {Name: "gone"}}})
+	is := grouped(t, Manifest{Groups: []Group{{Name: "a", SelfJoin: true}, {Name: "b", Parent: "a", Query: query(t, `{"machine":{"names":["db-*"]}}`)}, {Name: "new", Query: query(t, `{"arch":["arm64"]}`)}}})
+	changes := was.decisions(nil).diff(is.decisions(nil))
+	var shown []string
+	for _, c := range changes {
+		shown = append(shown, c.Text())
+	}
+	all := strings.Join(shown, "\n")
+	for _, part := range []string{"~ group     a", "may join it by themselves", `{"machine":{"names":["db-*"]}}`, "+ group     new", `{"arch":["arm64"]}`, "- group     gone"} {
+		if !strings.Contains(all, part) {
+			t.Errorf("%q is not shown in\n%s", part, all)
+		}
+	}
+	after, err := was.decisions(nil).apply(changes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := after.manifest()
+	m.Org, m.IssuedAt, m.Epoch = is.Org, is.IssuedAt, is.Epoch
+	got, err := m.Encode()
+	want, werr := is.Encode()
+	if err != nil || werr != nil || string(normal(t, got)) != string(normal(t, want)) {
+		t.Errorf("%s\nwant %s\n%v %v", got, want, err, werr)
+	}
+}
+
+// normal reads a manifest and writes it anew, so that lists that are empty and lists that are not there look alike.
+func normal(t *testing.T, b []byte) []byte {
+	t.Helper()
+	m, err := DecodeManifest(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Approvals, m.Holds = append([]Approval{}, m.Approvals...), append([]Hold{}, m.Holds...)
+	out, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}

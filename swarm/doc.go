@@ -37,6 +37,10 @@
 //	   └─ detected: installed                                     └─▶ failed-install ─ back-off ─▶ installing
 //	                                                              └─▶ rolled-back: not again until it is approved anew
 //
+// The machine is looked at when a task begins, every ScanEvery, when somebody asks, and before a fetch or a
+// change if the last look is older than ScanFresh. What an installer calls a failure is one only if the
+// machine, looked at again (verifying), agrees. A state that was left by a restart goes on since when it began.
+//
 // # Decisions
 //
 //   - Have-bits are pushed, once in full per session and then as deltas, instead of being asked for:
