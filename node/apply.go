@@ -152,6 +152,7 @@ func (n *Node) install(ctx context.Context, req swarm.Req, id content.ID, want a
 		n.events.send(applyFailure(req, err))
 		return
 	}
+	n.stockChanged()
 	n.events.send(swarm.Installed{Req: req, Version: got.Version})
 }
 

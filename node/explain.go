@@ -45,6 +45,7 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 		return
 	}
 	facts := n.factsFor(m)
+	explainGroups(e, man.Memberships(facts))
 	plan := policy.MakePlan(man, n.describer(), facts, false, n.cfg.Now())
 	for _, v := range plan.Verdicts {
 		if string(v.Update) != e.Update {
@@ -75,6 +76,20 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 	}
 	e.add(time.Time{}, "approval", "no approval of %s addresses a group of this machine (%s)", e.Update, strings.Join(append([]string{"all"}, m.Groups...), ", "))
 	e.State, e.Reason = policy.StateOffered.String(), string(policy.ReasonPolicyDeclined)
+}
+
+// explainGroups tells the groups that a machine did not simply get with its token, and those that are in doubt.
+func explainGroups(e *explanation, all []policy.Membership) {
+	for _, g := range all[:min(len(all), 100)] {
+		switch g.Source {
+		case policy.MemberQuery, policy.MemberClaimed:
+			e.add(time.Time{}, "group", "it is in %s (%s): %s", g.Group, g.Source, g.Detail)
+		case policy.MemberUnknown:
+			e.add(time.Time{}, "group", "whether it is in %s cannot be found out: %s", g.Group, g.Detail)
+		case policy.MemberRefused, policy.MemberNoGroup:
+			e.add(time.Time{}, "group", "that it says it is in %s does not count (%s)", g.Group, g.Source)
+		}
+	}
 }
 
 func (n *Node) explainHolds(e *explanation, m api.Machine) {

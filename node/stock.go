@@ -104,36 +104,34 @@ func (n *Node) watchStock(ctx context.Context) {
 	stamp, due := "", time.Time{}
 	t := time.NewTicker(stampEvery)
 	defer t.Stop()
+	var asked []chan struct{}
 	for {
-		var asked []chan struct{}
-		if now := inventory.Stamp(n.cfg.Root); now != stamp || !n.cfg.Now().Before(due) {
+		if now := inventory.Stamp(n.cfg.Root); now != stamp || len(asked) > 0 || !n.cfg.Now().Before(due) {
 			stamp = now
 			n.lookAtStock(ctx)
 			// Up to a fifth earlier, so that a fleet that was switched on together does not report together.
 			every := n.stockEvery()
 			due = n.cfg.Now().Add(every - rand.N(every/5+1))
 		}
+		for _, a := range asked {
+			close(a)
+		}
+		asked = nil
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		case a := <-n.stock.wake:
 			asked = append(asked, a)
-			stamp = "" // whatever it is now, it is looked at
-			for more := true; more; {
-				select {
-				case a := <-n.stock.wake:
-					asked = append(asked, a)
-				default:
-					more = false
-				}
-			}
-			stamp = inventory.Stamp(n.cfg.Root)
-			n.lookAtStock(ctx)
 		}
-		for _, a := range asked {
-			close(a)
-		}
+	}
+}
+
+// stockChanged has the machine looked at soon: an update was installed or removed.
+func (n *Node) stockChanged() {
+	select {
+	case n.stock.wake <- make(chan struct{}):
+	default: // enough have asked already
 	}
 }
 

@@ -116,7 +116,10 @@ func (n *Node) letterArrived(from string, m wire.Report) {
 var errStock = errors.New("inventory refused")
 
 // keepLetter keeps what a machine has sealed. A machine that nobody enrolled has no place in the books.
-func (s *seed) keepLetter(id string, sealed []byte) error {
+func (s *seed) keepLetter(id string, sealed []byte) error { return s.keepSealed(id, sealed, false) }
+
+// keepSealed is keepLetter; newest: it came with the newest report, so it counts whatever the machine's clock says.
+func (s *seed) keepSealed(id string, sealed []byte, newest bool) error {
 	if err := s.enrolled(id); err != nil {
 		return fmt.Errorf("%w: %w", errStock, err)
 	}
@@ -124,7 +127,7 @@ func (s *seed) keepLetter(id string, sealed []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: of %s: %w", errStock, id, err)
 	}
-	return s.keepStock(id, st)
+	return s.keepStock(id, st, newest)
 }
 
 // keepReported keeps the inventory that came with a report, if one did.
@@ -134,11 +137,12 @@ func (s *seed) keepReported(id string, report []byte) error {
 	if err := errors.Join(json.Unmarshal(report, &signed), json.Unmarshal(signed.Body, &body)); err != nil || len(body.Sealed) == 0 {
 		return err
 	}
-	return s.keepLetter(id, body.Sealed)
+	return s.keepSealed(id, body.Sealed, true)
 }
 
-// keepStock writes the books. What is older than what they hold brings at most its list of packages.
-func (s *seed) keepStock(id string, st *stock) error {
+// keepStock writes the books. What is not the newest and older than what they hold brings at most its list of
+// packages.
+func (s *seed) keepStock(id string, st *stock, newest bool) error {
 	s.stocks.mu.Lock()
 	defer s.stocks.mu.Unlock()
 	if st.Whole {
@@ -155,14 +159,14 @@ func (s *seed) keepStock(id string, st *stock) error {
 		st = &latest
 	}
 	// One that cannot be read gives way to whatever is newer.
-	if old, err := s.stock(id); err == nil && st.Facts.At.Before(old.Facts.At) {
+	if old, err := s.stock(id); err == nil && !newest && st.Facts.At.Before(old.Facts.At) {
 		return nil
 	}
 	name, err := stockName(st)
 	if err != nil {
 		return err
 	}
-	if k := s.stocks.kept[id]; k.name == name && st.Facts.At.Sub(k.at) < stockWriteEvery {
+	if k := s.stocks.kept[id]; k.name == name && st.Facts.At.Sub(k.at).Abs() < stockWriteEvery {
 		return nil
 	}
 	b, err := pack(st)

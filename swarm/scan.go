@@ -58,10 +58,10 @@ func mayHaveChanged(r policy.Reason) bool {
 	return strings.HasPrefix(string(r), "installer-")
 }
 
-// confirmed ends such a look: with the machine as it was wanted, there was no failure.
+// confirmedFailure ends such a look: with the machine as it was wanted, there was no failure.
 func (c *Core) confirmedFailure(r *request, seen *Detected) {
 	k := r.task
-	if seen != nil && seen.Foreign == "" && seen.Present == (r.changed == reqInstall) {
+	if seen != nil && (seen.Foreign == "" || r.changed == reqRemove) && seen.Present == (r.changed == reqInstall) {
 		id := c.begin(&request{kind: r.changed, task: k})
 		c.installed(Installed{Req: id, Version: seen.Version})
 		return
