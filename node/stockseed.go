@@ -225,17 +225,6 @@ func (s *seed) inventoryOf(id string) (v *policy.Inventory, claims []string, det
 	return v, st.Claims, ""
 }
 
-// factsOfMember is what the seed knows of a machine, in the form that groups are worked out from.
-func (s *seed) factsOfMember(k state.MemberRow) (policy.Machine, string) {
-	m := policy.Machine{ID: k.ID, Name: k.Name, Site: k.Site, Groups: k.Groups}
-	var detail string
-	m.Inventory, m.Claims, detail = s.inventoryOf(k.ID)
-	if v := m.Inventory; v != nil {
-		m.OS, m.Arch = v.OS, v.Arch
-	}
-	return m, detail
-}
-
 // membershipsOf are the groups of a machine under the manifest in force, by the same rules as the machine's own.
 func (s *seed) membershipsOf(k state.MemberRow) []policy.Membership {
 	m := s.believer.current().Manifest()
@@ -249,7 +238,12 @@ func (s *seed) membershipsOf(k state.MemberRow) []policy.Membership {
 	if known && w.manifest == m && w.member == member {
 		return w.groups
 	}
-	facts, _ := s.factsOfMember(k)
+	facts := policy.Machine{ID: k.ID, Name: k.Name, Site: k.Site, Groups: k.Groups}
+	if m.AsksPackages() {
+		facts.Inventory, facts.Claims, _ = s.inventoryOf(k.ID)
+	} else if st, err := s.stock(k.ID); err == nil { // a fleet's lists of packages are large, and nobody asks for them
+		facts.Inventory, facts.Claims = &st.Facts, st.Claims
+	}
 	w = workedGroups{m, member, m.Memberships(facts)}
 	s.stocks.mu.Lock()
 	defer s.stocks.mu.Unlock()

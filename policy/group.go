@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -119,6 +120,23 @@ func (m *Manifest) GroupsOf(mach Machine) []string {
 	}
 	return slices.Compact(out)
 }
+
+// AsksPackages says whether a query of any group asks for packages.
+func (m *Manifest) AsksPackages() bool {
+	for _, g := range m.Groups {
+		if g.Query != nil && g.Query.walk(func(n *Condition) error {
+			if n.Package != nil {
+				return errAsked
+			}
+			return nil
+		}) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+var errAsked = errors.New("asked") // never leaves this file
 
 // belonging is which groups a machine is in.
 type belonging struct {
