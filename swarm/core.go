@@ -216,7 +216,6 @@ func (c *Core) sweep() {
 	c.sweepShuns()
 	c.sweepNews()
 	c.sweepTasks()
-	c.sweepSilent()
 	c.sweepTrails()
 	for _, p := range c.payloads {
 		c.sweepGained(p)

@@ -172,7 +172,7 @@ func (c *Core) inLine(l *payload) int {
 	mine := weight(l.key, 0, c.self.Peer)
 	n := 0
 	c.toNeighbours(func(p *peer) {
-		if (p.egress || p.webEgress && !c.egress()) && !p.seed && p.gate.wan == "" && !c.shunned(p.id) && !l.lease.hasStalled(p.id) &&
+		if (p.egress || p.webEgress && !c.egress()) && !p.seed && p.gate.wan == "" && !p.mute && !c.shunned(p.id) && !l.lease.hasStalled(p.id) &&
 			before(weight(l.key, 0, p.id), p.id, mine, c.self.Peer) {
 			n++
 		}
