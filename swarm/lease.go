@@ -322,7 +322,7 @@ func (c *Core) pickOrigin(l *payload) {
 		c.useLease(l)
 	}
 	window := min(max(int64(k.rate*c.cfg.WANSpan.Seconds()), c.cfg.WANMinBytes), c.cfg.WANMaxBytes)
-	for c.wanStops(l) == "" && c.mayAsk(rate.WAN, l) && (k.asks == 0 || k.askBytes+l.chunkBytes <= window) {
+	for c.wanStops(l) == "" && c.mayAsk(rate.WAN, l) && (k.asks == 0 || k.askBytes+l.chunkBytes <= window && !c.waitsOnWAN(l)) {
 		i := c.nextForWAN(l, k.cursor)
 		if i < 0 {
 			return

@@ -82,6 +82,7 @@ func (c *Core) chunkStored(e ChunkStored) {
 		c.originArrived(l, e.Bytes)
 		c.bookWAN(e.Bytes)
 	}
+	c.driveBefore(l)
 	c.drive(l)
 	c.payloadChanged(l)
 }
@@ -239,6 +240,7 @@ func (c *Core) chunkFailed(r *request, e Failed) {
 	if r.kind == reqOrigin {
 		c.originFailed(r, e)
 	}
+	c.driveBefore(l)
 	c.drive(l)
 }
 
