@@ -120,9 +120,9 @@ func DefaultConfig() Config {
 		ScanEvery:       22 * time.Hour,
 		InstallRetryMin: 30 * time.Second, InstallRetryMax: time.Hour,
 		SiteCopies: 3, EvictSettle: 30 * time.Second, ForgetPeer: 60 * 24 * time.Hour, MaxAbsent: 1024,
-		SpaceRetry: 2 * time.Second,
-		ShunFor:    24 * time.Hour,
-		StallAfter: 10 * time.Second,
+		SpaceRetry:         2 * time.Second,
+		ShunFor:            24 * time.Hour,
+		StallAfter:         10 * time.Second,
 		GateBatteryPercent: 40, GateFreeBytes: 512 << 20, Metered: UsePeersOnly, VPN: UsePeersOnly, YieldRate: 32 << 10,
 		MaxPayloads: 8192, MaxHaveChunks: 8 << 20, // 1 MiB: 2 TiB of payloads in chunks of 256 KiB
 	}

@@ -53,7 +53,7 @@ type Core struct {
 	payloads []*payload // sorted by id
 	byMap    map[content.ID]*payload
 	order    []*payload // as they go first; empty: all are equal
-	askBytes int64 // outstanding at neighbours
+	askBytes int64      // outstanding at neighbours
 	scratch  []wish
 	quiets   []quiet
 }
