@@ -40,7 +40,8 @@
 //   - Sites go to whichever worker is free; what they said and sent is joined in their own order.
 //   - Heads travel as pointers that stand for their bytes; a liar's stale head is an old pointer.
 //   - Gossip is a model: rumours with memberlist's fan-out, interval and number of transmissions, and push
-//     and pull. Membership itself is not modelled: who is on and reachable is known after a short pause.
+//     and pull. Membership itself is not modelled: who is on and reachable, and how many they are, is known after
+//     a short pause (members.go).
 //     calibrate_test.go holds it against real memberlist.
 //   - Lines are first come, first served, per machine and per site. It is what a switch with one queue does,
 //     and needs one number per direction.

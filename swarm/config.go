@@ -75,8 +75,8 @@ type Config struct {
 	// SpaceRetry is how often a payload that found the disk full tries again.
 	SpaceRetry time.Duration
 
-	// StallAfter is how long a neighbour that was asked may send not one chunk before it is shunned for StallShunFor.
-	StallAfter, StallShunFor time.Duration
+	// StallAfter is how long a neighbour that was asked may send not one chunk before it counts as silent.
+	StallAfter time.Duration
 	// ShunFor is how long a peer that sent a wrong chunk is not asked again.
 	ShunFor time.Duration
 	// SiteCopies is how many whole copies of an approved payload stay in the site before anybody lets one
@@ -122,9 +122,9 @@ func DefaultConfig() Config {
 		ScanEvery: 22 * time.Hour, ScanFresh: 15 * time.Minute,
 		InstallRetryMin: 30 * time.Second, InstallRetryMax: time.Hour,
 		SiteCopies: 3, EvictSettle: 30 * time.Second, ForgetPeer: 60 * 24 * time.Hour, MaxAbsent: 1024,
-		SpaceRetry: 2 * time.Second,
-		ShunFor:    24 * time.Hour,
-		StallAfter: 10 * time.Second, StallShunFor: 2 * time.Minute,
+		SpaceRetry:         2 * time.Second,
+		ShunFor:            24 * time.Hour,
+		StallAfter:         10 * time.Second,
 		GateBatteryPercent: 40, GateFreeBytes: 512 << 20, Metered: UsePeersOnly, VPN: UsePeersOnly, YieldRate: 32 << 10,
 		MaxPayloads: 8192, MaxHaveChunks: 8 << 20, // 1 MiB: 2 TiB of payloads in chunks of 256 KiB
 	}

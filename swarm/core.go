@@ -54,7 +54,8 @@ type Core struct {
 
 	payloads []*payload // sorted by id
 	byMap    map[content.ID]*payload
-	askBytes int64 // outstanding at neighbours
+	order    []*payload // as they go first; empty: all are equal
+	askBytes int64      // outstanding at neighbours
 	scratch  []wish
 	quiets   []quiet
 }
@@ -222,7 +223,6 @@ func (c *Core) sweep() {
 	c.sweepShuns()
 	c.sweepNews()
 	c.sweepTasks()
-	c.sweepSilent()
 	c.sweepTrails()
 	for _, p := range c.payloads {
 		c.sweepGained(p)

@@ -13,6 +13,8 @@
 //   - A peer is a session with another node: a neighbour (same site) or a seed across the WAN.
 //   - A payload is known by its ID and its chunk count. Chunks are numbers here; bytes live in the driver.
 //   - The WAN lease of a payload is the right to fetch its missing chunks for the whole site.
+//   - A trail leads from neighbour to neighbour to whoever brings the chunks of a payload (trail.go), in sites
+//     where not everybody has a session with everybody. Such a site is wide.
 //   - The uplink is the egress peer that keeps a session with a seed for news and reports.
 //   - A task is the life of one update on this machine.
 //   - A keep is the reason why a payload stays in the store, or goes first (retain.go).
@@ -50,13 +52,19 @@
 //     one holder, then two for each, so copies multiply and whoever serves a cold site sends every chunk once
 //     before it sends any twice. Every machine's uplink carries its share, and the slowest line is never idle:
 //     who has nothing left to ask for by its turn asks out of turn, where the others would come last.
+//   - In a wide site the best claim of the WAN lease is passed on to all, and stands for a moment before it is
+//     used: one machine fetches in each part of a site, at the cost of a few messages per neighbour. Who wants a
+//     payload that no neighbour takes part in asks the next one on the trail to relay it (relay.go): no session is
+//     opened for it, so nobody has more of them the larger the site is.
+//   - How many machines there are is a hint of gossip. A false one makes claims wait in vain, or count too soon;
+//     trails that lead to nothing twice do not count any more, so inventing holders delays a site that long.
 //   - A holder that alone has some chunks is asked for those only, while others have the rest.
 //   - The holder sees what everybody asks for, so it mends what the askers could not agree on: a first copy
 //     goes before a second one, and never two first copies of a chunk at once.
 //   - Silence is measured by holder, not by request: who serves others in between is slow, not silent.
 //   - Trust in a neighbour's word is bought with chunks: it is asked for one until it has sent a good one, shunned
-//     for a day at the first wrong one, and for minutes if it was asked and sent none for ten seconds. Who
-//     is shunned has no turn, no place in the line for the lease, and holds nothing.
+//     for a day at the first wrong one. If it is asked and sends none it counts as silent, for a time that
+//     doubles (silence.go). Who is shunned or silent has no turn, no place in the line for the lease, and holds nothing.
 //   - One WAN lease per payload: many payloads spread over the egress peers by hash, while one
 //     payload has one writer, so that "once per site" needs no agreement per chunk.
 //   - Heads and manifests are verified by the driver with policy.Trust before the core hears of
@@ -67,7 +75,7 @@
 //     All see the same order, and who sees fewer holders finds itself further in front: errors keep.
 //   - A machine that is away is remembered with the newest head that it had adopted: whatever was approved
 //     after that it lacks. So nobody has to tell what it did not hear.
-//   - Only a wish of its own is told with a have-list, never that of a helper: two helpers would each fetch
+//   - Only a wish of its own, or of a neighbour that asked to relay, is told with a have-list, never that of a helper: two helpers would each fetch
 //     for the other, across the WAN, what nobody needs any more.
 //   - A chunk is paid for, in rate and in WAN budget, when it is asked for (rates.go, budget.go): so no more
 //     is under way than is due, and a slow rate never looks like a silent peer.

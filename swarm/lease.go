@@ -169,7 +169,7 @@ func (c *Core) inLine(l *payload) int {
 	mine := weight(l.key, 0, c.self.Peer)
 	n := 0
 	c.toNeighbours(func(p *peer) {
-		if (p.egress || p.webEgress && !c.egress()) && !p.seed && p.gate.wan == "" && !c.shunned(p.id) && !l.lease.hasStalled(p.id) &&
+		if (p.egress || p.webEgress && !c.egress()) && !p.seed && p.gate.wan == "" && !p.mute && !c.shunned(p.id) && !l.lease.hasStalled(p.id) &&
 			before(weight(l.key, 0, p.id), p.id, mine, c.self.Peer) {
 			n++
 		}
@@ -319,7 +319,7 @@ func (c *Core) pickOrigin(l *payload) {
 		c.useLease(l)
 	}
 	window := min(max(int64(k.rate*c.cfg.WANSpan.Seconds()), c.cfg.WANMinBytes), c.cfg.WANMaxBytes)
-	for c.wanStops(l) == "" && c.mayAsk(rate.WAN, l) && (k.asks == 0 || k.askBytes+l.chunkBytes <= window) {
+	for c.wanStops(l) == "" && c.mayAsk(rate.WAN, l) && (k.asks == 0 || k.askBytes+l.chunkBytes <= window && !c.waitsOnWAN(l)) {
 		i := c.nextForWAN(l, k.cursor)
 		if i < 0 {
 			return

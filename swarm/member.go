@@ -173,14 +173,14 @@ func (c *Core) membershipChanged() {
 	c.sweepReports()
 }
 
-// driveAll moves all payloads, the urgent ones first.
+// driveAll moves all payloads, in the order in which they go first.
 func (c *Core) driveAll() {
-	for _, urgent := range []bool{true, false} {
-		for _, l := range c.payloads {
-			if l.urgent == urgent {
-				c.drive(l)
-			}
-		}
+	all := c.payloads
+	if len(c.order) == len(all) {
+		all = slices.Clone(c.order) // driving one may change the order
+	}
+	for _, l := range all {
+		c.drive(l)
 	}
 }
 

@@ -121,7 +121,7 @@ func (c *Core) mayTake(l *payload, i int) bool {
 	mine := chunkWeight(l.base, i)
 	for _, p := range c.peers {
 		r := p.of(l)
-		if r == nil || !r.want || r.base == 0 || r.bits.Has(i) || c.stalled(l, r) {
+		if r == nil || !r.want || r.base == 0 || p.mute || r.bits.Has(i) || c.stalled(l, r) {
 			continue
 		}
 		if w := chunkWeight(r.base, i); w > mine || w == mine && p.id < c.self.Peer {

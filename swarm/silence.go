@@ -3,6 +3,8 @@ package swarm
 import (
 	"slices"
 	"time"
+
+	"patchmesh/policy"
 )
 
 // muteAfter is how many silences in a row make a peer mute: one may be a network that hiccups.
@@ -11,6 +13,10 @@ const muteAfter = 2
 // maxSilences ends the doubling at 17 minutes: longer than it takes every egress peer of a site to have its
 // turn at the WAN lease, or several silent holders by turns could keep the site waiting for ever.
 const maxSilences = 10
+
+// stallSilences is how many silences it is worth to have held up this machine for StallAfter: the peer is left alone
+// for two minutes at first.
+const stallSilences = 6
 
 // maxQuiet bounds the silent peers that are remembered without a session.
 const maxQuiet = 512
@@ -64,8 +70,27 @@ func (c *Core) setMute(p *peer, mute bool) {
 	p.mute = mute
 }
 
-// sweepSilence gives mute peers another chance when their time is over.
+// sweepSilence gives mute peers another chance when their time is over, and finds those that were asked and sent
+// not one chunk for StallAfter although no request of theirs has ended: a peer that sends a byte now and then
+// never lets one end. So the session is closed, which ends them all.
 func (c *Core) sweepSilence() {
+	for _, p := range slices.Clone(c.peers) {
+		if p.seed || !c.neighbour(p) || p.triedAt.IsZero() || p.mute || c.shunned(p.id) {
+			continue
+		}
+		due := p.triedAt.Add(max(c.cfg.StallAfter, 8*p.pace))
+		if c.now.Before(due) {
+			c.wakeBy(due)
+			continue
+		}
+		p.triedAt = time.Time{}
+		c.noteRefused(p.id, policy.ReasonNetTimeout, "it says that it has chunks and sends none")
+		p.silences = max(p.silences, stallSilences)
+		c.cancel(func(r *request) bool { return r.peer == p.id && !r.withdrawn })
+		c.silent(p)
+		c.act(Unlink{Peer: p.id, Reason: policy.ReasonNetTimeout})
+		c.driveAll()
+	}
 	for _, p := range c.peers {
 		if p.mute && c.now.Before(p.busyUntil) {
 			c.wakeBy(p.busyUntil)

@@ -107,12 +107,12 @@ func (c *Core) slotsFor(far bool) int {
 }
 
 // nextUpload picks the ask to serve next; -1: none waits. The peer with the fewest running goes first, so
-// that one fast peer with a deep pipeline cannot starve the others. Of those a chunk that nobody else has goes
+// that one fast peer with a deep pipeline cannot starve the others. Of those the payload with the nearest deadline goes first, then a chunk that nobody else has goes
 // first, then the peer that was served longest ago, then the chunk that the fewest have, those counted to whom
 // it is on its way.
 func (c *Core) nextUpload(far bool) int {
 	best := -1
-	var order [4]uint64
+	var order [5]uint64
 	for i := range c.slots.queue {
 		u := &c.slots.queue[i]
 		if u.far != far || c.firstCopyLeaves(u) {
@@ -123,7 +123,7 @@ func (c *Core) nextUpload(far bool) int {
 			continue
 		}
 		copies := uint64(c.sentCopies(u))
-		o := [4]uint64{running, min(copies, 1), u.peer.servedAt, copies}
+		o := [5]uint64{running, c.turn(c.byMap[u.payload]), min(copies, 1), u.peer.servedAt, copies}
 		if best < 0 || slices.Compare(o[:], order[:]) < 0 {
 			best, order = i, o
 		}

@@ -21,12 +21,8 @@ const maxShuns = 4096
 // shun stops asking a peer that sent wrong bytes. One wrong chunk is enough: transport integrity is
 // guaranteed by TLS, so a chunk that does not hash right was wrong at the sender.
 func (c *Core) shun(p *peer, reason policy.Reason, detail string) {
-	c.shunFor(p, c.cfg.ShunFor, reason, detail)
-}
-
-func (c *Core) shunFor(p *peer, d time.Duration, reason policy.Reason, detail string) {
 	c.noteRefused(p.id, reason, detail)
-	until := c.now.Add(d)
+	until := c.now.Add(c.cfg.ShunFor)
 	c.cancel(func(r *request) bool { return r.peer == p.id && !r.withdrawn })
 	i, found := c.findShun(p.id)
 	if found {
@@ -58,25 +54,6 @@ func (c *Core) shunFor(p *peer, d time.Duration, reason policy.Reason, detail st
 	p.haveChunks = 0
 	c.save()
 	c.driveAll()
-}
-
-// sweepSilent leaves neighbours alone that were asked and sent not one chunk for StallAfter. What they say they
-// have must not keep this machine from asking elsewhere, or the site from the WAN. The session is closed, for
-// that alone ends what is outstanding there: a peer that sends a byte now and then never lets it end.
-func (c *Core) sweepSilent() {
-	for _, p := range slices.Clone(c.peers) {
-		if p.seed || !c.neighbour(p) || p.triedAt.IsZero() || c.shunned(p.id) {
-			continue
-		}
-		due := p.triedAt.Add(max(c.cfg.StallAfter, 8*p.pace))
-		if c.now.Before(due) {
-			c.wakeBy(due)
-			continue
-		}
-		p.triedAt = time.Time{}
-		c.shunFor(p, c.cfg.StallShunFor, policy.ReasonNetTimeout, "it says that it has chunks and sends none")
-		c.act(Unlink{Peer: p.id, Reason: policy.ReasonNetTimeout})
-	}
 }
 
 // sweepShuns ends what is over. A peer that is still connected has to say again what it holds: its session is

@@ -83,6 +83,7 @@ func (c *Core) chunkStored(e ChunkStored) {
 		c.originArrived(l, e.Bytes)
 		c.bookWAN(e.Bytes)
 	}
+	c.driveBefore(l)
 	c.drive(l)
 	c.payloadChanged(l)
 }
@@ -240,6 +241,7 @@ func (c *Core) chunkFailed(r *request, e Failed) {
 	if r.kind == reqOrigin {
 		c.originFailed(r, e)
 	}
+	c.driveBefore(l)
 	c.drive(l)
 }
 
