@@ -146,7 +146,9 @@ func realSpread(t *testing.T, n, rumours int, loss float64, torn time.Duration) 
 			}
 			g.list = list
 			all = append(all, g)
-			time.Sleep(time.Duration(e.rng.Int64N(int64(gossipInterval)))) // or all would gossip in step
+			// Members begin over one period of push and pull, as machines do that are switched on over minutes. All
+			// at once, their exchanges would stay crowded in a third of it for ever, with long pauses between.
+			time.Sleep(time.Duration(e.rng.Int64N(2 * int64(pullEvery(n)) / int64(n))))
 		}
 		for _, g := range all[1:] {
 			if _, err := g.list.Join([]string{"127.0.0.1:1"}); err != nil {
@@ -270,7 +272,7 @@ func TestGossipModelSpreadsLikeMemberlist(t *testing.T) {
 		rumours int
 	}{
 		{32, 0, 0, soak(15, 60)}, {32, 0.2, 0, soak(15, 60)}, {32, 0, 3 * time.Second, soak(0, 80)},
-		{128, 0, 0, soak(0, 30)}, {128, 0.2, 0, soak(0, 30)}, {128, 0, 3 * time.Second, soak(0, 30)}, {128, 0.2, 3 * time.Second, soak(0, 30)},
+		{128, 0, 0, soak(0, 30)}, {128, 0.2, 0, soak(0, 30)},
 	} {
 		t.Run(fmt.Sprintf("%d-members-loss-%.1f-torn-%v", c.n, c.loss, c.torn), func(t *testing.T) {
 			if c.rumours == 0 {

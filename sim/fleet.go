@@ -88,15 +88,19 @@ func (f *Fleet) check() error {
 // installTakes is what one installation is taken to need: nobody knows before it is done.
 const installTakes = 10 * time.Second
 
-// forecastDeliveries bounds how many chunks are moved in a forecast. Where there are more, several chunks
-// are moved as one: what they weigh stays, and a line carries them in the same time.
-const forecastDeliveries = 600_000
-
-// From so many machines on, each is given few neighbours: with all that it really has, the sessions alone would
-// need more memory than most computers have, and news and chunks spread nearly as fast.
+// forecastWork bounds what a forecast costs: whenever a machine hears of a chunk it looks through those that it
+// lacks, so the cost grows with the square of the chunks, for each pair of neighbours. Where there would be more,
+// several chunks are moved as one: what they weigh stays, and a line carries them in the same time.
 const (
-	largeFleet      = 3000
-	largeNeighbours = 6
+	forecastWork = 30e6
+	fewestChunks = 6
+)
+
+// From so many machines on, each is given fewer neighbours: with all that it really has, the sessions alone
+// would need more memory than most computers have.
+const (
+	largeFleet      = 20_000
+	largeNeighbours = 12
 )
 
 // fleetWorld is a world that looks like the fleet, at its time. Machines that are off are no part of it.
@@ -147,6 +151,9 @@ func (e *forecaster) addFleetSite(s FleetSite) {
 	w := e.w
 	if s.Name == e.fleet.SeedSite {
 		e.sites[s.Name] = w.hq.site
+		if len(e.fleet.Machines) > largeFleet {
+			w.hq.site.dialMost = largeNeighbours
+		}
 		return
 	}
 	site := w.addSite(siteSpec{
@@ -246,7 +253,7 @@ func (e *forecaster) addFleetUpdate(d *policy.Descriptor) {
 	if d.StoredBytes < d.PlainBytes && d.PlainBytes > 0 { // compressed: as many chunks, each smaller
 		chunk = max(1, int64(math.Ceil(float64(chunk)*float64(d.StoredBytes)/float64(d.PlainBytes))))
 	}
-	if most := max(4, int64(forecastDeliveries/max(1, len(e.fleet.Machines)))); (d.StoredBytes+chunk-1)/chunk > most {
+	if most := e.fleet.mostChunks(); (d.StoredBytes+chunk-1)/chunk > most {
 		chunk = (d.StoredBytes + most - 1) / most
 		e.coarse = max(e.coarse, chunk)
 	}
@@ -262,4 +269,20 @@ func (e *forecaster) addFleetUpdate(d *policy.Descriptor) {
 	f := w.hq.disk.open(u)
 	f.have, f.published = content.FullBits(u.info.Chunks), true
 	w.hq.hold(u)
+}
+
+// mostChunks is in how many pieces a payload may move.
+func (f *Fleet) mostChunks() int64 {
+	neighbours := maxDialled
+	if len(f.Machines) > largeFleet {
+		neighbours = largeNeighbours
+	}
+	in, pairs := map[string]int{}, 0
+	for i := range f.Machines {
+		if m := &f.Machines[i]; m.On {
+			pairs += min(in[m.Site], neighbours)
+			in[m.Site]++
+		}
+	}
+	return max(fewestChunks, int64(math.Sqrt(forecastWork/float64(max(1, 2*pairs)))))
 }

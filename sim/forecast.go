@@ -88,7 +88,7 @@ type ForecastOptions struct {
 
 // forecastEvents bounds the work: about a minute of one processor. It counts what happens and not time,
 // so that a forecast comes out the same on every machine.
-const forecastEvents = 30_000_000
+const forecastEvents = 15_000_000
 
 // How far a forecast looks: a week beyond the last deadline, within these bounds.
 const (

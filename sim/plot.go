@@ -23,6 +23,19 @@ func (r *Report) WriteCSV(w io.Writer) error {
 	return nil
 }
 
+// WriteSitesCSV writes what each site's line carried.
+func (r *Report) WriteSitesCSV(w io.Writer) error {
+	c := csv.NewWriter(w)
+	rows := [][]string{{"site", "machines", "wan_bytes", "wan_over_payload"}}
+	for _, s := range r.SiteWAN {
+		rows = append(rows, []string{s.Site, strconv.Itoa(s.Machines), strconv.FormatInt(s.WAN, 10), strconv.FormatFloat(s.Ratio, 'f', 4, 64)})
+	}
+	if err := c.WriteAll(rows); err != nil {
+		return fmt.Errorf("write the bytes of the sites: %w", err)
+	}
+	return nil
+}
+
 // Plot is one picture of a report.
 type Plot struct {
 	Name string // of the file, without .svg
@@ -36,7 +49,7 @@ func (r *Report) Plots() []Plot {
 		{"completion", curves("machines done", []line{{"done", r.Done, "#2563eb"}})},
 		{"wan-by-site", r.wanBars()},
 		{"bytes-by-tier", bars("bytes by where they came from", "MB", []bar{
-			{"site", float64(r.LANBytes) / 1e6}, {"WAN", float64(r.WANBytes) / 1e6}, {"wasted", float64(r.WastedBytes) / 1e6},
+			{"site", float64(r.LANBytes) / 1e6}, {"WAN", float64(r.WANBytes) / 1e6}, {"media", float64(r.MediaBytes) / 1e6}, {"wasted", float64(r.WastedBytes) / 1e6},
 		})},
 	}
 	if r.HoldAt >= 0 {

@@ -28,6 +28,7 @@ type Report struct {
 	WANMost       float64     `json:"wan_amplification_worst_site"`
 	DocumentBytes int64       `json:"wan_document_bytes"`
 	LANBytes      int64       `json:"lan_bytes"`
+	MediaBytes    int64       `json:"media_bytes"`
 	WastedBytes   int64       `json:"wasted_bytes"`
 	Chunks        int64       `json:"chunks_delivered"`
 	Virtual       float64     `json:"virtual_s"`
@@ -139,6 +140,7 @@ func (w *World) countMachines(r *Report, rel func(int64) float64) {
 	firstAt, lastAt := int64(-1), int64(0)
 	for _, m := range w.machines[1:] {
 		r.LANBytes += m.from.LAN
+		r.MediaBytes += m.from.Media
 		r.WastedBytes += m.from.Wasted
 		dup += m.from.Duplicate
 		all += m.from.LAN + m.from.WAN + m.from.Duplicate
@@ -149,7 +151,9 @@ func (w *World) countMachines(r *Report, rel func(int64) float64) {
 			r.Lying++
 		case m.goal() == 0:
 			r.Installed++
-			r.Done = append(r.Done, rel(m.lastAt))
+			if m.lastAt > 0 { // one that is asked for nothing, as all is held, was never done with anything
+				r.Done = append(r.Done, rel(m.lastAt))
+			}
 		default:
 			r.Failed++
 		}

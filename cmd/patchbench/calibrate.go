@@ -35,10 +35,12 @@ const (
 
 // calibration is one scenario, measured and predicted. WAN bytes are payload bytes.
 type calibration struct {
-	Scenario string `json:"scenario"`
-	Session  string `json:"session"` // whose runs are meant
-	Runs     int    `json:"runs"`
-	Seeds    int    `json:"seeds"` // of the prediction
+	Scenario string  `json:"scenario"`
+	Session  string  `json:"session"` // whose runs are meant
+	Runs     int     `json:"runs"`
+	Load     float64 `json:"load_1min"`       // before the busiest of them
+	Noisy    bool    `json:"noisy,omitempty"` // the computer was busy with other things: what was measured is its doing
+	Seeds    int     `json:"seeds"`           // of the prediction
 
 	MeasuredLast  float64 `json:"measured_last_s"` // medians
 	PredictedLast float64 `json:"predicted_last_s"`
@@ -99,6 +101,10 @@ func measured(dir, scenario, session string) (calibration, error) {
 	if len(all) == 0 {
 		return c, nil
 	}
+	quiet := slices.DeleteFunc(slices.Clone(all), noisy)
+	if len(quiet) > 0 { // what was measured in peace counts before what is newer
+		all = quiet
+	}
 	if session == "" {
 		c.Session = slices.MaxFunc(all, func(a, b bench.Result) int { return a.At.Compare(b.At) }).Session
 	}
@@ -106,6 +112,7 @@ func measured(dir, scenario, session string) (calibration, error) {
 	for _, r := range all {
 		if r.Session == c.Session {
 			last, wan = append(last, r.Last()), append(wan, r.Told["payload_wan_bytes"])
+			c.Load, c.Noisy = max(c.Load, r.Hardware.Load1), c.Noisy || noisy(r)
 		}
 	}
 	if c.Runs = len(last); c.Runs > 0 {
@@ -113,6 +120,12 @@ func measured(dir, scenario, session string) (calibration, error) {
 	}
 	return c, nil
 }
+
+// busyLoad is how many tasks per core may have been waiting before a run. With more the run shares its
+// computer, and how long it takes says little of patchmesh.
+const busyLoad = 2.0
+
+func noisy(r bench.Result) bool { return r.Hardware.Load1 > busyLoad*float64(max(r.Hardware.Cores, 1)) }
 
 // approvedAt is when the simulated approval comes: machines have found each other long before.
 const approvedAt = 10.0
@@ -229,12 +242,15 @@ func calibrationText(all []calibration) string {
 	var b strings.Builder
 	b.WriteString("# The simulator against reality\n\n" +
 		"Made by `patchbench calibrate`: scenarios of the bench replayed in virtual time. Nothing is fitted to these results;\n" +
-		"the model has the rates, sizes and cores of the lab, headers of 4.8 %, and what hashing costs. Medians on both sides.\n\n" +
+		"the model has the rates, sizes and cores of the lab, headers of 4.8 %, and what hashing costs. Medians on both sides.\n" +
+		"A run is compared if the computer had at most two waiting tasks per core before it.\n\n" +
 		"| scenario | session | runs | last machine, s | predicted, s | off | WAN payload bytes | predicted | off | within 10 % |\n" +
 		"|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, c := range all {
 		yes := "yes"
-		if !c.within() {
+		if c.Noisy {
+			yes = fmt.Sprintf("not compared: measured with a load of %.1f", c.Load)
+		} else if !c.within() {
 			yes = "**no**"
 		}
 		fmt.Fprintf(&b, "| %s | %s | %d | %.2f | %.2f | %+.1f %% | %.0f | %.0f | %+.1f %% | %s |\n", c.Scenario, c.Session, c.Runs, c.MeasuredLast, c.PredictedLast,

@@ -59,7 +59,7 @@ func (a *app) simCmd() *cobra.Command {
 	c.Flags().Uint64Var(&f.seed, "seed", 1, "seed of the first run; everything follows from it")
 	c.Flags().IntVar(&f.runs, "runs", 1, "so many runs, with growing seeds")
 	c.Flags().StringVar(&f.trace, "trace", "", "write the trace of the (only) run to this file")
-	c.Flags().StringVar(&f.plots, "plots", "", "write pictures (SVG) and the completion curve (CSV) of the last run into this folder")
+	c.Flags().StringVar(&f.plots, "plots", "", "write pictures (SVG), the completion curve and the bytes by site (CSV) of the last run into this folder")
 	c.Flags().BoolVar(&f.noCheck, "no-check", false, "do not judge the trace: for very large scenarios")
 	return c
 }
@@ -232,11 +232,16 @@ func writePlots(r *sim.Report, dir string) error {
 			return fmt.Errorf("write pictures: %w", err)
 		}
 	}
-	f, err := os.Create(filepath.Join(dir, "completion.csv"))
-	if err != nil {
-		return fmt.Errorf("write the completion curve: %w", err)
+	for name, write := range map[string]func(io.Writer) error{"completion.csv": r.WriteCSV, "sites.csv": r.WriteSitesCSV} {
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+		if err := errors.Join(write(f), f.Close()); err != nil {
+			return err
+		}
 	}
-	return errors.Join(r.WriteCSV(f), f.Close())
+	return nil
 }
 
 func writeSim(w io.Writer, s simSummary) {

@@ -39,7 +39,7 @@ func TestSimPrintsTheObjectThatOthersRead(t *testing.T) {
 	if broken, err := sim.Check(b); err != nil || len(broken) > 0 {
 		t.Errorf("the written trace: %v, %v", broken, err)
 	}
-	for _, name := range []string{"completion.svg", "wan-by-site.svg", "bytes-by-tier.svg", "completion.csv"} {
+	for _, name := range []string{"completion.svg", "wan-by-site.svg", "bytes-by-tier.svg", "completion.csv", "sites.csv"} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil || len(text) < 30 {
 			t.Errorf("%s: %d bytes, %v", name, len(text), err)
