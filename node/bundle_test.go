@@ -135,6 +135,25 @@ func TestApprovalsAndBytesReachTwoSitesOnAStickAndStatusComesBack(t *testing.T) 
 	}
 	for _, r := range []*running{a, b, c, d} {
 		sameStatus(t, r.row(t, r.id), m.seed.row(t, r.id))
+		sameInventory(t, r, m.seed)
+	}
+}
+
+// sameInventory: what the machine says of itself is what the seed has read from the medium.
+func sameInventory(t *testing.T, own, seed *running) {
+	t.Helper()
+	there, err := own.Inventory(context.Background(), api.InventoryQuery{})
+	if err != nil || len(there.Machines) != 1 || there.Machines[0].Inventory == nil {
+		t.Fatalf("%+v, %v", there, err)
+	}
+	here, err := seed.Inventory(context.Background(), api.InventoryQuery{Machine: own.id})
+	if err != nil || len(here.Machines) != 1 || here.Machines[0].Inventory == nil {
+		t.Errorf("%s: the seed has no inventory: %+v, %v", own.member.Name, here, err)
+		return
+	}
+	a, b := there.Machines[0].Inventory, here.Machines[0].Inventory
+	if a.OS != b.OS || a.Arch != b.Arch || a.Kernel != b.Kernel || !slices.Equal(a.Packages, b.Packages) {
+		t.Errorf("own:  %+v\nseed: %+v", a, b)
 	}
 }
 

@@ -21,13 +21,15 @@ import (
 
 // ReturnedBundle says what was written for the way back.
 type ReturnedBundle struct {
-	Dir      string         `json:"dir"`
-	File     string         `json:"file"`
-	Reports  int            `json:"reports"`
-	Bytes    int64          `json:"bytes"`
-	Payloads int            `json:"payloads"` // in the have-list
-	Renewals int            `json:"renewals"` // requests for memberships that end
-	Missing  []api.NoReport `json:"missing,omitempty"`
+	Dir      string `json:"dir"`
+	File     string `json:"file"`
+	Reports  int    `json:"reports"`
+	Bytes    int64  `json:"bytes"`
+	Payloads int    `json:"payloads"` // in the have-list
+	Renewals int    `json:"renewals"` // requests for memberships that end
+	// Inventories are those that no seed has read yet.
+	Inventories int            `json:"inventories"`
+	Missing     []api.NoReport `json:"missing,omitempty"`
 }
 
 // returnDoc is the root block of a return: what the other blocks are.
@@ -38,19 +40,37 @@ type returnDoc struct {
 	Have    content.ID   `json:"have"`
 	Reports []content.ID `json:"reports"`
 
-	Renewals []content.ID `json:"renewals,omitempty"`
+	Renewals    []content.ID `json:"renewals,omitempty"`
+	Inventories []content.ID `json:"inventories,omitempty"`
 }
 
-// listed are the blocks that count, and which of them are requests for renewal.
-func (d *returnDoc) listed() (all, renewal map[content.ID]bool) {
-	all, renewal = map[content.ID]bool{}, map[content.ID]bool{}
-	for _, id := range d.Reports {
-		all[id] = true
+// returnKind is what a block of a return is.
+type returnKind byte
+
+const (
+	noBlock returnKind = iota
+	reportBlock
+	renewalBlock
+	inventoryBlock
+	haveBlock
+)
+
+// listed are the blocks that count.
+func (d *returnDoc) listed() map[content.ID]returnKind {
+	all := map[content.ID]returnKind{}
+	for kind, list := range map[returnKind][]content.ID{
+		reportBlock: d.Reports, renewalBlock: d.Renewals, inventoryBlock: d.Inventories, haveBlock: {d.Have},
+	} {
+		for _, id := range list {
+			all[id] = kind
+		}
 	}
-	for _, id := range d.Renewals {
-		all[id], renewal[id] = true, true
-	}
-	return all, renewal
+	return all
+}
+
+// tooLong: it lists more than any site sends.
+func (d *returnDoc) tooLong() bool {
+	return len(d.Reports) > maxReports || len(d.Renewals) > maxReports || len(d.Inventories) > maxReports
 }
 
 const (
@@ -78,6 +98,9 @@ func ExportReturn(ctx context.Context, c api.Carrier, dir string) (*ReturnedBund
 	for _, b := range r.Renewals {
 		doc.Renewals, blocks = append(doc.Renewals, content.Sum(b)), append(blocks, b)
 	}
+	for _, b := range r.Inventories {
+		doc.Inventories, blocks = append(doc.Inventories, content.Sum(b)), append(blocks, b)
+	}
 	head, err := json.Marshal(doc)
 	if err != nil {
 		return nil, err
@@ -102,7 +125,7 @@ func ExportReturn(ctx context.Context, c api.Carrier, dir string) (*ReturnedBund
 	}
 	return &ReturnedBundle{
 		Dir: dir, File: filepath.Join(f.Dir(), name.String()), Reports: len(r.Reports), Bytes: v.SizeBytes, Payloads: len(l.Payloads), Missing: r.Missing,
-		Renewals: len(r.Renewals),
+		Renewals: len(r.Renewals), Inventories: len(r.Inventories),
 	}, nil
 }
 
@@ -167,7 +190,7 @@ func takeReturnFile(ctx context.Context, c api.Carrier, f *media.Folder, name me
 	if err != nil {
 		return nil, err
 	}
-	listed, renewal := doc.listed()
+	listed := doc.listed()
 	sum := &api.TakenReturn{Machine: api.Clean(doc.Machine)}
 	part, size := api.Return{Machine: doc.Machine, MadeAt: doc.MadeAt}, 0
 	flush := func() error {
@@ -176,12 +199,12 @@ func takeReturnFile(ctx context.Context, c api.Carrier, f *media.Folder, name me
 			return err
 		}
 		addReturn(sum, t)
-		part.Reports, part.Have, part.Renewals, size = nil, nil, nil, 0
+		part.Reports, part.Have, part.Renewals, part.Inventories, size = nil, nil, nil, nil, 0
 		return nil
 	}
 	for {
 		id, n, err := r.Next()
-		if err == nil && !listed[id] && id != doc.Have {
+		if err == nil && listed[id] == noBlock {
 			continue
 		}
 		var b []byte
@@ -200,11 +223,13 @@ func takeReturnFile(ctx context.Context, c api.Carrier, f *media.Folder, name me
 			}
 			return sum, err
 		}
-		switch {
-		case id == doc.Have:
+		switch listed[id] {
+		case haveBlock:
 			part.Have = b
-		case renewal[id]:
+		case renewalBlock:
 			part.Renewals = append(part.Renewals, b)
+		case inventoryBlock:
+			part.Inventories = append(part.Inventories, b)
 		default:
 			part.Reports = append(part.Reports, b)
 		}
@@ -235,7 +260,7 @@ func openReturn(file io.Reader) (*bundle.Reader, *returnDoc, error) {
 	doc := &returnDoc{}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
-	if err := d.Decode(doc); err != nil || doc.Format != returnFormat || len(doc.Reports) > maxReports || len(doc.Renewals) > maxReports {
+	if err := d.Decode(doc); err != nil || doc.Format != returnFormat || doc.tooLong() {
 		return nil, nil, fmt.Errorf("root block: %w", errors.Join(content.ErrFormat, err))
 	}
 	return r, doc, nil

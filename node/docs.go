@@ -93,6 +93,8 @@ func (n *Node) docAsked(ask wire.DocAsk) ([]byte, bool) {
 	switch ask.Kind {
 	case wire.DocReport:
 		return n.reportAsked()
+	case wire.DocInventory:
+		return n.inventoryAsked()
 	case wire.DocErrands:
 		return n.errandsAsked()
 	case wire.DocAnswers:

@@ -15,6 +15,7 @@ import (
 	"patchmesh/node/api"
 	"patchmesh/node/keys"
 	"patchmesh/node/state"
+	"patchmesh/policy"
 	"patchmesh/swarm"
 	"patchmesh/swarm/wire"
 )
@@ -63,13 +64,17 @@ func (c *carrier) giveReturn(ctx context.Context) (*api.Return, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range waiting { // of machines that are off now, as they were heard last
+	for _, w := range waiting { // of this machine, and of machines that are off now, as they were heard last
 		if newest[w.Machine] {
 			continue
 		}
 		_, b, err := c.db.Outbox(w.Machine)
 		if err != nil {
 			continue // it went on over the network meanwhile
+		}
+		if _, letter := reporter(w.Machine); letter {
+			out.Inventories = append(out.Inventories, b)
+			continue
 		}
 		out.Reports = append(out.Reports, b)
 	}
@@ -96,6 +101,7 @@ func (c *carrier) askReports(ctx context.Context, out *api.Return, newest map[st
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			b, err := c.n.askReport(ctx, p.ID)
+			letter := c.n.askInventory(ctx, p.ID)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -103,6 +109,9 @@ func (c *carrier) askReports(ctx context.Context, out *api.Return, newest map[st
 				return
 			}
 			out.Reports, newest[p.ID] = append(out.Reports, b), true
+			if letter != nil {
+				out.Inventories, newest[p.ID+stockSuffix] = append(out.Inventories, letter), true
+			}
 		}()
 	}
 	asks.Wait()
@@ -127,6 +136,31 @@ func (n *Node) askReport(ctx context.Context, from string) ([]byte, error) {
 	}
 	n.events.send(swarm.ReportQueued{Machine: swarm.PeerID(from), Seq: seq})
 	return b, nil
+}
+
+// askInventory asks a neighbour for the inventory that waits there for a way to the seed; nil if there is none.
+// It is sealed: whoever packs the medium can check whose it is, and not read it.
+func (n *Node) askInventory(ctx context.Context, from string) []byte {
+	ctx, cancel := context.WithTimeout(ctx, reportAskEvery)
+	defer cancel()
+	b, err := n.host.FetchDoc(ctx, from, wire.DocAsk{Kind: wire.DocInventory, MaxBytes: maxReportBytes})
+	if err != nil {
+		return nil
+	}
+	if _, err := openLetter(from+stockSuffix, b); err != nil {
+		n.refuse(from, policy.ReasonTrustBadSignature, "inventory: "+err.Error())
+		return nil
+	}
+	return b
+}
+
+// inventoryAsked answers a neighbour that packs a medium, as reportAsked does.
+func (n *Node) inventoryAsked() ([]byte, bool) {
+	if n.seed != nil || n.hasSeedSession() || n.view.Load().Uplink != "" {
+		return nil, false
+	}
+	_, b, err := n.db.Outbox(n.id + stockSuffix)
+	return b, err == nil
 }
 
 // maxReportBytes bounds a signed report.
@@ -225,8 +259,19 @@ func (c *carrier) lastHave(q api.CargoQuery) ([]byte, error) {
 // carried it, and what else is on the medium, does not matter.
 func (s *seed) takeReturn(r api.Return) (*api.TakenReturn, error) {
 	out := &api.TakenReturn{Machine: api.Clean(r.Machine)}
-	if len(r.Reports) > maxReports || len(r.Renewals) > maxReports {
+	if len(r.Reports) > maxReports || len(r.Renewals) > maxReports || len(r.Inventories) > maxReports {
 		return nil, api.Errorf(api.ClassRefused, "%d reports on one medium", len(r.Reports))
+	}
+	for _, b := range r.Inventories { // first: what reports say of them refers to them
+		err := s.takeInventory(b)
+		if err != nil && spaceClass(err) != err {
+			return nil, spaceClass(err)
+		}
+		if err != nil {
+			if out.Refused++; out.Detail == "" {
+				out.Detail = api.Clean(err.Error())
+			}
+		}
 	}
 	for _, b := range r.Reports {
 		newer, at, err := s.takeReport(b)
@@ -270,9 +315,6 @@ func (s *seed) takeReport(b []byte) (newer bool, at time.Time, err error) {
 	}
 	if err := errors.Join(json.Unmarshal(b, &signed), json.Unmarshal(signed.Body, &named)); err != nil {
 		return false, at, fmt.Errorf("report: %w", err)
-	}
-	if sealed, err := openLetter(named.ID+stockSuffix, b); err == nil { // an inventory that waited to be relayed
-		return false, at, s.keepLetter(named.ID, sealed)
 	}
 	row, err := openReport(wire.Report{Machine: named.ID, Body: b})
 	if err != nil {

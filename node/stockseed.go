@@ -112,6 +112,20 @@ func (n *Node) letterArrived(from string, m wire.Report) {
 	}
 }
 
+// takeInventory keeps an inventory that a medium has brought.
+func (s *seed) takeInventory(b []byte) error {
+	var signed signedReport
+	var named stockBody
+	if err := errors.Join(json.Unmarshal(b, &signed), json.Unmarshal(signed.Body, &named)); err != nil {
+		return fmt.Errorf("inventory: %w", err)
+	}
+	sealed, err := openLetter(named.ID+stockSuffix, b)
+	if err != nil {
+		return fmt.Errorf("inventory of %s: %w", api.Clean(named.ID), err)
+	}
+	return s.keepLetter(named.ID, sealed)
+}
+
 // errStock: an inventory that its machine should not have sent.
 var errStock = errors.New("inventory refused")
 

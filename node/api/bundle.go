@@ -114,7 +114,8 @@ type Return struct {
 	Have    []byte     `json:"have"`    // signed by Machine
 	Missing []NoReport `json:"missing,omitempty"`
 
-	Renewals [][]byte `json:"renewals,omitempty"` // sealed requests for memberships that end
+	Renewals    [][]byte `json:"renewals,omitempty"`    // sealed requests for memberships that end
+	Inventories [][]byte `json:"inventories,omitempty"` // signed by the machines that they are about, sealed to the seed
 }
 
 // NoReport is a machine that is known here and of which there is no report.

@@ -22,6 +22,7 @@ const (
 	DocReport                     // the peer's own signed report, for removable media
 	DocErrands                    // renewal requests that the peer holds for the next medium
 	DocAnswers                    // the newest list of answers to them, if it was made after RootVersion (Unix seconds)
+	DocInventory                  // the peer's own signed and sealed inventory, for removable media
 )
 
 // DocAsk asks for one document; it is the first frame of a document stream.
@@ -46,7 +47,7 @@ const (
 
 func (a DocAsk) check() error {
 	var c checks
-	c.that(a.Kind >= DocContent && a.Kind <= DocAnswers, "document kind")
+	c.that(a.Kind >= DocContent && a.Kind <= DocInventory, "document kind")
 	c.that((a.Kind == DocContent) != a.ID.IsZero(), "document id")
 	c.that(a.Kind == DocAnswers && a.RootVersion >= 0 || (a.Kind == DocRoot) == (a.RootVersion > 0) && a.RootVersion >= 0, "root version")
 	c.that(a.MaxBytes >= 1, "document size")
