@@ -4,14 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"path"
 	"slices"
 	"strings"
 
 	"patchmesh/node/api"
-	"patchmesh/node/state"
 	"patchmesh/policy"
 	"patchmesh/swarm"
 )
@@ -312,20 +309,6 @@ func ParseQuery(b []byte) (*Query, error) {
 		return nil, err
 	}
 	return q, q.CheckQuery()
-}
-
-// memberNamed finds a machine in the seed's books by id or name.
-func (s *seed) memberNamed(name string) (state.MemberRow, error) {
-	rows, err := s.db.Members()
-	if err != nil {
-		return state.MemberRow{}, err
-	}
-	for _, k := range rows {
-		if k.ID == name || k.Name == name && k.ReplacedBy == "" {
-			return k, nil
-		}
-	}
-	return state.MemberRow{}, fmt.Errorf("machine %q: %w", name, errors.Join(state.ErrNotFound))
 }
 
 var _ api.Surveyor = (*Node)(nil)

@@ -150,7 +150,6 @@ type forecaster struct {
 
 	delivered, begun, ended int64
 	movedAt, publishedAt    int64
-	settled                 bool
 	cut, stopped            bool
 	sleepTo                 int64
 }

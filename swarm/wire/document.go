@@ -17,12 +17,12 @@ type DocKind byte
 
 // The ways to name a document.
 const (
-	DocContent DocKind = iota + 1 // by content ID
-	DocRoot                       // a TUF root by version: its bytes are not known before it is read
-	DocReport                     // the peer's own signed report, for removable media
-	DocErrands                    // renewal requests that the peer holds for the next medium
-	DocAnswers                    // the newest list of answers to them, if it was made after RootVersion (Unix seconds)
-	DocInventory                  // the peer's own signed and sealed inventory, for removable media
+	DocContent   DocKind = iota + 1 // by content ID
+	DocRoot                         // a TUF root by version: its bytes are not known before it is read
+	DocReport                       // the peer's own signed report, for removable media
+	DocErrands                      // renewal requests that the peer holds for the next medium
+	DocAnswers                      // the newest list of answers to them, if it was made after RootVersion (Unix seconds)
+	DocInventory                    // the peer's own signed and sealed inventory, for removable media
 )
 
 // DocAsk asks for one document; it is the first frame of a document stream.
