@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -60,7 +61,7 @@ func checkName(kind, s string) error {
 }
 
 // checkText bounds free text of one line and refuses control characters, which could rewrite a
-// terminal or show the text in another order than it was signed in.
+// terminal or show the text in another order than it was signed in, and invisible ones.
 func checkText(kind, s string, most int) error {
 	if strings.ContainsAny(s, "\n\t") {
 		return fmt.Errorf("%s holds a control character: %w", kind, ErrFormat)
@@ -84,13 +85,11 @@ func checkProse(kind, s string, most int) error {
 	return nil
 }
 
-// isControl finds C0, C1 and those that turn the direction of text.
+// isControl finds what a reader does not see: controls, what turns the direction of text, and characters
+// without a width, with which two texts look alike that are not.
 func isControl(r rune) bool {
-	switch {
-	case r == '\n' || r == '\t':
+	if r == '\n' || r == '\t' {
 		return false
-	case r < 0x20, r >= 0x7f && r < 0xa0, r == 0x200e, r == 0x200f, r == 0x61c, r >= 0x2028 && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
-		return true
 	}
-	return false
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.Zl, unicode.Zp)
 }
