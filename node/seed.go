@@ -252,7 +252,7 @@ func (s *seed) readMeta(payload content.ID, name string) (source.Meta, error) {
 // describe makes the descriptor from what the admin said and what the file says.
 func describe(r api.ImportRequest, meta source.Meta, m *content.PayloadMap) (*policy.Descriptor, error) {
 	d := &policy.Descriptor{
-		Format: policy.DescriptorFormat, Title: first(r.Title, meta.Title, r.FileName),
+		Format: policy.DescriptorFormat, Title: api.Clean(first(r.Title, meta.Title, r.FileName)),
 		Severity: first(r.Severity, "unspecified"), Classification: first(r.Classification, "other"), Product: first(r.Product, meta.Package),
 		CVEs: r.CVEs, Installer: first(r.Installer, meta.Installer), InstallerArgs: r.InstallerArgs,
 		FileName: r.FileName, Payload: m.ID(), MapBytes: len(m.Encode()), PlainBytes: m.PlainBytes, StoredBytes: m.StoredBytes(),
