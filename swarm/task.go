@@ -180,7 +180,9 @@ func (c *Core) driveTask(k *task) {
 	case policy.VerbNone:
 		c.settleNone(k)
 	case policy.VerbHold:
-		c.setState(k, policy.StateHeld, k.verdict.Reason, k.verdict.Detail, nil)
+		if !c.keepUndone(k) { // that it did harm here says more than the hold that followed from it
+			c.setState(k, policy.StateHeld, k.verdict.Reason, k.verdict.Detail, nil)
+		}
 	case policy.VerbWait:
 		c.setState(k, awaited(k.verdict, policy.StateDeferred), k.verdict.Reason, k.verdict.Detail, nil)
 	case policy.VerbRemove:
