@@ -155,10 +155,17 @@ func (r *rootsRun) badPackage(p packages) {
 			} `json:"rings"`
 		} `json:"rollouts"`
 	}
-	r.onSeed(&all, "rings", "list", "--update", d.update)
-	if len(all.Rollouts) != 1 || !all.Rollouts[0].Held || !all.Rollouts[0].Rings[1].OpenedAt.IsZero() || all.Rollouts[0].Rings[0].Failed == 0 {
-		t.Errorf("the rollout of the bad package is told as %+v", all.Rollouts)
+	r.onSeed(&all, "rings", "list")
+	for _, o := range all.Rollouts {
+		if o.Update != d.update {
+			continue
+		}
+		if !o.Held || len(o.Rings) != 2 || !o.Rings[1].OpenedAt.IsZero() || o.Rings[0].Failed == 0 {
+			t.Errorf("the rollout of the bad package is told as %+v", o)
+		}
+		return
 	}
+	t.Errorf("no rollout of the bad package is told: %+v", all.Rollouts)
 }
 
 // badProbe is a version that installs well and does not work: each machine takes it back by itself.

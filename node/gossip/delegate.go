@@ -58,6 +58,7 @@ func (e events) NotifyJoin(n *memberlist.Node) {
 	if n.Name == e.g.cfg.Self {
 		return
 	}
+	e.g.alive.put(n)
 	id, addr, meta := n.Name, addrOf(n), append([]byte(nil), n.Meta...)
 	e.g.later(func() { e.g.cfg.MemberUp(id, addr, meta) })
 }
@@ -65,6 +66,7 @@ func (e events) NotifyJoin(n *memberlist.Node) {
 // NotifyLeave tells of a member that left or died.
 func (e events) NotifyLeave(n *memberlist.Node) {
 	id := n.Name
+	e.g.alive.drop(id)
 	e.g.later(func() { e.g.cfg.MemberDown(id) })
 }
 

@@ -64,6 +64,7 @@ type Gossip struct {
 	ring   *memberlist.Keyring
 	ringMu sync.Mutex
 	trans  *packets
+	alive  table
 	queue  *memberlist.TransmitLimitedQueue
 	heard  chan func()
 	done   chan struct{}
@@ -158,15 +159,7 @@ func (g *Gossip) Announce(timestamp []byte) error {
 }
 
 // Members lists who is alive, this node aside.
-func (g *Gossip) Members() []Member {
-	var out []Member
-	for _, n := range g.list.Members() {
-		if n.Name != g.cfg.Self {
-			out = append(out, Member{ID: n.Name, Addr: addrOf(n)})
-		}
-	}
-	return out
-}
+func (g *Gossip) Members() []Member { return g.alive.list() }
 
 // Leave tells the others, waiting no longer than d.
 func (g *Gossip) Leave(d time.Duration) {

@@ -162,9 +162,7 @@ func (g *guard) head(b []byte, now time.Time) bool {
 // out, and until the key it knows has gone nothing else keeps it from talking. The failure detector
 // then takes it for dead. Unknown is no error.
 func (g *Gossip) Block(id string) {
-	for _, n := range g.list.Members() {
-		if a, ok := netip.AddrFromSlice(n.Addr); ok && n.Name == id && id != g.cfg.Self {
-			g.trans.gate.guard.block(netip.AddrPortFrom(a.Unmap(), n.Port), time.Now())
-		}
+	if a, ok := g.alive.find(id); ok {
+		g.trans.gate.guard.block(a, time.Now())
 	}
 }
