@@ -271,20 +271,22 @@ func TestGossipModelSpreadsLikeMemberlist(t *testing.T) {
 		torn    time.Duration
 		rumours int
 	}{
-		{32, 0, 0, soak(15, 60)}, {32, 0.2, 0, soak(15, 60)}, {32, 0, 3 * time.Second, soak(0, 80)},
+		{32, 0, 0, soak(30, 60)}, {32, 0.2, 0, soak(30, 60)}, {32, 0, 3 * time.Second, soak(0, 80)},
 		{128, 0, 0, soak(0, 30)}, {128, 0.2, 0, soak(0, 30)},
 	} {
 		t.Run(fmt.Sprintf("%d-members-loss-%.1f-torn-%v", c.n, c.loss, c.torn), func(t *testing.T) {
 			if c.rumours == 0 {
 				t.Skip("a membership of this size takes minutes of a processor: PATCHMESH_SOAK=1 runs it")
 			}
+			// memberlist draws from a source that no test can seed: few rumours say less about the median.
+			within := float64(soak(45, 25)) / 100
 			begun := time.Now()
 			realHalf, realMost := realSpread(t, c.n, c.rumours, c.loss, c.torn)
 			half, most := modelSpread(t, c.n, 400, c.loss, c.torn)
 			t.Logf("half after %.3f s (memberlist %.3f), 95 %% after %.3f s (memberlist %.3f); took %v",
 				median(half), median(realHalf), median(most), median(realMost), time.Since(begun).Round(time.Millisecond))
 			for _, x := range [][2]float64{{median(half), median(realHalf)}, {median(most), median(realMost)}} {
-				if diff := x[0] - x[1]; diff > 0.25*x[1] || diff < -0.25*x[1] {
+				if diff := x[0] - x[1]; diff > within*x[1] || diff < -within*x[1] {
 					t.Errorf("the model says %.3f s, memberlist %.3f s", x[0], x[1])
 				}
 			}
