@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -54,27 +53,19 @@ func (a *app) doctorCmd() *cobra.Command {
 }
 
 // diagnose asks the running node, or looks at the folder of one that does not run.
-func (a *app) diagnose(c *cobra.Command, q api.DoctorQuery) (*api.Diagnosis, error) {
-	for end := time.Now().Add(startup); ; time.Sleep(50 * time.Millisecond) {
-		var d *api.Diagnosis
-		err := a.running(func(s api.Service) error {
-			k, ok := s.(api.Doctor)
-			if !ok {
-				return api.Errorf(api.ClassFailed, "this node cannot look at itself")
-			}
-			var err error
-			d, err = k.Doctor(c.Context(), q)
-			return err
-		})
-		if api.ClassOf(err) != api.ClassUnreachable {
-			return d, err
+func (a *app) diagnose(c *cobra.Command, q api.DoctorQuery) (d *api.Diagnosis, err error) {
+	err = a.runningOr(func(s api.Service) (err error) {
+		k, ok := s.(api.Doctor)
+		if !ok {
+			return api.Errorf(api.ClassFailed, "this node cannot look at itself")
 		}
+		d, err = k.Doctor(c.Context(), q)
+		return err
+	}, func(error) (err error) {
 		d, err = node.DoctorStopped(a.data, q, time.Now)
-		if errors.Is(err, node.ErrLocked) && time.Now().Before(end) {
-			continue // a node is just starting, or another command is at work
-		}
-		return d, err
-	}
+		return err
+	})
+	return d, err
 }
 
 func troubles(d *api.Diagnosis) (n int) {

@@ -31,26 +31,20 @@ func (a *app) explainCmd() *cobra.Command {
 }
 
 // explain asks the running node, or reads the folder of one that does not run.
-func (a *app) explain(c *cobra.Command, update, machine string) (*api.Explanation, error) {
-	for end := time.Now().Add(startup); ; time.Sleep(50 * time.Millisecond) {
-		var e *api.Explanation
-		err := a.running(func(s api.Service) error {
-			var err error
-			e, err = s.Explain(c.Context(), update, machine)
-			return err
-		})
-		if api.ClassOf(err) != api.ClassUnreachable {
-			return e, err
-		}
-		e, serr := node.ExplainStopped(c.Context(), a.data, update, machine, time.Now)
-		switch {
-		case errors.Is(serr, node.ErrLocked) && time.Now().Before(end):
-			continue // a node is just starting, or another command is at work
-		case errors.Is(serr, node.ErrLocked):
-			return nil, err
-		}
-		return e, serr
+func (a *app) explain(c *cobra.Command, update, machine string) (e *api.Explanation, err error) {
+	var dial error
+	err = a.runningOr(func(s api.Service) (err error) {
+		e, err = s.Explain(c.Context(), update, machine)
+		return err
+	}, func(unreachable error) (err error) {
+		dial = unreachable
+		e, err = node.ExplainStopped(c.Context(), a.data, update, machine, time.Now)
+		return err
+	})
+	if errors.Is(err, node.ErrLocked) {
+		err = dial
 	}
+	return e, err
 }
 
 func writeExplanation(w io.Writer, e *api.Explanation) {

@@ -53,21 +53,21 @@ func (a *app) events(c *cobra.Command, q api.EventQuery) error {
 		}
 		return a.print(l, func(w io.Writer) { writeEvents(w, l) })
 	}
-	err := a.running(func(s api.Service) error {
+	var dial error
+	err := a.runningOr(func(s api.Service) error {
 		e, ok := s.(api.EventLogger)
 		if !ok {
 			return api.Errorf(api.ClassFailed, "this node keeps no event log")
 		}
 		return show(e.Events(c.Context(), q))
+	}, func(unreachable error) error {
+		dial = unreachable
+		return show(node.ReadEvents(a.data, q, time.Now))
 	})
-	if api.ClassOf(err) != api.ClassUnreachable {
-		return err
+	if errors.Is(err, node.ErrLocked) {
+		return dial
 	}
-	l, readErr := node.ReadEvents(a.data, q, time.Now)
-	if errors.Is(readErr, node.ErrLocked) {
-		return err
-	}
-	return show(l, readErr)
+	return err
 }
 
 func writeEvents(w io.Writer, l *api.EventLog) {

@@ -155,22 +155,33 @@ func (a *app) running(f func(api.Service) error) error {
 // startup is how long a node may take between locking its folder and answering.
 const startup = 5 * time.Second
 
+// runningOr calls live with the running node or, where none can be reached, stopped with the reason. While
+// stopped finds the folder locked a node is just starting, or another command is at work: both are tried
+// again for a while.
+func (a *app) runningOr(live func(api.Service) error, stopped func(unreachable error) error) error {
+	for end := time.Now().Add(startup); ; time.Sleep(50 * time.Millisecond) {
+		err := a.running(live)
+		if api.ClassOf(err) != api.ClassUnreachable {
+			return err
+		}
+		if err = stopped(err); !errors.Is(err, node.ErrLocked) || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
 // onSeed calls f with the running node, or with the folder of a seed whose node is not running: what
 // is prepared there spreads when the node starts.
 func (a *app) onSeed(f func(api.Service) error) error {
-	for end := time.Now().Add(startup); ; time.Sleep(50 * time.Millisecond) {
-		err := a.running(f)
-		if api.ClassOf(err) != api.ClassUnreachable || !node.IsSeed(a.data) {
-			return err
+	return a.runningOr(f, func(unreachable error) error {
+		if !node.IsSeed(a.data) {
+			return unreachable
 		}
 		n, err := node.OpenOffline(a.data, time.Now)
-		if errors.Is(err, node.ErrLocked) && time.Now().Before(end) {
-			continue // a node is just starting, or another command is at work
-		}
 		if err != nil {
 			return err
 		}
 		defer n.Close()
 		return f(n)
-	}
+	})
 }
