@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 	"time"
 
@@ -81,25 +80,7 @@ func (e Enrolment) Save(path string) error {
 	if err != nil {
 		return fmt.Errorf("encode enrolment: %w", err)
 	}
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("write enrolment: %w", err)
-	}
-	_, err = f.Write(append(b, '\n'))
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err == nil {
-		err = durable.Folder(filepath.Dir(path))
-	}
-	if err != nil {
+	if err := durable.Replace(path, append(b, '\n')); err != nil {
 		return fmt.Errorf("write enrolment: %w", err)
 	}
 	return nil
