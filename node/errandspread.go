@@ -302,21 +302,7 @@ func (c *carrier) giveErrands(ctx context.Context) ([][]byte, error) {
 		return nil, nil
 	}
 	if c.live() {
-		var asks sync.WaitGroup
-		slots := make(chan struct{}, reportAsks)
-		for _, p := range c.n.host.Peers() {
-			if p.Seed || p.Site != c.member.Site {
-				continue
-			}
-			asks.Add(1)
-			go func() {
-				defer asks.Done()
-				slots <- struct{}{}
-				defer func() { <-slots }()
-				c.n.gatherErrands(ctx, p.ID)
-			}()
-		}
-		asks.Wait()
+		c.eachNeighbour(func(id string) { c.n.gatherErrands(ctx, id) })
 	}
 	return c.errands().requests()
 }

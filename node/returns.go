@@ -89,6 +89,28 @@ func (c *carrier) giveReturn(ctx context.Context) (*api.Return, error) {
 // them even if a machine is off by then, and a way to the seed that opens does, too.
 func (c *carrier) askReports(ctx context.Context, out *api.Return, newest map[string]bool) {
 	var mu sync.Mutex
+	c.eachNeighbour(func(id string) {
+		b, err := c.n.askReport(ctx, id)
+		var letter []byte
+		if err == nil {
+			letter = c.n.askInventory(ctx, id)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			out.Missing = append(out.Missing, api.NoReport{Machine: id, Detail: api.Clean(err.Error())})
+			return
+		}
+		out.Reports, newest[id] = append(out.Reports, b), true
+		if letter != nil {
+			out.Inventories, newest[id+stockSuffix] = append(out.Inventories, letter), true
+		}
+	})
+	slices.SortFunc(out.Missing, func(a, b api.NoReport) int { return strings.Compare(a.Machine, b.Machine) })
+}
+
+// eachNeighbour asks the machines of the site that are connected, a few at a time, and waits for all.
+func (c *carrier) eachNeighbour(ask func(id string)) {
 	var asks sync.WaitGroup
 	slots := make(chan struct{}, reportAsks)
 	for _, p := range c.n.host.Peers() {
@@ -100,22 +122,10 @@ func (c *carrier) askReports(ctx context.Context, out *api.Return, newest map[st
 			defer asks.Done()
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			b, err := c.n.askReport(ctx, p.ID)
-			letter := c.n.askInventory(ctx, p.ID)
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				out.Missing = append(out.Missing, api.NoReport{Machine: p.ID, Detail: api.Clean(err.Error())})
-				return
-			}
-			out.Reports, newest[p.ID] = append(out.Reports, b), true
-			if letter != nil {
-				out.Inventories, newest[p.ID+stockSuffix] = append(out.Inventories, letter), true
-			}
+			ask(p.ID)
 		}()
 	}
 	asks.Wait()
-	slices.SortFunc(out.Missing, func(a, b api.NoReport) int { return strings.Compare(a.Machine, b.Machine) })
 }
 
 func (n *Node) askReport(ctx context.Context, from string) ([]byte, error) {
