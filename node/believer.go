@@ -61,6 +61,25 @@ func (b *believer) newestHead() ([]byte, int64) {
 	return b.head, b.headV
 }
 
+// newer keeps a head that was judged by a root, unless a newer root has come meanwhile: its keys may be
+// those of before.
+func (b *believer) newer(head []byte, version, root int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if version > b.headV && root == b.trust.RootVersion() {
+		b.head, b.headV = head, version
+	}
+}
+
+// believable is what counts of the head version in a hello: no more than this machine has seen signed, with
+// the version of the root that it was judged by. A liar's would have it ask everybody for a head that does not
+// exist, for ever; who has a newer one sends it at once.
+func (b *believer) believable(version int64) (head, root int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return min(version, b.headV), b.trust.RootVersion()
+}
+
 // missing says what was lost on disk and not confirmed by the mesh since; nil if nothing is.
 func (b *believer) missing() error {
 	b.mu.Lock()

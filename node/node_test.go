@@ -56,6 +56,9 @@ func (m *mesh) run(name string, cfg Config) *running {
 	if cfg.Listen == "" {
 		cfg.Listen = freeAddr(m.t)
 	}
+	if cfg.Log == nil {
+		cfg.Log = logOnFailure(m.t, name)
+	}
 	cfg.DataDir, cfg.Root, cfg.Version = filepath.Join(m.dir, name), filepath.Join(m.dir, name+"-root"), "test"
 	if err := os.MkdirAll(cfg.Root, 0o755); err != nil {
 		m.t.Fatal(err)

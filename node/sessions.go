@@ -180,9 +180,10 @@ func (s sessions) PeerUp(p transport.Peer) {
 		n.tell(swarm.PeerID(p.ID), wire.Head{Timestamp: n.believer.current().Files().Timestamp})
 	}
 	n.contacts.met(p, n.member.Site, n.cfg.Now())
+	head, root := n.believer.believable(p.HeadVersion)
 	n.events.send(swarm.PeerUp{
 		Peer: swarm.PeerID(p.ID), Site: swarm.SiteID(p.Site), Seed: p.Seed, Egress: p.Egress,
-		SameSubnet: sameSubnet(p.Addr), HeadVersion: n.believable(p.HeadVersion),
+		SameSubnet: sameSubnet(p.Addr), HeadVersion: head, Root: root,
 		Groups: p.Groups,
 	})
 	n.gossipJoin(p)
@@ -191,14 +192,6 @@ func (s sessions) PeerUp(p transport.Peer) {
 		n.askGossipKey(p.ID)
 	}
 	n.askAnswers(p.ID)
-}
-
-// believable is what counts of the head version in a hello: no more than this machine has seen signed.
-// A liar's would have it ask everybody for a head that does not exist, for ever; who has a newer one
-// sends it at once.
-func (n *Node) believable(version int64) int64 {
-	_, newest := n.believer.newestHead()
-	return min(version, newest)
 }
 
 // PeerDown tells the core.

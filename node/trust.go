@@ -30,9 +30,10 @@ func (n *Node) heardHead(from string, ts []byte) {
 	same := string(ts) == string(b.head)
 	t, newest := b.trust, b.headV
 	b.mu.Unlock()
+	root := t.RootVersion()
 	if same {
 		if from != "" {
-			n.events.send(swarm.Heard{From: swarm.PeerID(from), Version: newest})
+			n.events.send(swarm.Heard{From: swarm.PeerID(from), Version: newest, Root: root})
 		}
 		return
 	}
@@ -52,16 +53,12 @@ func (n *Node) heardHead(from string, ts []byte) {
 		return
 	}
 	if newer {
-		b.mu.Lock()
-		if version > b.headV {
-			b.head, b.headV = ts, version
-		}
-		b.mu.Unlock()
+		b.newer(ts, version, root)
 	}
 	if n.seed != nil && from != "" && n.believer.missing() != nil {
 		n.work(func() { n.recover(swarm.PeerID(from)) })
 	}
-	n.events.send(swarm.Heard{From: swarm.PeerID(from), Version: version})
+	n.events.send(swarm.Heard{From: swarm.PeerID(from), Version: version, Root: root})
 }
 
 // rootChase bounds the walks that heads of unknown keys start: anybody can make such a head.

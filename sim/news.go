@@ -48,7 +48,7 @@ func (m *machine) hear(from *machine, d *docs) {
 	}
 	if d == m.head {
 		if from != nil {
-			m.step(swarm.Heard{From: id, Version: d.version})
+			m.step(swarm.Heard{From: id, Version: d.version, Root: m.trust.RootVersion()})
 		}
 		return
 	}
@@ -69,7 +69,7 @@ func (m *machine) hear(from *machine, d *docs) {
 	if a.newer && a.version > m.head.version {
 		m.head = d
 	}
-	m.step(swarm.Heard{From: id, Version: a.version})
+	m.step(swarm.Heard{From: id, Version: a.version, Root: m.trust.RootVersion()})
 }
 
 // chase follows a head of an unknown key to the root that may explain it.

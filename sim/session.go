@@ -161,7 +161,7 @@ func (m *machine) open(p *machine, gen uint32) {
 		shown := b.shown()
 		a.letterTo(b, swarm.PeerUp{
 			Peer: b.id, Site: swarm.SiteID(b.site.name), Seed: b.seed, Egress: b.egress, SameSubnet: true,
-			HeadVersion: min(shown.version, a.head.version),
+			HeadVersion: min(shown.version, a.head.version), Root: a.trust.RootVersion(),
 		}, gen)
 	}
 	m.exchange(p)
@@ -319,7 +319,7 @@ func (m *machine) greeted(x hello) {
 	if x.version < m.disk.docs.version {
 		m.letter(ses, headTold{m.disk.docs}, 0)
 	}
-	m.soon(0, swarm.PeerUp{Peer: x.from.id, Site: swarm.SiteID(x.site.name), Egress: x.egress, HeadVersion: min(x.version, m.head.version)})
+	m.soon(0, swarm.PeerUp{Peer: x.from.id, Site: swarm.SiteID(x.site.name), Egress: x.egress, HeadVersion: min(x.version, m.head.version), Root: m.trust.RootVersion()})
 }
 
 // welcomed: the seed has answered.
@@ -330,7 +330,7 @@ func (m *machine) welcomed(_ *machine, x welcome) {
 		return
 	}
 	m.addSession(&session{peer: hq, site: hq.site, gen: x.gen})
-	m.step(swarm.PeerUp{Peer: hq.id, Site: swarm.SiteID(hq.site.name), Seed: true, Egress: false, HeadVersion: min(x.head.version, m.head.version)})
+	m.step(swarm.PeerUp{Peer: hq.id, Site: swarm.SiteID(hq.site.name), Seed: true, Egress: false, HeadVersion: min(x.head.version, m.head.version), Root: m.trust.RootVersion()})
 	if x.head.version > m.head.version {
 		m.hear(hq, x.head)
 	}

@@ -31,8 +31,10 @@ type (
 		Egress     bool
 		SameSubnet bool
 		Groups     []string // of its certificate
-		// HeadVersion is the newest head that the peer says it has adopted.
+		// HeadVersion is the newest head that the peer says it has adopted, as far as this machine has
+		// seen one signed, and Root the version of the root that it was judged by.
 		HeadVersion int64
+		Root        int64
 	}
 	// PeerChanged says that a peer gained or lost its way to the WAN.
 	PeerChanged struct {
@@ -48,10 +50,12 @@ type (
 	// EgressChanged says whether this machine has a route to a seed at all.
 	EgressChanged struct{ Egress bool }
 
-	// Heard says that a head whose signature holds was heard; From is empty for gossip.
+	// Heard says that a head whose signature holds was heard; From is empty for gossip. Root is the
+	// version of the root whose keys it was judged by: it may be newer than the last ManifestArrived.
 	Heard struct {
 		From    PeerID
 		Version int64
+		Root    int64
 	}
 	// ManifestArrived says that a verified manifest is durable on this machine. Req is zero when
 	// it was loaded at start or published here.

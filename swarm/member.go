@@ -87,7 +87,7 @@ func (c *Core) peerUp(e PeerUp) {
 	if c.wanSeed(p) {
 		c.linkUp()
 	}
-	c.considerNews(p)
+	c.considerVersion(e.HeadVersion, e.Root)
 	c.membershipChanged()
 }
 

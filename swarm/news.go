@@ -14,6 +14,7 @@ type newsState struct {
 	expiresAt time.Time
 	manifest  *policy.Manifest
 	heard     int64 // newest verified head heard of
+	heardRoot int64 // version of the root whose keys have signed it
 	asking    Req
 	retryAt   time.Time
 	tried     map[PeerID]bool // for this heard version
@@ -38,19 +39,20 @@ func (c *Core) heard(e Heard) {
 	if p := c.byID[e.From]; p != nil && e.Version > p.headVersion {
 		p.headVersion = e.Version
 	}
-	c.considerVersion(e.Version)
+	c.considerVersion(e.Version, e.Root)
 	c.sweepNews()
 }
 
-// considerNews notes the head that a new session has shown.
-func (c *Core) considerNews(p *peer) { c.considerVersion(p.headVersion) }
-
-func (c *Core) considerVersion(v int64) {
-	if v > c.news.heard {
-		c.news.heard = v
-		c.news.tried = nil
-		c.news.retryAt = time.Time{}
+// considerVersion notes a head that a peer or a rumour has shown. What is signed under newer keys counts
+// whatever its version; what was signed under older ones does not count any more.
+func (c *Core) considerVersion(v, root int64) {
+	n := &c.news
+	if root < n.heardRoot || root == n.heardRoot && v <= n.heard {
+		return
 	}
+	n.heard, n.heardRoot = v, root
+	n.tried = nil
+	n.retryAt = time.Time{}
 }
 
 // sweepNews asks for what is missing: first the manifest of the newest head, then descriptors.
@@ -140,14 +142,13 @@ func (c *Core) manifestArrived(e ManifestArrived) {
 		c.sweepNews()
 		return
 	}
-	if e.Root > n.root {
-		n.heard = 0 // what was heard under the keys of before does not count any more
-		if n.manifest != nil {
-			c.doubtAbsent()
-		}
+	if e.Root > n.root && n.manifest != nil {
+		c.doubtAbsent()
 	}
 	n.version, n.root = e.Version, max(n.root, e.Root)
-	n.heard = max(n.heard, e.Version)
+	if n.root > n.heardRoot || e.Version > n.heard {
+		n.heard, n.heardRoot = e.Version, n.root
+	}
 	n.manifest = e.Manifest
 	n.expiresAt = e.ExpiresAt
 	if n.descs == nil {

@@ -110,7 +110,7 @@ func (s *story) result(r request) swarm.Event {
 		r.of.present = r.kind == "install"
 		return swarm.Installed{Req: r.req}
 	case "manifest":
-		return swarm.ManifestArrived{Req: r.req, Version: s.version, Manifest: s.manifest, ExpiresAt: s.expires}
+		return swarm.ManifestArrived{Req: r.req, Version: s.version, Root: s.root, Manifest: s.manifest, ExpiresAt: s.expires}
 	}
 	panic("a request of kind " + r.kind)
 }

@@ -19,7 +19,11 @@ func doPeer(s *story, l *line) error {
 		site = s.self.Site
 	}
 	head, _ := strconv.ParseInt(l.option("head"), 10, 64)
-	up := swarm.PeerUp{Site: site, Seed: l.take("seed"), Egress: l.take("egress"), SameSubnet: l.take("subnet"), HeadVersion: head}
+	root, err := s.judgedBy(l)
+	if err != nil {
+		return err
+	}
+	up := swarm.PeerUp{Site: site, Seed: l.take("seed"), Egress: l.take("egress"), SameSubnet: l.take("subnet"), HeadVersion: head, Root: root}
 	want, unsynced := l.take("want"), l.take("unsynced")
 	names, lists := l.words, l.options
 	l.words, l.options = nil, nil
@@ -74,7 +78,19 @@ func doHeard(s *story, l *line) error {
 	if err != nil {
 		return err
 	}
-	return s.step(swarm.Heard{From: swarm.PeerID(l.next()), Version: v})
+	root, err := s.judgedBy(l)
+	if err != nil {
+		return err
+	}
+	return s.step(swarm.Heard{From: swarm.PeerID(l.next()), Version: v, Root: root})
+}
+
+// judgedBy is the version of the root that a head was judged by: that of the last manifest unless said.
+func (s *story) judgedBy(l *line) (int64, error) {
+	if v := l.option("root"); v != "" {
+		return strconv.ParseInt(v, 10, 64)
+	}
+	return s.root, nil
 }
 
 // doManifest makes the newest manifest, and tells the core unless it is only being published elsewhere.
@@ -85,6 +101,10 @@ func doManifest(s *story, l *line) error {
 		if s.version, err = strconv.ParseInt(v, 10, 64); err != nil {
 			return err
 		}
+	}
+	var err error
+	if s.root, err = s.judgedBy(l); err != nil {
+		return err
 	}
 	life := 240 * time.Hour
 	if v := l.option("expires"); v != "" {
@@ -117,7 +137,7 @@ func doManifest(s *story, l *line) error {
 	if elsewhere {
 		return nil
 	}
-	return s.step(swarm.ManifestArrived{Version: s.version, Manifest: m, ExpiresAt: s.expires})
+	return s.step(swarm.ManifestArrived{Version: s.version, Root: s.root, Manifest: m, ExpiresAt: s.expires})
 }
 
 // doFlap opens the sessions of some peers anew, one after the other and again and again; they never say

@@ -133,7 +133,7 @@ func doRestart(s *story, _ *line) error {
 	if s.manifest == nil {
 		return nil
 	}
-	return s.step(swarm.ManifestArrived{Version: s.version, Manifest: s.manifest, ExpiresAt: s.expires})
+	return s.step(swarm.ManifestArrived{Version: s.version, Root: s.root, Manifest: s.manifest, ExpiresAt: s.expires})
 }
 
 func doWait(s *story, l *line) error {

@@ -33,6 +33,7 @@ type story struct {
 	updates  []*update
 	manifest *policy.Manifest
 	version  int64
+	root     int64 // version of the root behind it
 	expires  time.Time
 
 	open    []request
