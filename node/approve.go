@@ -183,6 +183,7 @@ func (s *seed) publish(t *policy.Trust, d *policy.Draft, roster *policy.Roster) 
 
 // publishUnder is publish with a new root, if one is given, and the reason for the approval log.
 func (s *seed) publishUnder(root []byte, t *policy.Trust, d *policy.Draft, roster *policy.Roster, reason string) error {
+	began := s.now()
 	roster, err := s.logged(root, t, d, roster, reason)
 	if err != nil {
 		return err
@@ -217,7 +218,7 @@ func (s *seed) publishUnder(root []byte, t *policy.Trust, d *policy.Draft, roste
 	if s.published != nil {
 		s.published(next)
 	}
-	return nil
+	return s.db.AddSync(syncDone(via{how: api.SyncPublished, began: began}, t, next, s.now()))
 }
 
 // publishRoot signs with the online keys that count under the new root, and keeps to them afterwards.

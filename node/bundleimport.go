@@ -209,7 +209,7 @@ func (i *bundleImport) walk() (*policy.Trust, *api.TrustDocs, error) {
 	for _, r := range i.x.Roots {
 		roots[r.Version] = r.ID
 	}
-	out := &api.TrustDocs{}
+	out := &api.TrustDocs{FromMedium: true}
 	r := i.trust.RefreshLate(head, i.now, i.late)
 	for need, more := r.Need(); more; need, more = r.Need() {
 		id := need.ID

@@ -186,7 +186,7 @@ func TestWrongGossipKeyIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.takeUp(next); err != nil { // as if it had come from the seed
+	if err := a.takeUp(next, via{}); err != nil { // as if it had come from the seed
 		t.Fatal(err)
 	}
 	for _, epoch := range []uint64{2, 1, 77} {

@@ -41,13 +41,21 @@ func (n *Node) AdoptTrust(_ context.Context, d api.TrustDocs) (*api.TrustAdopted
 	if err := keepRoots(n.db, roots); err != nil {
 		return nil, spaceClass(err)
 	}
-	if err := n.takeUp(next); err != nil {
+	if err := n.takeUp(next, handed(d, n.cfg.Now())); err != nil {
 		return nil, spaceClass(err)
 	}
 	if n.core != nil {
 		n.events.send(n.manifestEvent(0, next))
 	}
 	return s, nil
+}
+
+// handed is how documents came that a command has handed over. What it says of that is for people alone.
+func handed(d api.TrustDocs, now time.Time) via {
+	if d.FromMedium {
+		return via{how: api.SyncMedium, began: now}
+	}
+	return via{how: api.SyncMirror, began: now}
 }
 
 var _ api.Truster = (*Node)(nil)
@@ -149,7 +157,10 @@ func (s stopped) AdoptTrust(_ context.Context, d api.TrustDocs) (*api.TrustAdopt
 	if err := keepRoots(s.db, roots); err != nil {
 		return nil, spaceClass(err)
 	}
-	return st, spaceClass(s.believer.adopt(next, s.now()))
+	if err := s.believer.adopt(next, s.now()); err != nil {
+		return nil, spaceClass(err)
+	}
+	return st, spaceClass(s.db.AddSync(syncDone(handed(d, s.now()), was, next, s.now())))
 }
 
 // FetchTrust gets from a static web host the documents that are newer than those in force. All of

@@ -277,7 +277,7 @@ func (n *Node) catchUp(docs map[string][]byte) error {
 	if err != nil {
 		return err
 	}
-	if err := n.takeUp(t); err != nil {
+	if err := n.takeUp(t, via{how: api.SyncMembership, began: n.cfg.Now()}); err != nil {
 		return err
 	}
 	n.events.send(n.manifestEvent(0, t))

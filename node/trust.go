@@ -190,8 +190,10 @@ const rollbackGrace = 5 * time.Second
 // fetchManifest walks from the newest head to the manifest, asking one peer for each document that
 // is not at home. Only when all of it verifies is it saved, and only then does the core hear of it.
 func (n *Node) fetchManifest(ctx context.Context, a swarm.AskManifest) {
+	v := n.fromPeer(api.SyncNews, a.From)
 	t, err := n.refresh(ctx, a.From)
 	if err != nil {
+		n.syncMissed(v, err)
 		n.events.send(docFailure(a.Req, err))
 		return
 	}
@@ -208,6 +210,7 @@ func (n *Node) refresh(ctx context.Context, from swarm.PeerID) (*policy.Trust, e
 
 // refreshTo walks to one head. Every root on the way is kept: whoever is further behind asks for it.
 func (n *Node) refreshTo(ctx context.Context, from swarm.PeerID, head []byte) (*policy.Trust, error) {
+	v := n.fromPeer(api.SyncNews, from)
 	r := n.believer.current().RefreshLate(head, n.cfg.Now(), n.late())
 	var roots []api.TrustRoot
 	for need, more := r.Need(); more; need, more = r.Need() {
@@ -229,17 +232,20 @@ func (n *Node) refreshTo(ctx context.Context, from swarm.PeerID, head []byte) (*
 	if err := keepRoots(n.db, roots); err != nil {
 		return nil, err
 	}
-	if err := n.takeUp(t); err != nil {
+	if err := n.takeUp(t, v); err != nil {
 		return nil, err
 	}
 	return t, nil
 }
 
 // takeUp makes a verified trust durable, current and servable.
-func (n *Node) takeUp(t *policy.Trust) error {
-	lost := n.believer.missing()
+func (n *Node) takeUp(t *policy.Trust, v via) error {
+	lost, was := n.believer.missing(), n.believer.current()
 	if err := n.believer.adopt(t, n.cfg.Now()); err != nil {
 		return err
+	}
+	if n.believer.current() != was { // else another was faster, with the same or a newer one
+		n.keepSync(syncDone(v, was, t, n.cfg.Now()))
 	}
 	if lost != nil {
 		n.log.Info("trust is whole again", "head", t.HeadVersion(), "epoch", t.Epoch(), "was", lost)

@@ -174,6 +174,9 @@ func (d *Draft) Changes(t *Trust) ([]Change, error) {
 }
 
 // decided is what the main approvers have decided so far.
+// ChangesSince says what was decided between an earlier trusted set and this one.
+func (t *Trust) ChangesSince(was *Trust) []Change { return was.decided().diff(t.decided()) }
+
 func (t *Trust) decided() decisions {
 	if t.main == nil {
 		return decisions{}

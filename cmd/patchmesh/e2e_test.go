@@ -49,6 +49,7 @@ func TestE2E(t *testing.T) {
 		{"LyingPeer", lyingPeer},
 		{"Mistakes", mistakes},
 		{"Sticks", sticks},
+		{"Systemd", underSystemd},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			began := time.Now()

@@ -16,9 +16,9 @@ func (a *app) logCmd() *cobra.Command {
 		Use:     "log",
 		Short:   "what happened",
 		Long:    "log reads the records that patchmesh keeps.\n" + exits,
-		Example: "  patchmesh log approval --verify\n  patchmesh log events --since 24h",
+		Example: "  patchmesh log approval --verify\n  patchmesh log events --since 24h\n  patchmesh log sync --last 10",
 	}
-	c.AddCommand(a.logApprovalCmd(), a.logEventsCmd())
+	c.AddCommand(a.logApprovalCmd(), a.logEventsCmd(), a.logSyncCmd())
 	return c
 }
 

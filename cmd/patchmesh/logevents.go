@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -47,27 +46,13 @@ func (a *app) logEventsCmd() *cobra.Command {
 
 // events asks the running node, or reads the data folder of one that is not running.
 func (a *app) events(c *cobra.Command, q api.EventQuery) error {
-	show := func(l *api.EventLog, err error) error {
-		if err != nil {
-			return err
-		}
-		return a.print(l, func(w io.Writer) { writeEvents(w, l) })
-	}
-	var dial error
-	err := a.runningOr(func(s api.Service) error {
+	return runningOrRead(a, func(s api.Service) (*api.EventLog, error) {
 		e, ok := s.(api.EventLogger)
 		if !ok {
-			return api.Errorf(api.ClassFailed, "this node keeps no event log")
+			return nil, api.Errorf(api.ClassFailed, "this node keeps no event log").WithHint("it is older than this command: update it")
 		}
-		return show(e.Events(c.Context(), q))
-	}, func(unreachable error) error {
-		dial = unreachable
-		return show(node.ReadEvents(a.data, q, time.Now))
-	})
-	if errors.Is(err, node.ErrLocked) {
-		return dial
-	}
-	return err
+		return e.Events(c.Context(), q)
+	}, func() (*api.EventLog, error) { return node.ReadEvents(a.data, q, time.Now) }, writeEvents)
 }
 
 func writeEvents(w io.Writer, l *api.EventLog) {

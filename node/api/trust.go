@@ -24,7 +24,8 @@ type TrustDocs struct {
 	RosterRole []byte      `json:"roster_role"`
 	Roster     []byte      `json:"roster"`
 	Manifest   []byte      `json:"manifest"`
-	Delegated  []byte      `json:"delegated,omitempty"` // packed documents of delegated roles
+	Delegated  []byte      `json:"delegated,omitempty"`   // packed documents of delegated roles
+	FromMedium bool        `json:"from_medium,omitempty"` // else from a web host; for the sync log
 }
 
 // TrustRoot is one root of the chain.

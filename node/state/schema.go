@@ -53,4 +53,11 @@ CREATE TABLE events    (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT N
                         reason TEXT NOT NULL, peer TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
 CREATE INDEX events_kind ON events(kind, id);
 `,
+	// syncs: when the approvals were brought up to date here, and by whom.
+	`
+CREATE TABLE syncs     (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, took_ms INTEGER NOT NULL, how TEXT NOT NULL, "from" TEXT NOT NULL,
+                        head_was INTEGER NOT NULL, head INTEGER NOT NULL, epoch_was INTEGER NOT NULL, epoch INTEGER NOT NULL,
+                        added INTEGER NOT NULL, changed INTEGER NOT NULL, removed INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
+                        times INTEGER NOT NULL) STRICT;
+`,
 }
