@@ -23,6 +23,7 @@
 //   - The storekeeper measures the store, scrubs it and does what the core lets go (storekeep.go, storeapi.go);
 //     the ledger books where every byte came from (ledger.go, bookkeep.go). The diary keeps
 //     what happened here for 'patchmesh log events' (eventlog.go).
+//     When and from whom the approvals came, for 'patchmesh log sync': synclog.go.
 //   - The renewal keeps the own membership alive and ends sessions with those who have lapsed (renew.go), or
 //     whose issuer was withdrawn (renewsoon.go); enrolkeys.go makes, withdraws and retires the seed's issuer keys.
 //   - The seed part (seed.go, approve.go, decide.go, enrolment.go, requests.go) exists where the data
