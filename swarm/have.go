@@ -50,7 +50,7 @@ func (c *Core) yieldTurns(l *payload, want bool) {
 		return
 	}
 	for _, id := range c.requests(func(r *request) bool { return r.kind == reqChunk && r.payload == l && !r.withdrawn }) {
-		if r := c.pending[id]; l.avail[r.index] == 1 && !c.mayTake(l, r.index) {
+		if r := c.request(id); l.avail[r.index] == 1 && !c.mayTake(l, r.index) {
 			r.withdrawn = true
 			c.act(CancelFetch{Req: id})
 		}

@@ -325,7 +325,7 @@ func (c *Core) pickOrigin(l *payload) {
 			return
 		}
 		k.cursor = i
-		id := c.begin(&request{kind: reqOrigin, peer: from, mirror: mirror, payload: l, index: i, bytes: l.chunkBytes})
+		id := c.begin(request{kind: reqOrigin, peer: from, mirror: mirror, payload: l, index: i, bytes: l.chunkBytes})
 		k.asks++
 		k.askBytes += l.chunkBytes
 		c.spend(rate.WAN, l)

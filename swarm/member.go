@@ -19,6 +19,7 @@ type peer struct {
 	sameSubnet  bool
 	groups      []string
 	synced      bool
+	gone        bool // the session is over
 	headVersion int64
 	upAt        time.Time
 
@@ -135,6 +136,7 @@ func (c *Core) peerDown(e PeerDown) {
 	}
 	c.rememberPeer(p)
 	delete(c.byID, e.Peer)
+	p.gone = true
 	c.keepSilence(p)
 	c.peers = slices.DeleteFunc(c.peers, func(q *peer) bool { return q == p })
 	if c.neighbour(p) {

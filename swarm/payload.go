@@ -40,18 +40,20 @@ type payload struct {
 	detail       string
 	facts        map[string]int64
 
-	avail    []uint16 // per chunk: how many neighbours hold it
-	fetching []uint8  // per chunk: how many requests are out for it
-	seenAt   []int64  // per chunk: when a neighbour was first seen to hold it (ns), 0 = nobody does
-	lostAt   []int64  // per chunk: when its last holder left (ns), 0 = never
-	inFlight int      // chunks with fetching > 0
-	marks    marks    // of the chunks that could be asked for
-	slot     int      // where peer.said has what a peer said of it; -1: no approval names it any more
+	avail    []uint16   // per chunk: how many neighbours hold it
+	fetching []uint8    // per chunk: how many requests are out for it
+	seenAt   []int64    // per chunk: when a neighbour was first seen to hold it (ns), 0 = nobody does
+	lostAt   []int64    // per chunk: when its last holder left (ns), 0 = never
+	inFlight int        // chunks with fetching > 0
+	marks    marks      // of the chunks that could be asked for
+	book     *trailBook // nil: nobody has told of a trail
+	slot     int        // where peer.said has what a peer said of it; -1: no approval names it any more
 
 	base      uint64    // of this machine, see baseWeight
 	idleSince time.Time // nothing is under way although something is missing; zero: busy
 	arrivals  int       // chunks that came here
 	untold    []int     // gained, and not told yet
+	told      []int     // told last: an action may still speak of it, so it is used again only after that
 	untoldAt  time.Time
 
 	lease lease
@@ -92,6 +94,9 @@ func (c *Core) addPayload(i PayloadInfo) {
 	l.haveBytes = l.countBytes()
 	c.restoreBytes(l)
 	l.slot = c.freeSlot()
+	if i, found := c.findBook(l.id); found {
+		l.book = c.trails.books[i]
+	}
 	at, _ := slices.BinarySearchFunc(c.payloads, l.id, func(q *payload, id content.ID) int { return q.id.Compare(id) })
 	c.payloads = slices.Insert(c.payloads, at, l)
 	c.byMap[l.id] = l
@@ -191,13 +196,13 @@ func (c *Core) drive(l *payload) {
 	}
 	if !l.opened {
 		l.opening = true
-		id := c.begin(&request{kind: reqOpen, payload: l})
+		id := c.begin(request{kind: reqOpen, payload: l})
 		c.act(OpenPayload{Req: id, Payload: l.id})
 		return
 	}
 	if l.have.Full() {
 		l.assembly = true
-		id := c.begin(&request{kind: reqAssemble, payload: l})
+		id := c.begin(request{kind: reqAssemble, payload: l})
 		c.act(Assemble{Req: id, Payload: l.id})
 		return
 	}

@@ -258,7 +258,7 @@ func (p *peer) wait() time.Duration {
 
 // fetch asks a neighbour for a chunk.
 func (c *Core) fetch(l *payload, p *peer, i int) {
-	id := c.begin(&request{kind: reqChunk, peer: p.id, holder: p, payload: l, index: i, bytes: l.chunkBytes})
+	id := c.begin(request{kind: reqChunk, peer: p.id, holder: p, payload: l, index: i, bytes: l.chunkBytes})
 	if p.asks == 0 {
 		p.answeredAt = c.now
 	}

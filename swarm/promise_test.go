@@ -72,7 +72,7 @@ func (h *hostile) asked(req Req, act Action) {
 			h.fail("request %d is made twice", req)
 		}
 	}
-	r := h.c.pending[req]
+	r := h.c.request(req)
 	h.open = append(h.open, asked{act: act, req: req, at: h.now, gone: r == nil})
 }
 
@@ -235,7 +235,7 @@ func (h *hostile) books() {
 	c := h.c
 	var bytes int64
 	perPeer := map[PeerID]int{}
-	for _, r := range c.pending {
+	for _, r := range c.open {
 		if r.kind == reqChunk {
 			bytes += r.bytes
 			perPeer[r.peer]++
@@ -275,7 +275,7 @@ func (h *hostile) payloadBooks(l *payload) {
 	out := make([]uint8, l.chunks)
 	var asks int
 	var bytes int64
-	for _, r := range c.pending {
+	for _, r := range c.open {
 		if r.payload != l || (r.kind != reqChunk && r.kind != reqOrigin) {
 			continue
 		}

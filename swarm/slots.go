@@ -19,7 +19,7 @@ type slotState struct {
 type upload struct {
 	ref     uint64
 	to      PeerID
-	peer    *peer // of to, while it waits
+	peer    *peer // of to when it was asked
 	payload content.ID
 	index   int
 	far     bool // to another site
@@ -189,7 +189,11 @@ func (c *Core) uploadEnded(e UploadEnded) {
 	s := &c.slots
 	for i := range s.busy {
 		if u := &s.busy[i]; u.ref == e.Ref {
-			if p := c.byID[u.to]; p != nil {
+			p := u.peer
+			if p.gone { // it may be back
+				p = c.byID[u.to]
+			}
+			if p != nil {
 				p.bytesOut += e.Bytes
 				p.running--
 			}

@@ -28,7 +28,7 @@ func (c *Core) hedge(l *payload) {
 		return true
 	})
 	for _, id := range late {
-		r := c.pending[id]
+		r := c.request(id)
 		room := c.mayAsk(rate.LAN, l) && c.askBytes+l.chunkBytes <= c.cfg.MaxAskBytes // on a slow network all is late: no second copy of it all
 		if p := c.holderFor(l, r.index, r.peer); p != nil && room && l.fetching[r.index] == 1 {
 			r.hedged = true
@@ -60,7 +60,7 @@ func (c *Core) chunkStored(e ChunkStored) {
 	}
 	l := r.payload
 	c.settle(r)
-	p := c.byID[r.peer]
+	p := c.holderOf(r)
 	if p != nil {
 		c.heardFrom(p)
 		p.bytesIn += e.Bytes
@@ -114,32 +114,47 @@ func (c *Core) tellGained(l *payload, i int) {
 		c.flushGained(l)
 		return
 	}
-	c.wakeBy(l.untoldAt.Add(c.cfg.GainDelay))
+	c.gainBy(l.untoldAt.Add(c.cfg.GainDelay))
+}
+
+// gainBy makes sure that what was gained is told no later than t. It is a wake of its own: there are many of them,
+// and they ask for nothing but this.
+func (c *Core) gainBy(t time.Time) {
+	if c.gainDue.IsZero() || t.Before(c.gainDue) {
+		c.gainDue = t
+	}
 }
 
 // sweepGained tells what has waited long enough.
-func (c *Core) sweepGained(l *payload) {
-	if len(l.untold) == 0 {
-		return
+func (c *Core) sweepGained() {
+	c.gainDue = time.Time{}
+	for _, l := range c.payloads {
+		if len(l.untold) == 0 {
+			continue
+		}
+		if due := l.untoldAt.Add(c.cfg.GainDelay); c.now.Before(due) {
+			c.gainBy(due)
+		} else {
+			c.flushGained(l)
+		}
 	}
-	if due := l.untoldAt.Add(c.cfg.GainDelay); c.now.Before(due) {
-		c.wakeBy(due)
-		return
-	}
-	c.flushGained(l)
 }
 
 // flushGained tells neighbours that lack something of the payload; the others have no use for it.
 func (c *Core) flushGained(l *payload) {
-	c.toNeighbours(func(p *peer) {
-		if r := p.of(l); r != nil && r.bits.Full() {
-			return
+	from := len(c.toldTo)
+	for _, p := range c.peers {
+		if !p.near {
+			continue
 		}
-		for _, i := range l.untold {
-			c.act(TellGained{To: p.id, Payload: l.id, Index: i})
+		if r := p.of(l); r == nil || !r.bits.Full() {
+			c.toldTo = append(c.toldTo, p.id)
 		}
-	})
-	l.untold = l.untold[:0]
+	}
+	if len(c.toldTo) > from {
+		c.act(TellGained{To: c.toldTo[from:len(c.toldTo):len(c.toldTo)], Payload: l.id, Indexes: l.untold})
+	}
+	l.untold, l.told = l.told[:0], l.untold
 }
 
 // answered measures the pace of a peer.
@@ -164,8 +179,8 @@ func (c *Core) reroute(l *payload, at *peer, i int) {
 	for _, id := range c.requests(func(r *request) bool {
 		return r.kind == reqChunk && r.payload == l && r.index == i && !r.withdrawn && r.peer != at.id
 	}) {
-		r := c.pending[id]
-		if p := c.byID[r.peer]; p != nil && p.of(l) != nil && (l.avail[i] == 2 || p.of(l).sole > 0) {
+		r := c.request(id)
+		if p := c.holderOf(r); p != nil && p.of(l) != nil && (l.avail[i] == 2 || p.of(l).sole > 0) {
 			r.withdrawn = true
 			c.act(CancelFetch{Req: id})
 		}
@@ -189,7 +204,7 @@ func (c *Core) settle(r *request) {
 		return
 	}
 	c.askBytes -= r.bytes
-	if p := c.byID[r.peer]; p != nil {
+	if p := c.holderOf(r); p != nil {
 		p.asks--
 	}
 }
@@ -199,7 +214,7 @@ func (c *Core) chunkFailed(r *request, e Failed) {
 	l := r.payload
 	c.settle(r)
 	c.unspend(r, e)
-	p := c.byID[r.peer]
+	p := c.holderOf(r)
 	switch {
 	case e.Reason == "disk-short" || e.Reason == "disk-error":
 		// Ours, not the peer's. Stop asking until there is room; nothing that is stored is lost.
