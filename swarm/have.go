@@ -19,9 +19,9 @@ func (c *Core) haveArrived(e HaveArrived) {
 		}
 		return // a peer that invents payloads must not fill our memory
 	}
-	r := &remote{bits: e.Bits, want: e.Want, movedAt: c.now}
+	r := &remote{bits: *e.Bits, want: e.Want, movedAt: c.now}
 	if c.shunned(p.id) {
-		r.bits = content.NewBits(e.Bits.Len()) // what it claims to hold does not count; what it wants does
+		r.bits = *content.NewBits(e.Bits.Len()) // what it claims to hold does not count; what it wants does
 	}
 	p.have[e.Payload] = r
 	if l != nil {
@@ -86,7 +86,10 @@ func (c *Core) gainedArrived(e GainedArrived) {
 			c.fillSlots() // who waited for the first copy of a chunk may have it now
 		}
 		c.claimProgress(l, p.id)
-		if news || l.lease.held {
+		if news {
+			c.pickThese(l, e.Indexes)
+		}
+		if l.lease.held || news && l.inFlight == 0 && l.idleSince.IsZero() {
 			c.drive(l)
 		}
 	}

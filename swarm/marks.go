@@ -48,6 +48,9 @@ func (l *payload) markAll() {
 	}
 }
 
+// isMarked says whether a number is marked.
+func isMarked(words []uint64, i int) bool { return words[i>>6]&(1<<(i&63)) != 0 }
+
 // nextMark is the first marked number from on; -1: none.
 func nextMark(words []uint64, from int) int {
 	for w := from >> 6; w < len(words); w++ {

@@ -47,7 +47,8 @@ type payload struct {
 	inFlight int        // chunks with fetching > 0
 	marks    marks      // of the chunks that could be asked for
 	book     *trailBook // nil: nobody has told of a trail
-	slot     int        // where peer.said has what a peer said of it; -1: no approval names it any more
+	said     []*remote  // what each of Core.peers said of it; nil: nothing
+	unnamed  bool       // no approval names it any more, and said is not kept
 
 	base      uint64    // of this machine, see baseWeight
 	idleSince time.Time // nothing is under way although something is missing; zero: busy
@@ -93,7 +94,7 @@ func (c *Core) addPayload(i PayloadInfo) {
 	l.markAll()
 	l.haveBytes = l.countBytes()
 	c.restoreBytes(l)
-	l.slot = c.freeSlot()
+	l.said = make([]*remote, len(c.peers))
 	if i, found := c.findBook(l.id); found {
 		l.book = c.trails.books[i]
 	}
@@ -142,10 +143,7 @@ func (c *Core) dropUnnamedPayloads() {
 		}
 		l.selfWant, l.help, l.relay = false, false, false
 		delete(c.byMap, l.id)
-		for _, p := range c.peers {
-			p.keep(l, nil)
-		}
-		l.slot = -1
+		l.unnamed, l.said = true, nil
 		return true
 	})
 }
@@ -181,7 +179,7 @@ func (c *Core) setWant(l *payload, want bool) {
 
 // drive moves a payload forward as far as it goes now: open, fetch, lease, assemble.
 func (c *Core) drive(l *payload) {
-	if l.slot < 0 {
+	if l.unnamed {
 		return // withdrawn: what was asked for may still arrive, and must not start anything new
 	}
 	c.driveTrail(l)
@@ -206,9 +204,14 @@ func (c *Core) drive(l *payload) {
 		c.act(Assemble{Req: id, Payload: l.id})
 		return
 	}
-	if l.needed() || l.heal { // a helper fetches across the WAN only
+	if c.picks(l) {
 		c.pick(l)
 	}
+}
+
+// picks: chunks of a payload are fetched from neighbours now. A helper fetches across the WAN only.
+func (c *Core) picks(l *payload) bool {
+	return (l.needed() || l.heal) && l.opened && !l.opening && !l.assembly && !l.dropping && !c.now.Before(l.blockedUntil)
 }
 
 func (c *Core) payloadOpened(e PayloadOpened) {

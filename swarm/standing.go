@@ -42,6 +42,7 @@ func (c *Core) shun(p *peer, reason policy.Reason, detail string) {
 	for _, l := range c.payloads {
 		if p.have[l.id] != nil {
 			c.uncountHolder(l, p)
+			p.keep(l, nil)
 			for i := range l.chunks {
 				if l.avail[i] == 0 {
 					l.seenAt[i] = 0 // and not lost: nobody waits for what such a peer says it has
@@ -50,7 +51,6 @@ func (c *Core) shun(p *peer, reason policy.Reason, detail string) {
 		}
 	}
 	clear(p.have)
-	clear(p.said)
 	p.haveChunks = 0
 	c.save()
 	c.driveAll()
