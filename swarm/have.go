@@ -50,7 +50,7 @@ func (c *Core) yieldTurns(l *payload, want bool) {
 		return
 	}
 	for _, id := range c.requests(func(r *request) bool { return r.kind == reqChunk && r.payload == l && !r.withdrawn }) {
-		if r := c.request(id); l.avail[r.index] == 1 && !c.mayTake(l, r.index) {
+		if r := c.request(id); l.each[r.index].avail == 1 && !c.mayTake(l, r.index) {
 			r.withdrawn = true
 			c.act(CancelFetch{Req: id})
 		}
@@ -77,7 +77,7 @@ func (c *Core) gainedArrived(e GainedArrived) {
 			c.reroute(l, p, i)
 			gained = true
 			// What is here already, or under way and had by others before, opens nothing that could be asked for.
-			news = news || !l.have.Has(i) && (l.fetching[i] == 0 || l.avail[i] <= 2)
+			news = news || !l.have.Has(i) && (l.each[i].fetching == 0 || l.each[i].avail <= 2)
 		}
 	}
 	if l != nil {
@@ -123,19 +123,18 @@ func (p *peer) forget(id content.ID, l *payload) {
 
 // gainHolder counts one more holder of a chunk.
 func (c *Core) gainHolder(l *payload, p *peer, i int) {
-	if l.avail[i]++; l.avail[i] <= 2 {
+	if l.each[i].avail++; l.each[i].avail <= 2 {
 		l.mark(i)
 	}
-	if l.avail[i] <= 2 && !l.have.Has(i) {
-		if l.avail[i] == 1 {
+	if l.each[i].avail <= 2 && !l.have.Has(i) {
+		if l.each[i].avail == 1 {
 			p.of(l).sole++
 		} else {
 			c.loneHolder(l, i, p).sole--
 		}
 	}
-	l.lostAt[i] = 0
-	if l.seenAt[i] == 0 {
-		l.seenAt[i] = c.now.UnixNano()
+	if k := &l.each[i]; k.at <= 0 {
+		k.at = max(c.now.UnixNano(), 1)
 		if c.wide() { // whoever it is that fetches beyond the neighbours does so
 			l.lease.progressAt = c.now
 		}
@@ -160,13 +159,13 @@ func (c *Core) countHolder(l *payload, p *peer, r *remote) {
 
 // loseHolder counts one holder of a chunk less.
 func (c *Core) loseHolder(l *payload, p *peer, i int) {
-	if l.avail[i]--; l.avail[i] <= 1 {
+	if l.each[i].avail--; l.each[i].avail <= 1 {
 		l.mark(i)
 	}
-	if l.avail[i] > 1 || l.have.Has(i) {
+	if l.each[i].avail > 1 || l.have.Has(i) {
 		return
 	}
-	if l.avail[i] == 0 {
+	if l.each[i].avail == 0 {
 		p.of(l).sole--
 	} else {
 		c.loneHolder(l, i, p).sole++
@@ -201,7 +200,7 @@ func (c *Core) countSole(l *payload) {
 		}
 	}
 	for i := l.have.NextMissing(0); i >= 0; i = l.have.NextMissing(i + 1) {
-		if l.avail[i] == 1 {
+		if l.each[i].avail == 1 {
 			c.loneHolder(l, i, nil).sole++
 		}
 	}
@@ -223,9 +222,8 @@ func (c *Core) uncountHolder(l *payload, p *peer) {
 // stampLost notes when chunks lost their last holder: it may come back, so the WAN waits a little.
 func (c *Core) stampLost(l *payload) {
 	for i := range l.chunks {
-		if l.avail[i] == 0 && l.seenAt[i] != 0 {
-			l.seenAt[i] = 0
-			l.lostAt[i] = c.now.UnixNano()
+		if k := &l.each[i]; k.avail == 0 && k.at > 0 {
+			k.at = -max(c.now.UnixNano(), 1)
 		}
 	}
 }

@@ -22,10 +22,10 @@ func (l *payload) mark(i int) {
 	m.held[w] &^= bit
 	m.lone[w] &^= bit
 	m.none[w] &^= bit
-	if l.fetching[i] > 0 || l.have.Has(i) {
+	if l.each[i].fetching > 0 || l.have.Has(i) {
 		return
 	}
-	switch l.avail[i] {
+	switch l.each[i].avail {
 	case 0:
 		m.none[w] |= bit
 	case 1:

@@ -40,10 +40,7 @@ type payload struct {
 	detail       string
 	facts        map[string]int64
 
-	avail    []uint16   // per chunk: how many neighbours hold it
-	fetching []uint8    // per chunk: how many requests are out for it
-	seenAt   []int64    // per chunk: when a neighbour was first seen to hold it (ns), 0 = nobody does
-	lostAt   []int64    // per chunk: when its last holder left (ns), 0 = never
+	each     []chunkState
 	inFlight int        // chunks with fetching > 0
 	marks    marks      // of the chunks that could be asked for
 	book     *trailBook // nil: nobody has told of a trail
@@ -60,6 +57,22 @@ type payload struct {
 	lease lease
 	web   []mirror // of the vendor, see web.go
 	bytesBy
+}
+
+// chunkState is what is known of one chunk of a payload. All of it lies together, because it is looked at together,
+// in an order that nobody can foresee.
+type chunkState struct {
+	// at is when a neighbour was first seen to hold it, or, below zero, when its last holder left (ns); 0: neither.
+	at       int64
+	avail    uint16 // how many neighbours hold it
+	fetching uint8  // how many requests are out for it
+}
+
+// notLost: a chunk that lost its last holder just now counts as never seen.
+func (k *chunkState) notLost() {
+	if k.avail == 0 {
+		k.at = min(k.at, 0)
+	}
 }
 
 // bytesBy counts payload bytes by the tier they came from.
@@ -84,8 +97,7 @@ func (c *Core) addPayload(i PayloadInfo) {
 		id: i.ID, key: sum[:], chunks: i.Chunks, chunkBytes: int64(i.ChunkBytes), bytes: i.StoredBytes,
 		knownAt: c.now, since: c.news.version, base: baseWeight(sum[:], c.self.Peer),
 		have: content.NewBits(i.Chunks), ready: i.Published,
-		avail: make([]uint16, i.Chunks), fetching: make([]uint8, i.Chunks),
-		seenAt: make([]int64, i.Chunks), lostAt: make([]int64, i.Chunks), web: make([]mirror, min(max(i.Mirrors, 0), policy.MaxOrigins)),
+		each: make([]chunkState, i.Chunks), web: make([]mirror, min(max(i.Mirrors, 0), policy.MaxOrigins)),
 	}
 	if i.Have != nil && i.Have.Len() == i.Chunks {
 		l.have = i.Have.Clone()

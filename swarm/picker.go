@@ -105,12 +105,12 @@ func (c *Core) wishes(l *payload, room int) []wish {
 			continue
 		}
 		order := uint64(i)
-		if l.avail[i] == 1 {
+		if l.each[i].avail == 1 {
 			lone++
 		} else {
 			order = uint64(c.rng.Uint32())
 		}
-		out = append(out, wish{uint64(l.avail[i])<<32 | order, i})
+		out = append(out, wish{uint64(l.each[i].avail)<<32 | order, i})
 	}
 	slices.SortFunc(out, func(a, b wish) int { return cmp.Compare(a.key, b.key) })
 	c.scratch = out
@@ -135,8 +135,8 @@ func (c *Core) place(l *payload, wishes []wish) {
 // is not waited for.
 func (c *Core) mayTake(l *payload, i int) bool {
 	allowed := 1
-	if l.avail[i] > 1 {
-		k := int(l.avail[i]) - c.soleHolders(l, i)
+	if l.each[i].avail > 1 {
+		k := int(l.each[i].avail) - c.soleHolders(l, i)
 		allowed = max(2*k, 1)
 	}
 	if allowed >= len(c.peers) {
@@ -217,7 +217,7 @@ func (c *Core) lastInTurn(l *payload, r *remote) int {
 	skip := c.rng.IntN(max(r.sole/2, 1))
 	pick := -1
 	for i := lastMark(l.marks.lone, &r.bits, l.chunks-1); i >= 0; i = lastMark(l.marks.lone, &r.bits, i-1) {
-		if due := time.Unix(0, l.seenAt[i]).Add(c.cfg.Patience); c.now.Before(due) {
+		if due := time.Unix(0, l.each[i].at).Add(c.cfg.Patience); c.now.Before(due) {
 			c.wakeBy(due)
 			continue
 		}
@@ -236,7 +236,7 @@ const takeOverAsks = 2
 // chunk should come soonest, equals by lot. A holder that alone has some chunks is asked for those only, while
 // others have this one. not is left out (the silent holder of a hedge).
 func (c *Core) holderFor(l *payload, i int, not PeerID) *peer {
-	spare := l.avail[i] > 1 && c.plainHolder(l, i, not)
+	spare := l.each[i].avail > 1 && c.plainHolder(l, i, not)
 	var best *peer
 	ties := 0
 	for k, r := range l.said {
@@ -303,17 +303,17 @@ func (c *Core) fetch(l *payload, p *peer, i int) {
 }
 
 func (c *Core) startFetching(l *payload, i int) {
-	if l.fetching[i] == 0 {
+	if l.each[i].fetching == 0 {
 		l.inFlight++
 	}
-	if l.fetching[i]++; l.fetching[i] == 1 {
+	if l.each[i].fetching++; l.each[i].fetching == 1 {
 		l.mark(i)
 	}
 }
 
 func (c *Core) stopFetching(l *payload, i int) {
-	l.fetching[i]--
-	if l.fetching[i] == 0 {
+	l.each[i].fetching--
+	if l.each[i].fetching == 0 {
 		l.inFlight--
 		l.mark(i)
 	}

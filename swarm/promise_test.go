@@ -299,12 +299,12 @@ func (h *hostile) payloadBooks(l *payload) {
 		if avail == 1 && !l.have.Has(i) {
 			sole[lone]++
 		}
-		if avail != l.avail[i] {
-			h.fail("%d neighbours have chunk %d of %d, the core counts %d", avail, i, l.chunks, l.avail[i])
+		if avail != l.each[i].avail {
+			h.fail("%d neighbours have chunk %d of %d, the core counts %d", avail, i, l.chunks, l.each[i].avail)
 			return
 		}
-		if out[i] != l.fetching[i] || out[i] > 2 {
-			h.fail("chunk %d is asked for %d times, the core counts %d", i, out[i], l.fetching[i])
+		if out[i] != l.each[i].fetching || out[i] > 2 {
+			h.fail("chunk %d is asked for %d times, the core counts %d", i, out[i], l.each[i].fetching)
 			return
 		}
 		if out[i] > 0 {

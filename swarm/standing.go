@@ -44,9 +44,7 @@ func (c *Core) shun(p *peer, reason policy.Reason, detail string) {
 			c.uncountHolder(l, p)
 			p.keep(l, nil)
 			for i := range l.chunks {
-				if l.avail[i] == 0 {
-					l.seenAt[i] = 0 // and not lost: nobody waits for what such a peer says it has
-				}
+				l.each[i].notLost() // nobody waits for what such a peer says it has
 			}
 		}
 	}

@@ -17,7 +17,7 @@ func (c *Core) hedge(l *payload) {
 		after = c.cfg.EndgameHedgeAfter
 	}
 	late := c.requests(func(r *request) bool {
-		if r.payload != l || r.kind != reqChunk || r.hedged || l.fetching[r.index] > 1 {
+		if r.payload != l || r.kind != reqChunk || r.hedged || l.each[r.index].fetching > 1 {
 			return false
 		}
 		due := c.lateAt(r, after)
@@ -30,7 +30,7 @@ func (c *Core) hedge(l *payload) {
 	for _, id := range late {
 		r := c.request(id)
 		room := c.mayAsk(rate.LAN, l) && c.askBytes+l.chunkBytes <= c.cfg.MaxAskBytes // on a slow network all is late: no second copy of it all
-		if p := c.holderFor(l, r.index, r.peer); p != nil && room && l.fetching[r.index] == 1 {
+		if p := c.holderFor(l, r.index, r.peer); p != nil && room && l.each[r.index].fetching == 1 {
 			r.hedged = true
 			c.fetch(l, p, r.index)
 		} else {
@@ -69,7 +69,7 @@ func (c *Core) chunkStored(e ChunkStored) {
 	l.arrivals++
 	if !l.dropping && l.have.Set(r.index) {
 		l.mark(r.index)
-		if l.avail[r.index] == 1 && c.byMap[l.id] == l {
+		if l.each[r.index].avail == 1 && c.byMap[l.id] == l {
 			c.loneHolder(l, r.index, nil).sole--
 		}
 		l.haveBytes += e.Bytes
@@ -110,7 +110,7 @@ func (c *Core) tellGained(l *payload, i int) {
 		l.untoldAt = c.now
 	}
 	l.untold = append(l.untold, i)
-	if l.avail[i] <= 1 || l.have.Full() {
+	if l.each[i].avail <= 1 || l.have.Full() {
 		c.flushGained(l)
 		return
 	}
@@ -173,14 +173,14 @@ func (p *peer) answered(now time.Time) {
 // is no such holder can send it too. It is asked there when the withdrawal is confirmed, so that nothing
 // comes twice.
 func (c *Core) reroute(l *payload, at *peer, i int) {
-	if l.fetching[i] != 1 || at.of(l).sole > 0 {
+	if l.each[i].fetching != 1 || at.of(l).sole > 0 {
 		return
 	}
 	for _, id := range c.requests(func(r *request) bool {
 		return r.kind == reqChunk && r.payload == l && r.index == i && !r.withdrawn && r.peer != at.id
 	}) {
 		r := c.request(id)
-		if p := c.holderOf(r); p != nil && p.of(l) != nil && (l.avail[i] == 2 || p.of(l).sole > 0) {
+		if p := c.holderOf(r); p != nil && p.of(l) != nil && (l.each[i].avail == 2 || p.of(l).sole > 0) {
 			r.withdrawn = true
 			c.act(CancelFetch{Req: id})
 		}
@@ -189,7 +189,7 @@ func (c *Core) reroute(l *payload, at *peer, i int) {
 
 // cancelTwins withdraws other requests for a chunk that has arrived.
 func (c *Core) cancelTwins(l *payload, i int) {
-	if l.fetching[i] == 0 {
+	if l.each[i].fetching == 0 {
 		return
 	}
 	c.cancel(func(r *request) bool { return r.payload == l && r.index == i })
