@@ -68,6 +68,8 @@ func (n *Node) do(ctx context.Context, act swarm.Action) error {
 // say sends a peer what the core has to tell it.
 func (n *Node) say(act swarm.Action) {
 	switch a := act.(type) {
+	case swarm.TellGained:
+		n.tellGained(a)
 	case swarm.TellHave:
 		n.tell(a.To, wire.Have{Payload: a.Payload, Chunks: a.Bits.Len(), Want: a.Want, Bits: a.Bits.Bytes()})
 	case swarm.TellSynced:

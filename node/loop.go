@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"patchmesh/swarm"
@@ -49,37 +50,24 @@ func (n *Node) loop(ctx context.Context) error {
 	}
 }
 
-// doAll does the actions in order. Deltas for the same neighbour that follow one another leave as one message.
+// doAll does the actions in order.
 func (n *Node) doAll(ctx context.Context, acts []swarm.Action) error {
-	for len(acts) > 0 {
-		if told := n.tellGained(acts); told > 0 {
-			acts = acts[told:]
-			continue
-		}
-		if err := n.do(ctx, acts[0]); err != nil {
+	for _, act := range acts {
+		if err := n.do(ctx, act); err != nil {
 			return err
 		}
-		acts = acts[1:]
 	}
 	return nil
 }
 
-// tellGained sends the deltas that acts begins with, as far as they fit one message, and says how many there were.
-func (n *Node) tellGained(acts []swarm.Action) int {
-	first, ok := acts[0].(swarm.TellGained)
-	if !ok {
-		return 0
-	}
-	var indexes []int
-	for _, act := range acts {
-		a, ok := act.(swarm.TellGained)
-		if !ok || a.To != first.To || a.Payload != first.Payload || len(indexes) == wire.MaxGained {
-			break
+// tellGained sends a delta, in several messages if it does not fit one.
+func (n *Node) tellGained(a swarm.TellGained) {
+	for part := range slices.Chunk(a.Indexes, wire.MaxGained) {
+		var m wire.Message = wire.Gained{Payload: a.Payload, Indexes: part}
+		for _, to := range a.To {
+			n.tell(to, m)
 		}
-		indexes = append(indexes, a.Index)
 	}
-	n.tell(first.To, wire.Gained{Payload: first.Payload, Indexes: indexes})
-	return len(indexes)
 }
 
 // viewEvery is how often people see a new view.

@@ -114,14 +114,8 @@ func (m *machine) step(ev swarm.Event) {
 	if m.core == nil {
 		return
 	}
-	acts := m.core.Step(m.now(), ev)
-	for len(acts) > 0 {
-		if n := m.tellGained(acts); n > 0 {
-			acts = acts[n:]
-			continue
-		}
-		m.do(acts[0])
-		acts = acts[1:]
+	for _, act := range m.core.Step(m.now(), ev) {
+		m.do(act)
 	}
 	m.rearm()
 }
@@ -175,8 +169,6 @@ func (m *machine) take(e *entry) {
 		return
 	}
 	switch x := what.(type) {
-	case *gains:
-		m.gained(from, x)
 	case dialMore:
 		m.dial()
 	case arrival:

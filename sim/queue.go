@@ -29,6 +29,7 @@ const (
 	chunkAsked // req, u, index
 	chunkHere  // req, u, index, good
 	sentOff    // req, index: bytes are those of the chunk of u
+	gainsHere  // what is a *gains, for several machines
 )
 
 // anyInc is for entries that reach a machine whatever it went through meanwhile.

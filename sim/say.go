@@ -5,61 +5,85 @@ import (
 	"slices"
 
 	"patchmesh/swarm"
-	"patchmesh/swarm/wire"
 )
 
-// gains is one delta on its way: what a machine has gained of a payload since it spoke last.
+// gains is one delta on its way: what a machine has gained of a payload since it spoke last. It goes to all
+// neighbours at once, and most get it at the same instant: then it is one entry for all of them.
 type gains struct {
 	u       *update
 	indexes []int
+	to      []hop
 }
 
-// tellGained sends the deltas that acts begins with in one letter, as node does, and says how many they were.
-func (m *machine) tellGained(acts []swarm.Action) int {
-	first, ok := acts[0].(swarm.TellGained)
-	if !ok {
-		return 0
-	}
+// hop is one end of a session: whom something goes to, and which session it travels on.
+type hop struct {
+	m   *machine
+	gen uint32
+}
+
+// tellGained sends a delta.
+func (m *machine) tellGained(a swarm.TellGained) {
 	s := m.site
-	ses := m.sessionTo(first.To)
-	g := s.newGains()
-	g.u = s.w.updateOf(first.Payload)
-	n := 0
-	for ; n < len(acts); n++ {
-		a, ok := acts[n].(swarm.TellGained)
-		if !ok || a.To != first.To || a.Payload != first.Payload || n == wire.MaxGained {
-			break
+	u := s.w.updateOf(a.Payload)
+	g := s.newGains(u, a.Indexes)
+	var at int64
+	for _, id := range a.To {
+		ses := m.sessionTo(id)
+		if ses == nil || ses.site != s {
+			continue
 		}
-		g.indexes = append(g.indexes, a.Index)
+		there := m.arrives(ses, 0)
+		if len(g.to) > 0 && there != at {
+			o := s.newGains(u, a.Indexes)
+			o.to = append(o.to, hop{ses.peer, ses.gen})
+			s.push(entry{at: there, from: m, kind: gainsHere, what: o})
+			continue
+		}
+		at = there
+		g.to = append(g.to, hop{ses.peer, ses.gen})
 	}
-	if ses == nil || ses.site != s {
+	if len(g.to) == 0 {
 		s.spare = append(s.spare, g)
-	} else {
-		m.letter(ses, g, 0)
+		return
 	}
-	return n
+	s.push(entry{at: at, from: m, kind: gainsHere, what: g})
 }
 
-func (s *site) newGains() *gains {
-	n := len(s.spare)
-	if n == 0 {
-		return &gains{}
+func (s *site) newGains(u *update, indexes []int) *gains {
+	g := &gains{}
+	if n := len(s.spare); n > 0 {
+		g = s.spare[n-1]
+		s.spare = s.spare[:n-1]
 	}
-	g := s.spare[n-1]
-	s.spare = s.spare[:n-1]
-	g.indexes = g.indexes[:0]
+	g.u, g.indexes, g.to = u, append(g.indexes[:0], indexes...), g.to[:0]
 	return g
 }
 
-// gained hands a delta to the core, which keeps nothing of it.
-func (m *machine) gained(from *machine, g *gains) {
-	m.step(swarm.GainedArrived{From: from.id, Payload: g.u.info.ID, Indexes: g.indexes})
-	m.site.spare = append(m.site.spare, g)
+// handOut gives a delta to those whom it was sent to. Their cores keep nothing of it.
+func (s *site) handOut(e *entry) {
+	g, from := e.what.(*gains), e.from
+	var ev swarm.Event = swarm.GainedArrived{From: from.id, Payload: g.u.info.ID, Indexes: g.indexes}
+	for _, h := range g.to {
+		ses := h.m.session(from)
+		if ses == nil || ses.gen != h.gen {
+			continue
+		}
+		if apart(h.m, from) || len(ses.held) > 0 {
+			o := s.newGains(g.u, g.indexes)
+			o.to = append(o.to, h)
+			ses.held = append(ses.held, entry{from: from, kind: gainsHere, what: o})
+			continue
+		}
+		h.m.step(ev)
+	}
+	s.spare = append(s.spare, g)
 }
 
 // say sends a peer what the core has to tell it.
 func (m *machine) say(act swarm.Action) {
 	switch a := act.(type) {
+	case swarm.TellGained:
+		m.tellGained(a)
 	case swarm.TellHave:
 		m.tell(a.To, swarm.HaveArrived{From: m.id, Payload: a.Payload, Want: a.Want, Bits: a.Bits.Clone()})
 	case swarm.TellSynced:

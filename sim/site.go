@@ -73,6 +73,10 @@ func (s *site) run(end int64) {
 
 func (s *site) deliver(e *entry) {
 	m := e.m
+	if e.kind == gainsHere {
+		s.handOut(e)
+		return
+	}
 	if m == nil {
 		e.what.(func())()
 		return
@@ -128,15 +132,19 @@ func (m *machine) letter(ses *session, what any, extra time.Duration) {
 
 // send is letter for what stands in an entry itself.
 func (m *machine) send(ses *session, e entry, extra time.Duration) {
+	e.at, e.m, e.from, e.gen = m.arrives(ses, extra), ses.peer, m, ses.gen
+	m.site.toSite(ses.site, e)
+}
+
+// arrives is when a letter sent now is there.
+func (m *machine) arrives(ses *session, extra time.Duration) int64 {
 	s := m.site
 	at := s.now + int64(s.delay(ses.site)+extra)
 	if s.lan.Loss > 0 && s.rng.Float64() < s.lan.Loss {
 		at += int64(retransmit)
 	}
-	at = max(at, ses.sentAt)
-	ses.sentAt = at
-	e.at, e.m, e.from, e.gen = at, ses.peer, m, ses.gen
-	s.toSite(ses.site, e)
+	ses.sentAt = max(at, ses.sentAt)
+	return ses.sentAt
 }
 
 // bulk sends a chunk that takes until an instant on the line. Letters do not wait for it: they go between its

@@ -44,11 +44,12 @@ type (
 	}
 	// TellSynced ends the first have-lists of a session.
 	TellSynced struct{ To PeerID }
-	// TellGained sends a delta.
+	// TellGained sends a delta to several neighbours, in this order. The slices are the core's own: valid until
+	// the next Step.
 	TellGained struct {
-		To      PeerID
+		To      []PeerID
 		Payload content.ID
-		Index   int
+		Indexes []int
 	}
 	// TellLease sends a claim, or its end.
 	TellLease struct {

@@ -32,10 +32,13 @@ type Core struct {
 	now     time.Time
 	started time.Time
 	acts    []Action
-	wake    time.Time // when a Tick is due; zero: none
+	wake    time.Time // when a sweep is due; zero: none
+	gainDue time.Time // when gained chunks are to be told; zero: none wait
+	toldTo  []PeerID  // those whom this step tells of them
 	lastReq Req
-	pending map[Req]*request
-	open    []openRequest // the same, in the order they were made
+	open    []*request // not yet ended, in the order they were made
+	ended   []*request // by this step
+	spare   []*request // ended before: used again
 
 	peers      []*peer // sorted by id
 	byID       map[PeerID]*peer
@@ -62,7 +65,8 @@ type Core struct {
 
 // request is one thing asked of the driver and not yet ended.
 type request struct {
-	kind       string // see the req... constants
+	id         Req
+	kind       reqKind
 	peer       PeerID
 	holder     *peer // of a chunk request at a neighbour: its session, which the request does not outlive
 	payload    *payload
@@ -75,21 +79,24 @@ type request struct {
 	descriptor content.ID
 	task       *task
 	failure    *Failed // of a look that tells whether the change did fail, and changed its kind
-	changed    string
+	changed    reqKind
 	confirmed  bool // that look is over
 }
 
+// reqKind is what was asked of the driver.
+type reqKind uint8
+
 // The kinds of requests.
 const (
-	reqManifest   = "manifest"
-	reqDescriptor = "descriptor"
-	reqOpen       = "open"
-	reqChunk      = "chunk"
-	reqOrigin     = "origin"
-	reqAssemble   = "assemble"
-	reqDetect     = "detect"
-	reqInstall    = "install"
-	reqRemove     = "remove"
+	reqManifest reqKind = iota + 1
+	reqDescriptor
+	reqOpen
+	reqChunk
+	reqOrigin
+	reqAssemble
+	reqDetect
+	reqInstall
+	reqRemove
 )
 
 // New makes a core that continues from the last saved snapshot (the zero Snapshot on a new machine).
@@ -103,9 +110,8 @@ func New(cfg Config, self Self, last Snapshot, rng *rand.Rand, now time.Time) (*
 	}
 	c := &Core{
 		cfg: cfg, self: self, rng: rng, now: now, started: now,
-		pending: map[Req]*request{},
-		byID:    map[PeerID]*peer{},
-		byMap:   map[content.ID]*payload{},
+		byID:  map[PeerID]*peer{},
+		byMap: map[content.ID]*payload{},
 	}
 	c.startRates()
 	c.restore(last)
@@ -119,7 +125,8 @@ func (c *Core) Step(now time.Time, ev Event) []Action {
 	if now.After(c.now) {
 		c.now = now
 	}
-	c.acts = c.acts[:0]
+	c.acts, c.toldTo = c.acts[:0], c.toldTo[:0]
+	c.spare, c.ended = append(c.spare, c.ended...), c.ended[:0]
 	if _, news := ev.(ManifestArrived); !news { // which plans anew by itself: it may bring a hold
 		c.refreshPlan()
 	}
@@ -128,16 +135,28 @@ func (c *Core) Step(now time.Time, ev Event) []Action {
 		c.wake = time.Time{}
 		c.sweep()
 	}
+	if c.gainsDue() {
+		c.sweepGained()
+	}
 	return c.acts
 }
 
 // Wake is when the next Tick is due; zero means no need.
-func (c *Core) Wake() time.Time { return c.wake }
+func (c *Core) Wake() time.Time {
+	if !c.gainDue.IsZero() && (c.wake.IsZero() || c.gainDue.Before(c.wake)) {
+		return c.gainDue
+	}
+	return c.wake
+}
+
+func (c *Core) gainsDue() bool { return !c.gainDue.IsZero() && !c.now.Before(c.gainDue) }
 
 func (c *Core) dispatch(ev Event) {
 	switch e := ev.(type) {
 	case Tick:
-		c.wake = c.now // sweep below
+		if !c.gainsDue() {
+			c.wake = c.now // sweep below
+		}
 	case PeerUp:
 		c.peerUp(e)
 	case PeerChanged:
@@ -224,9 +243,6 @@ func (c *Core) sweep() {
 	c.sweepNews()
 	c.sweepTasks()
 	c.sweepTrails()
-	for _, p := range c.payloads {
-		c.sweepGained(p)
-	}
 	c.driveAll()
 	c.driveLink()
 	c.sweepBudget()
@@ -259,38 +275,62 @@ func (c *Core) failed(e Failed) {
 func (c *Core) act(a Action) { c.acts = append(c.acts, a) }
 
 // begin registers a request and returns its number.
-func (c *Core) begin(r *request) Req {
+func (c *Core) begin(r request) Req {
 	c.lastReq++
-	r.at = c.now
-	c.pending[c.lastReq] = r
-	c.open = append(c.open, openRequest{c.lastReq, r})
-	return c.lastReq
+	r.id, r.at = c.lastReq, c.now
+	if n := len(c.spare); n > 0 {
+		c.open = append(c.open, c.spare[n-1])
+		c.spare = c.spare[:n-1]
+	} else {
+		c.open = append(c.open, new(request))
+	}
+	*c.open[len(c.open)-1] = r
+	return r.id
 }
 
-// end closes a request; nil if it is not open, which happens when its peer is already gone.
+// find is the place of an open request, or where it would be.
+func (c *Core) find(id Req) (int, bool) {
+	return slices.BinarySearchFunc(c.open, id, func(r *request, id Req) int { return cmp.Compare(r.id, id) })
+}
+
+// request is an open request; nil if it has ended.
+func (c *Core) request(id Req) *request {
+	if i, found := c.find(id); found {
+		return c.open[i]
+	}
+	return nil
+}
+
+// end closes a request; nil if it is not open, which happens when its peer is already gone. What it returns is
+// good until the next Step.
 func (c *Core) end(id Req) *request {
-	r := c.pending[id]
-	if r == nil {
+	i, found := c.find(id)
+	if !found {
 		return nil
 	}
-	delete(c.pending, id)
-	i, _ := slices.BinarySearchFunc(c.open, id, func(o openRequest, id Req) int { return cmp.Compare(o.id, id) })
+	r := c.open[i]
 	c.open = slices.Delete(c.open, i, i+1)
+	c.ended = append(c.ended, r)
 	return r
 }
 
-// openRequest is a request and its number.
-type openRequest struct {
-	id Req
-	r  *request
+// holderOf is the session at which a request is outstanding; nil if it is over, or if there is none.
+func (c *Core) holderOf(r *request) *peer {
+	if r.holder == nil {
+		return c.byID[r.peer]
+	}
+	if r.holder.gone {
+		return nil
+	}
+	return r.holder
 }
 
 // requests lists the open requests that match, in the order they were made.
 func (c *Core) requests(match func(*request) bool) []Req {
 	var ids []Req
-	for _, o := range c.open {
-		if match(o.r) {
-			ids = append(ids, o.id)
+	for _, r := range c.open {
+		if match(r) {
+			ids = append(ids, r.id)
 		}
 	}
 	return ids

@@ -232,7 +232,7 @@ func (h *hostile) step(ev Event) {
 func (h *hostile) forget() {
 	for i := range h.open {
 		o := &h.open[i]
-		if r := h.c.pending[o.req]; r == nil || (r.payload != nil && h.c.byMap[r.payload.id] != r.payload) {
+		if r := h.c.request(o.req); r == nil || (r.payload != nil && h.c.byMap[r.payload.id] != r.payload) {
 			o.gone = true
 		}
 	}

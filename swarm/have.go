@@ -19,9 +19,9 @@ func (c *Core) haveArrived(e HaveArrived) {
 		}
 		return // a peer that invents payloads must not fill our memory
 	}
-	r := &remote{bits: e.Bits, want: e.Want, movedAt: c.now}
+	r := &remote{bits: *e.Bits, want: e.Want, movedAt: c.now}
 	if c.shunned(p.id) {
-		r.bits = content.NewBits(e.Bits.Len()) // what it claims to hold does not count; what it wants does
+		r.bits = *content.NewBits(e.Bits.Len()) // what it claims to hold does not count; what it wants does
 	}
 	p.have[e.Payload] = r
 	if l != nil {
@@ -50,7 +50,7 @@ func (c *Core) yieldTurns(l *payload, want bool) {
 		return
 	}
 	for _, id := range c.requests(func(r *request) bool { return r.kind == reqChunk && r.payload == l && !r.withdrawn }) {
-		if r := c.pending[id]; l.avail[r.index] == 1 && !c.mayTake(l, r.index) {
+		if r := c.request(id); l.each[r.index].avail == 1 && !c.mayTake(l, r.index) {
 			r.withdrawn = true
 			c.act(CancelFetch{Req: id})
 		}
@@ -77,7 +77,7 @@ func (c *Core) gainedArrived(e GainedArrived) {
 			c.reroute(l, p, i)
 			gained = true
 			// What is here already, or under way and had by others before, opens nothing that could be asked for.
-			news = news || !l.have.Has(i) && (l.fetching[i] == 0 || l.avail[i] <= 2)
+			news = news || !l.have.Has(i) && (l.each[i].fetching == 0 || l.each[i].avail <= 2)
 		}
 	}
 	if l != nil {
@@ -86,7 +86,10 @@ func (c *Core) gainedArrived(e GainedArrived) {
 			c.fillSlots() // who waited for the first copy of a chunk may have it now
 		}
 		c.claimProgress(l, p.id)
-		if news || l.lease.held {
+		if news {
+			c.pickThese(l, e.Indexes)
+		}
+		if l.lease.held || news && l.inFlight == 0 && l.idleSince.IsZero() {
 			c.drive(l)
 		}
 	}
@@ -120,19 +123,18 @@ func (p *peer) forget(id content.ID, l *payload) {
 
 // gainHolder counts one more holder of a chunk.
 func (c *Core) gainHolder(l *payload, p *peer, i int) {
-	if l.avail[i]++; l.avail[i] <= 2 {
+	if l.each[i].avail++; l.each[i].avail <= 2 {
 		l.mark(i)
 	}
-	if l.avail[i] <= 2 && !l.have.Has(i) {
-		if l.avail[i] == 1 {
+	if l.each[i].avail <= 2 && !l.have.Has(i) {
+		if l.each[i].avail == 1 {
 			p.of(l).sole++
 		} else {
 			c.loneHolder(l, i, p).sole--
 		}
 	}
-	l.lostAt[i] = 0
-	if l.seenAt[i] == 0 {
-		l.seenAt[i] = c.now.UnixNano()
+	if k := &l.each[i]; k.at <= 0 {
+		k.at = max(c.now.UnixNano(), 1)
 		if c.wide() { // whoever it is that fetches beyond the neighbours does so
 			l.lease.progressAt = c.now
 		}
@@ -157,13 +159,13 @@ func (c *Core) countHolder(l *payload, p *peer, r *remote) {
 
 // loseHolder counts one holder of a chunk less.
 func (c *Core) loseHolder(l *payload, p *peer, i int) {
-	if l.avail[i]--; l.avail[i] <= 1 {
+	if l.each[i].avail--; l.each[i].avail <= 1 {
 		l.mark(i)
 	}
-	if l.avail[i] > 1 || l.have.Has(i) {
+	if l.each[i].avail > 1 || l.have.Has(i) {
 		return
 	}
-	if l.avail[i] == 0 {
+	if l.each[i].avail == 0 {
 		p.of(l).sole--
 	} else {
 		c.loneHolder(l, i, p).sole++
@@ -198,7 +200,7 @@ func (c *Core) countSole(l *payload) {
 		}
 	}
 	for i := l.have.NextMissing(0); i >= 0; i = l.have.NextMissing(i + 1) {
-		if l.avail[i] == 1 {
+		if l.each[i].avail == 1 {
 			c.loneHolder(l, i, nil).sole++
 		}
 	}
@@ -220,9 +222,8 @@ func (c *Core) uncountHolder(l *payload, p *peer) {
 // stampLost notes when chunks lost their last holder: it may come back, so the WAN waits a little.
 func (c *Core) stampLost(l *payload) {
 	for i := range l.chunks {
-		if l.avail[i] == 0 && l.seenAt[i] != 0 {
-			l.seenAt[i] = 0
-			l.lostAt[i] = c.now.UnixNano()
+		if k := &l.each[i]; k.avail == 0 && k.at > 0 {
+			k.at = -max(c.now.UnixNano(), 1)
 		}
 	}
 }

@@ -60,8 +60,8 @@ func (c *Core) siteWants(l *payload) bool {
 func (c *Core) nextForWAN(l *payload, from int) int {
 	for _, half := range [][2]int{{from, l.chunks}, {0, from}} {
 		for i := nextMark(l.marks.none, half[0]); i >= 0 && i < half[1]; i = nextMark(l.marks.none, i+1) {
-			if lost := l.lostAt[i]; lost != 0 {
-				if back := time.Unix(0, lost).Add(c.cfg.OrphanWait); c.now.Before(back) {
+			if at := l.each[i].at; at < 0 {
+				if back := time.Unix(0, -at).Add(c.cfg.OrphanWait); c.now.Before(back) {
 					c.wakeBy(back)
 					continue
 				}
@@ -212,7 +212,7 @@ func (c *Core) driveLease(l *payload) {
 // orphans: chunks are still missing in the site, left alone for a while.
 func (c *Core) orphans(l *payload) bool {
 	for i := l.have.NextMissing(0); i >= 0; i = l.have.NextMissing(i + 1) {
-		if l.avail[i] == 0 && l.lostAt[i] != 0 {
+		if l.each[i].avail == 0 && l.each[i].at < 0 {
 			return true
 		}
 	}
@@ -325,7 +325,7 @@ func (c *Core) pickOrigin(l *payload) {
 			return
 		}
 		k.cursor = i
-		id := c.begin(&request{kind: reqOrigin, peer: from, mirror: mirror, payload: l, index: i, bytes: l.chunkBytes})
+		id := c.begin(request{kind: reqOrigin, peer: from, mirror: mirror, payload: l, index: i, bytes: l.chunkBytes})
 		k.asks++
 		k.askBytes += l.chunkBytes
 		c.spend(rate.WAN, l)

@@ -22,10 +22,10 @@ func (l *payload) mark(i int) {
 	m.held[w] &^= bit
 	m.lone[w] &^= bit
 	m.none[w] &^= bit
-	if l.fetching[i] > 0 || l.have.Has(i) {
+	if l.each[i].fetching > 0 || l.have.Has(i) {
 		return
 	}
-	switch l.avail[i] {
+	switch l.each[i].avail {
 	case 0:
 		m.none[w] |= bit
 	case 1:
@@ -47,6 +47,9 @@ func (l *payload) markAll() {
 		l.mark(i)
 	}
 }
+
+// isMarked says whether a number is marked.
+func isMarked(words []uint64, i int) bool { return words[i>>6]&(1<<(i&63)) != 0 }
 
 // nextMark is the first marked number from on; -1: none.
 func nextMark(words []uint64, from int) int {

@@ -2,7 +2,6 @@ package swarm
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"patchmesh/content"
@@ -19,12 +18,13 @@ type peer struct {
 	sameSubnet  bool
 	groups      []string
 	synced      bool
+	gone        bool // the session is over
 	headVersion int64
 	upAt        time.Time
 
 	have       map[content.ID]*remote // looked up by id only, never walked
 	haveChunks int                    // length of all its have-lists together
-	said       []*remote              // have of what approvals name, by payload.slot
+	at         int                    // in Core.peers
 
 	asks      int       // chunks outstanding there
 	busyUntil time.Time // refused or silent: not asked before
@@ -49,10 +49,10 @@ type peer struct {
 
 // remote is what a peer said of one payload.
 type remote struct {
-	bits *content.Bits
-	want bool   // it is fetching this payload for itself
+	bits content.Bits
 	base uint64 // see baseWeight; zero: the payload is not known here, or the peer is shunned
 	sole int    // chunks that this machine lacks and that it alone has
+	want bool   // it is fetching this payload for itself
 	// movedAt is when it last gained a chunk, movedAtArrival what payload.arrivals was then.
 	movedAt        time.Time
 	movedAtArrival int
@@ -73,8 +73,7 @@ func (c *Core) peerUp(e PeerUp) {
 		headVersion: e.HeadVersion, upAt: c.now, have: map[content.ID]*remote{}, groups: e.Groups,
 	}
 	c.forgetAbsent(p.id)
-	i, _ := slices.BinarySearchFunc(c.peers, p.id, func(q *peer, id PeerID) int { return strings.Compare(string(q.id), string(id)) })
-	c.peers = slices.Insert(c.peers, i, p)
+	c.seat(p)
 	c.byID[p.id] = p
 	if c.neighbour(p) {
 		c.neighbours++
@@ -136,7 +135,7 @@ func (c *Core) peerDown(e PeerDown) {
 	c.rememberPeer(p)
 	delete(c.byID, e.Peer)
 	c.keepSilence(p)
-	c.peers = slices.DeleteFunc(c.peers, func(q *peer) bool { return q == p })
+	c.unseat(p)
 	if c.neighbour(p) {
 		c.neighbours--
 	}

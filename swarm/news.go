@@ -87,7 +87,7 @@ func (c *Core) askManifest() {
 		n.tried = map[PeerID]bool{}
 	}
 	n.tried[from.id] = true
-	n.asking = c.begin(&request{kind: reqManifest, peer: from.id})
+	n.asking = c.begin(request{kind: reqManifest, peer: from.id})
 	c.act(AskManifest{Req: n.asking, From: from.id, Version: n.heard})
 }
 
@@ -223,7 +223,7 @@ func (c *Core) askDescriptors() {
 			from = p.id
 		}
 		w.askedAt++
-		w.asking = c.begin(&request{kind: reqDescriptor, peer: from, descriptor: w.id})
+		w.asking = c.begin(request{kind: reqDescriptor, peer: from, descriptor: w.id})
 		c.act(AskDescriptor{Req: w.asking, From: from, ID: w.id})
 		open++
 	}

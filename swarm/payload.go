@@ -40,23 +40,39 @@ type payload struct {
 	detail       string
 	facts        map[string]int64
 
-	avail    []uint16 // per chunk: how many neighbours hold it
-	fetching []uint8  // per chunk: how many requests are out for it
-	seenAt   []int64  // per chunk: when a neighbour was first seen to hold it (ns), 0 = nobody does
-	lostAt   []int64  // per chunk: when its last holder left (ns), 0 = never
-	inFlight int      // chunks with fetching > 0
-	marks    marks    // of the chunks that could be asked for
-	slot     int      // where peer.said has what a peer said of it; -1: no approval names it any more
+	each     []chunkState
+	inFlight int        // chunks with fetching > 0
+	marks    marks      // of the chunks that could be asked for
+	book     *trailBook // nil: nobody has told of a trail
+	said     []*remote  // what each of Core.peers said of it; nil: nothing
+	unnamed  bool       // no approval names it any more, and said is not kept
 
 	base      uint64    // of this machine, see baseWeight
 	idleSince time.Time // nothing is under way although something is missing; zero: busy
 	arrivals  int       // chunks that came here
 	untold    []int     // gained, and not told yet
+	told      []int     // told last: an action may still speak of it, so it is used again only after that
 	untoldAt  time.Time
 
 	lease lease
 	web   []mirror // of the vendor, see web.go
 	bytesBy
+}
+
+// chunkState is what is known of one chunk of a payload. All of it lies together, because it is looked at together,
+// in an order that nobody can foresee.
+type chunkState struct {
+	// at is when a neighbour was first seen to hold it, or, below zero, when its last holder left (ns); 0: neither.
+	at       int64
+	avail    uint16 // how many neighbours hold it
+	fetching uint8  // how many requests are out for it
+}
+
+// notLost: a chunk that lost its last holder just now counts as never seen.
+func (k *chunkState) notLost() {
+	if k.avail == 0 {
+		k.at = min(k.at, 0)
+	}
 }
 
 // bytesBy counts payload bytes by the tier they came from.
@@ -81,8 +97,7 @@ func (c *Core) addPayload(i PayloadInfo) {
 		id: i.ID, key: sum[:], chunks: i.Chunks, chunkBytes: int64(i.ChunkBytes), bytes: i.StoredBytes,
 		knownAt: c.now, since: c.news.version, base: baseWeight(sum[:], c.self.Peer),
 		have: content.NewBits(i.Chunks), ready: i.Published,
-		avail: make([]uint16, i.Chunks), fetching: make([]uint8, i.Chunks),
-		seenAt: make([]int64, i.Chunks), lostAt: make([]int64, i.Chunks), web: make([]mirror, min(max(i.Mirrors, 0), policy.MaxOrigins)),
+		each: make([]chunkState, i.Chunks), web: make([]mirror, min(max(i.Mirrors, 0), policy.MaxOrigins)),
 	}
 	if i.Have != nil && i.Have.Len() == i.Chunks {
 		l.have = i.Have.Clone()
@@ -91,7 +106,10 @@ func (c *Core) addPayload(i PayloadInfo) {
 	l.markAll()
 	l.haveBytes = l.countBytes()
 	c.restoreBytes(l)
-	l.slot = c.freeSlot()
+	l.said = make([]*remote, len(c.peers))
+	if i, found := c.findBook(l.id); found {
+		l.book = c.trails.books[i]
+	}
 	at, _ := slices.BinarySearchFunc(c.payloads, l.id, func(q *payload, id content.ID) int { return q.id.Compare(id) })
 	c.payloads = slices.Insert(c.payloads, at, l)
 	c.byMap[l.id] = l
@@ -137,10 +155,7 @@ func (c *Core) dropUnnamedPayloads() {
 		}
 		l.selfWant, l.help, l.relay = false, false, false
 		delete(c.byMap, l.id)
-		for _, p := range c.peers {
-			p.keep(l, nil)
-		}
-		l.slot = -1
+		l.unnamed, l.said = true, nil
 		return true
 	})
 }
@@ -176,7 +191,7 @@ func (c *Core) setWant(l *payload, want bool) {
 
 // drive moves a payload forward as far as it goes now: open, fetch, lease, assemble.
 func (c *Core) drive(l *payload) {
-	if l.slot < 0 {
+	if l.unnamed {
 		return // withdrawn: what was asked for may still arrive, and must not start anything new
 	}
 	c.driveTrail(l)
@@ -191,19 +206,24 @@ func (c *Core) drive(l *payload) {
 	}
 	if !l.opened {
 		l.opening = true
-		id := c.begin(&request{kind: reqOpen, payload: l})
+		id := c.begin(request{kind: reqOpen, payload: l})
 		c.act(OpenPayload{Req: id, Payload: l.id})
 		return
 	}
 	if l.have.Full() {
 		l.assembly = true
-		id := c.begin(&request{kind: reqAssemble, payload: l})
+		id := c.begin(request{kind: reqAssemble, payload: l})
 		c.act(Assemble{Req: id, Payload: l.id})
 		return
 	}
-	if l.needed() || l.heal { // a helper fetches across the WAN only
+	if c.picks(l) {
 		c.pick(l)
 	}
+}
+
+// picks: chunks of a payload are fetched from neighbours now. A helper fetches across the WAN only.
+func (c *Core) picks(l *payload) bool {
+	return (l.needed() || l.heal) && l.opened && !l.opening && !l.assembly && !l.dropping && !c.now.Before(l.blockedUntil)
 }
 
 func (c *Core) payloadOpened(e PayloadOpened) {

@@ -36,6 +36,30 @@ func (c *Core) pick(l *payload) {
 	c.hedge(l)
 }
 
+// pickThese asks for those of some chunks that may be asked for. They are all that a neighbour's gain makes possible
+// at once; for what follows from it for other chunks there is a full look when the next chunk comes, of those
+// that are under way, or after Patience where none is.
+func (c *Core) pickThese(l *payload, chunks []int) {
+	if !c.picks(l) || c.gates.fetch != "" {
+		return
+	}
+	for _, i := range chunks {
+		if i >= 0 && i < l.chunks && isMarked(l.marks.held, i) && c.mayTake(l, i) {
+			if !c.mayFetch(l) {
+				return
+			}
+			if p := c.holderFor(l, i, ""); p != nil {
+				c.fetch(l, p, i)
+			}
+		}
+	}
+}
+
+// mayFetch: one more chunk of a payload may be asked for at neighbours, by MaxAskBytes and by the rates.
+func (c *Core) mayFetch(l *payload) bool {
+	return (c.askBytes+l.chunkBytes <= c.cfg.MaxAskBytes || c.askBytes == 0) && c.mayAsk(rate.LAN, l)
+}
+
 // askRoom is how many chunks may be asked for now, by the idle holders and by MaxAskBytes.
 func (c *Core) askRoom(l *payload) int {
 	room := 0
@@ -81,12 +105,12 @@ func (c *Core) wishes(l *payload, room int) []wish {
 			continue
 		}
 		order := uint64(i)
-		if l.avail[i] == 1 {
+		if l.each[i].avail == 1 {
 			lone++
 		} else {
 			order = uint64(c.rng.Uint32())
 		}
-		out = append(out, wish{uint64(l.avail[i])<<32 | order, i})
+		out = append(out, wish{uint64(l.each[i].avail)<<32 | order, i})
 	}
 	slices.SortFunc(out, func(a, b wish) int { return cmp.Compare(a.key, b.key) })
 	c.scratch = out
@@ -96,7 +120,7 @@ func (c *Core) wishes(l *payload, room int) []wish {
 // place asks for what the idle holders have of the wishes.
 func (c *Core) place(l *payload, wishes []wish) {
 	for _, w := range wishes {
-		if c.askBytes+l.chunkBytes > c.cfg.MaxAskBytes && c.askBytes > 0 || !c.mayAsk(rate.LAN, l) {
+		if !c.mayFetch(l) {
 			return
 		}
 		if p := c.holderFor(l, w.index, ""); p != nil {
@@ -111,23 +135,24 @@ func (c *Core) place(l *payload, wishes []wish) {
 // is not waited for.
 func (c *Core) mayTake(l *payload, i int) bool {
 	allowed := 1
-	if l.avail[i] > 1 {
-		k := int(l.avail[i]) - c.soleHolders(l, i)
+	if l.each[i].avail > 1 {
+		k := int(l.each[i].avail) - c.soleHolders(l, i)
 		allowed = max(2*k, 1)
 	}
 	if allowed >= len(c.peers) {
 		return true
 	}
 	mine := chunkWeight(l.base, i)
-	for _, p := range c.peers {
-		r := p.of(l)
-		if r == nil || !r.want || r.base == 0 || p.mute || r.bits.Has(i) || c.stalled(l, r) {
+	for k, r := range l.said {
+		if r == nil || !r.want || r.base == 0 || r.bits.Has(i) {
 			continue
 		}
-		if w := chunkWeight(r.base, i); w > mine || w == mine && p.id < c.self.Peer {
-			if allowed--; allowed == 0 {
-				return false
-			}
+		w := chunkWeight(r.base, i)
+		if w < mine || w == mine && c.peers[k].id > c.self.Peer || c.peers[k].mute || c.stalled(l, r) {
+			continue
+		}
+		if allowed--; allowed == 0 {
+			return false
 		}
 	}
 	return true
@@ -136,8 +161,8 @@ func (c *Core) mayTake(l *payload, i int) bool {
 // soleHolders counts the holders of a chunk that alone have others: they are not asked for this one.
 func (c *Core) soleHolders(l *payload, i int) int {
 	n := 0
-	for _, p := range c.peers {
-		if r := p.of(l); r != nil && r.sole > 0 && r.bits.Has(i) {
+	for _, r := range l.said {
+		if r != nil && r.sole > 0 && r.bits.Has(i) {
 			n++
 		}
 	}
@@ -191,8 +216,8 @@ func (c *Core) keepBusy(l *payload) {
 func (c *Core) lastInTurn(l *payload, r *remote) int {
 	skip := c.rng.IntN(max(r.sole/2, 1))
 	pick := -1
-	for i := lastMark(l.marks.lone, r.bits, l.chunks-1); i >= 0; i = lastMark(l.marks.lone, r.bits, i-1) {
-		if due := time.Unix(0, l.seenAt[i]).Add(c.cfg.Patience); c.now.Before(due) {
+	for i := lastMark(l.marks.lone, &r.bits, l.chunks-1); i >= 0; i = lastMark(l.marks.lone, &r.bits, i-1) {
+		if due := time.Unix(0, l.each[i].at).Add(c.cfg.Patience); c.now.Before(due) {
 			c.wakeBy(due)
 			continue
 		}
@@ -211,12 +236,15 @@ const takeOverAsks = 2
 // chunk should come soonest, equals by lot. A holder that alone has some chunks is asked for those only, while
 // others have this one. not is left out (the silent holder of a hedge).
 func (c *Core) holderFor(l *payload, i int, not PeerID) *peer {
-	spare := l.avail[i] > 1 && c.plainHolder(l, i, not)
+	spare := l.each[i].avail > 1 && c.plainHolder(l, i, not)
 	var best *peer
 	ties := 0
-	for _, p := range c.peers {
-		r := p.of(l)
-		if r == nil || !r.bits.Has(i) || p.id == not || !c.askable(p) || (spare && r.sole > 0) {
+	for k, r := range l.said {
+		if r == nil || !r.bits.Has(i) || spare && r.sole > 0 {
+			continue
+		}
+		p := c.peers[k]
+		if p.id == not || !c.askable(p) {
 			continue
 		}
 		switch {
@@ -234,8 +262,8 @@ func (c *Core) holderFor(l *payload, i int, not PeerID) *peer {
 
 // plainHolder says whether a chunk can be had, now or soon, from somebody who is not the only holder of others.
 func (c *Core) plainHolder(l *payload, i int, not PeerID) bool {
-	for _, p := range c.peers {
-		if r := p.of(l); r != nil && r.sole == 0 && r.bits.Has(i) && p.id != not && !c.now.Before(p.busyUntil) {
+	for k, r := range l.said {
+		if r != nil && r.sole == 0 && r.bits.Has(i) && c.peers[k].id != not && !c.now.Before(c.peers[k].busyUntil) {
 			return true
 		}
 	}
@@ -258,7 +286,7 @@ func (p *peer) wait() time.Duration {
 
 // fetch asks a neighbour for a chunk.
 func (c *Core) fetch(l *payload, p *peer, i int) {
-	id := c.begin(&request{kind: reqChunk, peer: p.id, holder: p, payload: l, index: i, bytes: l.chunkBytes})
+	id := c.begin(request{kind: reqChunk, peer: p.id, holder: p, payload: l, index: i, bytes: l.chunkBytes})
 	if p.asks == 0 {
 		p.answeredAt = c.now
 	}
@@ -275,17 +303,17 @@ func (c *Core) fetch(l *payload, p *peer, i int) {
 }
 
 func (c *Core) startFetching(l *payload, i int) {
-	if l.fetching[i] == 0 {
+	if l.each[i].fetching == 0 {
 		l.inFlight++
 	}
-	if l.fetching[i]++; l.fetching[i] == 1 {
+	if l.each[i].fetching++; l.each[i].fetching == 1 {
 		l.mark(i)
 	}
 }
 
 func (c *Core) stopFetching(l *payload, i int) {
-	l.fetching[i]--
-	if l.fetching[i] == 0 {
+	l.each[i].fetching--
+	if l.each[i].fetching == 0 {
 		l.inFlight--
 		l.mark(i)
 	}

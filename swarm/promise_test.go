@@ -72,7 +72,7 @@ func (h *hostile) asked(req Req, act Action) {
 			h.fail("request %d is made twice", req)
 		}
 	}
-	r := h.c.pending[req]
+	r := h.c.request(req)
 	h.open = append(h.open, asked{act: act, req: req, at: h.now, gone: r == nil})
 }
 
@@ -235,7 +235,7 @@ func (h *hostile) books() {
 	c := h.c
 	var bytes int64
 	perPeer := map[PeerID]int{}
-	for _, r := range c.pending {
+	for _, r := range c.open {
 		if r.kind == reqChunk {
 			bytes += r.bytes
 			perPeer[r.peer]++
@@ -275,7 +275,7 @@ func (h *hostile) payloadBooks(l *payload) {
 	out := make([]uint8, l.chunks)
 	var asks int
 	var bytes int64
-	for _, r := range c.pending {
+	for _, r := range c.open {
 		if r.payload != l || (r.kind != reqChunk && r.kind != reqOrigin) {
 			continue
 		}
@@ -299,12 +299,12 @@ func (h *hostile) payloadBooks(l *payload) {
 		if avail == 1 && !l.have.Has(i) {
 			sole[lone]++
 		}
-		if avail != l.avail[i] {
-			h.fail("%d neighbours have chunk %d of %d, the core counts %d", avail, i, l.chunks, l.avail[i])
+		if avail != l.each[i].avail {
+			h.fail("%d neighbours have chunk %d of %d, the core counts %d", avail, i, l.chunks, l.each[i].avail)
 			return
 		}
-		if out[i] != l.fetching[i] || out[i] > 2 {
-			h.fail("chunk %d is asked for %d times, the core counts %d", i, out[i], l.fetching[i])
+		if out[i] != l.each[i].fetching || out[i] > 2 {
+			h.fail("chunk %d is asked for %d times, the core counts %d", i, out[i], l.each[i].fetching)
 			return
 		}
 		if out[i] > 0 {

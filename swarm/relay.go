@@ -91,7 +91,7 @@ func (c *Core) driveRelay(l *payload) {
 // relayWanted is the neighbour that should relay: the next one on the trail, unless one that is no farther from its
 // end takes part already.
 func (c *Core) relayWanted(l *payload) PeerID {
-	b := c.bookOf(l.id)
+	b := l.book
 	if b == nil || !l.needed() || l.have.Full() {
 		return ""
 	}
@@ -104,11 +104,11 @@ func (c *Core) relayWanted(l *payload) PeerID {
 		return ""
 	}
 	for _, o := range b.told {
-		p := c.byID[o.by]
-		if o.Holder != t.Holder || o.Hops >= t.Hops || p == nil || !p.gives() || c.shunned(p.id) {
+		p := o.peer
+		if o.Holder != t.Holder || o.Hops >= t.Hops || p.gone || !p.gives() || c.shunned(p.id) {
 			continue
 		}
-		if o.Hops == 0 || o.by != l.relayBy && takesPart(p, l.id) {
+		if o.Hops == 0 || o.by != l.relayBy && takesPart(p, l) {
 			return ""
 		}
 	}
@@ -126,7 +126,7 @@ func (c *Core) relayWanted(l *payload) PeerID {
 }
 
 // takesPart: a neighbour fetches the payload, or has it.
-func takesPart(p *peer, id content.ID) bool {
-	r := p.have[id]
+func takesPart(p *peer, l *payload) bool {
+	r := p.of(l)
 	return r != nil && (r.want || r.bits.Full())
 }

@@ -1,17 +1,19 @@
 package swarm
 
-import "patchmesh/content"
+import (
+	"slices"
+	"strings"
+
+	"patchmesh/content"
+)
 
 // of is what a peer said of a payload; nil: nothing. It is have without the map, for the loops that look at all
 // neighbours for each chunk.
 func (p *peer) of(l *payload) *remote {
-	if l.slot < 0 {
+	if l.unnamed || p.gone {
 		return p.have[l.id]
 	}
-	if l.slot >= len(p.said) {
-		return nil
-	}
-	return p.said[l.slot]
+	return l.said[p.at]
 }
 
 // saidOf is of for a payload that may not be known here: l is nil then.
@@ -24,29 +26,35 @@ func (p *peer) saidOf(l *payload, id content.ID) *remote {
 
 // keep notes what a peer said of a payload that approvals name.
 func (p *peer) keep(l *payload, r *remote) {
-	if l.slot < 0 || r == nil && l.slot >= len(p.said) {
-		return
+	if !l.unnamed && !p.gone {
+		l.said[p.at] = r
 	}
-	for len(p.said) <= l.slot {
-		p.said = append(p.said, nil)
-	}
-	p.said[l.slot] = r
 }
 
-// freeSlot is the lowest number that no payload uses.
-func (c *Core) freeSlot() int {
-	used := make([]bool, len(c.payloads)+1)
+// seat makes place for a new peer in the order of the peers, and in what they said.
+func (c *Core) seat(p *peer) {
+	at, _ := slices.BinarySearchFunc(c.peers, p.id, func(q *peer, id PeerID) int { return strings.Compare(string(q.id), string(id)) })
+	c.peers = slices.Insert(c.peers, at, p)
 	for _, l := range c.payloads {
-		if l.slot < len(used) {
-			used[l.slot] = true
-		}
+		l.said = slices.Insert(l.said, at, nil)
 	}
-	for i, u := range used {
-		if !u {
-			return i
-		}
+	c.countSeats(at)
+}
+
+// unseat takes a peer out again.
+func (c *Core) unseat(p *peer) {
+	p.gone = true
+	c.peers = slices.Delete(c.peers, p.at, p.at+1)
+	for _, l := range c.payloads {
+		l.said = slices.Delete(l.said, p.at, p.at+1)
 	}
-	return len(used)
+	c.countSeats(p.at)
+}
+
+func (c *Core) countSeats(from int) {
+	for i := from; i < len(c.peers); i++ {
+		c.peers[i].at = i
+	}
 }
 
 // payload is byMap, the short way for the few payloads that most machines have.

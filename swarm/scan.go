@@ -42,7 +42,7 @@ func (c *Core) confirm(r *request, e Failed) bool {
 	k := r.task // it stays the busy one
 	c.setState(k, policy.StateVerifying, e.Reason, e.Detail, e.Facts)
 	failure := e
-	id := c.begin(&request{kind: reqDetect, task: k, failure: &failure, changed: r.kind})
+	id := c.begin(request{kind: reqDetect, task: k, failure: &failure, changed: r.kind})
 	c.act(Detect{Req: id, Descriptor: k.verdict.Descriptor})
 	return true
 }
@@ -62,7 +62,7 @@ func mayHaveChanged(r policy.Reason) bool {
 func (c *Core) confirmedFailure(r *request, seen *Detected) {
 	k := r.task
 	if seen != nil && (seen.Foreign == "" || r.changed == reqRemove) && seen.Present == (r.changed == reqInstall) {
-		id := c.begin(&request{kind: r.changed, task: k})
+		id := c.begin(request{kind: r.changed, task: k})
 		c.installed(Installed{Req: id, Version: seen.Version})
 		return
 	}

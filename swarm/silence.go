@@ -58,9 +58,7 @@ func (c *Core) setMute(p *peer, mute bool) {
 		if mute {
 			c.uncountHolder(l, p)
 			for i := range l.chunks {
-				if l.avail[i] == 0 { // it is not lost: there is nothing to wait for
-					l.seenAt[i] = 0
-				}
+				l.each[i].notLost() // there is nothing to wait for
 			}
 			continue
 		}

@@ -19,7 +19,7 @@ type slotState struct {
 type upload struct {
 	ref     uint64
 	to      PeerID
-	peer    *peer // of to, while it waits
+	peer    *peer // of to when it was asked
 	payload content.ID
 	index   int
 	far     bool // to another site
@@ -135,7 +135,7 @@ func (c *Core) nextUpload(far bool) int {
 // two first copies at once would each take twice as long. A taker that takes too long is not waited for.
 func (c *Core) firstCopyLeaves(u *upload) bool {
 	l := c.payload(u.payload)
-	if u.far || l == nil || u.index >= l.chunks || l.avail[u.index] > 0 {
+	if u.far || l == nil || u.index >= l.chunks || l.each[u.index].avail > 0 {
 		return false
 	}
 	for i := range c.slots.busy {
@@ -157,7 +157,7 @@ func (c *Core) sentCopies(u *upload) int {
 	if l == nil || u.index >= l.chunks {
 		return 0
 	}
-	n := int(l.avail[u.index])
+	n := int(l.each[u.index].avail)
 	for i := range c.slots.busy {
 		if b := &c.slots.busy[i]; b.index == u.index && b.payload == u.payload {
 			n++
@@ -189,7 +189,11 @@ func (c *Core) uploadEnded(e UploadEnded) {
 	s := &c.slots
 	for i := range s.busy {
 		if u := &s.busy[i]; u.ref == e.Ref {
-			if p := c.byID[u.to]; p != nil {
+			p := u.peer
+			if p.gone { // it may be back
+				p = c.byID[u.to]
+			}
+			if p != nil {
 				p.bytesOut += e.Bytes
 				p.running--
 			}

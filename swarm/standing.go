@@ -42,15 +42,13 @@ func (c *Core) shun(p *peer, reason policy.Reason, detail string) {
 	for _, l := range c.payloads {
 		if p.have[l.id] != nil {
 			c.uncountHolder(l, p)
+			p.keep(l, nil)
 			for i := range l.chunks {
-				if l.avail[i] == 0 {
-					l.seenAt[i] = 0 // and not lost: nobody waits for what such a peer says it has
-				}
+				l.each[i].notLost() // nobody waits for what such a peer says it has
 			}
 		}
 	}
 	clear(p.have)
-	clear(p.said)
 	p.haveChunks = 0
 	c.save()
 	c.driveAll()

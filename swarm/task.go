@@ -203,7 +203,7 @@ func (c *Core) detectDue(k *task) bool {
 	every := c.scanEvery(k)
 	if !k.detecting && (k.detectedAt.IsZero() || k.lookDue || c.now.Sub(k.detectedAt) >= every) {
 		k.detecting, k.lookDue = true, false
-		id := c.begin(&request{kind: reqDetect, task: k})
+		id := c.begin(request{kind: reqDetect, task: k})
 		c.act(Detect{Req: id, Descriptor: k.verdict.Descriptor})
 	}
 	if !k.detectedAt.IsZero() && !k.detecting {
@@ -306,10 +306,10 @@ func (c *Core) startChange(k *task) {
 	c.setState(k, policy.StateInstalling, "", "", nil)
 	c.save()
 	if k.verdict.Verb == policy.VerbRemove {
-		c.act(Remove{Req: c.begin(&request{kind: reqRemove, task: k}), Descriptor: k.verdict.Descriptor})
+		c.act(Remove{Req: c.begin(request{kind: reqRemove, task: k}), Descriptor: k.verdict.Descriptor})
 		return
 	}
-	c.act(Install{Req: c.begin(&request{kind: reqInstall, task: k}), Descriptor: k.verdict.Descriptor})
+	c.act(Install{Req: c.begin(request{kind: reqInstall, task: k}), Descriptor: k.verdict.Descriptor})
 }
 
 func (c *Core) detected(e Detected) {

@@ -78,8 +78,15 @@ type trailBook struct {
 	told    []toldTrail // by neighbours, sorted by their id
 	holders []trailHolder
 	own     Trail // of this machine itself
-	ownAt   time.Time
-	said    Trail // what neighbours were told last
+
+	// What best found, while it stands: until something of the above changes, or bestTil unless it is zero.
+	bestNow   Trail
+	bestVia   PeerID
+	bestTil   time.Time
+	bestKnown bool
+
+	ownAt time.Time
+	said  Trail // what neighbours were told last
 
 	soughtAt time.Time // when somebody beyond the neighbours was last known to seek the payload, and nobody to bring it
 	askedAt  time.Time // when somebody was last known to seek it, or to fetch it over the WAN
@@ -90,7 +97,8 @@ type trailBook struct {
 
 // toldTrail is what a neighbour told last.
 type toldTrail struct {
-	by PeerID
+	by   PeerID
+	peer *peer // its session
 	Trail
 }
 
@@ -126,14 +134,6 @@ func (c *Core) findBook(id content.ID) (int, bool) {
 	return slices.BinarySearchFunc(c.trails.books, id, func(b *trailBook, id content.ID) int { return b.id.Compare(id) })
 }
 
-// bookOf is the book of a payload; nil if there is none.
-func (c *Core) bookOf(id content.ID) *trailBook {
-	if i, found := c.findBook(id); found {
-		return c.trails.books[i]
-	}
-	return nil
-}
-
 // openBook makes one, unless it is of an unknown payload and there are too many of those.
 func (c *Core) openBook(id content.ID) *trailBook {
 	i, found := c.findBook(id)
@@ -154,6 +154,9 @@ func (c *Core) openBook(id content.ID) *trailBook {
 	sum := id.SHA256()
 	b := &trailBook{id: id, key: sum[:]}
 	c.trails.books = slices.Insert(c.trails.books, i, b)
+	if l := c.byMap[id]; l != nil {
+		l.book = b
+	}
 	return b
 }
 
@@ -164,7 +167,8 @@ func (c *Core) trailHeard(e TrailHeard) {
 		return
 	}
 	if t.Kind == TrailNone || c.shunned(e.From) {
-		if b := c.bookOf(e.Payload); b != nil {
+		if i, found := c.findBook(e.Payload); found {
+			b := c.trails.books[i]
 			b.forget(e.From)
 			c.trailMoved(b, false)
 		}
@@ -177,6 +181,7 @@ func (c *Core) trailHeard(e TrailHeard) {
 	if t.Holder == c.self.Peer {
 		if t.Seq > b.own.Seq && t.Seq < 1<<62 { // from before a restart: the next word must be louder
 			b.own.Seq = t.Seq
+			b.bestKnown = false
 		}
 		b.forget(e.From)
 		c.trailMoved(b, false)
@@ -186,8 +191,9 @@ func (c *Core) trailHeard(e TrailHeard) {
 	if found {
 		b.told[i].Trail = t
 	} else {
-		b.told = slices.Insert(b.told, i, toldTrail{e.From, t})
+		b.told = slices.Insert(b.told, i, toldTrail{e.From, p, t})
 	}
+	b.bestKnown = false
 	c.trailMoved(b, b.refresh(t, c.now))
 }
 
@@ -206,6 +212,7 @@ func (b *trailBook) find(by PeerID) (int, bool) {
 func (b *trailBook) forget(by PeerID) {
 	if i, found := b.find(by); found {
 		b.told = slices.Delete(b.told, i, i+1)
+		b.bestKnown = false
 	}
 }
 
@@ -250,13 +257,24 @@ func (c *Core) live(b *trailBook, t toldTrail) bool {
 
 // best is the best trail from here, and by which neighbour it leads; "" if this machine is its end.
 func (c *Core) best(b *trailBook) (t Trail, via PeerID) {
-	t = b.own
+	if !b.bestKnown || !b.bestTil.IsZero() && !c.now.Before(b.bestTil) {
+		c.findBest(b)
+	}
+	return b.bestNow, b.bestVia
+}
+
+func (c *Core) findBest(b *trailBook) {
+	t, via := b.own, PeerID("")
 	if t.Kind == TrailNone {
 		t = Trail{}
 	}
+	b.bestTil = time.Time{}
 	for _, o := range b.told {
 		if !c.live(b, o) {
 			continue
+		}
+		if til := b.holder(o.Holder).freshAt.Add(c.cfg.TrailLife); o.Hops > 0 && (b.bestTil.IsZero() || til.Before(b.bestTil)) {
+			b.bestTil = til
 		}
 		n := o.Trail
 		n.Hops++
@@ -267,7 +285,7 @@ func (c *Core) best(b *trailBook) (t Trail, via PeerID) {
 	if h := b.holder(t.Holder); h != nil && via != "" {
 		t.Seq = h.seq
 	}
-	return t, via
+	b.bestNow, b.bestVia, b.bestKnown = t, via, true
 }
 
 // better orders trails: by kind, by the holder's place in the payload's hash order, by the way.
@@ -314,6 +332,9 @@ func (c *Core) trailMoved(b *trailBook, louder bool) {
 	if t.Kind == TrailNone && b.own.Kind == TrailNone && len(b.told) == 0 {
 		if i, found := c.findBook(b.id); found && !c.now.Before(b.lostAt.Add(c.cfg.TrailLife)) && !c.now.Before(b.ledAt.Add(c.cfg.TrailLife)) {
 			c.trails.books = slices.Delete(c.trails.books, i, i+1)
+			if l := c.byMap[b.id]; l != nil {
+				l.book = nil
+			}
 		}
 	}
 	if l := c.byMap[b.id]; l != nil && changed {
@@ -368,7 +389,7 @@ func (c *Core) trailsDown(p *peer) {
 			continue
 		}
 		if h := b.holder(p.id); h != nil && b.told[i].Hops == 0 {
-			h.lost, b.lostAt = true, c.now
+			h.lost, b.lostAt, b.bestKnown = true, c.now, false
 			c.wakeBy(c.now.Add(2 * c.cfg.TrailEvery))
 		}
 		b.forget(p.id)

@@ -9,7 +9,7 @@ import (
 
 // driveTrail says what this machine is to a payload, as often as that changes and while it stays.
 func (c *Core) driveTrail(l *payload) {
-	b := c.bookOf(l.id)
+	b := l.book
 	kind := c.ownTrail(l, b)
 	if b == nil && kind == TrailNone {
 		return
@@ -24,7 +24,7 @@ func (c *Core) driveTrail(l *payload) {
 		}
 		return
 	}
-	b.own.Kind, b.own.Holder, b.ownAt = kind, c.self.Peer, c.now
+	b.own.Kind, b.own.Holder, b.ownAt, b.bestKnown = kind, c.self.Peer, c.now, false
 	if kind == TrailNone {
 		c.trailMoved(b, false)
 		return
@@ -99,7 +99,7 @@ func (c *Core) sweepTrails() {
 			return dead
 		})
 		if l := c.byMap[b.id]; l == nil && b.own.Kind != TrailNone {
-			b.own.Kind, gone = TrailNone, true
+			b.own.Kind, gone, b.bestKnown = TrailNone, true, false
 		}
 		if gone || len(b.told) == 0 && b.own.Kind == TrailNone {
 			c.trailMoved(b, false)
@@ -114,7 +114,7 @@ func (c *Core) sweepTrails() {
 
 // claimedAfar: a trail leads to somebody else who fetches the payload for the site, or has it.
 func (c *Core) claimedAfar(l *payload) bool {
-	b := c.bookOf(l.id)
+	b := l.book
 	if b == nil || !c.trailCounts(l) {
 		return false
 	}
@@ -129,13 +129,13 @@ func (c *Core) claimedAfar(l *payload) bool {
 
 // trailCounts: trails have not led to nothing too often.
 func (c *Core) trailCounts(l *payload) bool {
-	b := c.bookOf(l.id)
+	b := l.book
 	return b != nil && b.silences < maxTrailSilences
 }
 
 // trailSince is when the last of those began to claim that trails lead to.
 func (c *Core) trailSince(l *payload) (at time.Time) {
-	b := c.bookOf(l.id)
+	b := l.book
 	if b == nil || !c.trailCounts(l) {
 		return at
 	}
@@ -149,7 +149,7 @@ func (c *Core) trailSince(l *payload) (at time.Time) {
 
 // stallTrails notes that nothing came of the trails there are.
 func (c *Core) stallTrails(l *payload) {
-	b := c.bookOf(l.id)
+	b := l.book
 	if b == nil {
 		return
 	}
@@ -166,6 +166,6 @@ func (c *Core) stallTrails(l *payload) {
 
 // soughtAfar: somebody beyond the neighbours seeks the payload.
 func (c *Core) soughtAfar(l *payload) bool {
-	b := c.bookOf(l.id)
+	b := l.book
 	return b != nil && !b.soughtAt.IsZero() && c.now.Before(b.soughtAt.Add(c.cfg.TrailLife))
 }

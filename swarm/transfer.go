@@ -17,7 +17,7 @@ func (c *Core) hedge(l *payload) {
 		after = c.cfg.EndgameHedgeAfter
 	}
 	late := c.requests(func(r *request) bool {
-		if r.payload != l || r.kind != reqChunk || r.hedged || l.fetching[r.index] > 1 {
+		if r.payload != l || r.kind != reqChunk || r.hedged || l.each[r.index].fetching > 1 {
 			return false
 		}
 		due := c.lateAt(r, after)
@@ -28,9 +28,9 @@ func (c *Core) hedge(l *payload) {
 		return true
 	})
 	for _, id := range late {
-		r := c.pending[id]
+		r := c.request(id)
 		room := c.mayAsk(rate.LAN, l) && c.askBytes+l.chunkBytes <= c.cfg.MaxAskBytes // on a slow network all is late: no second copy of it all
-		if p := c.holderFor(l, r.index, r.peer); p != nil && room && l.fetching[r.index] == 1 {
+		if p := c.holderFor(l, r.index, r.peer); p != nil && room && l.each[r.index].fetching == 1 {
 			r.hedged = true
 			c.fetch(l, p, r.index)
 		} else {
@@ -60,7 +60,7 @@ func (c *Core) chunkStored(e ChunkStored) {
 	}
 	l := r.payload
 	c.settle(r)
-	p := c.byID[r.peer]
+	p := c.holderOf(r)
 	if p != nil {
 		c.heardFrom(p)
 		p.bytesIn += e.Bytes
@@ -69,7 +69,7 @@ func (c *Core) chunkStored(e ChunkStored) {
 	l.arrivals++
 	if !l.dropping && l.have.Set(r.index) {
 		l.mark(r.index)
-		if l.avail[r.index] == 1 && c.byMap[l.id] == l {
+		if l.each[r.index].avail == 1 && c.byMap[l.id] == l {
 			c.loneHolder(l, r.index, nil).sole--
 		}
 		l.haveBytes += e.Bytes
@@ -110,36 +110,51 @@ func (c *Core) tellGained(l *payload, i int) {
 		l.untoldAt = c.now
 	}
 	l.untold = append(l.untold, i)
-	if l.avail[i] <= 1 || l.have.Full() {
+	if l.each[i].avail <= 1 || l.have.Full() {
 		c.flushGained(l)
 		return
 	}
-	c.wakeBy(l.untoldAt.Add(c.cfg.GainDelay))
+	c.gainBy(l.untoldAt.Add(c.cfg.GainDelay))
+}
+
+// gainBy makes sure that what was gained is told no later than t. It is a wake of its own: there are many of them,
+// and they ask for nothing but this.
+func (c *Core) gainBy(t time.Time) {
+	if c.gainDue.IsZero() || t.Before(c.gainDue) {
+		c.gainDue = t
+	}
 }
 
 // sweepGained tells what has waited long enough.
-func (c *Core) sweepGained(l *payload) {
-	if len(l.untold) == 0 {
-		return
+func (c *Core) sweepGained() {
+	c.gainDue = time.Time{}
+	for _, l := range c.payloads {
+		if len(l.untold) == 0 {
+			continue
+		}
+		if due := l.untoldAt.Add(c.cfg.GainDelay); c.now.Before(due) {
+			c.gainBy(due)
+		} else {
+			c.flushGained(l)
+		}
 	}
-	if due := l.untoldAt.Add(c.cfg.GainDelay); c.now.Before(due) {
-		c.wakeBy(due)
-		return
-	}
-	c.flushGained(l)
 }
 
 // flushGained tells neighbours that lack something of the payload; the others have no use for it.
 func (c *Core) flushGained(l *payload) {
-	c.toNeighbours(func(p *peer) {
-		if r := p.of(l); r != nil && r.bits.Full() {
-			return
+	from := len(c.toldTo)
+	for _, p := range c.peers {
+		if !p.near {
+			continue
 		}
-		for _, i := range l.untold {
-			c.act(TellGained{To: p.id, Payload: l.id, Index: i})
+		if r := p.of(l); r == nil || !r.bits.Full() {
+			c.toldTo = append(c.toldTo, p.id)
 		}
-	})
-	l.untold = l.untold[:0]
+	}
+	if len(c.toldTo) > from {
+		c.act(TellGained{To: c.toldTo[from:len(c.toldTo):len(c.toldTo)], Payload: l.id, Indexes: l.untold})
+	}
+	l.untold, l.told = l.told[:0], l.untold
 }
 
 // answered measures the pace of a peer.
@@ -158,14 +173,14 @@ func (p *peer) answered(now time.Time) {
 // is no such holder can send it too. It is asked there when the withdrawal is confirmed, so that nothing
 // comes twice.
 func (c *Core) reroute(l *payload, at *peer, i int) {
-	if l.fetching[i] != 1 || at.of(l).sole > 0 {
+	if l.each[i].fetching != 1 || at.of(l).sole > 0 {
 		return
 	}
 	for _, id := range c.requests(func(r *request) bool {
 		return r.kind == reqChunk && r.payload == l && r.index == i && !r.withdrawn && r.peer != at.id
 	}) {
-		r := c.pending[id]
-		if p := c.byID[r.peer]; p != nil && p.of(l) != nil && (l.avail[i] == 2 || p.of(l).sole > 0) {
+		r := c.request(id)
+		if p := c.holderOf(r); p != nil && p.of(l) != nil && (l.each[i].avail == 2 || p.of(l).sole > 0) {
 			r.withdrawn = true
 			c.act(CancelFetch{Req: id})
 		}
@@ -174,7 +189,7 @@ func (c *Core) reroute(l *payload, at *peer, i int) {
 
 // cancelTwins withdraws other requests for a chunk that has arrived.
 func (c *Core) cancelTwins(l *payload, i int) {
-	if l.fetching[i] == 0 {
+	if l.each[i].fetching == 0 {
 		return
 	}
 	c.cancel(func(r *request) bool { return r.payload == l && r.index == i })
@@ -189,7 +204,7 @@ func (c *Core) settle(r *request) {
 		return
 	}
 	c.askBytes -= r.bytes
-	if p := c.byID[r.peer]; p != nil {
+	if p := c.holderOf(r); p != nil {
 		p.asks--
 	}
 }
@@ -199,7 +214,7 @@ func (c *Core) chunkFailed(r *request, e Failed) {
 	l := r.payload
 	c.settle(r)
 	c.unspend(r, e)
-	p := c.byID[r.peer]
+	p := c.holderOf(r)
 	switch {
 	case e.Reason == "disk-short" || e.Reason == "disk-error":
 		// Ours, not the peer's. Stop asking until there is room; nothing that is stored is lost.

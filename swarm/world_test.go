@@ -326,7 +326,9 @@ func (w *world) do(n *worldNode, act Action) {
 	case TellSynced:
 		w.tell(n, a.To, PeerSynced{Peer: n.id})
 	case TellGained:
-		w.tell(n, a.To, GainedArrived{From: n.id, Payload: a.Payload, Indexes: []int{a.Index}})
+		for _, to := range a.To {
+			w.tell(n, to, GainedArrived{From: n.id, Payload: a.Payload, Indexes: slices.Clone(a.Indexes)})
+		}
 	case TellSpent:
 		w.tell(n, a.To, SpentHeard{From: n.id, Entries: slices.Clone(a.Entries)})
 	case TellGate:

@@ -81,7 +81,7 @@ func (s *story) spellTalk(act swarm.Action) (name, text string) {
 	case swarm.TellSynced:
 		return "tell-synced", fmt.Sprintf("to=%s", a.To)
 	case swarm.TellGained:
-		return "tell-gained", fmt.Sprintf("to=%s %s/%d", a.To, s.byPayload(a.Payload).name, a.Index)
+		return "tell-gained", fmt.Sprintf("to=%s %s/%s", commas(a.To), s.byPayload(a.Payload).name, commas(a.Indexes))
 	case swarm.TellLease:
 		return "tell-lease", fmt.Sprintf("to=%s %s %s", a.To, s.byPayload(a.Payload).name, choose(a.Held, "claimed", "given-up"))
 	case swarm.TellTrail:
@@ -190,6 +190,15 @@ func words(parts ...any) string {
 		}
 	}
 	return strings.Join(out, " ")
+}
+
+// commas joins a list.
+func commas[T any](list []T) string {
+	out := make([]string, len(list))
+	for i, x := range list {
+		out[i] = fmt.Sprint(x)
+	}
+	return strings.Join(out, ",")
 }
 
 // spellTrail says where a trail leads.
