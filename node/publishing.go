@@ -12,6 +12,7 @@ import (
 	"patchmesh/node/apply"
 	"patchmesh/node/install"
 	"patchmesh/policy"
+	"patchmesh/swarm"
 )
 
 // A payload is hashed as a whole before it is published, and its private copy is hashed before it is
@@ -70,8 +71,8 @@ func (p *publishing) stop() {
 	p.owed = nil
 }
 
-// publishOwed publishes a payload that was called whole before it was hashed as one. Damage that is found
-// is told by the store (damageFound), like all that comes to light later.
+// publishOwed publishes a payload that was called whole before it was hashed as one. If it turns out not to
+// be, the core hears which chunks are missing.
 func (n *Node) publishOwed(id content.ID) {
 	if !n.owed.take(id) {
 		return
@@ -81,9 +82,26 @@ func (n *Node) publishOwed(id content.ID) {
 	case err == nil, errors.Is(err, content.ErrNotFound), errors.Is(err, content.ErrClosed):
 	case errors.Is(err, content.ErrIncomplete), errors.Is(err, content.ErrDamaged):
 		n.log.Info("payload is not whole any more", "payload", id.Short(), "err", err)
+		n.tellMissing(id)
 	default:
 		n.log.Warn("payload not published; it is tried again when the node starts", "payload", id.Short(), "err", err)
 	}
+}
+
+// tellMissing tells the core what it may believe to have of a payload and has not: chunks that turned out
+// damaged, or that a failed sync has cost (damageFound speaks of the former alone).
+func (n *Node) tellMissing(id content.ID) {
+	have, err := n.store.Have(id)
+	if err != nil {
+		return
+	}
+	var missing []int
+	for i := range have.Len() {
+		if !have.Has(i) {
+			missing = append(missing, i)
+		}
+	}
+	n.events.send(swarm.ChunksLost{Payload: id, Indexes: missing})
 }
 
 // publishInstalled is called when an install has ended, whatever way.
