@@ -84,6 +84,11 @@ func (r *PlainReader) WriteTo(w io.Writer) (int64, error) {
 	}
 }
 
+// Whole says whether everything was read and nothing went wrong.
+func (r *PlainReader) Whole() bool {
+	return r.next == r.m.Len() && len(r.rest) == 0 && (r.err == nil || r.err == io.EOF)
+}
+
 // Close ends reading; later reads are ErrClosed.
 func (r *PlainReader) Close() error {
 	r.err, r.rest, r.stored, r.plainBuffer = ErrClosed, nil, nil, nil

@@ -20,7 +20,7 @@ type Store interface {
 	Have(payload ID) (*Bits, error)
 	// Map is the payload map; ErrNotFound if the payload is unknown.
 	Map(payload ID) (*PayloadMap, error)
-	// Publish hashes the whole payload again and makes it final. Idempotent. ErrIncomplete while chunks
+	// Publish hashes the whole payload again, unless that has just been done, and makes it final. Idempotent. ErrIncomplete while chunks
 	// are missing; ErrDamaged if some no longer match: those count as missing from then on;
 	// *CorruptError if all chunks match and the whole does not, so that the map lies.
 	Publish(payload ID) error

@@ -89,9 +89,6 @@ func (trustHere) Save(policy.Files) error {
 	return errors.New("the apply role in this process saves no trusted documents")
 }
 
-// A payload that does not match when it is copied is looked through, and the damaged chunk fetched again.
-var _ install.Rechecker = (*content.PlainReader)(nil)
-
 // storeShelf is the node's own store as the shelf of the role.
 type storeShelf struct{ n *Node }
 
@@ -99,11 +96,7 @@ func (s storeShelf) Describe(id content.ID) *policy.Descriptor { return s.n.desc
 
 // Open gives the payload to an installer, which hashes what it copies.
 func (s storeShelf) Open(d *policy.Descriptor) (io.ReadCloser, error) {
-	r, err := s.n.store.OpenCopy(d.Payload)
-	if err != nil {
-		return nil, err
-	}
-	return r, nil
+	return s.n.openCopy(d)
 }
 
 // offers is what the node has for an apply role in another process.
@@ -137,7 +130,7 @@ func (o offers) Payload(id content.ID) (io.ReadCloser, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	r, err := o.n.store.OpenPlain(d.Payload)
+	r, err := o.n.openCopy(d)
 	return r, d.PlainBytes, err
 }
 
@@ -154,6 +147,7 @@ func (n *Node) detect(ctx context.Context, a swarm.Detect) {
 // install installs or removes an update, if the apply role finds that approvers want it here.
 func (n *Node) install(ctx context.Context, req swarm.Req, id content.ID, want apply.Order) {
 	got, err := n.orders.Do(ctx, id, want)
+	n.publishInstalled(id)
 	if err != nil {
 		n.events.send(applyFailure(req, err))
 		return

@@ -181,9 +181,11 @@ func (n *Node) openPayload(a swarm.OpenPayload) {
 	n.events.send(swarm.PayloadOpened{Req: a.Req, Payload: a.Payload, Have: have})
 }
 
-// assemble hashes the whole payload again and publishes it.
+// assemble hashes the whole payload again and publishes it, or leaves that to the install that follows.
 func (n *Node) assemble(a swarm.Assemble) {
-	if err := n.store.Publish(a.Payload); err != nil {
+	if a.Installs {
+		n.owed.owe(a.Payload, n.publishOwed)
+	} else if err := n.store.Publish(a.Payload); err != nil {
 		n.events.send(failure(a.Req, err))
 		return
 	}

@@ -62,6 +62,8 @@
 // # Decisions
 //
 //   - prometheus/client_golang is used here because libp2p links it anyway.
+//   - A payload whose install follows at once is published after it and on the strength of the hash of the copy
+//     that is installed (publishing.go); a process that was killed in between publishes it at its next start.
 //   - Seeds install nothing: the machine that holds approval keys is not one that updates are tried on.
 //   - A seed issues its own certificate. Its members ask it through whoever leads there, at half life,
 //     spread over a twentieth of it, with pauses that double after a failure.

@@ -189,6 +189,12 @@ func (n *Node) payloadInfo(m *content.PayloadMap) (swarm.PayloadInfo, error) {
 	case err != nil:
 		return info, err
 	}
+	if have.Full() && !n.store.Published(info.ID) {
+		n.publishLeft(info.ID)
+		if have, err = n.store.Have(info.ID); err != nil {
+			return info, err
+		}
+	}
 	info.Have = have
 	info.Published = have.Full() && n.store.Published(info.ID)
 	return info, nil

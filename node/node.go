@@ -45,6 +45,7 @@ type Node struct {
 	restarts  restarts
 	db        *state.DB
 	store     *disk.Store
+	owed      publishing
 	docs      *library
 	believer  *believer
 	seed      *seed // nil on an ordinary machine
@@ -260,6 +261,7 @@ func (n *Node) stop() {
 		_ = n.gossip.Close()
 	}
 	_ = n.host.Close()
+	n.owed.stop()
 	n.running.Wait()
 	n.dir.close()
 }

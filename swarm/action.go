@@ -97,10 +97,12 @@ type (
 		Ref   uint64
 		Class Class
 	}
-	// Assemble hashes the whole payload again and publishes it.
+	// Assemble hashes the whole payload again and publishes it. Installs: an Install follows at once, and
+	// since that hashes the whole as well, it may do for both.
 	Assemble struct {
-		Req     Req
-		Payload content.ID
+		Req      Req
+		Payload  content.ID
+		Installs bool
 	}
 
 	// Detect looks whether the update is on the machine.
@@ -108,7 +110,7 @@ type (
 		Req        Req
 		Descriptor content.ID
 	}
-	// Install installs a published payload. The intent has been saved.
+	// Install installs a payload that is whole. The intent has been saved.
 	Install struct {
 		Req        Req
 		Descriptor content.ID

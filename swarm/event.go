@@ -118,7 +118,8 @@ type (
 		Have    *content.Bits
 		Bytes   int64
 	}
-	// Assembled answers Assemble: the whole payload was hashed again and is published.
+	// Assembled answers Assemble: the whole payload was hashed again and is published, or will be with the
+	// install that was announced.
 	Assembled struct{ Req Req }
 	// UploadAsked says that a peer asks for a chunk. Ref names the ask at the driver.
 	UploadAsked struct {

@@ -213,7 +213,7 @@ func (c *Core) drive(l *payload) {
 	if l.have.Full() {
 		l.assembly = true
 		id := c.begin(request{kind: reqAssemble, payload: l})
-		c.act(Assemble{Req: id, Payload: l.id})
+		c.act(Assemble{Req: id, Payload: l.id, Installs: c.installsNext(l)})
 		return
 	}
 	if c.picks(l) {

@@ -262,6 +262,15 @@ func (c *Core) driveContent(k *task, l *payload) {
 	}
 }
 
+// installsNext: as far as is known now, the payload is installed as soon as it is whole. Not where that was
+// tried before: what is wrong with it is then found out first.
+func (c *Core) installsNext(l *payload) bool {
+	return slices.ContainsFunc(c.tasks.tasks, func(k *task) bool {
+		d := c.describe(k.verdict.Descriptor)
+		return d != nil && d.Payload == l.id && k.verdict.Verb == policy.VerbInstall && k.attempts == 0 && k.undone == nil
+	})
+}
+
 // awaited is the state of an update that waits for what its verdict names, or another if it names nothing.
 func awaited(v policy.Verdict, other policy.State) policy.State {
 	if v.Await != 0 {

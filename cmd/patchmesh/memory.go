@@ -11,11 +11,11 @@ import (
 // softMemory is what the garbage collector aims at. Chunk buffers are short-lived: without it the heap
 // would grow to several times what is needed before it is collected.
 const (
-	softMemory  = 36 << 20
-	heapPercent = 200 // above what lives, as long as the limit allows it
+	softMemory  = 30 << 20
+	heapPercent = 100 // above what lives, as long as the limit allows it
 	// memoryRoom is how many times what lives the limit is at least: a node that has much to remember, a
 	// seed of thousands of machines, must not spend its time on collecting.
-	memoryRoom  = 3
+	memoryRoom  = 2
 	memoryEvery = 2 * time.Second
 )
 
@@ -45,7 +45,7 @@ func boundMemory(ctx context.Context) {
 
 // memoryLimit is the limit for so many bytes that live, in steps, so that it seldom changes.
 func memoryLimit(live int64) int64 {
-	const step = 8 << 20
+	const step = 4 << 20
 	return max(softMemory, (memoryRoom*live+step-1)/step*step)
 }
 

@@ -53,6 +53,8 @@ type payload struct {
 	dirty   bool          // have is more than saved
 	pending int64         // bytes written since saving was last tried
 	triedAt time.Time     // when that was
+	change  uint64        // grows with every change of have
+	matched uint64        // change+1 when a copy of the whole was found right, see copy.go; 0: never
 }
 
 func (s *Store) newPayload(m *content.PayloadMap, ph phase) *payload {
@@ -161,6 +163,7 @@ func (p *payload) write(i int, stored []byte) (bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.have.Set(i)
+	p.change++
 	p.dirty = true
 	p.pending += int64(len(stored))
 	return true, nil

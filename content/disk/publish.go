@@ -8,19 +8,21 @@ import (
 	"patchmesh/content/durable"
 )
 
-// publish hashes everything, syncs, renames. Chunks are served all the while.
+// publish hashes everything, unless a copy was hashed just now, syncs, renames. Chunks are served all the while.
 func (p *payload) publish() error {
 	p.step.Lock()
 	defer p.step.Unlock()
 	if done, err := p.publishable(); done || err != nil {
 		return err
 	}
-	bad, err := content.Verify(p.m, p.readUnlessClosed)
-	if err != nil {
-		return err
-	}
-	if len(bad) > 0 {
-		return p.disown(bad)
+	if !p.foundRight() {
+		bad, err := content.Verify(p.m, p.readUnlessClosed)
+		if err != nil {
+			return err
+		}
+		if len(bad) > 0 {
+			return p.disown(bad)
+		}
 	}
 	if err := p.syncData(); err != nil {
 		return err
@@ -80,6 +82,7 @@ func (p *payload) disown(bad []int) error {
 		p.have.Clear(i)
 		p.saved.Clear(i)
 	}
+	p.change++
 	p.dirty = true
 	p.mu.Unlock()
 	p.lost(bad)
@@ -117,6 +120,7 @@ func (p *payload) demote(i int) error {
 	p.phase = partial
 	p.mu.Lock()
 	p.have, p.saved, p.dirty, p.pending = left, left.Clone(), false, 0
+	p.change++
 	p.mu.Unlock()
 	p.lost([]int{i})
 	return errors.Join(p.rewriteHints(), durable.Folder(p.store.dir))

@@ -115,6 +115,7 @@ func (p *payload) revert() error {
 	defer p.io.Unlock()
 	p.mu.Lock()
 	p.have, p.dirty, p.pending = p.saved.Clone(), false, 0
+	p.change++
 	p.mu.Unlock()
 	return p.rewriteHints()
 }

@@ -187,16 +187,6 @@ func (s *Store) OpenPlain(id content.ID) (io.ReadCloser, error) {
 	return content.NewPlainReader(p.m, p.read, p.demote), nil
 }
 
-// OpenCopy is OpenPlain for a caller that hashes all that it copies, see content.NewCopyReader. If the
-// whole does not match it calls Recheck, which takes the payload back as OpenPlain would have done.
-func (s *Store) OpenCopy(id content.ID) (*content.PlainReader, error) {
-	p, err := s.findPublished(id)
-	if err != nil {
-		return nil, err
-	}
-	return content.NewCopyReader(p.m, p.read, p.demote), nil
-}
-
 func (s *Store) findPublished(id content.ID) (*payload, error) {
 	p, err := s.find(id)
 	if err == nil && !p.isPublished() {

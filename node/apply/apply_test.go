@@ -450,3 +450,44 @@ func TestEnrolmentIsReadStrictly(t *testing.T) {
 		}
 	}
 }
+
+// told is a payload that wants to hear what the role found.
+type told struct {
+	io.Reader
+	matched, rechecked int
+	found              error
+}
+
+func (*told) Close() error     { return nil }
+func (r *told) Matched()       { r.matched++ }
+func (r *told) Recheck() error { r.rechecked++; return r.found }
+
+// telling offers one such payload.
+type telling struct {
+	*org
+	r    *told
+	size int64
+}
+
+func (s telling) Payload(content.ID) (io.ReadCloser, int64, error) { return s.r, s.size, nil }
+
+// The net side reads its store without hashing and relies on the role: it must hear how the hash came out.
+func TestTheRoleTellsHowTheHashOfAnOfferedPayloadCameOut(t *testing.T) {
+	o := newOrg(t, "acme")
+	good := body(300_000, 1)
+	id := o.approve("u1", good, "office", policy.ActionInstall)
+	p := newProcess(t, o)
+	p.serve(t)
+	bad := bytes.Clone(good)
+	bad[200_000] ^= 1
+	r := &told{Reader: bytes.NewReader(bad), found: content.ErrDamaged}
+	_, err := NewClient(p.sock, telling{o, r, int64(len(bad))}).Do(context.Background(), id, Install)
+	wantRefused(t, "wrong bytes", err, policy.ReasonTrustBadChunk)
+	if !errors.Is(err, content.ErrDamaged) || r.rechecked != 1 || r.matched != 0 {
+		t.Errorf("wrong bytes: %v, %d rechecks, %d times told that they match", err, r.rechecked, r.matched)
+	}
+	r = &told{Reader: bytes.NewReader(good)}
+	if _, err := NewClient(p.sock, telling{o, r, int64(len(good))}).Do(context.Background(), id, Install); err != nil || r.rechecked != 0 || r.matched != 1 {
+		t.Errorf("right bytes: %v, %d rechecks, %d times told that they match", err, r.rechecked, r.matched)
+	}
+}

@@ -21,8 +21,16 @@ type Source interface {
 	Head() []byte // the signed timestamp of the newest verified set
 	Root(version int64) ([]byte, error)
 	Document(id content.ID) ([]byte, error)
-	// Payload reads the plain payload of a descriptor, and its size.
+	// Payload reads the plain payload of a descriptor, and its size. A reader that is Copied is told what
+	// the role found.
 	Payload(descriptor content.ID) (io.ReadCloser, int64, error)
+}
+
+// Copied is a payload that wants to know how the hash of the whole that was read from it came out: as
+// described, or not; then Recheck finds out what is wrong with it.
+type Copied interface {
+	Matched()
+	Recheck() error
 }
 
 // Client drives the apply process from the net side. Safe for concurrent use.
@@ -117,12 +125,18 @@ func (c *Client) OfferMetadata(ctx context.Context) error {
 
 // OfferObject offers the payload of a descriptor.
 func (c *Client) OfferObject(ctx context.Context, id content.ID) error {
+	var sent io.ReadCloser
+	defer func() {
+		if sent != nil {
+			_ = sent.Close()
+		}
+	}()
 	send := func(nc net.Conn) error {
 		r, size, err := c.src.Payload(id)
 		if err != nil {
 			return err
 		}
-		defer r.Close()
+		sent = r
 		if _, err = io.CopyBuffer(struct{ io.Writer }{nc}, io.LimitReader(r, size), make([]byte, 256<<10)); err != nil {
 			return err
 		}
@@ -131,7 +145,18 @@ func (c *Client) OfferObject(ctx context.Context, id content.ID) error {
 		}
 		return nil
 	}
-	return c.call(ctx, request{verb: verbObject, id: id}, nil, send, &struct{}{})
+	err := c.call(ctx, request{verb: verbObject, id: id}, nil, send, &struct{}{})
+	if r, ok := sent.(Copied); ok {
+		switch {
+		case err == nil:
+			r.Matched()
+		case corrupt(err):
+			if found := r.Recheck(); found != nil {
+				err = fmt.Errorf("%w: %w", err, found)
+			}
+		}
+	}
+	return err
 }
 
 // call opens a connection for one verb. ctx ends it.

@@ -70,11 +70,12 @@ func TestBesideTakesPiecesOfAnyForm(t *testing.T) {
 // damagedShelf is a payload that goes wrong after it was published.
 type damagedShelf struct {
 	io.Reader
-	rechecked int
-	found     error
+	matched, rechecked int
+	found              error
 }
 
 func (*damagedShelf) Close() error     { return nil }
+func (d *damagedShelf) Matched()       { d.matched++ }
 func (d *damagedShelf) Recheck() error { d.rechecked++; return d.found }
 
 func TestMismatchIsToldToTheStore(t *testing.T) {
@@ -86,14 +87,14 @@ func TestMismatchIsToldToTheStore(t *testing.T) {
 	j := fileJob(root, "/file", body)
 	j.Open = func() (io.ReadCloser, error) { return shelf, nil }
 	_, err := installer(t, "file").Install(t.Context(), j)
-	if !errors.Is(err, install.ErrVerify) || !errors.Is(err, found) || shelf.rechecked != 1 {
+	if !errors.Is(err, install.ErrVerify) || !errors.Is(err, found) || shelf.rechecked != 1 || shelf.matched != 0 {
 		t.Errorf("%v after %d rechecks, want ErrVerify and what the store found", err, shelf.rechecked)
 	}
 	if _, err := os.Stat(filepath.Join(root, "file")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the wrong bytes were placed: %v", err)
 	}
 	shelf = &damagedShelf{Reader: bytes.NewReader(body)}
-	if _, err := installer(t, "file").Install(t.Context(), j); err != nil || shelf.rechecked != 0 {
-		t.Errorf("sound payload: %v, %d rechecks", err, shelf.rechecked)
+	if _, err := installer(t, "file").Install(t.Context(), j); err != nil || shelf.rechecked != 0 || shelf.matched != 1 {
+		t.Errorf("sound payload: %v, %d rechecks, %d times told that it matched", err, shelf.rechecked, shelf.matched)
 	}
 }

@@ -37,7 +37,7 @@
 //     there loses nothing. An absolute symbolic link in the path is refused even if it points back
 //     below Root, since its meaning depends on whether one looks from inside or outside.
 //   - The copy's own hash is the one that counts, so the payload is read without hashing it on the way;
-//     a mismatch is told to the store (Rechecker), which finds the damaged chunk and fetches it again.
+//     a mismatch is told to the store (Copied), which finds the damaged chunk and fetches it again.
 //   - file: the copy is written beside the page cache where the system can. deb: not, dpkg reads it next.
 //   - deb: dpkg is told to keep changed configuration files and never asks. It is never killed: a
 //     killed dpkg leaves half-configured packages. When the time is up we stop waiting for it and say

@@ -32,8 +32,8 @@ type Job struct {
 	// empty: then nothing is kept.
 	Keep string
 	Spec Spec
-	// Open reads the plain payload from the store. Only Install calls it. If the whole that it has
-	// read is not the described one, and the reader is a Rechecker, that is told.
+	// Open reads the plain payload from the store. Only Install calls it. A reader that is Copied is
+	// told what came of it.
 	Open func() (io.ReadCloser, error)
 	// Step notes durably how far the work is, before it goes on: StepStaged and so on. May be nil.
 	Step func(step string) error
@@ -42,9 +42,13 @@ type Job struct {
 	Free func(path string) (int64, error)
 }
 
-// Rechecker finds out what is wrong with a payload that did not match as a whole, and has it repaired.
-// nil: nothing is, now.
-type Rechecker interface{ Recheck() error }
+// Copied is a payload that wants to know how the hash of the whole that was read from it came out.
+type Copied interface {
+	// Matched: it was the described one.
+	Matched()
+	// Recheck: it was not. It finds out what is wrong and has it repaired; nil: nothing is, now.
+	Recheck() error
+}
 
 // Spec is what an installer reads of a descriptor.
 type Spec struct {

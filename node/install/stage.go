@@ -54,10 +54,13 @@ func copyVerified(w io.Writer, j Job) error {
 	}
 	if got := [32]byte(h.Sum(nil)); n != j.Spec.PlainBytes || got != j.Spec.SHA256 {
 		err := fmt.Errorf("%d bytes with sha256 %x: %w", n, got, ErrVerify)
-		if c, ok := r.(Rechecker); ok {
+		if c, ok := r.(Copied); ok {
 			err = errors.Join(err, c.Recheck())
 		}
 		return failed(ReasonBadPayload, err, "verify payload of %s", j.Spec.Update)
+	}
+	if c, ok := r.(Copied); ok {
+		c.Matched()
 	}
 	return nil
 }

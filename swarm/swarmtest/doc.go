@@ -39,6 +39,8 @@
 //   - rates [lan=N] [site=N] [wan=N]: KiB/s that may be received, "none" or, left out, without limit; budget
 //     [day=N] [month=N] [exempt]: of the site, in KiB; spent NAME MACHINE=N...: what NAME says was taken today
 //   - conditions [battery=PERCENT] [cpu=PERCENT] [disk-queue=N] [free=MIB] [other=KIB/S] [metered] [vpn]; gated NAME [serve=REASON] [wan=REASON]
+//   - sized N: machines in the site; trail NAME lease|source|sought|none [UPDATE] [holder=NAME] [hops=N] seq=N: what NAME
+//     tells of; relay NAME on|off [UPDATE]: NAME asks for it to be fetched for it
 //   - wait TIME: time passes, and the core is woken whenever it asked to be; sleep TIME: the same without
 //     waking it, as on a machine that was suspended; back TIME: the clock is turned back; until ACTION [TIME]: wait for the first such action
 //   - restart: a new core with the last saved snapshot and what is in the store

@@ -62,6 +62,9 @@ func (s *story) spell(act swarm.Action) (name, text string) {
 	case swarm.RefuseUpload:
 		return "refuse", s.spellAsk(a.Ref) + " " + className(a.Class)
 	case swarm.Assemble:
+		if a.Installs {
+			return "assemble", s.byPayload(a.Payload).name + " to-install"
+		}
 		return "assemble", s.byPayload(a.Payload).name
 	case swarm.Detect:
 		return "detect", s.byDescriptor(a.Descriptor).name
