@@ -58,7 +58,7 @@ const (
 	packRefused     = 15 * time.Minute // no machine is enrolled there, or policy has changed meanwhile
 	visitRetryFirst = 5 * time.Second
 	maxMet          = 256
-	metFor          = 24 * time.Hour
+	maxVisitFails   = 12 // then it is not here any more
 )
 
 func newMule(n *Node) *mule {
@@ -70,22 +70,32 @@ func (m *mule) turnedAway(id, addr string, err error) bool {
 	if id == "" || !isForeign(err) && !errors.Is(err, transport.ErrNotAdmitted) || len(m.n.carriedHere()) == 0 {
 		return false
 	}
+	m.meet(id, addr, "")
+	m.look()
+	return true
+}
+
+// meet notes where a machine is.
+func (m *mule) meet(id, addr, site string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	h := m.met[id]
 	if h == nil && len(m.met) >= maxMet {
-		return true
+		return
 	}
 	if h == nil {
 		h = &metMachine{id: id}
 		m.met[id] = h
 	}
-	h.addr = addr
+	h.addr, h.site = addr, first(site, h.site)
+}
+
+// look has run look now.
+func (m *mule) look() {
 	select {
 	case m.kick <- struct{}{}:
 	default:
 	}
-	return true
 }
 
 // run goes round for as long as the node works. One thing at a time: what it moves is bulk.
@@ -114,11 +124,21 @@ func (m *mule) round(ctx context.Context) {
 			m.home(ctx, p, sites)
 		}
 	}
+	for _, p := range m.n.host.Peers() { // of its own site, if it serves that too
+		if !p.Seed && slices.Contains(sites, p.Site) {
+			m.meet(p.ID, p.Addr, p.Site)
+		}
+	}
 	for _, h := range m.due() {
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && !m.servedLately(h.site) {
 			m.visit(ctx, h)
 		}
 	}
+}
+
+// servedLately: one machine of a site is enough, its neighbours hear of it from that one.
+func (m *mule) servedLately(site string) bool {
+	return site != "" && m.n.cfg.Now().Sub(m.visited[site]).Abs() < m.n.cfg.Revisit
 }
 
 // dir is where the things for a site are. The name is a digest: no text from outside names a path.
@@ -266,17 +286,17 @@ func (m *mule) dropReturns(site string) error {
 	return m.returns(site, func(f *media.Folder, n media.Name) error { return f.Remove(n) })
 }
 
-// due are the machines to visit now: one of each site that was not served lately. Those that were not seen for
-// long are forgotten.
+// due are the machines to visit now, of sites that were not served lately. Those that have gone are forgotten:
+// the connector finds them again.
 func (m *mule) due() (list []metMachine) {
 	now := m.n.cfg.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for id, h := range m.met {
 		switch {
-		case now.Sub(h.nextAt) > metFor && !h.nextAt.IsZero():
+		case h.fails > maxVisitFails:
 			delete(m.met, id)
-		case now.Before(h.nextAt) || h.site != "" && now.Sub(m.visited[h.site]) < m.n.cfg.Revisit:
+		case now.Before(h.nextAt) || m.servedLately(h.site):
 		default:
 			list = append(list, *h)
 		}
@@ -315,8 +335,8 @@ func (m *mule) serve(ctx context.Context, h metMachine) (site string, err error)
 		return "", err
 	}
 	defer hangUp()
-	if site = p.Site; m.n.cfg.Now().Sub(m.visited[site]) < m.n.cfg.Revisit {
-		return site, nil // another one of the same site was served just now
+	if site = p.Site; m.servedLately(site) {
+		return site, nil // now it is known whose it is
 	}
 	dir := m.dir(site)
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -191,6 +191,7 @@ func (s sessions) PeerUp(p transport.Peer) {
 	})
 	n.gossipJoin(p)
 	n.welcomed()
+	n.mule.look()
 	if p.Site == n.member.Site || p.Seed {
 		n.askGossipKey(p.ID)
 	}

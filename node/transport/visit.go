@@ -23,8 +23,8 @@ type Visiting struct {
 }
 
 const (
-	maxVisits  = 4               // at a time, from all machines together
-	visitStall = 2 * time.Minute // without any byte: what was taken is being synced to a slow disk, perhaps
+	maxVisits  = 4                // at a time, from all machines together
+	visitStall = 10 * time.Minute // without any byte: a gigabyte is synced to a slow disk in between, and read back
 )
 
 // Visit opens a stream to a machine of another site, or to a seed with which there is a session: then an address
