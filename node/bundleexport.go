@@ -24,6 +24,8 @@ type ExportRequest struct {
 	Have        []byte // a signed have-list that came back from the site; nil: it has nothing
 	VolumeBytes int64  // 0: DefaultVolumeBytes
 	Plan        bool   // say what would be written, and write nothing
+	Lean        bool   // volumes of which the have-list names every chunk go
+	SpareBytes  int64  // left free on the medium; 0: a megabyte
 	Now         time.Time
 }
 
@@ -145,8 +147,9 @@ func (e *export) write(ctx context.Context, parts [][]segment) error {
 	for _, d := range docs {
 		e.out.NeedBytes += bundle.BlockBytes(len(d))
 	}
-	if free, _, err := inventory.Free(e.f.Dir()); err == nil && free < e.out.NeedBytes+spareBytes {
-		return api.Errorf(api.ClassNoSpace, "disk-short: the medium %s: %s", e.r.Dir, spaceText(e.out.NeedBytes+spareBytes, free)).
+	spare := max(e.r.SpareBytes, spareBytes)
+	if free, _, err := inventory.Free(e.f.Dir()); err == nil && free < e.out.NeedBytes+spare {
+		return api.Errorf(api.ClassNoSpace, "disk-short: the medium %s: %s", e.r.Dir, spaceText(e.out.NeedBytes+spare, free)).
 			WithHint("take a larger one, or export for one site or group")
 	}
 	e.out.Documents = len(docs)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 
 	"patchmesh/content"
 	"patchmesh/content/bundle"
@@ -77,7 +78,7 @@ func (e *export) look() error {
 	}
 	for _, v := range old.Volumes {
 		found, err := e.scan(v, byID)
-		if err != nil || len(found) == 0 {
+		if err != nil || len(found) == 0 || e.r.Lean && delivered(found, byID) {
 			e.drop = append(e.drop, v)
 			continue
 		}
@@ -90,6 +91,11 @@ func (e *export) look() error {
 		e.keep(v)
 	}
 	return nil
+}
+
+// delivered: the site has every chunk of it.
+func delivered(found []place, byID map[content.ID]*load) bool {
+	return !slices.ContainsFunc(found, func(c place) bool { return !byID[c.payload].there.Has(c.index) })
 }
 
 func (e *export) keep(v bundle.File) {

@@ -56,6 +56,8 @@ type Config struct {
 	Admins string
 	// StatusFor says who may ask questions: owner (empty), group or all.
 	StatusFor string
+	// Revisit is how often a carrier that stays with a site looks again what there is to bring or to take. Zero: 5 min.
+	Revisit time.Duration
 	// Version of the program, for reports.
 	Version string
 	// Log takes what happens. Nil: discarded.
@@ -105,6 +107,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Revisit <= 0 {
+		c.Revisit = defaultRevisit
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -209,6 +209,8 @@ func (c *connector) dial(ctx context.Context, k *candidate) {
 	}
 	pause := min(retryFirst<<min(k.fails, 10), retryMost)
 	switch {
+	case c.n.mule.turnedAway(got, addr, err):
+		pause = retryMost
 	case isForeign(err):
 		pause = foreignPause
 	case errors.Is(err, errRevoked):

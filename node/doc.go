@@ -32,6 +32,8 @@
 //   - The carrier is this node's part with removable media (carrier.go, returns.go); who has the medium open
 //     is the command line, which calls bundleexport.go, bundleimport.go and bundlereturn.go, or by itself
 //     bundleauto.go; bundlesite.go is what a seed knows of a site as a whole from what came back.
+//   - The mule is a machine that carries those things between sites by itself (mule.go); visited.go is the side
+//     that it visits.
 //   - The errands are renewals without a way to the seed (errands.go, errandspread.go): sealed requests gather at
 //     the machine that packs a medium, a list that the seed has signed spreads from the one that was fed.
 //   - offlinesign.go needs no data folder at all: it is for approvers on machines of their own.
@@ -47,7 +49,8 @@
 //   - A node whose trust was damaged on disk starts, says so, and begins nothing new until a peer has
 //     shown it an unexpired head that is not below what it still knows. While its roster is lost too,
 //     it admits those whom the seed that enrolled it has enrolled.
-//   - Nothing is served or asked outside the site, seeds aside; nobody without a certificate of the
+//   - Nothing is served or asked outside the site, seeds aside, and what a medium would bring aside, for a machine
+//     that signed policy makes a carrier for the site; nobody without a certificate of the
 //     verified roster gets a session.
 //   - Who is on the verified list of revocations is cut right after TLS, loses what it has and is
 //     forgotten. Checked when a roster is adopted and again when a session comes up: one of the two
@@ -85,6 +88,11 @@
 //   - A medium is fed into the store by the program of whoever put it in, not by the core as a peer: the node
 //     may not open paths that people name, and could not see them behind the service manager's guard. The core
 //     hears of chunks that nobody asked for (ChunksCarried) and offers them to the site.
+//   - A carrier is no neighbour of those whom it visits: no session, no gossip, no place in the core. Sites stay
+//     apart, and what it could do wrong is what a stick could. Its data folder holds what a stick would, so
+//     that both go through the same code, and a folder can be copied to a stick.
+//   - Whether a machine is a carrier is read from the groups of its certificate, on both sides alike: a site
+//     knows nothing else of it. So a site hears of its carriers by its first stick.
 //   - A report on a medium counts by the time that its machine signed, not by the number that it came with,
 //     which nobody signed: whoever carries it could otherwise end all later reports of a machine.
 //   - A seed answers the requests of a site anew for every medium: one that came home once is good for two

@@ -55,6 +55,7 @@ type Node struct {
 	links     *links
 	limits    *limits
 	web       *web
+	mule      *mule
 	metrics   *metrics
 	renewal   *renewal
 	errands   *errands
@@ -114,7 +115,7 @@ func Open(cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n.connector, n.links, n.limits = newConnector(n), &links{n: n}, newLimits(n)
-	n.web = newWeb(n)
+	n.web, n.mule = newWeb(n), newMule(n)
 	n.metrics = newMetrics(n)
 	n.renewReach()
 	n.errands = n.newErrands()
@@ -144,6 +145,7 @@ func (n *Node) openHost() (*transport.Host, error) {
 	h, err := transport.New(transport.Config{
 		Key: n.key, Listen: n.cfg.Listen, Hello: n.hello, Admit: n.admit, Handler: sessions{n}, Log: n.log,
 		Allow: n.allowed, Farewell: n.farewell, MayDial: n.mayDial, Pacing: n.pacing(),
+		Visiting: transport.Visiting{Admit: n.admitVisitor, Serve: n.serveVisitor},
 	})
 	switch {
 	case errors.Is(err, transport.ErrAddrInUse):
@@ -211,6 +213,9 @@ func (n *Node) begin(ctx context.Context) {
 	n.work(func() { n.watchStock(ctx) })
 	n.work(func() { n.watchRestarts(ctx) })
 	n.work(func() { n.keepStore(ctx) })
+	if n.seed == nil {
+		n.work(func() { n.mule.run(ctx) })
+	}
 	if n.seed != nil {
 		n.work(func() { n.freshen(ctx) })
 		n.work(func() { n.turnRings(ctx) })

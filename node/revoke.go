@@ -60,6 +60,7 @@ func (n *Node) trustChanged(t *policy.Trust) {
 	}
 	n.judgeSelf(t)
 	n.renewal.look()
+	n.mule.look()
 	n.work(n.tellBudget)
 	n.applyGossipKeys()
 	n.askGossipKey("")

@@ -48,7 +48,10 @@ func (n *Node) admit(peerID string, h wire.Hello) (transport.Peer, error) {
 		Seed: n.isSeed(peerID) || cert.Seed && n.rosterLost(), Egress: h.Egress, HeadVersion: h.HeadVersion,
 	}
 	if p.Site != n.member.Site && !p.Seed && n.seed == nil {
-		n.foreign.knocked(peerID, n.cfg.Now())
+		// A carrier comes again for a visit, and is not to be cut right after TLS then; nor is whom it serves.
+		if !n.mayVisit(cert) && !slices.Contains(n.carriedHere(), cert.Site) {
+			n.foreign.knocked(peerID, n.cfg.Now())
+		}
 		return transport.Peer{}, errForeignSite
 	}
 	n.renewal.showed(peerID, cert)
@@ -188,6 +191,7 @@ func (s sessions) PeerUp(p transport.Peer) {
 	})
 	n.gossipJoin(p)
 	n.welcomed()
+	n.mule.look()
 	if p.Site == n.member.Site || p.Seed {
 		n.askGossipKey(p.ID)
 	}

@@ -254,7 +254,7 @@ func (c *Core) driveContent(k *task, l *payload) {
 	case l.inFlight == 0 && c.budgetStops(l):
 		text, facts := c.budgetText()
 		c.setState(k, policy.StateWaitingContent, policy.ReasonWanBudgetSpent, text, facts)
-	case l.inFlight > 0 || l.haveBytes > 0:
+	case l.inFlight > 0 || l.haveBytes > 0 && !c.alone(): // a part of a stick is not under way, see whyNoContent
 		c.setState(k, policy.StateDownloading, "", "", nil)
 	default:
 		reason, text := c.whyNoContent(l)
@@ -279,12 +279,17 @@ func awaited(v policy.Verdict, other policy.State) policy.State {
 	return other
 }
 
-// whyNoContent says why not a single chunk is under way.
-func (c *Core) whyNoContent(l *payload) (policy.Reason, string) {
+// alone: nobody can be asked for anything.
+func (c *Core) alone() bool {
 	neighbours := 0
 	c.toNeighbours(func(*peer) { neighbours++ })
+	return neighbours == 0 && c.linkedSeed() == nil
+}
+
+// whyNoContent says why not a single chunk is under way.
+func (c *Core) whyNoContent(l *payload) (policy.Reason, string) {
 	switch {
-	case neighbours == 0 && c.linkedSeed() == nil:
+	case c.alone():
 		return policy.ReasonNetNoPeer, "no machine of the site and no seed is connected"
 	case c.gatedHolders(l) != "":
 		return policy.ReasonPeerAllRefused, "those who hold it do not serve now: " + c.gatedHolders(l)

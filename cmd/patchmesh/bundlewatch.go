@@ -26,8 +26,10 @@ func (a *app) bundleWatchCmd() *cobra.Command {
 		Long: "watch looks at mount points, or at the folders given, for media that export has written. At a site it imports them\n" +
 			"and writes the way back; on a seed it takes what came back and packs anew for the same site. So a stick, or a\n" +
 			"folder of a laptop that goes round, needs no command at either end. A machine does so only if its setting\n" +
-			"media-import is yes; nothing on a medium is run, and it is verified as by import.\n" + exits,
-		Example: "  patchmesh policy set media-import=yes --group ships\n  patchmesh bundle watch",
+			"media-import is yes; nothing on a medium is run, and it is verified as by import.\n" +
+			"A laptop that is a machine of the mesh itself needs neither folder nor watch: the setting carries names the sites\n" +
+			"that it serves whenever it meets their machines, and 'patchmesh log events --kind carried' tells what it did.\n" + exits,
+		Example: "  patchmesh policy set media-import=yes --group ships\n  patchmesh bundle watch\n  patchmesh policy set carries=north,south --group couriers",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			bytes, err := parseSize(most)

@@ -39,7 +39,7 @@ func (a *app) logEventsCmd() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&since, "since", "", "how long ago, as 24h or 7d, or a day, as 2026-11-01 (default: from the beginning)")
 	f.StringVar(&q.Update, "update", "", "of this update alone")
-	f.StringVar(&q.Kind, "kind", "", "of this kind alone: task, news, refused, link, lease, gate, store, started or stopped")
+	f.StringVar(&q.Kind, "kind", "", "of this kind alone: task, news, refused, link, lease, gate, store, carried, started or stopped")
 	f.IntVar(&q.Limit, "last", 200, "at most so many, the newest")
 	return c
 }

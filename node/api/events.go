@@ -15,6 +15,7 @@ type EventLogger interface {
 const (
 	EventStarted = "started" // the node began to work
 	EventStopped = "stopped" // it was told to stop; missing after a crash
+	EventCarried = "carried" // this machine has packed for a site without a network, served it or handed in what came back
 )
 
 // MaxEvents is the most that one answer holds.

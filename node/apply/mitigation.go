@@ -3,37 +3,54 @@ package apply
 import (
 	"context"
 	"maps"
+	"slices"
 	"time"
 
 	"patchmesh/policy"
 )
 
-// mitigated looks by itself whether the update that a mitigation stands for is installed: the caller's word
-// must not take off what protects the machine.
+// mitigated looks by itself at the other updates on which the verdict for this one hangs: the one that it stands
+// for, if it is a mitigation, those that must be there before it, and those that must be installed alone. The
+// caller's word must not take off what protects the machine, nor turn the declared order round. What cannot be
+// looked at counts as not there: the mitigation stays, and what needs the other one waits.
 func (r *Role) mitigated(m *policy.Manifest, d *policy.Descriptor, want Order) policy.Machine {
 	mach := r.machine()
-	if d.Mitigates == "" || want == Detect {
+	if want == Detect {
 		return mach
+	}
+	here := map[policy.UpdateID]policy.Verdict{}
+	for _, v := range policy.MakePlan(m, r.cfg.Shelf.Describe, mach, false, r.cfg.Now()).Verdicts {
+		here[v.Update] = v
+	}
+	mach.Detected = maps.Clone(mach.Detected)
+	if mach.Detected == nil {
+		mach.Detected = map[policy.UpdateID]policy.Detection{}
 	}
 	for _, a := range m.Approvals {
 		other := r.cfg.Shelf.Describe(a.Descriptor)
-		if a.Update != d.Mitigates || other == nil || other.ID() != a.Descriptor || other.Update != d.Mitigates {
+		if other == nil || other.ID() != a.Descriptor || other.Update != a.Update || other.Update == d.Update {
+			continue
+		}
+		forThis := here[other.Update].Descriptor == a.Descriptor
+		if other.Update != d.Mitigates && !(forThis && settlesOrder(d, other)) {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), mitigationLook)
 		got, err := r.cfg.Hands.Detect(ctx, other)
 		cancel()
 		if err != nil {
-			continue // not known: the mitigation stays
+			continue
 		}
-		mach.Detected = maps.Clone(mach.Detected)
-		if mach.Detected == nil {
-			mach.Detected = map[policy.UpdateID]policy.Detection{}
-		}
-		mach.Detected[d.Mitigates] = policy.Detection{Present: got.Present, Version: got.Version}
+		mach.Detected[other.Update] = policy.Detection{Present: got.Present, Version: got.Version}
 	}
 	return mach
 }
 
-// mitigationLook bounds the look at the other update.
+// settlesOrder: whether d may go now hangs on whether the other one is there.
+func settlesOrder(d, other *policy.Descriptor) bool {
+	needed := func(u policy.UpdateID) bool { return slices.Contains(d.Prerequisites, u) }
+	return other.Exclusive == "yes" || needed(other.Update) || slices.ContainsFunc(other.Supersedes, needed)
+}
+
+// mitigationLook bounds the look at another update.
 const mitigationLook = time.Minute

@@ -14,7 +14,7 @@ import (
 const maxCargoBody = 128 << 20
 
 // bundleRoutes gives the methods of api.Carrier their paths, where a service has them.
-func bundleRoutes(m *http.ServeMux, s api.Service) {
+func bundleRoutes(m *http.ServeMux, s any) {
 	c, ok := s.(api.Carrier)
 	if !ok {
 		return

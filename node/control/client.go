@@ -2,6 +2,7 @@ package control
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,8 @@ import (
 type client struct {
 	status, admin *http.Client
 	dataDir       string
+	most          int64 // bytes of an answer; 0: maxAnswer
+	visit         bool  // the node is another machine's, see visit.go
 }
 
 // maxAnswer bounds an answer: the status of 100,000 machines.
@@ -75,6 +78,9 @@ func dial(ctx context.Context, dir, name string) (net.Conn, error) {
 }
 
 func (c *client) explain(err error, order bool) error {
+	if c.visit {
+		return visitOver(err)
+	}
 	if errors.Is(err, fs.ErrPermission) && order {
 		return noRight(os.Getuid(), true)
 	}
@@ -156,7 +162,7 @@ func send[A any](c *client, r *http.Request) (*A, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	body := io.LimitReader(resp.Body, maxAnswer)
+	body := io.LimitReader(resp.Body, cmp.Or(c.most, maxAnswer))
 	if resp.StatusCode != http.StatusOK {
 		return nil, refusal(resp)
 	}

@@ -6,7 +6,9 @@
 //
 // # Invariants
 //
-//   - No TCP: nothing of this can be reached from the network or from a web page.
+//   - No TCP: nothing of this can be reached from the network or from a web page, but for one thing: the methods
+//     of api.Carrier, on a stream that the transport has given to a machine which signed policy makes a carrier
+//     (visit.go). Whoever serves such a stream hands over a carrier that refuses what is not for visitors.
 //   - Who calls is what the kernel says (SO_PEERCRED and its like), asked on every connection before a
 //     byte of it is read, and logged. The mode of the file is the first lock, this is the second.
 //   - The status socket answers what is listed as read only; a new route is for admins until listed.

@@ -11,7 +11,7 @@ import (
 const maxTrustBody = 64 << 20
 
 // trustRoutes gives the methods of api.Truster their paths, where a service has them.
-func trustRoutes(m *http.ServeMux, s api.Service) {
+func trustRoutes(m *http.ServeMux, s any) {
 	t, ok := s.(api.Truster)
 	if !ok {
 		return

@@ -63,7 +63,9 @@ type Config struct {
 	// Addr and byte counts of the result are set here. Its error is not told to the peer.
 	Admit   func(peerID string, h wire.Hello) (Peer, error)
 	Handler Handler
-	Allow   func(peerID string) bool // asked as soon as an identity is proven; nil allows all
+	// Visiting is who may come from another site, and for what; see visit.go.
+	Visiting Visiting
+	Allow    func(peerID string) bool // asked as soon as an identity is proven; nil allows all
 	// Farewell is the reason for a peer that Allow refuses: it is told once a minute, before its
 	// connection is cut. Nil or an empty text: the connection is cut at once. See farewell.go.
 	Farewell func(peerID string) string

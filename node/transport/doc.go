@@ -9,6 +9,8 @@
 //     per peer, however the two dial each other.
 //   - A stranger is the other end of an accepted link before that. It holds a seat at the door: there
 //     are few, each for seconds and for a few kilobytes.
+//   - A visit is one stream of a machine of another site that carries things between sites, outside any
+//     session. Config.Visiting says for whom and for what (visit.go).
 //   - A ref names an ask for a chunk that waits for SendChunk or RefuseChunk.
 //
 // # What a link goes through
@@ -23,7 +25,8 @@
 //   - Whom Config.Allow refuses is cut right after TLS; one that dialled is told why once a minute, and
 //     nothing that it says is read (farewell.go).
 //   - No socket is opened to an address that Config.MayDial refuses.
-//   - A stranger gets no stream but mesh and enrol; everything else is reset and ends its link.
+//   - A stranger gets no stream but mesh, enrol and, until its hello is judged, visit; everything else is reset
+//     and ends its link.
 //   - Nothing that a caller from the outside does here blocks on a peer: Send, FetchChunk, SendChunk,
 //     RefuseChunk and Disconnect queue. Callbacks run on other goroutines, never within the call.
 //   - Every read and write has an end: a deadline, a stall limit or the silence limit of the session.

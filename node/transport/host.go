@@ -40,6 +40,7 @@ type Host struct {
 	wg     sync.WaitGroup
 
 	bytesIn, bytesOut atomic.Int64
+	visits            atomic.Int32 // under way
 
 	mu     sync.Mutex
 	closed bool

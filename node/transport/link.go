@@ -29,6 +29,7 @@ type link struct {
 	mu       sync.Mutex
 	helloing bool     // a hello is being exchanged
 	enrolled bool     // its one enrolment was begun
+	visiting bool     // a visit is under way
 	session  *session // once admitted
 	strange  int      // streams of a stranger being looked at
 }
@@ -132,6 +133,9 @@ func (l *link) dispatch(proto protocol.ID, st *stream) {
 		return
 	case protoEnrol:
 		l.acceptEnrol(st)
+		return
+	case protoVisit:
+		l.acceptVisit(st)
 		return
 	}
 	s := l.waitMember()

@@ -28,6 +28,7 @@ const (
 	protoDoc    protocol.ID = "/patchmesh/doc/1"
 	protoEnrol  protocol.ID = "/patchmesh/enrol/1"
 	protoGossip protocol.ID = "/patchmesh/gossip/1"
+	protoVisit  protocol.ID = "/patchmesh/visit/1"
 )
 
 // stack is libp2p as far as it is used: identity, TLS 1.3, yamux and the resource manager.
@@ -48,7 +49,7 @@ func newStack(cfg *Config, t Timing, bye *farewells) (*stack, error) {
 	if s.id, err = peer.IDFromPrivateKey(key); err != nil {
 		return nil, fmt.Errorf("identity key: %w", err)
 	}
-	for _, p := range []protocol.ID{protoMesh, protoChunk, protoDoc, protoEnrol, protoGossip} {
+	for _, p := range []protocol.ID{protoMesh, protoChunk, protoDoc, protoEnrol, protoGossip, protoVisit} {
 		s.protocols.AddHandler(p, nil)
 	}
 	muxers := []upgrader.StreamMuxer{{ID: yamux.ID, Muxer: eager{muxer(cfg.Window)}}}
