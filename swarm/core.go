@@ -106,6 +106,7 @@ func New(cfg Config, self Self, last Snapshot, rng *rand.Rand, now time.Time) (*
 		pending: map[Req]*request{},
 		byID:    map[PeerID]*peer{},
 		byMap:   map[content.ID]*payload{},
+		gates:   gateState{use: cfg.Metered},
 	}
 	c.startRates()
 	c.restore(last)
@@ -124,6 +125,7 @@ func (c *Core) Step(now time.Time, ev Event) []Action {
 		c.refreshPlan()
 	}
 	c.dispatch(ev)
+	c.habitsMoved() // once all of the event is done: it drives everything
 	if !c.wake.IsZero() && !c.now.Before(c.wake) {
 		c.wake = time.Time{}
 		c.sweep()
