@@ -34,23 +34,33 @@ func (c *Core) waits() map[policy.UpdateID]policy.Wait {
 	return out
 }
 
-// noteWaits begins the wait of what a window keeps, and ends that of what something else does: a hold that is
-// lifted must not find windows that had nothing to wait for. What is begun ends it too, see startChange: an
-// update that failed in its window has not missed it.
+// noteWaits begins the wait of what a window keeps, and ends that of what somebody keeps: a hold that is lifted
+// must not find windows that had nothing to wait for. What is begun ends it too, see startChange: an update that
+// failed in its window has not missed it.
 func (c *Core) noteWaits() {
 	begun := false
 	for _, k := range c.tasks.tasks {
-		v := k.verdict
 		switch {
-		case v.Verb == policy.VerbInstall, v.Verb == policy.VerbRemove, v.Await == policy.StateWaitingOtherInstall, v.Await == policy.StateWaitingPrerequisite:
-			// its turn has come, and what it waits for now is no window
-		case v.Await != policy.StateWaitingWindow || !c.tasks.plan.Habits.CountsMissed:
+		case kept(k.verdict) || !c.tasks.plan.Habits.CountsMissed:
 			k.waitsSince = time.Time{}
-		case k.waitsSince.IsZero():
+		case k.verdict.Await == policy.StateWaitingWindow && k.waitsSince.IsZero():
 			k.waitsSince, begun = c.now, true
 		}
 	}
 	if begun {
 		c.save() // the machine may be switched off at any moment
 	}
+}
+
+// kept says whether people want the update not to be installed now. Everything else that may stand in its way,
+// such as a description that is not here yet or approvals that were not renewed while the machine was off, leaves
+// it to wait for its window.
+func kept(v policy.Verdict) bool {
+	switch v.Reason {
+	case policy.ReasonPolicyHold, policy.ReasonLocalHold, policy.ReasonRingNotReached:
+		return true
+	case policy.ReasonPolicyDeferred:
+		return v.Verb == policy.VerbWait && v.Await == 0 // it is approved for later
+	}
+	return v.Verb == policy.VerbNone || v.Await == policy.StateWaitingUser
 }
