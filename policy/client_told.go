@@ -42,6 +42,11 @@ func (w Web) Allows(host string) bool {
 	return !w.Never && (len(w.Hosts) == 0 || slices.Contains(w.Hosts, strings.ToLower(host)))
 }
 
+// Redirects are those of the hosts to which a redirect may lead that may be asked.
+func (w Web) Redirects(hosts []string) []string {
+	return slices.DeleteFunc(slices.Clone(hosts), func(h string) bool { return !w.Allows(h) })
+}
+
 // Notice is one thing that people who use a machine are told.
 type Notice struct {
 	Kind   string   `json:"kind"` // restart, asks, comes

@@ -47,12 +47,15 @@ const (
 	missedNow  = "now"
 )
 
+// MaxShutdownRun is the most that policy may give installs at shutdown: service managers do not wait for ever, nor do
+// people.
+const MaxShutdownRun = 30 * time.Minute
+
 // Bounds of these settings.
 const (
 	maxEscalate      = 30
 	maxMissedDelay   = 24 * time.Hour
 	leastShutdownRun = 10 * time.Second
-	maxShutdownRun   = 30 * time.Minute // service managers do not wait for ever, nor do people
 	maxListed        = 8
 )
 
@@ -68,7 +71,7 @@ var clientInfos = []SettingInfo{
 	{SetUndisturbing, "no", "yes: what is declared to disturb nobody (import --disruptive no) waits for no maintenance window and no quiet hours", checkYesNo, byNo},
 	{SetMinBattery, valueNever, "how full a battery must be, in percent, for an install to begin while the machine runs on it; never: none begins", neverOr(checkCount(0, 100)), neverStrictest(byMore)},
 	{SetWake, "no", "yes: a machine that sleeps is woken for a maintenance window in which something is to be installed, where its system allows that", checkYesNo, byNo},
-	{SetAtShutdown, valueNone, "what waits for a maintenance window may be installed when the machine is shut down, if it needs no longer than this, like 5m", noneOr(within(leastShutdownRun, maxShutdownRun)), noneStrictest(byShorter)},
+	{SetAtShutdown, valueNone, "what waits for a maintenance window may be installed when the machine is shut down, if it needs no longer than this, like 5m", noneOr(within(leastShutdownRun, MaxShutdownRun)), noneStrictest(byShorter)},
 	{SetNotify, NotifyRestartOnly, "who uses the machine is told of nothing (none), of restarts (restart-only), or of updates too (all)", oneOf(notifyValues), nil},
 	{SetInternet, MeteredAllow, "never: nothing is fetched from web hosts of vendors, only from machines and media of this mesh", oneOf([]string{valueNever, MeteredAllow}), byPlace([]string{valueNever, MeteredAllow})},
 	{SetSources, valueAny, "the web hosts from which payloads may be fetched, with commas between them, or any that the update names", anyOr(checkHosts), anyLoosest(narrower)},
