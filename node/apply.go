@@ -67,10 +67,10 @@ func (n *Node) roleHere() *apply.Role {
 	// The core asks people, with what they said at that moment: what the local file held back when this
 	// process began must not be held for ever.
 	facts.UserElsewhere, facts.Local, facts.LocalHolds, facts.Wishes = true, nil, nil, nil
-	h := newHands(n.cfg.Root, n.cfg.DataDir, n.cfg.RestartWith)
+	h := newHands(n.cfg.Root, n.cfg.DataDir, n.cfg.RestartWith, n.cfg.GoingDown)
 	return apply.NewRole(apply.Config{
 		Trust: trustHere(n.cfg.DataDir), Shelf: storeShelf{n}, Journal: n.db, Machine: facts, Lately: n.stock.known, Now: n.cfg.Now, Log: n.log,
-		Hands: h, Restarter: h.restart,
+		Hands: h, Restarter: h.restart, GoingDown: h.restart.GoingDown,
 	})
 }
 

@@ -48,6 +48,8 @@ type ApplyConfig struct {
 	Version  string // of this program
 	// RestartWith restarts the machine. Nil: the system's own commands.
 	RestartWith restart.Run
+	// GoingDown says whether the machine is being shut down. Nil: its service manager is asked.
+	GoingDown func(context.Context) bool
 }
 
 // ApplyInit is what PrepareApply did.
@@ -248,10 +250,10 @@ func openApplyProcess(cfg ApplyConfig) (*applyProcess, error) {
 		cfg.Log.Warn("an install was interrupted; the machine is looked at again", "update", j.Update, "revision", j.Revision, "since", j.At.Format(time.RFC3339))
 	}
 	p.journal = journal
-	h := newHands(cfg.Root, cfg.StateDir, cfg.RestartWith)
+	h := newHands(cfg.Root, cfg.StateDir, cfg.RestartWith, cfg.GoingDown)
 	role := apply.NewRole(apply.Config{
 		Trust: trust, Shelf: p.shelf, Journal: journal, Machine: e.Machine(installerKinds()), Lately: newApplyStock(cfg).known, Now: trust.clock.now, Log: cfg.Log,
-		Hands: h, Restarter: h.restart,
+		Hands: h, Restarter: h.restart, GoingDown: h.restart.GoingDown,
 	})
 	if _, err := role.Status(); err != nil { // damaged documents are told at once; they are never reset
 		p.close()

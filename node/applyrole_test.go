@@ -281,7 +281,7 @@ func TestPayloadThatChangesDuringTheInstallInstallsNoWrongByte(t *testing.T) {
 	f := newFlipping(t, good)
 	here := apply.NewRole(apply.Config{
 		Trust: trustHere(a2.dir), Shelf: flippedShelf{storeShelf{n}, f}, Journal: n.db, Machine: n.machineFacts(), Now: time.Now, Log: n.log,
-		Hands: newHands(root, a2.dir, nil),
+		Hands: newHands(root, a2.dir, nil, nil),
 	})
 	for what, role := range map[string]orders{"separate process": apply.NewClient(socket, flippedOffers{offers{n}, f}), "one process": here} {
 		t.Run(what, func(t *testing.T) { raceInstalls(t, role, id, filepath.Join(root, "srv", "u1"), good, soak(25, 5000)) })

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -66,6 +67,8 @@ type Config struct {
 	Now func() time.Time
 	// RestartWith restarts the machine. Nil: the system's own commands.
 	RestartWith restart.Run
+	// GoingDown says whether the machine is being shut down. Nil: its service manager is asked.
+	GoingDown func(context.Context) bool
 }
 
 // Bounds of the node's own queues and lists.

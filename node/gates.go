@@ -14,6 +14,7 @@ type Gates struct {
 	BatteryPercent, CPUPercent, DiskQueue int // 0: never
 	FreeBytes                             int64
 	Metered, VPN                          swarm.LinkUse
+	MeteredOwn                            bool // Metered was chosen here: signed policy makes no more of it
 	// Link says what the way to the WAN is, where the system cannot tell: LinkMetered, LinkVPN, LinkPlain or empty.
 	Link string
 	// YieldAbove is how many bytes per second of this machine's other traffic make background fetching from
@@ -89,6 +90,7 @@ func ParseGates(texts []string, metered, vpn string) (*Gates, error) {
 			return nil, fmt.Errorf("%s is %q, must be %s, %s or %s", u.what, api.Clean(u.text), u.all, u.some, u.none)
 		}
 	}
+	g.MeteredOwn = metered != ""
 	return &g, nil
 }
 
@@ -98,5 +100,6 @@ func (g *Gates) apply(c *swarm.Config) {
 		return
 	}
 	c.GateBatteryPercent, c.GateCPUPercent, c.GateDiskQueue, c.GateFreeBytes = g.BatteryPercent, g.CPUPercent, g.DiskQueue, g.FreeBytes
+	c.MeteredOwn = g.MeteredOwn
 	c.Metered, c.VPN, c.YieldAbove = g.Metered, g.VPN, g.YieldAbove
 }

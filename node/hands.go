@@ -27,10 +27,10 @@ type hands struct {
 }
 
 // newHands are the hands of a role that keeps its state in a folder.
-func newHands(root, stateDir string, run restart.Run) hands {
+func newHands(root, stateDir string, run restart.Run, down func(context.Context) bool) hands {
 	return hands{
 		root: root, work: workDir(stateDir), keep: keptDir(stateDir),
-		restart: &restart.Machine{Root: root, Keep: keptDir(stateDir), Run: run},
+		restart: &restart.Machine{Root: root, Keep: keptDir(stateDir), Run: run, Down: down},
 	}
 }
 

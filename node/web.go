@@ -84,7 +84,7 @@ func newWeb(n *Node) *web {
 // learn remembers where a payload lies outside, and says at how many places. Only what an approval names by
 // its hash comes here. Of two updates with one payload the first counts.
 func (w *web) learn(d *policy.Descriptor) int {
-	if w == nil || w.n.cfg.Origin == OriginNever { // nil: offline
+	if w == nil || w.n.cfg.Origin == OriginNever { // nil: offline; what policy says is asked at each fetch, see fetch
 		return 0
 	}
 	w.mu.Lock()
@@ -128,6 +128,9 @@ func (w *web) fetch(ctx context.Context, a swarm.FetchOrigin) swarm.Event {
 	if err != nil || a.Index >= m.Len() || a.Mirror >= len(f.urls) || f.sizeBytes != m.PlainBytes {
 		return swarm.Failed{Req: a.Req, Class: swarm.Absent, Reason: policy.ReasonPeerNoneHolds}
 	}
+	if host := hostOf(f.urls[a.Mirror]); !w.n.webPolicy().Allows(host) {
+		return swarm.Failed{Req: a.Req, Class: swarm.Absent, Reason: policy.ReasonNetRefused, Detail: "policy lets nobody here fetch from " + api.Clean(host)}
+	}
 	select {
 	case w.slots <- struct{}{}:
 		defer func() { <-w.slots }()
@@ -135,7 +138,7 @@ func (w *web) fetch(ctx context.Context, a swarm.FetchOrigin) swarm.Event {
 		return webFailure(a.Req, ctx.Err())
 	}
 	plain := make([]byte, m.Chunks[a.Index].PlainBytes)
-	p := origin.Part{URL: f.urls[a.Mirror], Hosts: f.hosts, SizeBytes: f.sizeBytes, From: m.PlainOffset(a.Index)}
+	p := origin.Part{URL: f.urls[a.Mirror], Hosts: w.n.webPolicy().Redirects(f.hosts), SizeBytes: f.sizeBytes, From: m.PlainOffset(a.Index)}
 	if err := w.ranged.Fetch(ctx, p, plain); err != nil {
 		return webFailure(a.Req, err)
 	}

@@ -34,6 +34,8 @@ type Descriptor struct {
 	AsksUser      string `json:"asks_user"`       // never, maybe, always, unknown
 	Exclusive     string `json:"exclusive"`       // no, yes, unknown: nothing else may be installed with it
 	MaxRunSeconds int    `json:"max_run_seconds"` // 0: unknown
+	// Disruptive is no for what neither stops a service, asks anybody nor restarts anything. Empty: not stated.
+	Disruptive string `json:"disruptive,omitempty"` // no, yes
 
 	Installer     string            `json:"installer"`
 	InstallerArgs map[string]string `json:"installer_args,omitempty"`
@@ -180,6 +182,9 @@ func (d *Descriptor) checkEffects() error {
 		if !slices.Contains(f.may, f.value) {
 			return fmt.Errorf("descriptor of %s: %s %.30q: %w", d.Update, f.name, f.value, ErrFormat)
 		}
+	}
+	if err := d.checkDisruptive(); err != nil {
+		return err
 	}
 	if d.MaxRunSeconds < 0 || d.MaxRunSeconds > maxRunSeconds {
 		return fmt.Errorf("descriptor of %s: run time of %d s: %w", d.Update, d.MaxRunSeconds, ErrFormat)

@@ -38,6 +38,14 @@
 // signatures: from it alone the manifest of any time is made again, to the byte. The roster carries a
 // Checkpoint of it, so every machine witnesses how far it had come.
 //
+// # When, and who is told
+//
+// A machine is changed in its windows, beside its quiet hours, and not on battery (client.go). Windows that passed
+// without an update may let go of it: after a number of them, or because the machine was off (missed-window); since when
+// it waits is a fact of the machine, and the apply role, which is told nothing, counts from the approval. At shutdown
+// what fits the time that is signed for it goes past the windows. What a plan says of links, reports and sleep are its
+// Habits; Manifest.Notices is what people are told (client_told.go).
+//
 // # What it means here
 //
 // MakePlan turns a manifest, the facts about a machine and the time into one verdict per update:

@@ -22,6 +22,11 @@ type Machine struct {
 	LocalHolds []string
 	Wishes     map[UpdateID]Wish
 
+	// What changes from moment to moment, see client.go. Zero: on mains power, nothing waits, nobody shuts it down.
+	Power        Power
+	Waits        map[UpdateID]Wait
+	ShuttingDown time.Duration // how long the machine may still be used; 0: it is not being shut down
+
 	// UserElsewhere: another process asks the user and keeps to the local file. The apply role must not
 	// refuse what it cannot know; neither guards anything that a signature does not.
 	UserElsewhere bool

@@ -44,6 +44,7 @@ type Plan struct {
 	Epoch     uint64
 	Verdicts  []Verdict
 	ScanEvery time.Duration // how often the machine looks whether its updates are there; zero: nobody said
+	Habits    Habits        // how the machine uses its links and time
 	NextAt    time.Time     // the earliest time at which an answer may change by itself; zero: none
 }
 
@@ -91,7 +92,7 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 		p.changesAt(v.Until)
 		p.changesAt(v.closesAt)
 	}
-	p.ScanEvery = set.scanInterval
+	p.ScanEvery, p.Habits = set.scanInterval, set.habits(p.Verdicts)
 	return p
 }
 

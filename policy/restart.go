@@ -126,6 +126,7 @@ type RestartPlan struct {
 	Reason Reason        // of what it waits for
 	Detail string
 	Failed bool      // it was ordered, and did not come about
+	Silent bool      // nobody at the machine is told, see SetNotify
 	Until  time.Time // when the answer may change by itself; zero: when somebody does something
 }
 
@@ -184,7 +185,7 @@ func (m *Manifest) planRestart(mach Machine, stale bool, now time.Time) RestartP
 			return r
 		}
 	}
-	return RestartPlan{Due: true, Delay: set.restartDelay, Reason: ReasonRestartPending, Detail: "it restarts after a warning of " + spell(set.restartDelay)}
+	return RestartPlan{Due: true, Delay: set.restartDelay, Silent: set.notify == NotifyNone, Reason: ReasonRestartPending, Detail: "it restarts after a warning of " + spell(set.restartDelay)}
 }
 
 // restartTurn spreads the machines that were asked at one moment: the same for one machine and one restart.
@@ -198,9 +199,9 @@ func (s settings) restartTurn(machine string, since time.Time) time.Duration {
 
 // restartWaits is what people at the machine are spared.
 func (s settings) restartWaits(mach Machine, now time.Time) (RestartPlan, bool) {
-	if s.activeHours != "" {
-		if end, active := activeUntil(s.activeHours, mach.Zone, now); active {
-			return RestartPlan{Reason: ReasonRestartPending, Until: end, Detail: fmt.Sprintf("people work here at %s; it restarts afterwards", s.activeHours)}, true
+	for _, hours := range []string{s.activeHours, s.quietHours} {
+		if end, active := activeUntil(hours, mach.Zone, now); active {
+			return RestartPlan{Reason: ReasonRestartPending, Until: end, Detail: fmt.Sprintf("people work here at %s; it restarts afterwards", hours)}, true
 		}
 	}
 	if s.restart == RestartWithoutUser && mach.Restart.Users > 0 {

@@ -49,7 +49,10 @@ var rules = []rule{
 	{"ring", ruleRing},
 	{"available", ruleAvailable},
 	{"automation", ruleAutomation},
+	{"battery", ruleBattery},
+	{"shutdown", ruleShutdown},
 	{"window", ruleWindow},
+	{"quiet", ruleQuiet},
 	{"act", ruleAct},
 }
 

@@ -81,6 +81,12 @@ func deadlineOf(a Approval, d *Descriptor, rings *RingPlan, in map[string]int, s
 	if !set {
 		return time.Time{}
 	}
+	return availableFrom(a, rings, in).Add(life)
+}
+
+// availableFrom is when an approval first allowed a machine to act: when its ring was opened or the approval
+// was given, and not before what it says itself.
+func availableFrom(a Approval, rings *RingPlan, in map[string]int) time.Time {
 	from := a.At
 	if rings != nil {
 		if at := rings.ringOf(in); at >= 0 && at < len(a.RingsOpened) {
@@ -90,7 +96,7 @@ func deadlineOf(a Approval, d *Descriptor, rings *RingPlan, in map[string]int, s
 	if a.NotBefore.After(from) {
 		from = a.NotBefore
 	}
-	return from.Add(life)
+	return from
 }
 
 // Postpone says until when a user may postpone an update now, or why not. The bound is the machine's

@@ -10,20 +10,22 @@ import (
 // update will be done before it closes. The bytes are fetched before, so that the window is for the
 // change alone. A deadline does not open a window, nor does expediting: the approval has to say so.
 func ruleWindow(q question, v *Verdict) bool {
-	changes := q.approval.Action == ActionInstall || q.approval.Action == ActionRemove
 	anytime := len(q.calendar.windows) == 0 && !q.settings.windowsRequired
-	if anytime || q.approval.IgnoreWindows || !changes {
+	if anytime || q.approval.IgnoreWindows || !q.changes() || q.unbound() {
 		return false
 	}
-	need := q.settings.defaultRun
-	if q.desc.MaxRunSeconds > 0 {
-		need = time.Duration(q.desc.MaxRunSeconds) * time.Second
-	}
+	need := q.need()
 	open, never := q.calendar.fit(need, q.now)
 	if never == "" && !q.now.Before(open.from) {
 		v.closesAt = open.until.Add(time.Nanosecond) // until itself it may still begin
 		return false
 	}
+	missed := q.missed(need)
+	if missed.why != "" {
+		v.Reason, v.Detail = ReasonWindowMissed, missed.why
+		return false
+	}
+	v.closesAt = missed.next
 	v.Verb, v.Await, v.Reason = VerbStage, StateWaitingWindow, never
 	if q.approval.Action == ActionRemove {
 		v.Verb = VerbWait // nothing to fetch

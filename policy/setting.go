@@ -61,7 +61,7 @@ type SettingInfo struct {
 }
 
 // SettingInfos are all settings, in the order in which people read them.
-var SettingInfos = slices.Concat(updateInfos, carryInfos, restartInfos, stallInfos())
+var SettingInfos = slices.Concat(updateInfos, carryInfos, restartInfos, stallInfos(), clientInfos)
 
 var updateInfos = []SettingInfo{
 	{SetAutomation, string(AutomationScheduled), "how much a machine does by itself: off, detect, notify-download (2), download-notify (3), scheduled (4), local-choice (5), server-manual (7)", checkAutomation, byAutomation},
@@ -289,10 +289,12 @@ type settings struct {
 	restartSpread   time.Duration
 	restartDeadline time.Duration // 0: none
 	activeHours     string        // empty: none
+
+	client
 }
 
 func readSettings(all []Effective) settings {
-	s := settings{deadlines: map[string]time.Duration{}}
+	s := settings{deadlines: map[string]time.Duration{}, client: readClient(all)}
 	for _, e := range all {
 		switch e.Name {
 		case SetAutomation:

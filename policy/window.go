@@ -219,12 +219,16 @@ func (c calendar) own(s span, need time.Duration) (span, bool) {
 	if room < 0 {
 		return span{}, false
 	}
-	late := time.Duration(0)
-	if s.spread > 0 {
-		sum := sha256.Sum256([]byte(c.machine + "\x00" + s.from.UTC().Format(time.RFC3339)))
-		late = min(room, time.Duration(binary.BigEndian.Uint64(sum[:8])%uint64(s.spread)))
+	return span{from: s.from.Add(min(room, c.turn(s))), until: s.until}, true
+}
+
+// turn is how long after the others that begin first this machine begins.
+func (c calendar) turn(s span) time.Duration {
+	if s.spread <= 0 {
+		return 0
 	}
-	return span{from: s.from.Add(late), until: s.until}, true
+	sum := sha256.Sum256([]byte(c.machine + "\x00" + s.from.UTC().Format(time.RFC3339)))
+	return time.Duration(binary.BigEndian.Uint64(sum[:8]) % uint64(s.spread))
 }
 
 // fit is the first time, now or later, in which work of some length may run: it must be begun between from

@@ -94,6 +94,7 @@ type Config struct {
 	GateBatteryPercent, GateCPUPercent, GateDiskQueue int
 	GateFreeBytes                                     int64
 	Metered, VPN                                      LinkUse
+	MeteredOwn                                        bool // Metered was chosen for this machine: signed policy makes no more of it
 	// YieldAbove is how many bytes per second of other traffic of this machine make background fetching
 	// from the WAN yield, 0: none does. YieldRate is what it still takes then.
 	YieldAbove, YieldRate int64

@@ -112,6 +112,7 @@ func New(cfg Config, self Self, last Snapshot, rng *rand.Rand, now time.Time) (*
 		cfg: cfg, self: self, rng: rng, now: now, started: now,
 		byID:  map[PeerID]*peer{},
 		byMap: map[content.ID]*payload{},
+		gates: gateState{use: cfg.Metered},
 	}
 	c.startRates()
 	c.restore(last)
@@ -131,6 +132,7 @@ func (c *Core) Step(now time.Time, ev Event) []Action {
 		c.refreshPlan()
 	}
 	c.dispatch(ev)
+	c.habitsMoved() // once all of the event is done: it drives everything
 	if !c.wake.IsZero() && !c.now.Before(c.wake) {
 		c.wake = time.Time{}
 		c.sweep()

@@ -64,7 +64,9 @@ type gate struct {
 // gateState is this machine's gates and what neighbours were told of them.
 type gateState struct {
 	gate
-	cpu, disk bool // closed: they open again only well below their limits
+	last      Conditions
+	use       LinkUse // of a metered link, when the conditions were judged
+	cpu, disk bool    // closed: they open again only well below their limits
 	detail    string
 	told      gate
 }
@@ -75,7 +77,7 @@ func (c *Core) conditionsChanged(e ConditionsChanged) {
 		return
 	}
 	g, x := &c.gates, e.Conditions
-	g.gate, g.detail = gate{}, ""
+	g.gate, g.detail, g.last, g.use = gate{}, "", x, c.meteredUse()
 	close := func(shut bool, r policy.Reason, detail string, what ...*policy.Reason) {
 		if !shut {
 			return
@@ -93,8 +95,8 @@ func (c *Core) conditionsChanged(e ConditionsChanged) {
 	g.disk = over(x.DiskQueue, c.cfg.GateDiskQueue, g.disk)
 	close(x.OnBattery && x.BatteryPercent < c.cfg.GateBatteryPercent, policy.ReasonHostBattery,
 		fmt.Sprintf("on battery, %d %% left, at least %d %% are wanted", x.BatteryPercent, c.cfg.GateBatteryPercent), &g.serve, &g.wan)
-	close(x.Metered && c.cfg.Metered != UseAll, policy.ReasonNetMetered, "the link is metered", &g.wan)
-	close(x.Metered && c.cfg.Metered == UseNothing, policy.ReasonNetMetered, "the link is metered", &g.serve, &g.fetch)
+	close(x.Metered && g.use != UseAll, policy.ReasonNetMetered, "the link is metered", &g.wan)
+	close(x.Metered && g.use == UseNothing, policy.ReasonNetMetered, "the link is metered", &g.serve, &g.fetch)
 	close(x.VPN && c.cfg.VPN != UseAll, policy.ReasonNetVPN, "the link is a tunnel", &g.far)
 	close(x.VPN && c.cfg.VPN == UseNothing, policy.ReasonNetVPN, "the link is a tunnel", &g.serve, &g.wan, &g.fetch)
 	close(g.cpu, policy.ReasonHostBusy, fmt.Sprintf("the processor is %d %% busy", x.CPUPercent), &g.serve)
@@ -102,6 +104,7 @@ func (c *Core) conditionsChanged(e ConditionsChanged) {
 	close(x.FreeKnown && x.FreeBytes < c.cfg.GateFreeBytes, policy.ReasonDiskShort,
 		fmt.Sprintf("%d bytes are free, at least %d are wanted", x.FreeBytes, c.cfg.GateFreeBytes), &g.help)
 	c.otherTraffic(x.OtherBytes)
+	c.powerChanged(x)
 	c.gatesMoved()
 }
 

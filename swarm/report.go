@@ -83,10 +83,7 @@ func (c *Core) sweepReports() {
 
 // nextHop is whom reports are given to: a seed, else the uplink of the site.
 func (c *Core) nextHop() *peer {
-	if s := c.localSeed(); s != nil {
-		return s
-	}
-	if s := c.linkedSeed(); s != nil {
+	if s := c.reportSeed(); s != nil {
 		return s
 	}
 	return c.byID[c.firstEgress(c.uplinkKey())] // nil if that is this machine: it waits for its link

@@ -32,6 +32,8 @@ type SavedTask struct {
 	Failures int             `json:"failures,omitempty"`
 	RetryAt  time.Time       `json:"retry_at,omitzero"`
 	Undone   *undone         `json:"undone,omitempty"`
+	// WaitsSince is since when it waits for a maintenance window; zero: it does not, or nobody counts.
+	WaitsSince time.Time `json:"waits_since,omitzero"`
 }
 
 // SavedPayload is where the bytes of a payload came from so far.
@@ -48,7 +50,7 @@ func (c *Core) save() {
 	for _, k := range c.tasks.tasks {
 		s.Tasks = append(s.Tasks, SavedTask{
 			Update: k.verdict.Update, Revision: k.verdict.Revision, State: k.state, Reason: k.reason,
-			Detail: k.detail, Since: k.since, Attempts: k.attempts, Failures: k.failures, RetryAt: k.retryAt, Undone: k.undone,
+			Detail: k.detail, Since: k.since, Attempts: k.attempts, Failures: k.failures, RetryAt: k.retryAt, Undone: k.undone, WaitsSince: k.waitsSince,
 		})
 	}
 	for _, l := range c.payloads {

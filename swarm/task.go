@@ -39,6 +39,7 @@ type task struct {
 	blind      int    // detections that did not work, in a row
 	version    string // found on the machine
 	undone     *undone
+	waitsSince time.Time // for a maintenance window, see missed.go; zero: it does not
 	lookDue    bool      // it is looked for as soon as may be, see scan.go
 	before     SavedTask // how the last run of the program left it, until its state is entered again
 }
@@ -51,6 +52,7 @@ func (c *Core) replan() {
 	}
 	t := &c.tasks
 	t.stale = c.stale()
+	c.self.Machine.Waits = c.waits()
 	t.plan = policy.MakePlan(c.news.manifest, c.describe, c.self.Machine, t.stale, c.now)
 	old := t.tasks
 	t.tasks = make([]*task, 0, len(t.plan.Verdicts))
@@ -62,6 +64,7 @@ func (c *Core) replan() {
 		k.verdict = v
 		t.tasks = append(t.tasks, k)
 	}
+	c.noteWaits()
 	if !t.plan.NextAt.IsZero() {
 		c.wakeBy(t.plan.NextAt)
 	}
@@ -88,6 +91,7 @@ func (c *Core) newTask(v policy.Verdict) *task {
 	for _, s := range c.tasks.kept {
 		if s.Update == v.Update && s.Revision == v.Revision {
 			k.attempts, k.failures, k.retryAt, k.since, k.undone = s.Attempts, s.Failures, s.RetryAt, s.Since, s.Undone
+			k.waitsSince = s.WaitsSince
 			k.before = s
 			if s.State == policy.StateRolledBack || s.State == policy.StateInstalled || s.State < 0 {
 				k.state, k.reason, k.detail = s.State, s.Reason, s.Detail
@@ -316,8 +320,8 @@ func (c *Core) startChange(k *task) {
 		return
 	}
 	c.tasks.busy = k
-	k.askedWith = c.news.version
-	c.setState(k, policy.StateInstalling, "", "", nil)
+	k.askedWith, k.waitsSince = c.news.version, time.Time{}
+	c.setState(k, policy.StateInstalling, k.verdict.Reason, k.verdict.Detail, nil)
 	c.save()
 	if k.verdict.Verb == policy.VerbRemove {
 		c.act(Remove{Req: c.begin(request{kind: reqRemove, task: k}), Descriptor: k.verdict.Descriptor})
@@ -435,9 +439,9 @@ func failedState(r policy.Reason) policy.State {
 }
 
 func (c *Core) inventoryChanged(e InventoryChanged) {
-	found := c.self.Machine.Detected
+	found, power := c.self.Machine.Detected, c.self.Machine.Power
 	c.self.Machine = e.Machine
-	c.self.Machine.Detected = found
+	c.self.Machine.Detected, c.self.Machine.Power = found, power
 	c.replan()
 	c.reportSoon()
 }

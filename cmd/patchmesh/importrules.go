@@ -25,6 +25,7 @@ func (p *ruleFiles) flags(f *pflag.FlagSet, r *api.ImportRules) {
 	f.StringVar(&p.ends, "mitigation-ends", "", "day on which a mitigation is taken off at the latest, like 2026-12-31")
 	f.StringVar(&r.Restart, "restart", "", "whether it needs a restart: never, maybe or always (default: unknown)")
 	f.StringVar(&r.Exclusive, "exclusive", "", "yes: it must be installed alone")
+	f.StringVar(&r.Disruptive, "disruptive", "", "no: it stops no service, asks nobody and restarts nothing, so that policy may let it go at once; yes")
 	f.StringArrayVar(&r.Prerequisites, "prerequisite", nil, "id of an update that must be there before it; may be repeated")
 }
 

@@ -38,7 +38,7 @@ func (a *app) serviceCmd() *cobra.Command {
 			return api.Errorf(api.ClassUsage, "what about the service?").WithHint("install, remove or status")
 		},
 	}
-	c.AddCommand(a.serviceInstallCmd(), a.serviceRemoveCmd(), a.serviceStatusCmd())
+	c.AddCommand(a.serviceInstallCmd(), a.serviceRemoveCmd(), a.serviceStatusCmd(), a.serviceAtShutdownCmd())
 	return c
 }
 

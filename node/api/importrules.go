@@ -17,8 +17,9 @@ type ImportRules struct {
 
 	// Properties that a file does not say of itself; empty: unknown, or what the file says.
 	Version       string   `json:"version,omitempty"`
-	Restart       string   `json:"restart,omitempty"`   // never, maybe, always
-	Exclusive     string   `json:"exclusive,omitempty"` // yes, no
+	Restart       string   `json:"restart,omitempty"`    // never, maybe, always
+	Exclusive     string   `json:"exclusive,omitempty"`  // yes, no
+	Disruptive    string   `json:"disruptive,omitempty"` // no: it stops no service, asks nobody and restarts nothing; yes
 	Prerequisites []string `json:"prerequisites,omitempty"`
 	// Mitigates is the update that this one stands in for, until MitigationEnds.
 	Mitigates      string    `json:"mitigates,omitempty"`

@@ -78,7 +78,7 @@ func (c *Client) do(ctx context.Context, id content.ID, want Order) (Outcome, er
 	if err := c.OfferMetadata(ctx); err != nil {
 		return Outcome{}, err
 	}
-	if want == Install {
+	if want == Install || want == InstallAtShutdown {
 		if err := c.OfferObject(ctx, id); err != nil {
 			return Outcome{}, err
 		}

@@ -26,6 +26,8 @@
 //
 //   - The caller's user comes from the kernel; anybody but the user of the net role, and root, is
 //     refused before a byte of theirs is read.
+//   - What waits for a window is installed at shutdown only if the service manager tells this role that the machine
+//     goes down; the caller's word is not asked for.
 //   - The machine is restarted only if the role's own documents and its own look at the machine say that it is
 //     due; the order has no argument at all.
 //   - Messages have a fixed size or a length that is checked against what was signed before anything

@@ -10,8 +10,8 @@ import (
 // Restarter looks whether the machine must be restarted, and restarts it.
 type Restarter interface {
 	Look() (policy.PendingRestart, error)
-	// Restart warns people for so long and then restarts. It returns once that has begun.
-	Restart(ctx context.Context, delay time.Duration) error
+	// Restart warns people for so long, unless silent, and then restarts. It returns once that has begun.
+	Restart(ctx context.Context, delay time.Duration, silent bool) error
 }
 
 // restartStep is what the journal calls a restart.
@@ -67,7 +67,7 @@ func (r *Role) restart(ctx context.Context) error {
 	if err := r.cfg.Journal.JournalBegin(restartStep, 1, "ordered", now); err != nil {
 		return err
 	}
-	err = r.cfg.Restarter.Restart(ctx, plan.Delay)
+	err = r.cfg.Restarter.Restart(ctx, plan.Delay, plan.Silent)
 	step := "begun" // whether it came about shows in the next boot
 	if err != nil {
 		step = "failed: " + err.Error()

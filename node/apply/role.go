@@ -44,7 +44,7 @@ type Journal interface {
 	JournalEnd(update string, revision int, step string, at time.Time) error
 }
 
-// Config is what a Role is built from. All fields are needed but Lately and Restarter.
+// Config is what a Role is built from. All fields are needed but Lately, Restarter and GoingDown.
 type Config struct {
 	Trust   Trust
 	Hands   Hands
@@ -58,6 +58,8 @@ type Config struct {
 	Log    *slog.Logger
 
 	Restarter Restarter // nil: this role restarts nothing
+	// GoingDown says whether the machine is being shut down, as this role sees it itself. Nil: it is not.
+	GoingDown func(context.Context) bool
 }
 
 // Role carries out what approvers have signed for this machine, and nothing else. Its methods are
@@ -165,7 +167,13 @@ func (r *Role) approved(id content.ID, want Order) (*policy.Descriptor, error) {
 		return nil, fmt.Errorf("%s %s: descriptor: %w", want, id.Short(), policy.ErrHash)
 	}
 	now := r.cfg.Now()
-	plan := policy.MakePlan(t.Manifest(), r.cfg.Shelf.Describe, r.mitigated(t.Manifest(), d, want), r.stale(t, now), now)
+	facts := r.mitigated(t.Manifest(), d, want)
+	if want == InstallAtShutdown {
+		if facts, err = r.forShutdown(facts); err != nil {
+			return nil, err
+		}
+	}
+	plan := policy.MakePlan(t.Manifest(), r.cfg.Shelf.Describe, facts, r.stale(t, now), now)
 	r.remember(plan, now)
 	for _, v := range plan.Verdicts {
 		if v.Descriptor != id || v.Update != d.Update || v.Revision != d.Revision {
@@ -201,7 +209,7 @@ func allows(v policy.Verdict, want Order) bool {
 	switch want {
 	case Detect:
 		return v.Compliance != policy.NotApplicable || v.Verb != policy.VerbNone
-	case Install:
+	case Install, InstallAtShutdown:
 		return v.Verb == policy.VerbInstall
 	case Remove:
 		return v.Verb == policy.VerbRemove

@@ -224,7 +224,7 @@ func (s *Server) object(t timed, id content.ID) (any, error) {
 	role := s.cfg.Role
 	role.work.Lock() // the shelf holds one payload, and not while an installer reads it
 	defer role.work.Unlock()
-	d, err := role.approved(id, Install)
+	d, err := role.approvedToBring(id)
 	if err != nil {
 		return nil, asError("offered payload", err)
 	}
@@ -246,7 +246,7 @@ func (s *Server) object(t timed, id content.ID) (any, error) {
 
 func (s *Server) schedule(ctx context.Context, id content.ID, want Order) (any, error) {
 	out, err := s.cfg.Role.Do(ctx, id, want)
-	if want == Install && (err == nil || corrupt(err)) {
+	if want != Remove && want != Detect && (err == nil || corrupt(err)) {
 		s.cfg.Shelf.drop(id)
 	}
 	if want != Detect {

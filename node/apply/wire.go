@@ -31,6 +31,8 @@ const (
 	Install
 	Remove
 	restartNow // of restart alone
+	// InstallAtShutdown is Install on a machine that is being shut down.
+	InstallAtShutdown
 )
 
 func (o Order) String() string {
@@ -43,6 +45,8 @@ func (o Order) String() string {
 		return "remove"
 	case restartNow:
 		return "restart"
+	case InstallAtShutdown:
+		return "install at shutdown"
 	}
 	return fmt.Sprintf("order %d", byte(o))
 }
@@ -94,7 +98,7 @@ func decodeRequest(b []byte) (request, error) {
 	case verbObject:
 		fits = named && !ordered && !long
 	case verbSchedule:
-		fits = named && r.order >= Detect && r.order <= Remove && !long
+		fits = named && (r.order >= Detect && r.order <= Remove || r.order == InstallAtShutdown) && !long
 	case verbStatus:
 		fits = !named && !ordered && !long
 	case verbRestart:

@@ -144,6 +144,14 @@ func (c *counting) Groups(context.Context, api.GroupsQuery) (*api.Groups, error)
 	c.ask()
 	return &api.Groups{}, nil
 }
+func (c *counting) Notices(context.Context, api.NoticesQuery) (*api.Notices, error) {
+	c.ask()
+	return &api.Notices{}, nil
+}
+func (c *counting) AtShutdown(context.Context, api.ShutdownRequest) (*api.ShutdownDone, error) {
+	c.order("")
+	return &api.ShutdownDone{}, nil
+}
 func (c *counting) Scan(context.Context, api.ScanRequest) (*api.Scanned, error) {
 	c.order("")
 	return &api.Scanned{}, nil

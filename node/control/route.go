@@ -59,6 +59,7 @@ func routes(s api.Service) http.Handler {
 	storeRoutes(m, s)
 	whatIfRoutes(m, s)
 	surveyRoutes(m, s)
+	attendRoutes(m, s)
 	doctorRoutes(m, s)
 	bundleRoutes(m, s)
 	eventRoutes(m, s)

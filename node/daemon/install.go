@@ -67,7 +67,7 @@ func (m Manager) Install(s Spec) (*Report, error) {
 	}
 	units := []unit{{NetUnit, s.netUnit()}}
 	if s.Apply {
-		units = append(units, unit{ApplyUnit, s.applyUnit()})
+		units = append(units, unit{ApplyUnit, s.applyUnit()}, unit{ShutdownUnit, s.shutdownUnit()})
 	}
 	r := &Report{Steps: []Done{}}
 	if m.DryRun {
@@ -170,7 +170,7 @@ func (m Manager) start(units []unit, changed bool, r *Report) error {
 func (m Manager) Remove() (*Report, error) {
 	r := &Report{Steps: []Done{}}
 	changed := false
-	for _, name := range []string{NetUnit, ApplyUnit} {
+	for _, name := range []string{ShutdownUnit, NetUnit, ApplyUnit} {
 		_, err := os.Lstat(m.path(name))
 		there := err == nil
 		r.Steps = append(r.Steps, Done{What: "remove unit " + m.path(name), Changed: there})
@@ -209,7 +209,7 @@ type UnitState struct {
 // Status looks at the units; running says whether the service manager runs.
 func (m Manager) Status() (units []UnitState, running bool) {
 	running = m.Sys.Running()
-	for _, name := range []string{NetUnit, ApplyUnit} {
+	for _, name := range []string{NetUnit, ApplyUnit, ShutdownUnit} {
 		_, err := os.Lstat(m.path(name))
 		units = append(units, UnitState{Unit: name, Installed: err == nil, Active: running && m.Sys.Active(name)})
 	}

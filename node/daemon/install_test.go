@@ -65,12 +65,12 @@ func TestServiceIsInstalledOnceAndRemovedWithoutData(t *testing.T) {
 	if err != nil || !r.Started {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	want := []string{"add user patchmesh /var/lib/patchmesh", "prepare", "own /var/lib/patchmesh patchmesh", "control daemon-reload",
+	want := []string{"add user patchmesh /var/lib/patchmesh", "prepare", "own /var/lib/patchmesh patchmesh", "control daemon-reload", "control enable patchmesh-shutdown.service", "control restart patchmesh-shutdown.service",
 		"control enable patchmesh-apply.service", "control restart patchmesh-apply.service", "control enable patchmesh.service", "control restart patchmesh.service"}
 	if !slices.Equal(sys.calls, want) {
 		t.Errorf("calls %q", sys.calls)
 	}
-	for _, name := range []string{NetUnit, ApplyUnit} {
+	for _, name := range []string{NetUnit, ApplyUnit, ShutdownUnit} {
 		if fi, err := os.Stat(m.path(name)); err != nil || fi.Mode().Perm()&0o022 != 0 {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -89,7 +89,7 @@ func TestServiceIsInstalledOnceAndRemovedWithoutData(t *testing.T) {
 		t.Errorf("a service that runs as wanted was disturbed: %q", sys.calls)
 	}
 	units, running := m.Status()
-	if !running || len(units) != 2 || !units[0].Installed || !units[1].Active {
+	if !running || len(units) != 3 || !units[0].Installed || !units[1].Active {
 		t.Errorf("status %+v", units)
 	}
 	if _, err := m.Remove(); err != nil {
@@ -123,7 +123,7 @@ func TestDryRunChangesNothingAndShowsAll(t *testing.T) {
 	sys, m := manage(t)
 	m.DryRun = true
 	r, err := m.Install(spec())
-	if err != nil || len(sys.calls) != 0 || r.Started || len(r.Units) != 2 {
+	if err != nil || len(sys.calls) != 0 || r.Started || len(r.Units) != 3 {
 		t.Fatalf("%+v, %v, %q", r, err, sys.calls)
 	}
 	if _, err := os.Lstat(m.UnitDir); err == nil {

@@ -24,7 +24,7 @@ func TestUnitsAreAsReviewed(t *testing.T) {
 	seed := spec()
 	seed.Apply, seed.RunArgs = false, []string{"--listen", "10.0.0.5:7700", "--egress=no"}
 	for name, got := range map[string]string{
-		NetUnit: spec().netUnit(), ApplyUnit: spec().applyUnit(), "patchmesh-seed.service": seed.netUnit(),
+		NetUnit: spec().netUnit(), ApplyUnit: spec().applyUnit(), ShutdownUnit: spec().shutdownUnit(), "patchmesh-seed.service": seed.netUnit(),
 	} {
 		path := filepath.Join("testdata", name)
 		if *rewrite {

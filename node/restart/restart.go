@@ -24,6 +24,9 @@ type Machine struct {
 	Run  Run    // nil: the system's own commands, which never restart for another root
 	Now  func() time.Time
 
+	// Down says whether the system is being shut down. Nil: its service manager is asked.
+	Down func(context.Context) bool
+
 	boot func() (string, error) // nil: the system's; for tests
 }
 
@@ -103,8 +106,17 @@ func joined(updates []policy.UpdateID) string {
 // maxDelay is the most that the system's own commands take.
 const maxDelay = 24 * time.Hour
 
-// Restart begins the restart: people are warned for so long by the system's own command. It returns at once.
-func (m *Machine) Restart(ctx context.Context, delay time.Duration) error {
+// GoingDown says whether the machine is being shut down. What cannot be found out is no.
+func (m *Machine) GoingDown(ctx context.Context) bool {
+	if m.Down != nil {
+		return m.Down(ctx)
+	}
+	return m.system() && goingDown(ctx)
+}
+
+// Restart begins the restart: people are warned for so long by the system's own command, unless silent: then they
+// are given the time and not told. It returns at once.
+func (m *Machine) Restart(ctx context.Context, delay time.Duration, silent bool) error {
 	if !m.system() && m.Run == nil {
 		return ErrOtherRoot
 	}
@@ -116,7 +128,7 @@ func (m *Machine) Restart(ctx context.Context, delay time.Duration) error {
 		run = runTool
 	}
 	var errs []error
-	for _, argv := range commands(delay) {
+	for _, argv := range commands(delay, silent) {
 		err := run(ctx, argv)
 		if err == nil {
 			return nil

@@ -95,10 +95,10 @@ func TestRC6WhatAsksForARestartAndWhoIsThereIsReadBelowTheRoot(t *testing.T) {
 func TestRC6AnotherRootIsNeverRestarted(t *testing.T) {
 	boot := "one"
 	m := machine(t, &boot)
-	if err := m.Restart(context.Background(), 0); !errors.Is(err, ErrOtherRoot) {
+	if err := m.Restart(context.Background(), 0, false); !errors.Is(err, ErrOtherRoot) {
 		t.Errorf("%v", err)
 	}
-	if err := (&Machine{Run: func(context.Context, []string) error { return nil }}).Restart(context.Background(), 25*time.Hour); err == nil {
+	if err := (&Machine{Run: func(context.Context, []string) error { return nil }}).Restart(context.Background(), 25*time.Hour, false); err == nil {
 		t.Error("a warning of 25 hours is taken")
 	}
 }
@@ -114,11 +114,11 @@ func TestRC6CommandLinesOfARestart(t *testing.T) {
 		}
 		return nil
 	}}
-	if err := m.Restart(context.Background(), 0); err != nil && runtime.GOOS == "linux" {
+	if err := m.Restart(context.Background(), 0, false); err != nil && runtime.GOOS == "linux" {
 		t.Fatal(err)
 	}
 	fail = false
-	if err := m.Restart(context.Background(), 90*time.Second); err != nil {
+	if err := m.Restart(context.Background(), 90*time.Second, false); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string][]string{
@@ -126,6 +126,21 @@ func TestRC6CommandLinesOfARestart(t *testing.T) {
 	}[runtime.GOOS]
 	if want != nil && !slices.Equal(ran, want) {
 		t.Errorf("%q", ran)
+	}
+}
+
+// R-C8: where policy has nobody told, people get the time and no message.
+func TestRC8ASilentRestartTellsNobody(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("other systems' commands tell people in any case")
+	}
+	var ran []string
+	m := &Machine{Run: func(_ context.Context, argv []string) error { ran = append(ran, strings.Join(argv, "|")); return nil }}
+	if err := m.Restart(context.Background(), 10*time.Minute, true); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"/sbin/shutdown|-r|--no-wall|+10"}; !slices.Equal(ran, want) {
+		t.Errorf("%q, want %q", ran, want)
 	}
 }
 

@@ -30,7 +30,11 @@ func (m *Machine) people() (users int, blockers []string) {
 	return strings.Count(string(out), "\n"), nil
 }
 
-func commands(delay time.Duration) [][]string {
+// goingDown: nothing that can be asked tells it on this system.
+func goingDown(context.Context) bool { return false }
+
+// commands warn people in any case: this system's own command does not restart without.
+func commands(delay time.Duration, _ bool) [][]string {
 	when := "now"
 	if delay > 0 {
 		when = fmt.Sprintf("+%d", minutes(delay))

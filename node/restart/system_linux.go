@@ -89,11 +89,22 @@ func eachFile(dir string, take func(map[string]string)) {
 }
 
 // commands are tried one after the other.
-func commands(delay time.Duration) [][]string {
+func commands(delay time.Duration, silent bool) [][]string {
+	if silent && delay > 0 {
+		return [][]string{{"/sbin/shutdown", "-r", "--no-wall", fmt.Sprintf("+%d", minutes(delay))}}
+	}
 	if delay == 0 {
 		return [][]string{{"/usr/bin/systemctl", "reboot"}, {"/sbin/shutdown", "-r", "now", warning}}
 	}
 	return [][]string{{"/sbin/shutdown", "-r", fmt.Sprintf("+%d", minutes(delay)), warning}}
+}
+
+// goingDown asks systemd, which says "stopping" from the moment in which a shutdown, halt or restart begins.
+func goingDown(ctx context.Context) bool {
+	cmd := exec.CommandContext(ctx, "/usr/bin/systemctl", "is-system-running")
+	cmd.Dir, cmd.Env = "/", []string{"LC_ALL=C"}
+	out, _ := cmd.Output() // its exit code is a failure for everything but "running"
+	return strings.TrimSpace(string(out)) == "stopping"
 }
 
 func runTool(ctx context.Context, argv []string) error {

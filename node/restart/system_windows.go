@@ -63,7 +63,11 @@ func (m *Machine) people() (users int, blockers []string) {
 }
 
 // commands: /d says planned, operating system, security fix, for the system's own log.
-func commands(delay time.Duration) [][]string {
+// goingDown: nothing that can be asked tells it on this system.
+func goingDown(context.Context) bool { return false }
+
+// commands warn people in any case: this system's own command does not restart without.
+func commands(delay time.Duration, _ bool) [][]string {
 	tool := filepath.Join(os.Getenv("SystemRoot"), "System32", "shutdown.exe")
 	return [][]string{{tool, "/r", "/t", strconv.Itoa(int(delay / time.Second)), "/d", "p:2:17", "/c", warning}}
 }

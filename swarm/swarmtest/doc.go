@@ -29,7 +29,7 @@
 //
 //   - peer NAMES [site=S] [seed] [egress] [subnet] [head=N] [have=BITS] [UPDATE=BITS] [want] [unsynced]; down NAME;
 //     flap NAMES times=N every=TIME; synced NAME; changed NAME egress|no-egress; egress on|off; link failed
-//   - heard [NAME] version=N [root=N]; manifest [version=N] [root=N] [epoch=N] [expires=TIME] [window=HH:MM/MINUTES] [UPDATE=ACTION[+expedite|+deadline:TIME]] [UPDATE=hold[:TIME]]
+//   - heard [NAME] version=N [root=N]; manifest [version=N] [root=N] [epoch=N] [expires=TIME] [window=HH:MM/MINUTES] [settings=NAME:VALUE;...] [UPDATE=ACTION[+expedite|+deadline:TIME]] [UPDATE=hold[:TIME]]
 //     [elsewhere] (it exists, this machine has it not yet)
 //   - have NAME BITS [want]; gained NAME CHUNKS; lost NAME; lease NAME claimed|given-up [UPDATE]
 //   - stored UPDATE/CHUNK [from=NAME] (UPDATE/* is the oldest one asked for); done WHAT [UPDATE] [present|absent] [newest]; failed WHAT [from=NAME] CLASS [REASON]

@@ -123,6 +123,7 @@ func doManifest(s *story, l *line) error {
 		m.Windows = []policy.Window{{ID: "w", Group: policy.GroupAll, Rule: "FREQ=DAILY", From: "2026-01-01", At: at, Zone: "UTC", Minutes: n}}
 	}
 	elsewhere := l.take("elsewhere")
+	m.Settings = settingsOf(l)
 	for _, o := range l.options {
 		s.approve(m, o.name, o.value)
 	}
@@ -138,6 +139,16 @@ func doManifest(s *story, l *line) error {
 		return nil
 	}
 	return s.step(swarm.ManifestArrived{Version: s.version, Root: s.root, Manifest: m, ExpiresAt: s.expires})
+}
+
+// settingsOf reads client settings of every machine: settings=NAME:VALUE;NAME:VALUE.
+func settingsOf(l *line) []policy.Setting {
+	var out []policy.Setting
+	for _, x := range strings.FieldsFunc(l.option("settings"), func(r rune) bool { return r == ';' }) {
+		name, value, _ := strings.Cut(x, ":")
+		out = append(out, policy.Setting{Name: name, Group: policy.GroupAll, Value: value})
+	}
+	return out
 }
 
 // doFlap opens the sessions of some peers anew, one after the other and again and again; they never say
