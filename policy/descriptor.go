@@ -69,6 +69,9 @@ type Descriptor struct {
 	// Mitigates is the update that this one stands in for, until MitigationEnds at the latest.
 	Mitigates      UpdateID  `json:"mitigates,omitempty"`
 	MitigationEnds time.Time `json:"mitigation_ends,omitzero"`
+
+	// Withdrawn: its vendor has taken this revision back. It is for people and seeds; machines do what is approved.
+	Withdrawn bool `json:"withdrawn,omitempty"`
 }
 
 // Unknown is the value of a property that nobody has stated.

@@ -62,6 +62,7 @@ func routes(s api.Service) http.Handler {
 	doctorRoutes(m, s)
 	bundleRoutes(m, s)
 	eventRoutes(m, s)
+	proposerRoutes(m, s)
 	return m
 }
 
