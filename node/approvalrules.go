@@ -181,12 +181,13 @@ func (s *seed) neededIn(m *policy.Manifest) (func(policy.UpdateID, string) bool,
 	if err != nil {
 		return nil, err
 	}
+	replacers := m.Replacers(s.descriptor)
 	return func(u policy.UpdateID, group string) bool {
 		for _, k := range fleet {
 			if k.Reason == string(policy.ReasonHostRevoked) || !m.InGroup(k.Groups, group) {
 				continue
 			}
-			if len(m.Lacking([]policy.UpdateID{u}, s.descriptor, standing(k))) > 0 {
+			if len(replacers.Lacking([]policy.UpdateID{u}, standing(k))) > 0 {
 				return true
 			}
 		}

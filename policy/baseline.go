@@ -104,14 +104,10 @@ type Standing struct {
 // Lacking are the updates of a baseline that a machine does not have: neither the update itself nor one that
 // replaces it is installed, and the machine has not found that it is none of its own. That somebody declined it,
 // or has approved it for nobody, does not excuse anything. What a machine has not said it does not have.
-func (m *Manifest) Lacking(baseline []UpdateID, describe func(content.ID) *Descriptor, said map[UpdateID]Standing) []UpdateID {
+func (r Replacers) Lacking(baseline []UpdateID, said map[UpdateID]Standing) []UpdateID {
 	out := []UpdateID{}
-	if len(baseline) == 0 {
-		return out
-	}
-	replacers := m.replacers(describe)
 	for _, u := range baseline {
-		if !has(u, replacers, said, map[UpdateID]bool{}) {
+		if !r.has(u, said, map[UpdateID]bool{}) {
 			out = append(out, u)
 		}
 	}
@@ -119,7 +115,7 @@ func (m *Manifest) Lacking(baseline []UpdateID, describe func(content.ID) *Descr
 }
 
 // has looks along the chain of those that replace an update; seen ends a circle.
-func has(u UpdateID, replacers map[UpdateID][]UpdateID, said map[UpdateID]Standing, seen map[UpdateID]bool) bool {
+func (r Replacers) has(u UpdateID, said map[UpdateID]Standing, seen map[UpdateID]bool) bool {
 	if seen[u] {
 		return false
 	}
@@ -128,7 +124,7 @@ func has(u UpdateID, replacers map[UpdateID][]UpdateID, said map[UpdateID]Standi
 	if s.Compliance == Installed || len(seen) == 1 && s.Compliance == NotApplicable && foreign(s.Reason) {
 		return true // a replacement that is not for the machine replaces nothing: only the first may be foreign
 	}
-	return slices.ContainsFunc(replacers[u], func(n UpdateID) bool { return has(n, replacers, said, seen) })
+	return slices.ContainsFunc(r[u], func(n UpdateID) bool { return r.has(n, said, seen) })
 }
 
 // foreign: the update is for other machines.
@@ -136,9 +132,12 @@ func foreign(r Reason) bool {
 	return r == ReasonCompatArch || r == ReasonCompatOS || r == ReasonCompatEdition
 }
 
-// replacers are the approved updates that replace others, by what they replace.
-func (m *Manifest) replacers(describe func(content.ID) *Descriptor) map[UpdateID][]UpdateID {
-	out := map[UpdateID][]UpdateID{}
+// Replacers are the approved updates that replace others, by what they replace.
+type Replacers map[UpdateID][]UpdateID
+
+// Replacers finds them; describe gives descriptors that are at hand, nil for others.
+func (m *Manifest) Replacers(describe func(content.ID) *Descriptor) Replacers {
+	out := Replacers{}
 	for _, a := range m.Approvals {
 		d := describe(a.Descriptor)
 		if d == nil || a.Action != ActionInstall {

@@ -149,7 +149,7 @@ func noRight(uid int, admin bool) error {
 // listed is for admins.
 var readOnly = []string{
 	"/status", "/explain", "/node", "/trust", "/log/approval", "/windows", "/rings", "/policy", "/store", "/provenance", "/bytes", "/log/events",
-	"/inventory", "/groups",
+	"/inventory", "/groups", "/baselines",
 }
 
 // questions lets nothing through that could change something.

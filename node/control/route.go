@@ -63,6 +63,7 @@ func routes(s api.Service) http.Handler {
 	bundleRoutes(m, s)
 	eventRoutes(m, s)
 	proposerRoutes(m, s)
+	baselineRoutes(m, s)
 	return m
 }
 
