@@ -107,7 +107,10 @@ func FuzzDecodeManifest(f *testing.F) {
 }
 
 func FuzzDecodeDescriptor(f *testing.F) {
-	for _, d := range []*Descriptor{debDescriptor(), fileDescriptor()} {
+	made := fileDescriptor()
+	made.Withdrawn = true
+	made.Vendor = &Vendor{FileName: "app.jar", SHA256: sumOf("app"), Bytes: 7, Origin: "https://vendor.example/app.jar", Member: "lib/app.jar"}
+	for _, d := range []*Descriptor{debDescriptor(), fileDescriptor(), made} {
 		b, err := d.Encode()
 		if err != nil {
 			f.Fatal(err)
