@@ -74,6 +74,7 @@ func (n *Node) Provenance(_ context.Context, update, machine string) (*api.Prove
 		Update: u.Update, Revision: u.Revision, Machine: m.Name, MachineID: m.ID, StoredBytes: u.StoredBytes,
 		Sources: u.Sources, WastedBytes: u.Bytes.Wasted, DuplicateBytes: u.Bytes.Duplicate,
 	}
+	p.Vendor = n.vendorIn(u.Update, u.Revision)
 	if len(p.Sources) == 0 { // not reported in detail yet: the tiers are
 		for _, t := range u.Bytes.Tiers() {
 			if *t.Bytes > 0 && t.Tier != api.TierWasted && t.Tier != api.TierDuplicate {

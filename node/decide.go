@@ -23,6 +23,8 @@ type sheet struct {
 	windows   []policy.Window // of the main manifest
 	ringPlans []policy.RingPlan
 	settings  []policy.Setting
+	rules     []policy.ApprovalRule
+	baselines []policy.Baseline
 }
 
 // wish is one change as it was asked for.
@@ -31,7 +33,8 @@ type wish struct {
 	passphrase            api.Secret
 	grants                []policy.Grant
 	drop                  []string
-	unattended            bool // nobody is there to be asked for a passphrase: then the draft waits
+	unattended            bool   // nobody is there to be asked for a passphrase: then the draft waits
+	proposed              string // of approval rules: what they propose, see fingerprint; it is never signed here
 }
 
 func holdPrefix(role string) string {
@@ -59,6 +62,9 @@ func (s *seed) change(w wish, edit func(*sheet) error) (*api.Published, error) {
 	}
 	pending, err := s.pending(by, w.role)
 	if err != nil {
+		return nil, err
+	}
+	if pending, err = s.apart(w, pending); err != nil {
 		return nil, err
 	}
 	if w.unattended && (root != nil || pending != nil && !s.askedFor(by, pending)) {
@@ -89,8 +95,11 @@ func (s *seed) change(w wish, edit func(*sheet) error) (*api.Published, error) {
 // submit signs and publishes a draft, or leaves it to wait where a key wants a passphrase and nobody is
 // there to be asked.
 func (s *seed) submit(t *policy.Trust, d *policy.Draft, w wish) (*api.Published, error) {
-	if !w.unattended || !s.askedFor(t, d) {
+	if w.proposed == "" && (!w.unattended || !s.askedFor(t, d)) {
 		return s.signAndPublish(t, d, w.passphrase)
+	}
+	if err := s.noteRuled(w, d); err != nil {
+		return nil, err
 	}
 	if err := d.Check(t); err != nil {
 		return nil, fmt.Errorf("draft: %w", err)
@@ -116,12 +125,14 @@ func (s *seed) redraft(t *policy.Trust, pending *policy.Draft, w wish, edit func
 	if err != nil {
 		return nil, err
 	}
-	sh := sheet{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, windows: m.Windows, ringPlans: m.RingPlans, settings: m.Settings}
+	sh := sheet{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, windows: m.Windows, ringPlans: m.RingPlans, settings: m.Settings,
+		rules: m.ApprovalRules, baselines: m.Baselines}
 	if err := edit(&sh); err != nil {
 		return nil, err
 	}
 	m.Groups, m.Approvals, m.Holds = sh.groups, sh.approvals, sh.holds
 	m.Windows, m.RingPlans, m.Settings = sh.windows, sh.ringPlans, sh.settings
+	m.ApprovalRules, m.Baselines = sh.rules, sh.baselines
 	m.Epoch, m.IssuedAt = t.Epoch()+1, s.stamp()
 	var d *policy.Draft
 	if pending != nil {

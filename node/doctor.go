@@ -282,7 +282,7 @@ func blocks(r policy.Reason) bool {
 
 // meant are reasons by which people or other updates want a machine to wait.
 var meant = []policy.Reason{
-	policy.ReasonPolicyHold, policy.ReasonPolicyDeferred, policy.ReasonPolicyDeclined, policy.ReasonLocalHold, policy.ReasonUserPostponed, policy.ReasonRingNotReached,
+	policy.ReasonPolicyHold, policy.ReasonPolicyDeferred, policy.ReasonPolicyDeclined, policy.ReasonPolicyClass, policy.ReasonLocalHold, policy.ReasonUserPostponed, policy.ReasonRingNotReached,
 	policy.ReasonDepOtherFirst, policy.ReasonExclusive, policy.ReasonCompatArch, policy.ReasonCompatOS, policy.ReasonCompatEdition,
 	policy.ReasonUnknownFirstScan, policy.ReasonWanLeaseWait, policy.ReasonHostBusy, policy.ReasonHostBattery,
 }

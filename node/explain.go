@@ -68,6 +68,9 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 		} else if !anytime && !a.IgnoreWindows {
 			e.add(time.Time{}, "window", "no maintenance window of the machine will open again")
 		}
+		if made := n.vendorIn(e.Update, a.Revision); made != nil {
+			e.add(a.At, "payload", "%s", made)
+		}
 		for _, i := range v.Losing {
 			l := man.Approvals[i]
 			e.Losing = append(e.Losing, fmt.Sprintf("%s for group %s%s", l.Action, l.Group, byRole(l.Role())))

@@ -247,6 +247,16 @@ func (m *sheet) unused(name string) error {
 			}
 		}
 	}
+	for _, r := range m.rules {
+		if r.Group == name {
+			by = append(by, "approval rule "+r.Name)
+		}
+	}
+	for _, b := range m.baselines {
+		if b.Group == name {
+			by = append(by, "its baseline")
+		}
+	}
 	for _, g := range m.groups {
 		if g.Parent == name {
 			by = append(by, "group "+g.Name+" in it")

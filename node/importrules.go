@@ -25,7 +25,7 @@ func addRules(d *policy.Descriptor, r api.ImportRules) error {
 		*x.into = c
 	}
 	d.ProbeSeconds, d.MaxRunSeconds, d.Restart, d.Exclusive = r.ProbeSeconds, r.MaxRunSeconds, r.Restart, r.Exclusive
-	d.Disruptive = r.Disruptive
+	d.Disruptive, d.Withdrawn = r.Disruptive, r.Withdrawn
 	d.Mitigates, d.MitigationEnds = policy.UpdateID(r.Mitigates), r.MitigationEnds.UTC()
 	if r.Mitigates == "" != r.MitigationEnds.IsZero() {
 		return api.Errorf(api.ClassUsage, "a mitigation names the update that it stands for and when it ends").WithHint("--mitigates UPDATE --mitigation-ends 2026-12-31")

@@ -219,6 +219,7 @@ func (n *Node) begin(ctx context.Context) {
 	if n.seed != nil {
 		n.work(func() { n.freshen(ctx) })
 		n.work(func() { n.turnRings(ctx) })
+		n.work(func() { n.turnRules(ctx) })
 	}
 	if n.cfg.MDNS && n.seed == nil {
 		n.startMDNS(ctx)

@@ -65,6 +65,9 @@ func (s *seed) setRings(r api.RingsRequest) (*api.Published, error) {
 					WithHint("approve it without --rings first, or give the plan another name")
 			}
 		}
+		if i := slices.IndexFunc(m.rules, func(o policy.ApprovalRule) bool { return o.RingPlan == r.Plan.Name }); r.Drop && i >= 0 {
+			return api.Errorf(api.ClassRefused, "approval rule %s goes along ring plan %s", m.rules[i].Name, r.Plan.Name).WithHint("'patchmesh rules drop %s' first", m.rules[i].Name)
+		}
 		for _, ring := range r.Plan.Rings {
 			for _, g := range ring.Groups {
 				if err := s.needGroup(m, g); err != nil {

@@ -184,6 +184,9 @@ func (s *seed) importPayload(r api.ImportRequest, body io.Reader) (*api.Imported
 	if err != nil {
 		return nil, err
 	}
+	if d.Vendor, err = s.vendorOf(r, m); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	unchanged, err := s.numberRevision(d)

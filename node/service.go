@@ -52,6 +52,7 @@ func (n *Node) statusInDetail(q api.StatusQuery) (*api.Fleet, error) {
 		own.LastContact = f.AsOf
 		f.Machines = []api.Machine{own}
 	}
+	n.measureBaseline(f.Machines)
 	return narrow(f, q, n.knownUpdate, n.knownGroup)
 }
 

@@ -57,6 +57,9 @@ func (s *seed) prospect(r api.ApproveRequest) (*api.Prospect, error) {
 		return nil, err
 	}
 	pending, err := s.pending(by, r.Role)
+	if err == nil {
+		pending, err = s.apart(wish{role: r.Role}, pending)
+	}
 	if err != nil {
 		return nil, err
 	}

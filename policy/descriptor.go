@@ -71,6 +71,11 @@ type Descriptor struct {
 	// Mitigates is the update that this one stands in for, until MitigationEnds at the latest.
 	Mitigates      UpdateID  `json:"mitigates,omitempty"`
 	MitigationEnds time.Time `json:"mitigation_ends,omitzero"`
+
+	// Withdrawn: its vendor has taken this revision back. It is for people and seeds; machines do what is approved.
+	Withdrawn bool `json:"withdrawn,omitempty"`
+
+	Vendor *Vendor `json:"vendor,omitempty"` // the file that a customised payload was made around; nil: nobody says
 }
 
 // Unknown is the value of a property that nobody has stated.
@@ -146,7 +151,7 @@ func (d *Descriptor) check() error {
 	if err := d.checkOrigins(); err != nil {
 		return err
 	}
-	if err := errors.Join(d.checkConditions(), d.checkMitigation()); err != nil {
+	if err := errors.Join(d.checkConditions(), d.checkMitigation(), d.Vendor.check(d)); err != nil {
 		return err
 	}
 	texts := slices.Concat(

@@ -26,6 +26,11 @@ type Change struct {
 	WasSetting  *Setting   `json:"was_setting,omitempty"`
 	Role        *RoleGrant `json:"role,omitempty"`
 	WasRole     *RoleGrant `json:"was_role,omitempty"`
+
+	ApprovalRule    *ApprovalRule `json:"approval_rule,omitempty"`
+	WasApprovalRule *ApprovalRule `json:"was_approval_rule,omitempty"`
+	Baseline        *Baseline     `json:"baseline,omitempty"`
+	WasBaseline     *Baseline     `json:"was_baseline,omitempty"`
 }
 
 // RoleGrant is a delegated role with its keys, for people and for the log.
@@ -37,8 +42,10 @@ type RoleGrant struct {
 
 // Op says what kind of change it is: add, remove or change.
 func (c Change) Op() string {
-	was := c.WasApproval != nil || c.WasHold != nil || c.WasGroup != nil || c.WasWindow != nil || c.WasRingPlan != nil || c.WasSetting != nil || c.WasRole != nil
-	is := c.Approval != nil || c.Hold != nil || c.Group != nil || c.Window != nil || c.RingPlan != nil || c.Setting != nil || c.Role != nil
+	was := c.WasApproval != nil || c.WasHold != nil || c.WasGroup != nil || c.WasWindow != nil || c.WasRingPlan != nil || c.WasSetting != nil || c.WasRole != nil ||
+		c.WasApprovalRule != nil || c.WasBaseline != nil
+	is := c.Approval != nil || c.Hold != nil || c.Group != nil || c.Window != nil || c.RingPlan != nil || c.Setting != nil || c.Role != nil ||
+		c.ApprovalRule != nil || c.Baseline != nil
 	switch {
 	case was && is:
 		return "change"
@@ -57,16 +64,20 @@ type decisions struct {
 	windows   []Window
 	ringPlans []RingPlan
 	settings  []Setting
+	rules     []ApprovalRule
+	baselines []Baseline
 }
 
 // decisions are everything that a signature under the manifest says, for approvers to see.
 func (m *Manifest) decisions(roles []RoleGrant) decisions {
-	return decisions{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, windows: m.Windows, ringPlans: m.RingPlans, settings: m.Settings, roles: roles}
+	return decisions{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, windows: m.Windows, ringPlans: m.RingPlans, settings: m.Settings, roles: roles,
+		rules: m.ApprovalRules, baselines: m.Baselines}
 }
 
 // manifest is the way back: one that says the same, apart from roles.
 func (a decisions) manifest() *Manifest {
-	return &Manifest{Groups: a.groups, Approvals: a.approvals, Holds: a.holds, Windows: a.windows, RingPlans: a.ringPlans, Settings: a.settings}
+	return &Manifest{Groups: a.groups, Approvals: a.approvals, Holds: a.holds, Windows: a.windows, RingPlans: a.ringPlans, Settings: a.settings,
+		ApprovalRules: a.rules, Baselines: a.baselines}
 }
 
 func (a decisions) diff(b decisions) []Change {
@@ -79,6 +90,12 @@ func (a decisions) diff(b decisions) []Change {
 		out = append(out, Change{WasRingPlan: was, RingPlan: is})
 	})
 	pairs(a.windows, b.windows, func(w Window) string { return w.ID }, func(was, is *Window) { out = append(out, Change{WasWindow: was, Window: is}) })
+	pairs(a.rules, b.rules, func(r ApprovalRule) string { return r.Name }, func(was, is *ApprovalRule) {
+		out = append(out, Change{WasApprovalRule: was, ApprovalRule: is})
+	})
+	pairs(a.baselines, b.baselines, func(x Baseline) string { return x.Group }, func(was, is *Baseline) {
+		out = append(out, Change{WasBaseline: was, Baseline: is})
+	})
 	pairs(a.roles, b.roles, func(r RoleGrant) string { return r.Role }, func(was, is *RoleGrant) { out = append(out, Change{WasRole: was, Role: is}) })
 	pairs(a.approvals, b.approvals, func(x Approval) string { return string(x.Update) + "\x00" + x.Group }, func(was, is *Approval) {
 		out = append(out, Change{WasApproval: was, Approval: is})
@@ -122,6 +139,10 @@ func (a decisions) apply(changes []Change) (decisions, error) {
 			a.ringPlans, err = replace(a.ringPlans, c.WasRingPlan, c.RingPlan)
 		case c.Setting != nil || c.WasSetting != nil:
 			a.settings, err = replace(a.settings, c.WasSetting, c.Setting)
+		case c.ApprovalRule != nil || c.WasApprovalRule != nil:
+			a.rules, err = replace(a.rules, c.WasApprovalRule, c.ApprovalRule)
+		case c.Baseline != nil || c.WasBaseline != nil:
+			a.baselines, err = replace(a.baselines, c.WasBaseline, c.Baseline)
 		case c.Role != nil || c.WasRole != nil:
 			a.roles, err = replace(a.roles, c.WasRole, c.Role)
 		case c.Approval != nil || c.WasApproval != nil:
@@ -226,6 +247,14 @@ func (c Change) Text() string {
 		return fmt.Sprintf("%s setting   %s\n            was: %s", sign, c.Setting, c.WasSetting)
 	case c.Setting != nil || c.WasSetting != nil:
 		return fmt.Sprintf("%s setting   %s", sign, firstOf(c.Setting, c.WasSetting))
+	case c.ApprovalRule != nil && c.WasApprovalRule != nil:
+		return fmt.Sprintf("%s rule      %s\n            was: %s", sign, c.ApprovalRule, c.WasApprovalRule)
+	case c.ApprovalRule != nil || c.WasApprovalRule != nil:
+		return fmt.Sprintf("%s rule      %s", sign, firstOf(c.ApprovalRule, c.WasApprovalRule))
+	case c.Baseline != nil && c.WasBaseline != nil:
+		return fmt.Sprintf("%s baseline  %s\n            was: %s", sign, c.Baseline, c.WasBaseline)
+	case c.Baseline != nil || c.WasBaseline != nil:
+		return fmt.Sprintf("%s baseline  %s", sign, firstOf(c.Baseline, c.WasBaseline))
 	case c.Role != nil && c.WasRole != nil:
 		return fmt.Sprintf("%s role      %s\n            was: %s", sign, c.Role.text(), c.WasRole.text())
 	}

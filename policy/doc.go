@@ -32,6 +32,13 @@
 // The epoch counts main manifests alone. A role's own count is its serial, and only the version of the
 // head tells whether anything is new.
 //
+// # Approval rules
+//
+// An ApprovalRule (approvalrule.go) says what is laid before the approvers when an update comes into a seed's
+// catalogue, and two settings say it of revisions and of what is obsolete (revision.go). None of them approves:
+// Propose and its kin give approvals that a seed puts into a draft of its own, for people to sign.
+// A Baseline names what machines of a group must have, and approves nothing either.
+//
 // # The approval log
 //
 // Every publication is an Entry of a hash-chained log that carries the changes and the approvers'

@@ -87,6 +87,13 @@ func FuzzRoot(f *testing.F) {
 func FuzzDecodeManifest(f *testing.F) {
 	f.Add(newMesh(f, "acme", 1, 1).mustNext(t0, hold("h1")).Manifest)
 	f.Add([]byte(`{"format":1,"org":"a","epoch":1,"groups":[{"name":"a","parent":"b"},{"name":"b","parent":"a"}]}`))
+	ruled := Manifest{Org: "a", Epoch: 1, IssuedAt: t0, Baselines: []Baseline{{Group: "all", Updates: []UpdateID{"u", "v"}, At: t0}},
+		ApprovalRules: []ApprovalRule{{Name: "r", Products: []string{"fire*"}, Sources: []string{"*.example"}, Group: "all", Action: ActionInstall, SoakDays: 1, At: t0}}}
+	b, err := ruled.Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := DecodeManifest(b)
 		if err != nil {
@@ -100,7 +107,10 @@ func FuzzDecodeManifest(f *testing.F) {
 }
 
 func FuzzDecodeDescriptor(f *testing.F) {
-	for _, d := range []*Descriptor{debDescriptor(), fileDescriptor()} {
+	made := fileDescriptor()
+	made.Withdrawn = true
+	made.Vendor = &Vendor{FileName: "app.jar", SHA256: sumOf("app"), Bytes: 7, Origin: "https://vendor.example/app.jar", Member: "lib/app.jar"}
+	for _, d := range []*Descriptor{debDescriptor(), fileDescriptor(), made} {
 		b, err := d.Encode()
 		if err != nil {
 			f.Fatal(err)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -70,6 +71,9 @@ type Manifest struct {
 	RingPlans []RingPlan `json:"ring_plans,omitempty"`
 	Settings  []Setting  `json:"settings,omitempty"`
 
+	ApprovalRules []ApprovalRule `json:"approval_rules,omitempty"`
+	Baselines     []Baseline     `json:"baselines,omitempty"`
+
 	// Delegations are the limits of further approvers, see merge. Absent where there are none.
 	Delegations []Delegation `json:"delegations,omitempty"`
 }
@@ -96,6 +100,8 @@ func (m *Manifest) Encode() ([]byte, error) {
 	slices.SortFunc(m.RingPlans, func(a, b RingPlan) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(m.Settings, compareSettings)
 	slices.SortFunc(m.Windows, func(a, b Window) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(m.ApprovalRules, func(a, b ApprovalRule) int { return strings.Compare(a.Name, b.Name) })
+	m.sortBaselines()
 	slices.SortFunc(m.Delegations, func(a, b Delegation) int { return strings.Compare(a.Role, b.Role) })
 	if err := m.check(); err != nil {
 		return nil, err
@@ -145,6 +151,9 @@ func (m *Manifest) check() error {
 		return err
 	}
 	if err := m.checkRings(); err != nil {
+		return err
+	}
+	if err := errors.Join(m.checkApprovalRules(), m.checkBaselines()); err != nil {
 		return err
 	}
 	if err := m.checkDelegations(); err != nil {

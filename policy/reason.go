@@ -39,6 +39,7 @@ const (
 	ReasonPolicyHold         Reason = "policy-hold"
 	ReasonPolicyDeferred     Reason = "policy-deferred"
 	ReasonPolicyDeclined     Reason = "policy-declined"
+	ReasonPolicyClass        Reason = "policy-class"
 	ReasonPolicyConflict     Reason = "policy-conflict"
 	ReasonLocalHold          Reason = "policy-local-hold"
 	ReasonUserPostponed      Reason = "policy-user-postponed"
@@ -120,6 +121,7 @@ var reasons = map[Reason]ReasonInfo{
 	"policy-hold":             {"admin", "an admin has stopped this update", "release the hold when the cause is gone", false},
 	"policy-deferred":         {"admin", "it is approved for later", "wait", true},
 	"policy-declined":         {"admin", "no approval asks for it on this machine", "approve it for one of the machine's groups if it is wanted", false},
+	"policy-class":            {"admin", "this machine does not take updates of this kind", "'patchmesh policy show' says what it takes and who says so", false},
 	"policy-local-hold":       {"machine", "the machine's own list holds it back", "take it off that list", false},
 	"policy-conflict":         {"admin", "approvals contradict each other", "see the losing approvals", false},
 	"policy-window-none":      {"admin", "no maintenance window of the machine will open again", "define one with 'patchmesh windows set'", false},

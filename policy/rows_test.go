@@ -18,6 +18,8 @@ type bench struct {
 	descs map[content.ID]*Descriptor
 }
 
+func (b *bench) describe(id content.ID) *Descriptor { return b.descs[id] }
+
 func newBench(t *testing.T) *bench { return &bench{t: t, descs: map[content.ID]*Descriptor{}} }
 
 // update makes a descriptor; change may alter it before it is named.

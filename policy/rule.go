@@ -42,6 +42,7 @@ var rules = []rule{
 	{"applicable", ruleApplicable},
 	{"hold", ruleHold},
 	{"local hold", ruleLocalHold},
+	{"class", ruleClass},
 	{"known", ruleKnown},
 	{"looked", ruleLooked},
 	{"groups", ruleGroups},

@@ -25,6 +25,8 @@ const (
 	SetPostponeTimes   = "postpone-times"
 	SetPostponeFor     = "postpone-for"
 	SetMediaImport     = "media-import"
+	SetRevisions       = "approve-revisions"
+	SetDeclines        = "decline-obsolete"
 	setDeadline        = "deadline-" // and a severity
 )
 
@@ -61,7 +63,7 @@ type SettingInfo struct {
 }
 
 // SettingInfos are all settings, in the order in which people read them.
-var SettingInfos = slices.Concat(updateInfos, carryInfos, restartInfos, stallInfos(), clientInfos)
+var SettingInfos = slices.Concat(updateInfos, filterInfos, switchInfos, carryInfos, restartInfos, stallInfos(), clientInfos)
 
 var updateInfos = []SettingInfo{
 	{SetAutomation, string(AutomationScheduled), "how much a machine does by itself: off, detect, notify-download (2), download-notify (3), scheduled (4), local-choice (5), server-manual (7)", checkAutomation, byAutomation},
@@ -229,6 +231,12 @@ func (m *Manifest) effectives(in map[string]int, mach Machine) []Effective {
 			if s.Name != info.Name || !addressed || depth < at {
 				continue
 			}
+			if depth == at && info.narrows() {
+				if both := narrow(s.Value, e.Value); both != e.Value {
+					e.Value, e.Source = both, e.Source+", "+s.Group
+				}
+				continue
+			}
 			if depth == at && (info.stricter == nil || info.stricter(s.Value, e.Value) >= 0) {
 				continue
 			}
@@ -254,6 +262,12 @@ func (e *Effective) local(info SettingInfo, own string) {
 	}
 	if info.Name == SetAutomation {
 		own = string(automation(own))
+	}
+	if both := e.Value; info.narrows() {
+		if both = narrow(own, e.Value); byNarrower(both, e.Value) < 0 {
+			e.Signed, e.Value, e.Source = e.Value, both, "local"
+		}
+		return
 	}
 	switch {
 	case free && own != string(AutomationOff) && own != string(AutomationLocalChoice):
@@ -283,6 +297,8 @@ type settings struct {
 	scanInterval    time.Duration
 	postponeTimes   int
 	postponeFor     time.Duration
+	takeClasses     string
+	takeProducts    string
 
 	restart         string
 	restartDelay    time.Duration
@@ -309,6 +325,10 @@ func readSettings(all []Effective) settings {
 			}
 		case SetPostponeTimes:
 			s.postponeTimes, _ = times(e.Value)
+		case SetTakeClasses:
+			s.takeClasses = e.Value
+		case SetTakeProducts:
+			s.takeProducts = e.Value
 		case SetPostponeFor:
 			s.postponeFor = duration(e.Value)
 		case SetRestart:

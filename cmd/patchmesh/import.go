@@ -19,6 +19,7 @@ func (a *app) importCmd() *cobra.Command {
 	var r api.ImportRequest
 	var args []string
 	var rules ruleFiles
+	var vendor api.VendorClaim
 	c := &cobra.Command{
 		Use:   "import PATH...",
 		Short: "put files into the catalogue",
@@ -28,6 +29,7 @@ func (a *app) importCmd() *cobra.Command {
   patchmesh import tool_2.1_amd64.deb --origin https://vendor.example/pool/tool_2.1_amd64.deb
   patchmesh import site-2.1.tar.gz --installer archive --installer-arg dest=/srv/site --probe healthy.json --probe-seconds 60
   patchmesh import tool.msi --installer-arg product-code={01234567-89AB-CDEF-0123-456789ABCDEF} --version-is 2.1.0 --restart maybe
+  patchmesh import site-2.1.tar.gz --vendor-member app.jar --vendor-sha256 3b5d... --vendor-origin https://vendor.example/app.jar
   patchmesh import tune.sh --installer script --installed tuned.json --applicable debian12.json`,
 		Args: func(c *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
@@ -49,6 +51,11 @@ func (a *app) importCmd() *cobra.Command {
 			if err = rules.read(&r.ImportRules); err != nil {
 				return err
 			}
+			if vendor != (api.VendorClaim{}) {
+				if r.Vendor = &vendor; vendor.SHA256 == "" || len(paths) > 1 {
+					return api.Errorf(api.ClassUsage, "--vendor-origin and --vendor-member go with --vendor-sha256, and with one file")
+				}
+			}
 			return a.onSeed(func(s api.Service) error { return a.importAll(c.Context(), s, r, paths) })
 		},
 	}
@@ -64,6 +71,7 @@ func (a *app) importCmd() *cobra.Command {
 	f.StringArrayVar(&r.Supersedes, "supersedes", nil, "id of an update that this one replaces; may be repeated")
 	f.StringArrayVar(&r.Origins, "origin", nil, "URL of the same bytes at their vendor's; machines that reach no seed fetch them there; may be repeated")
 	f.StringArrayVar(&r.OriginHosts, "origin-host", nil, "host to which a redirect of --origin may lead; may be repeated")
+	vendorFlags(f, &vendor)
 	rules.flags(f, &r.ImportRules)
 	return c
 }

@@ -23,6 +23,7 @@ func (p *ruleFiles) flags(f *pflag.FlagSet, r *api.ImportRules) {
 	f.StringVar(&r.Version, "version-is", "", "version, where the file does not say it (an .msi with a product-code)")
 	f.StringVar(&r.Mitigates, "mitigates", "", "id of the update that this one stands in for; it is taken off once that one is installed")
 	f.StringVar(&p.ends, "mitigation-ends", "", "day on which a mitigation is taken off at the latest, like 2026-12-31")
+	f.BoolVar(&r.Withdrawn, "withdrawn", false, "its vendor has taken it back: rules propose it no more, see 'patchmesh rules'")
 	f.StringVar(&r.Restart, "restart", "", "whether it needs a restart: never, maybe or always (default: unknown)")
 	f.StringVar(&r.Exclusive, "exclusive", "", "yes: it must be installed alone")
 	f.StringVar(&r.Disruptive, "disruptive", "", "no: it stops no service, asks nobody and restarts nothing, so that policy may let it go at once; yes")

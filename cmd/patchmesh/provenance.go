@@ -47,6 +47,9 @@ func writeProvenance(w io.Writer, p *api.Provenance) {
 	if p.Evicted {
 		fmt.Fprint(w, "; no longer in its store")
 	}
+	if p.Vendor != nil {
+		fmt.Fprintf(w, "\n%s", api.Clean(p.Vendor.String()))
+	}
 	fmt.Fprint(w, "\n\n")
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, "FROM\tTIER\tBYTES\tSHARE\tCHUNKS\tFIRST\tLAST")

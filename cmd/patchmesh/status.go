@@ -88,6 +88,7 @@ func writeFleet(w io.Writer, f *api.Fleet) {
 	}
 	_ = t.Flush()
 	writeGates(w, f)
+	writeLacking(w, f)
 }
 
 func reasonText(u api.Update) string {

@@ -113,6 +113,8 @@ type Machine struct {
 	Refused     []Refusal `json:"refused,omitempty"`
 	Traffic     *Traffic  `json:"traffic,omitempty"` // nil: nothing is limited
 	Updates     []Update  `json:"updates"`
+	// BaselineMissing are updates of the baselines of its groups that it does not have.
+	BaselineMissing []string `json:"baseline_missing,omitempty"`
 }
 
 // Update is the state of one update on one machine.
@@ -265,8 +267,9 @@ type ImportRequest struct {
 	InstallerArgs  map[string]string `json:"installer_args,omitempty"`
 	Supersedes     []string          `json:"supersedes,omitempty"`
 	// Origins are URLs of the same bytes at their vendor's, OriginHosts where their redirects may lead.
-	Origins     []string `json:"origins,omitempty"`
-	OriginHosts []string `json:"origin_hosts,omitempty"`
+	Origins     []string     `json:"origins,omitempty"`
+	OriginHosts []string     `json:"origin_hosts,omitempty"`
+	Vendor      *VendorClaim `json:"vendor,omitempty"`
 	ImportRules
 }
 

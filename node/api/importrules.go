@@ -24,4 +24,6 @@ type ImportRules struct {
 	// Mitigates is the update that this one stands in for, until MitigationEnds.
 	Mitigates      string    `json:"mitigates,omitempty"`
 	MitigationEnds time.Time `json:"mitigation_ends,omitzero"`
+	// Withdrawn: the vendor has taken the update back.
+	Withdrawn bool `json:"withdrawn,omitempty"`
 }

@@ -28,6 +28,8 @@ type Provenance struct {
 	// Wasted and Duplicate came as well and were thrown away.
 	WastedBytes    int64 `json:"wasted_bytes"`
 	DuplicateBytes int64 `json:"duplicate_bytes"`
+	// Vendor is the file that the payload was made around; nil: nobody says.
+	Vendor *Vendor `json:"vendor,omitempty"`
 }
 
 // Source is the share of one peer over one tier. Peer is empty for what was in the store already.

@@ -148,8 +148,8 @@ func noRight(uid int, admin bool) error {
 // readOnly lists the routes that change nothing: all that the status socket answers. What is not
 // listed is for admins.
 var readOnly = []string{
-	"/status", "/explain", "/node", "/trust", "/log/approval", "/windows", "/rings", "/policy", "/store", "/provenance", "/bytes", "/log/events",
-	"/inventory", "/groups", "/notices",
+	"/status", "/explain", "/node", "/trust", "/log/approval", "/windows", "/rings", "/policy", "/store", "/provenance", "/bytes", "/log/events", "/log/syncs",
+	"/inventory", "/groups", "/notices", "/baselines",
 }
 
 // questions lets nothing through that could change something.

@@ -63,6 +63,8 @@ func routes(s api.Service) http.Handler {
 	doctorRoutes(m, s)
 	bundleRoutes(m, s)
 	eventRoutes(m, s)
+	proposerRoutes(m, s)
+	baselineRoutes(m, s)
 	return m
 }
 

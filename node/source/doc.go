@@ -1,5 +1,6 @@
 // Package source is where updates come from. Today that is a local file: Describe reads what the
-// file says of itself, so that an admin need not type it.
+// file says of itself, so that an admin need not type it, and Member finds a vendor's file in an archive that was made
+// around it.
 //
 // # Invariants
 //

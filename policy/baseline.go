@@ -1,0 +1,182 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"patchmesh/content"
+)
+
+// Baseline is the set of updates that every machine of a group must have, a new or rebuilt one first of all. It
+// approves nothing: it is what machines are measured by. A machine is measured by the baselines of all of its
+// groups.
+type Baseline struct {
+	Group   string     `json:"group"`
+	Updates []UpdateID `json:"updates"` // sorted
+	At      time.Time  `json:"at"`
+}
+
+// Limits of baselines.
+const (
+	maxBaselines       = 1000
+	maxBaselineUpdates = 5000
+)
+
+// Validate says what is wrong with a baseline. ErrFormat, ErrTooLarge.
+func (b *Baseline) Validate() error {
+	if err := checkName("group", b.Group); err != nil {
+		return fmt.Errorf("baseline: %w", err)
+	}
+	if len(b.Updates) > maxBaselineUpdates {
+		return fmt.Errorf("baseline of group %s with %d updates: %w", b.Group, len(b.Updates), ErrTooLarge)
+	}
+	if len(b.Updates) == 0 {
+		return fmt.Errorf("baseline of group %s asks for nothing: %w", b.Group, ErrFormat)
+	}
+	for i, u := range b.Updates {
+		if _, err := ParseUpdateID(string(u)); err != nil {
+			return fmt.Errorf("baseline of group %s: %w", b.Group, err)
+		}
+		if i > 0 && b.Updates[i-1] >= u {
+			return fmt.Errorf("baseline of group %s: %s is out of order or double: %w", b.Group, u, ErrFormat)
+		}
+	}
+	return nil
+}
+
+func (m *Manifest) sortBaselines() {
+	slices.SortFunc(m.Baselines, func(a, b Baseline) int { return strings.Compare(a.Group, b.Group) })
+	for i := range m.Baselines {
+		u := slices.Clone(m.Baselines[i].Updates)
+		slices.Sort(u)
+		m.Baselines[i].Updates = slices.Compact(u)
+	}
+}
+
+func (m *Manifest) checkBaselines() error {
+	if len(m.Baselines) > maxBaselines {
+		return fmt.Errorf("%d baselines: %w", len(m.Baselines), ErrTooLarge)
+	}
+	for i := range m.Baselines {
+		if err := m.Baselines[i].Validate(); err != nil {
+			return err
+		}
+		if i > 0 && m.Baselines[i-1].Group >= m.Baselines[i].Group {
+			return fmt.Errorf("baseline of group %s is out of order or double: %w", m.Baselines[i].Group, ErrFormat)
+		}
+	}
+	return nil
+}
+
+// String says all of a baseline in one line, for people.
+func (b Baseline) String() string {
+	text := make([]string, len(b.Updates))
+	for i, u := range b.Updates {
+		text[i] = string(u)
+	}
+	return fmt.Sprintf("of group %s: %s", b.Group, strings.Join(text, ", "))
+}
+
+// BaselineOf is what machines in these groups must have: the baselines of all of them, sorted, without doubles.
+func (m *Manifest) BaselineOf(groups []string) []UpdateID {
+	if len(m.Baselines) == 0 {
+		return nil
+	}
+	in := m.depths(groups)
+	var out []UpdateID
+	for _, b := range m.Baselines {
+		if _, addressed := in[b.Group]; addressed {
+			out = append(out, b.Updates...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Standing is what a machine has said of one update.
+type Standing struct {
+	Compliance Compliance
+	Reason     Reason
+}
+
+// Lacking are the updates of a baseline that a machine does not have: neither the update itself nor one that
+// replaces it is installed, and the machine has not found that it is none of its own. That somebody declined it,
+// or has approved it for nobody, does not excuse anything. What a machine has not said it does not have.
+func (r Replacers) Lacking(baseline []UpdateID, said map[UpdateID]Standing) []UpdateID {
+	out := []UpdateID{}
+	for _, u := range baseline {
+		if !r.has(u, said, map[UpdateID]bool{}) {
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+// has looks along the chain of those that replace an update; seen ends a circle.
+func (r Replacers) has(u UpdateID, said map[UpdateID]Standing, seen map[UpdateID]bool) bool {
+	if seen[u] {
+		return false
+	}
+	seen[u] = true
+	s := said[u]
+	if s.Compliance == Installed || len(seen) == 1 && s.Compliance == NotApplicable && foreign(s.Reason) {
+		return true // a replacement that is not for the machine replaces nothing: only the first may be foreign
+	}
+	return slices.ContainsFunc(r[u], func(n UpdateID) bool { return r.has(n, said, seen) })
+}
+
+// foreign: the update is for other machines.
+func foreign(r Reason) bool {
+	return r == ReasonCompatArch || r == ReasonCompatOS || r == ReasonCompatEdition
+}
+
+// Replacers are the approved updates that replace others, by what they replace.
+type Replacers map[UpdateID][]UpdateID
+
+// Replacers finds them; describe gives descriptors that are at hand, nil for others.
+func (m *Manifest) Replacers(describe func(content.ID) *Descriptor) Replacers {
+	out := Replacers{}
+	for _, a := range m.Approvals {
+		d := describe(a.Descriptor)
+		if d == nil || a.Action != ActionInstall {
+			continue
+		}
+		for _, old := range d.Supersedes {
+			if !slices.Contains(out[old], a.Update) {
+				out[old] = append(out[old], a.Update)
+			}
+		}
+	}
+	return out
+}
+
+// Approved are the updates that a baseline of a group would hold by what is approved now: those that are
+// installed on all of its machines, not merely on those of the rings that were reached, without what others
+// among them replace.
+func (m *Manifest) Approved(group string, describe func(content.ID) *Descriptor) []UpdateID {
+	in := m.depths([]string{group})
+	if group == GroupAll || group == GroupUnassigned { // depths takes names of listed groups
+		in = map[string]int{GroupAll: 0, group: 0}
+	}
+	var out []UpdateID
+	gone := map[UpdateID]bool{}
+	for _, w := range effective(m, in, time.Time{}) {
+		a := m.Approvals[w.index]
+		if p := m.RingPlan(a.RingPlan); a.Action != ActionInstall || p != nil && !a.Expedite && len(a.RingsOpened) < len(p.Rings) {
+			continue
+		}
+		d := describe(a.Descriptor)
+		if d != nil && d.Mitigates != "" {
+			continue // it goes again
+		}
+		out = append(out, a.Update)
+		if d != nil {
+			for _, old := range d.Supersedes {
+				gone[old] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(out, func(u UpdateID) bool { return gone[u] })
+}
