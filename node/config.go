@@ -64,6 +64,8 @@ type Config struct {
 	Now func() time.Time
 	// RestartWith restarts the machine. Nil: the system's own commands.
 	RestartWith restart.Run
+	// Agent is what the launcher has said of this process. Zero: none has started it.
+	Agent AgentRun
 }
 
 // Bounds of the node's own queues and lists.

@@ -44,7 +44,7 @@ type Journal interface {
 	JournalEnd(update string, revision int, step string, at time.Time) error
 }
 
-// Config is what a Role is built from. All fields are needed but Lately and Restarter.
+// Config is what a Role is built from. All fields are needed but Lately, Restarter and Agent.
 type Config struct {
 	Trust   Trust
 	Hands   Hands
@@ -58,6 +58,7 @@ type Config struct {
 	Log    *slog.Logger
 
 	Restarter Restarter // nil: this role restarts nothing
+	Agent     Prover    // nil: no launcher has started this process
 }
 
 // Role carries out what approvers have signed for this machine, and nothing else. Its methods are
