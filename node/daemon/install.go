@@ -50,7 +50,7 @@ type Manager struct {
 	// that it is so. Both are needed where the spec names that folder.
 	PrepareSlots func() error
 	SlotsReady   func() bool
-	DryRun   bool
+	DryRun       bool
 }
 
 // step is one change of the system.

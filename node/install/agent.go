@@ -15,12 +15,14 @@ import (
 	"time"
 
 	"patchmesh/content/durable"
+	"patchmesh/policy"
 )
 
 // agentInstaller updates patchmesh itself. The payload is its program; the descriptor names its version.
 // Arguments:
 //
 //   - prove-seconds: how long the new program may take to prove itself, 60 if not given.
+//   - os, arch: what the program is for, as Go names it; on any other machine the update is not applicable.
 //   - allow-downgrade: true: a lower version than the present one is meant.
 //
 // The verified program is written into the slot that does not run, asked what it is, and then the pointer is
@@ -60,6 +62,7 @@ var HelloArgs = []string{"launch", "--hello"}
 type agentPlan struct {
 	downgrade bool
 	seconds   int
+	os, arch  string // empty: not said
 }
 
 func (agentInstaller) check(s Spec) error {
@@ -90,6 +93,10 @@ func readAgent(s Spec) (agentPlan, error) {
 				return deny("prove-seconds are 1 to %d", maxProveSeconds)
 			}
 			p.seconds = n
+		case "os":
+			p.os = v
+		case "arch":
+			p.arch = v
 		default:
 			return deny("argument %.40q is none of an agent's", key)
 		}
@@ -132,6 +139,14 @@ func (agentInstaller) Detect(_ context.Context, j Job) (Detection, error) {
 		return Detection{}, err
 	}
 	d := Detection{Version: p.Current.Version}
+	switch {
+	case plan.os != "" && plan.os != runtime.GOOS:
+		d.Foreign, d.Detail = string(policy.ReasonCompatOS), "for "+plan.os+", this machine runs "+runtime.GOOS
+		return d, nil
+	case plan.arch != "" && plan.arch != runtime.GOARCH:
+		d.Foreign, d.Detail = string(policy.ReasonCompatArch), "for "+plan.arch+", this machine is "+runtime.GOARCH
+		return d, nil
+	}
 	if p.Trial != nil {
 		d.Version, d.Interrupted = p.Previous.Version, p.Trial.Update == j.Spec.Update
 		return d, nil
