@@ -118,20 +118,3 @@ func TestRJ11AnAgentIsAnUpdateLikeAnyOther(t *testing.T) {
 		t.Errorf("that the old version made room counts as a failure: %+v", u)
 	}
 }
-
-// reported is what the seed knows of an update on a machine.
-func (r *running) reported(t *testing.T, machine, update string) api.Update {
-	t.Helper()
-	f, err := r.Status(context.Background(), api.StatusQuery{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range f.Machines {
-		for _, u := range m.Updates {
-			if m.Name == machine && u.Update == update {
-				return u
-			}
-		}
-	}
-	return api.Update{}
-}

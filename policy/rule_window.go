@@ -19,6 +19,7 @@ func ruleWindow(q question, v *Verdict) bool {
 	if q.desc.MaxRunSeconds > 0 {
 		need = time.Duration(q.desc.MaxRunSeconds) * time.Second
 	}
+	need += time.Duration(q.desc.HookSeconds()) * time.Second
 	open, never := q.calendar.fit(need, q.now)
 	if never == "" && !q.now.Before(open.from) {
 		v.closesAt = open.until.Add(time.Nanosecond) // until itself it may still begin

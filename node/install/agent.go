@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"syscall"
 	"time"
 
 	"patchmesh/content/durable"
@@ -278,11 +277,7 @@ func (agentInstaller) greet(ctx context.Context, j Job, path string) error {
 	}
 	defer os.RemoveAll(dir)
 	run := program{path: path, args: slices.Clone(HelloArgs), dir: dir, most: helloWait, env: programEnvironment("TMPDIR=" + dir)}
-	code, output, err := run.run(ctx)
-	for tries := 0; errors.Is(err, syscall.ETXTBSY) && tries < 50; tries++ { // another start has inherited the file that we wrote
-		time.Sleep(20 * time.Millisecond)
-		code, output, err = run.run(ctx)
-	}
+	code, output, err := run.unbusy(ctx)
 	var got AgentHello
 	switch {
 	case err != nil:

@@ -55,6 +55,10 @@
 //     folder that no update made is not taken unless the descriptor says adopt=true. Links may lead
 //     nowhere but into the folder; hard links, devices, set-uid bits and whatever others could write
 //     are not made.
+//   - hooks: scripts before and after an install are text within the descriptor, so every byte is signed, and run as
+//     a script's payload is. One before it that fails keeps the install from being begun. One after it that fails
+//     is reported and run again, and until it has worked the update does not count as present; undoing what works
+//     because a notification failed would do more harm. With a probe, that one decides about undoing.
 //   - script: no shell is involved unless the payload names one. Unlike dpkg it is killed when its time
 //     is up, with all that it started. A lock that it inherits outlives us, so that one from before a
 //     crash is waited for and not doubled.
