@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"patchmesh/content"
@@ -50,6 +51,8 @@ type ApplyConfig struct {
 	RestartWith restart.Run
 	// GoingDown says whether the machine is being shut down. Nil: its service manager is asked.
 	GoingDown func(context.Context) bool
+	// Agent is what the launcher has said of this process. Zero: none has started it.
+	Agent AgentRun
 }
 
 // ApplyInit is what PrepareApply did.
@@ -197,7 +200,12 @@ func RunApply(ctx context.Context, cfg ApplyConfig) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go p.trust.run(ctx)
-	return p.server.Serve(ctx, ln)
+	var leaving atomic.Bool
+	go cfg.Agent.follow(ctx, cfg.Log, nil, func() { leaving.Store(true); stop() })
+	if err := p.server.Serve(ctx, ln); err != nil || !leaving.Load() {
+		return err
+	}
+	return ErrHandover
 }
 
 // applyProcess is an open state folder with its server.
@@ -253,7 +261,7 @@ func openApplyProcess(cfg ApplyConfig) (*applyProcess, error) {
 	h := newHands(cfg.Root, cfg.StateDir, cfg.RestartWith, cfg.GoingDown)
 	role := apply.NewRole(apply.Config{
 		Trust: trust, Shelf: p.shelf, Journal: journal, Machine: e.Machine(installerKinds()), Lately: newApplyStock(cfg).known, Now: trust.clock.now, Log: cfg.Log,
-		Hands: h, Restarter: h.restart, GoingDown: h.restart.GoingDown,
+		Hands: h, Restarter: h.restart, GoingDown: h.restart.GoingDown, Agent: slotsProof(cfg.Agent),
 	})
 	if _, err := role.Status(); err != nil { // damaged documents are told at once; they are never reset
 		p.close()

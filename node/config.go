@@ -69,6 +69,8 @@ type Config struct {
 	RestartWith restart.Run
 	// GoingDown says whether the machine is being shut down. Nil: its service manager is asked.
 	GoingDown func(context.Context) bool
+	// Agent is what the launcher has said of this process. Zero: none has started it.
+	Agent AgentRun
 }
 
 // Bounds of the node's own queues and lists.

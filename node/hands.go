@@ -101,7 +101,7 @@ func (h hands) job(d *policy.Descriptor, open func() (io.ReadCloser, error)) ins
 		Spec: install.Spec{
 			Update: string(d.Update), Revision: d.Revision, Installer: d.Installer, Args: d.InstallerArgs, FileName: d.FileName,
 			SHA256: sum, PlainBytes: d.PlainBytes, Package: d.Package, Version: d.Version, Arch: d.Arch,
-			Applicable: d.Applicable, Installed: d.Installed, Probe: d.Probe,
+			Applicable: d.Applicable, Installed: d.Installed, Probe: d.Probe, Before: d.Before, After: d.After,
 			ProbeTime: time.Duration(cmp.Or(d.ProbeSeconds, policy.DefaultProbeSeconds)) * time.Second,
 			MaxRun:    time.Duration(d.MaxRunSeconds) * time.Second,
 		},

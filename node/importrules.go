@@ -30,6 +30,15 @@ func addRules(d *policy.Descriptor, r api.ImportRules) error {
 	if r.Mitigates == "" != r.MitigationEnds.IsZero() {
 		return api.Errorf(api.ClassUsage, "a mitigation names the update that it stands for and when it ends").WithHint("--mitigates UPDATE --mitigation-ends 2026-12-31")
 	}
+	d.Before, d.After = (*policy.Hook)(r.Before), (*policy.Hook)(r.After)
+	for _, h := range []*policy.Hook{d.Before, d.After} {
+		if h == nil {
+			continue
+		}
+		if err := h.Check(); err != nil {
+			return api.Errorf(api.ClassUsage, "%v", err).WithHint("a script of at most %d bytes that begins with #!/bin/sh or the like, or --hook-interpreter PATH", policy.MaxHookBytes)
+		}
+	}
 	if r.Version != "" {
 		d.Version = r.Version
 	}

@@ -66,6 +66,7 @@ type Node struct {
 	locked    atomic.Pointer[lockout]
 
 	outsideNoted atomic.Bool
+	handingOver  atomic.Bool // another version takes this one's place
 	budgetSet    atomic.Bool
 	gossipKeys   gossipKeys
 	roots        rootChase
@@ -195,7 +196,10 @@ func (n *Node) Run(ctx context.Context) error {
 	n.begin(n.ctx)
 	n.record(state.EventRow{Kind: api.EventStarted, Detail: "patchmesh " + n.cfg.Version})
 	n.log.Info("running", "id", n.id, "name", n.member.Name, "site", n.member.Site, "seed", n.seed != nil, "listen", n.host.ListenAddr(), "epoch", n.believer.current().Epoch())
-	return n.loop(n.ctx)
+	if err := n.loop(n.ctx); err != nil || !n.handingOver.Load() {
+		return err
+	}
+	return ErrHandover
 }
 
 // begin starts everything that runs beside the loop.
@@ -212,6 +216,7 @@ func (n *Node) begin(ctx context.Context) {
 	n.work(func() { n.watchLocal(ctx) })
 	n.work(func() { n.watchStock(ctx) })
 	n.work(func() { n.watchRestarts(ctx) })
+	n.work(func() { n.watchAgent(ctx) })
 	n.work(func() { n.keepStore(ctx) })
 	if n.seed == nil {
 		n.work(func() { n.mule.run(ctx) })

@@ -171,7 +171,10 @@ func (s *seed) turnRings() error {
 		return err
 	}
 	for _, r := range all {
-		step, why := r.plan.Judge(r.approval, r.tallies, false, s.now())
+		step, why, err := s.judgeRollout(r, false)
+		if err != nil {
+			return err
+		}
 		switch {
 		case step == policy.RingPromote && !heldEverywhere(m, r.approval.Update):
 			_, err = s.promote(r, why, wish{unattended: true})
@@ -263,7 +266,13 @@ func (s *seed) promoteByHand(r api.PromoteRequest) (*api.Published, error) {
 	if heldEverywhere(m, all[i].approval.Update) {
 		return nil, api.Errorf(api.ClassRefused, "%s is held", api.Clean(r.Update)).WithHint("'patchmesh release' ends the hold; 'patchmesh explain' tells its reason")
 	}
-	step, why := all[i].plan.Judge(all[i].approval, all[i].tallies, true, s.now())
+	step, why, err := s.judgeRollout(all[i], true)
+	if err != nil {
+		return nil, err
+	}
+	if step == policy.RingWait {
+		return nil, api.Errorf(api.ClassRefused, "%s: %s", api.Clean(r.Update), why).WithHint("'patchmesh evidence show %s' tells what was tested, 'patchmesh evidence record' notes it", api.Clean(r.Update))
+	}
 	if step == policy.RingDone {
 		return nil, api.Errorf(api.ClassRefused, "%s: %s, there is nothing to promote it to", api.Clean(r.Update), why)
 	}
@@ -292,7 +301,10 @@ func (s *seed) rings(q api.RingsQuery) (*api.Rings, error) {
 		if q.Update != "" && q.Update != string(r.approval.Update) {
 			continue
 		}
-		step, why := r.plan.Judge(r.approval, r.tallies, false, s.now())
+		step, why, err := s.judgeRollout(r, false)
+		if err != nil {
+			return nil, err
+		}
 		o := api.Rollout{
 			Update: string(r.approval.Update), Revision: r.approval.Revision, Plan: r.plan.Name, Next: string(step), Why: why,
 			Held: heldEverywhere(m, r.approval.Update),

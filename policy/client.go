@@ -24,12 +24,13 @@ func (q question) changes() bool {
 	return q.approval.Action == ActionInstall || q.approval.Action == ActionRemove
 }
 
-// need is how long the update is taken to need.
+// need is how long the update is taken to need, with the signed scripts before and after it.
 func (q question) need() time.Duration {
+	need := q.settings.defaultRun
 	if q.desc.MaxRunSeconds > 0 {
-		return time.Duration(q.desc.MaxRunSeconds) * time.Second
+		need = time.Duration(q.desc.MaxRunSeconds) * time.Second
 	}
-	return q.settings.defaultRun
+	return need + time.Duration(q.desc.HookSeconds())*time.Second
 }
 
 // late says whether the deadline has come.

@@ -68,6 +68,10 @@ type Descriptor struct {
 	Probe        *Condition `json:"probe,omitempty"`
 	ProbeSeconds int        `json:"probe_seconds,omitempty"` // 0: DefaultProbeSeconds
 
+	// Before and After run with every install, see Hook; nil: nothing does.
+	Before *Hook `json:"before,omitempty"`
+	After  *Hook `json:"after,omitempty"`
+
 	// Mitigates is the update that this one stands in for, until MitigationEnds at the latest.
 	Mitigates      UpdateID  `json:"mitigates,omitempty"`
 	MitigationEnds time.Time `json:"mitigation_ends,omitzero"`
@@ -151,7 +155,7 @@ func (d *Descriptor) check() error {
 	if err := d.checkOrigins(); err != nil {
 		return err
 	}
-	if err := errors.Join(d.checkConditions(), d.checkMitigation(), d.Vendor.check(d)); err != nil {
+	if err := errors.Join(d.checkConditions(), d.checkMitigation(), d.Vendor.check(d), d.checkHooks()); err != nil {
 		return err
 	}
 	texts := slices.Concat(

@@ -33,6 +33,8 @@ type Ring struct {
 	FailCount   int `json:"fail_count,omitempty"`
 
 	SpreadMinutes int `json:"spread_minutes,omitempty"` // its machines begin one after the other over so long
+
+	Evidence []Check `json:"evidence,omitempty"` // what must have been tested before this ring opens
 }
 
 // Limits of ring plans.
@@ -75,6 +77,9 @@ func (r *Ring) check() error {
 		if err := checkName("group", g); err != nil {
 			return fmt.Errorf("ring %s: %w", r.Name, err)
 		}
+	}
+	if err := r.checkEvidence(); err != nil {
+		return err
 	}
 	for _, n := range []struct {
 		what     string
@@ -250,5 +255,8 @@ func (r Ring) String() string {
 	add(r.FailPercent, ", halt at %d %% failed")
 	add(r.FailCount, ", halt at %d failed")
 	add(r.SpreadMinutes, ", spread over %d min")
+	if len(r.Evidence) > 0 {
+		s += fmt.Sprintf(", opens with evidence of %v", r.Evidence)
+	}
 	return s + ")"
 }

@@ -15,7 +15,7 @@ import (
 )
 
 func (a *app) applyCmd() *cobra.Command {
-	cfg := node.ApplyConfig{Now: time.Now, Version: version}
+	cfg := node.ApplyConfig{Now: time.Now, Version: version, Agent: node.LaunchedAs(os.Getenv)}
 	var level, name string
 	c := &cobra.Command{
 		Use:   "apply",

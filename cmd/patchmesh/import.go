@@ -66,7 +66,7 @@ func (a *app) importCmd() *cobra.Command {
 	f.StringVar(&r.Classification, "classification", "", "security, critical, driver, feature, ... or other")
 	f.StringVar(&r.Product, "product", "", "what it is for")
 	f.StringArrayVar(&r.CVEs, "cve", nil, "CVE that it fixes; may be repeated")
-	f.StringVar(&r.Installer, "installer", "", "file, deb, rpm, msi, msu, archive or script (default: by the name of the file)")
+	f.StringVar(&r.Installer, "installer", "", "file, deb, rpm, msi, msu, archive, script or agent (default: by the name of the file)")
 	f.StringArrayVar(&args, "installer-arg", nil, "KEY=VALUE for the installer; may be repeated")
 	f.StringArrayVar(&r.Supersedes, "supersedes", nil, "id of an update that this one replaces; may be repeated")
 	f.StringArrayVar(&r.Origins, "origin", nil, "URL of the same bytes at their vendor's; machines that reach no seed fetch them there; may be repeated")

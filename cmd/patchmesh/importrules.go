@@ -12,9 +12,13 @@ import (
 )
 
 // ruleFiles are the files that hold the rules of an import.
-type ruleFiles struct{ applicable, installed, probe, ends string }
+type ruleFiles struct {
+	applicable, installed, probe, ends string
+	hooks                              hookFiles
+}
 
 func (p *ruleFiles) flags(f *pflag.FlagSet, r *api.ImportRules) {
+	p.hooks.flags(f)
 	f.StringVar(&p.applicable, "applicable", "", "file with the rule that says whether the update is for a machine")
 	f.StringVar(&p.installed, "installed", "", "file with the rule that says whether it is there (needed for a script)")
 	f.StringVar(&p.probe, "probe", "", "file with the rule that must hold after the install, else it is rolled back")
@@ -34,6 +38,9 @@ func (p *ruleFiles) flags(f *pflag.FlagSet, r *api.ImportRules) {
 const maxRuleFile = 256 << 10
 
 func (p *ruleFiles) read(r *api.ImportRules) error {
+	if err := p.hooks.read(r); err != nil {
+		return err
+	}
 	if p.ends != "" {
 		day, err := time.Parse(time.DateOnly, p.ends)
 		if err != nil {

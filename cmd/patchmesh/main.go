@@ -40,7 +40,10 @@ func run(args []string, out, errOut io.Writer) int {
 	root.SetErr(errOut)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
-		return 0
+		return a.exit
+	}
+	if errors.Is(err, node.ErrHandover) {
+		return node.ExitHandover
 	}
 	if !a.started { // cobra did not get as far as the verb: the command line is wrong
 		var e *api.Error
@@ -58,6 +61,7 @@ type app struct {
 	data        string
 	json        bool
 	started     bool // a verb has begun
+	exit        int  // of a verb that has ended well: that of the program which it ran
 }
 
 // exits is the same for every verb.
@@ -84,8 +88,8 @@ func (a *app) root() *cobra.Command {
 	})
 	root.AddCommand(
 		a.initCmd(), a.runCmd(), a.inviteCmd(), a.joinCmd(), a.enrolCmd(), a.importCmd(), a.approveCmd(), a.holdCmd(), a.releaseCmd(),
-		a.signCmd(), a.revokeCmd(), a.siteCmd(), a.windowsCmd(), a.ringsCmd(), a.promoteCmd(), a.rulesCmd(), a.baselineCmd(), a.packCmd(), a.policyCmd(), a.acceptCmd(), a.postponeCmd(), a.noticesCmd(), a.statusCmd(), a.explainCmd(), a.peersCmd(), a.demoCmd(),
-		a.draftCmd(), a.keyCmd(), a.roleCmd(), a.rootCmd(), a.logCmd(), a.trustCmd(), a.applyCmd(), a.serviceCmd(),
+		a.signCmd(), a.revokeCmd(), a.siteCmd(), a.windowsCmd(), a.ringsCmd(), a.promoteCmd(), a.rulesCmd(), a.baselineCmd(), a.packCmd(), a.evidenceCmd(), a.policyCmd(), a.acceptCmd(), a.postponeCmd(), a.noticesCmd(), a.statusCmd(), a.explainCmd(), a.peersCmd(), a.demoCmd(),
+		a.draftCmd(), a.keyCmd(), a.roleCmd(), a.rootCmd(), a.logCmd(), a.trustCmd(), a.applyCmd(), a.serviceCmd(), a.launchCmd(),
 		a.inventoryCmd(), a.scanCmd(), a.groupCmd(), a.doctorCmd(),
 		a.storeCmd(), a.provenanceCmd(), a.reportCmd(), a.simCmd(), a.bundleCmd(),
 	)

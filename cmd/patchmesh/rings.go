@@ -39,6 +39,7 @@ func (a *app) ringsSetCmd() *cobra.Command {
 			"  soak=24h      ... and no sooner than so long after this ring was opened\n" +
 			"  manual        ... and only by 'patchmesh promote'\n" +
 			"  fail=1        hold the update everywhere when so many machines have failed, or fail=10%\n" +
+			"  evidence=C+C  it opens only after these checks: business, restart, rollback, effectiveness; see 'patchmesh evidence'\n" +
 			"  spread=8h     its machines begin one after the other over so long\n" +
 			"Changing a plan is signed like an approval, and so is every promotion.\n" + exits,
 		Example: `  patchmesh rings set standard --ring 'test:groups=lab,count=1,fail=1' \
@@ -82,6 +83,10 @@ func addRing(r *api.RingsRequest, text string) error {
 		switch {
 		case key == "groups" && value != "":
 			ring.Groups = strings.Split(value, "+")
+		case key == "evidence" && value != "":
+			for c := range strings.SplitSeq(value, "+") {
+				ring.Evidence = append(ring.Evidence, api.Check(c))
+			}
 		case key == "manual" && value == "":
 			ring.Manual = true
 		case key == "success" && percent && numberErr == nil:

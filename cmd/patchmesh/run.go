@@ -24,7 +24,7 @@ func cores(dataDir string) int {
 }
 
 func (a *app) runCmd() *cobra.Command {
-	cfg := node.Config{Version: version}
+	cfg := node.Config{Version: version, Agent: node.LaunchedAs(os.Getenv)}
 	var level string
 	var traffic trafficFlags
 	c := &cobra.Command{

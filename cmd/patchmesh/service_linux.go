@@ -22,6 +22,9 @@ func (a *app) serviceInstall(s serviceFlags) error {
 		return api.Errorf(api.ClassUsage, "%s belongs to no mesh yet", s.spec.DataDir).
 			WithHint("enrol this machine first: 'patchmesh join TOKEN --data %s'", s.spec.DataDir)
 	}
+	if s.spec.Apply { // a seed installs nothing, so nothing updates it
+		s.spec.Slots = node.DefaultSlots
+	}
 	m := daemon.Manager{
 		Sys: daemon.Linux{}, UnitDir: daemon.SystemdUnits, DryRun: s.dryRun,
 		Prepared: func() bool { return node.ApplyPrepared(s.spec.ApplyState) },
@@ -29,6 +32,8 @@ func (a *app) serviceInstall(s serviceFlags) error {
 			_, err := node.PrepareApply(s.spec.ApplyState, s.spec.DataDir, false, time.Now)
 			return err
 		},
+		PrepareSlots: func() error { return node.PrepareSlots(s.spec.Slots, s.spec.Program, version) },
+		SlotsReady:   func() bool { return node.SlotsReady(s.spec.Slots, s.spec.Program, version) },
 	}
 	r, err := m.Install(s.spec)
 	if err != nil {

@@ -55,6 +55,9 @@ type Service interface {
 	SetRings(ctx context.Context, r RingsRequest) (*Published, error)
 	// Promote opens the next ring of an update's plan. ClassRefused where machines failed.
 	Promote(ctx context.Context, r PromoteRequest) (*Published, error)
+	// RecordEvidence notes that an update was tested; Evidence tells how its checks stand. Only on a seed.
+	RecordEvidence(ctx context.Context, r EvidenceRequest) (*Evidence, error)
+	Evidence(ctx context.Context, q EvidenceQuery) (*Evidence, error)
 	// Rings tells the plans and how far updates have got along them. Only on a seed.
 	Rings(ctx context.Context, q RingsQuery) (*Rings, error)
 	// SetSetting states a client setting for a group, or takes it back.

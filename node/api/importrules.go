@@ -15,6 +15,10 @@ type ImportRules struct {
 	ProbeSeconds  int             `json:"probe_seconds,omitempty"`
 	MaxRunSeconds int             `json:"max_run_seconds,omitempty"`
 
+	// Scripts before and after each install.
+	Before *Hook `json:"before,omitempty"`
+	After  *Hook `json:"after,omitempty"`
+
 	// Properties that a file does not say of itself; empty: unknown, or what the file says.
 	Version       string   `json:"version,omitempty"`
 	Restart       string   `json:"restart,omitempty"`    // never, maybe, always

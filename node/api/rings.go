@@ -9,6 +9,9 @@ import (
 // Ring is one stage of a plan.
 type Ring = policy.Ring
 
+// Check is one item of the test evidence that a ring may ask for.
+type Check = policy.Check
+
 // RingsRequest makes a ring plan, in place of the one with the same name, or drops it.
 type RingsRequest struct {
 	Plan       policy.RingPlan `json:"plan"`

@@ -10,7 +10,8 @@
 //	         ── offer object ── bytes ──────▶             ├── Machine  who this is, from enrolment
 //	         ── schedule ── descriptor id ──▶             ├── Journal  what began and how it ended
 //	         ── status ─────────────────────▶             ├── Hands    the installers
-//	         ── restart ────────────────────▶             └── Restarter
+//	         ── restart ────────────────────▶             ├── Restarter
+//	         ── proved ─────────────────────▶             └── Prover   ends the trial of a new version
 //
 // # Nouns
 //

@@ -44,7 +44,7 @@ type Journal interface {
 	JournalEnd(update string, revision int, step string, at time.Time) error
 }
 
-// Config is what a Role is built from. All fields are needed but Lately, Restarter and GoingDown.
+// Config is what a Role is built from. All fields are needed but Lately, Restarter, GoingDown and Agent.
 type Config struct {
 	Trust   Trust
 	Hands   Hands
@@ -60,6 +60,7 @@ type Config struct {
 	Restarter Restarter // nil: this role restarts nothing
 	// GoingDown says whether the machine is being shut down, as this role sees it itself. Nil: it is not.
 	GoingDown func(context.Context) bool
+	Agent     Prover // nil: no launcher has started this process
 }
 
 // Role carries out what approvers have signed for this machine, and nothing else. Its methods are

@@ -35,7 +35,7 @@ type ServerConfig struct {
 	Log     *slog.Logger
 }
 
-// Server answers the five verbs.
+// Server answers the six verbs.
 type Server struct {
 	cfg   ServerConfig
 	slots chan struct{}
@@ -167,6 +167,8 @@ func (s *Server) answer(ctx context.Context, c conn) error {
 		result, err = s.cfg.Role.Status()
 	case verbRestart:
 		result, err = s.restart(ctx, q.order)
+	case verbProved:
+		result, err = struct{}{}, s.cfg.Role.Proved(ctx, q.id.SHA256())
 	}
 	t.end = time.Time{}
 	var e *Error

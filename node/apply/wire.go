@@ -11,7 +11,7 @@ import (
 	"patchmesh/policy"
 )
 
-// A verb is what a connection is for. There are five.
+// A verb is what a connection is for. There are six.
 type verb byte
 
 const (
@@ -20,6 +20,7 @@ const (
 	verbSchedule                 // carry out an order
 	verbStatus
 	verbRestart // look whether a restart is needed, or restart now
+	verbProved  // the caller's program, a new version of patchmesh, is well
 )
 
 // Order is what Schedule may ask for.
@@ -57,7 +58,7 @@ func (o Order) String() string {
 //	4  verb
 //	5  order, of schedule and restart; else 0
 //	6  two zero bytes
-//	8  32 bytes: SHA-256 of the descriptor, of object and schedule; else 0
+//	8  32 bytes: SHA-256 of the descriptor, of object and schedule; of the caller's program, of proved; else 0
 //	40 length, of metadata: bytes of the head that follows; else 0
 type request struct {
 	verb   verb
@@ -99,6 +100,8 @@ func decodeRequest(b []byte) (request, error) {
 		fits = named && !ordered && !long
 	case verbSchedule:
 		fits = named && (r.order >= Detect && r.order <= Remove || r.order == InstallAtShutdown) && !long
+	case verbProved:
+		fits = named && !ordered && !long
 	case verbStatus:
 		fits = !named && !ordered && !long
 	case verbRestart:

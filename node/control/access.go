@@ -133,6 +133,9 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, nil, noRight(m.who.UID, d.admin))
 		return
 	}
+	if m.who != (api.Caller{}) {
+		r = r.WithContext(api.WithCaller(r.Context(), m.who))
+	}
 	d.next.ServeHTTP(w, r)
 }
 
@@ -148,7 +151,7 @@ func noRight(uid int, admin bool) error {
 // readOnly lists the routes that change nothing: all that the status socket answers. What is not
 // listed is for admins.
 var readOnly = []string{
-	"/status", "/explain", "/node", "/trust", "/log/approval", "/windows", "/rings", "/policy", "/store", "/provenance", "/bytes", "/log/events", "/log/syncs",
+	"/status", "/explain", "/node", "/trust", "/log/approval", "/windows", "/rings", "/evidence", "/policy", "/store", "/provenance", "/bytes", "/log/events", "/log/syncs",
 	"/inventory", "/groups", "/notices", "/baselines",
 }
 

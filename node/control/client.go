@@ -251,6 +251,16 @@ func (c *client) SetRings(ctx context.Context, r api.RingsRequest) (*api.Publish
 	return callSecret[api.Published](ctx, c, "ring-plan", r, r.Passphrase)
 }
 
+// RecordEvidence implements api.Service.
+func (c *client) RecordEvidence(ctx context.Context, r api.EvidenceRequest) (*api.Evidence, error) {
+	return call[api.Evidence](ctx, c, "evidence/record", r)
+}
+
+// Evidence implements api.Service.
+func (c *client) Evidence(ctx context.Context, q api.EvidenceQuery) (*api.Evidence, error) {
+	return call[api.Evidence](ctx, c, "evidence", q)
+}
+
 // Promote implements api.Service.
 func (c *client) Promote(ctx context.Context, r api.PromoteRequest) (*api.Published, error) {
 	return callSecret[api.Published](ctx, c, "promote", r, r.Passphrase)

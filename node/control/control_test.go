@@ -86,6 +86,14 @@ func (f *fake) Promote(_ context.Context, r api.PromoteRequest) (*api.Published,
 	return &api.Published{Summary: r.Update}, nil
 }
 
+func (f *fake) RecordEvidence(context.Context, api.EvidenceRequest) (*api.Evidence, error) {
+	return &api.Evidence{}, nil
+}
+
+func (f *fake) Evidence(context.Context, api.EvidenceQuery) (*api.Evidence, error) {
+	return &api.Evidence{}, nil
+}
+
 func (f *fake) Rings(context.Context, api.RingsQuery) (*api.Rings, error) { return &api.Rings{}, nil }
 
 func (f *fake) SetSetting(_ context.Context, r api.SettingRequest) (*api.Published, error) {

@@ -55,6 +55,14 @@ func (c *counting) Promote(_ context.Context, r api.PromoteRequest) (*api.Publis
 	c.order(r.Passphrase)
 	return &api.Published{}, nil
 }
+func (c *counting) RecordEvidence(context.Context, api.EvidenceRequest) (*api.Evidence, error) {
+	c.order("")
+	return &api.Evidence{}, nil
+}
+func (c *counting) Evidence(context.Context, api.EvidenceQuery) (*api.Evidence, error) {
+	c.ask()
+	return &api.Evidence{}, nil
+}
 func (c *counting) Rings(context.Context, api.RingsQuery) (*api.Rings, error) {
 	c.ask()
 	return &api.Rings{}, nil

@@ -53,6 +53,8 @@ func routes(s api.Service) http.Handler {
 	m.Handle("POST /ring-plan", handle(s.SetRings))
 	m.Handle("POST /promote", handle(s.Promote))
 	m.Handle("POST /rings", handle(s.Rings))
+	m.Handle("POST /evidence", handle(s.Evidence))
+	m.Handle("POST /evidence/record", handle(s.RecordEvidence))
 	ceremonyRoutes(m, s)
 	m.HandleFunc("POST /import", func(w http.ResponseWriter, r *http.Request) { importFile(s, w, r) })
 	trustRoutes(m, s)

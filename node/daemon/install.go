@@ -46,7 +46,11 @@ type Manager struct {
 	// Prepare gives the apply role its own copy of what this machine trusts; Prepared says that it has one.
 	Prepare  func() error
 	Prepared func() bool
-	DryRun   bool
+	// PrepareSlots makes the folder of versions, with the program of the spec as the one that runs; SlotsReady says
+	// that it is so. Both are needed where the spec names that folder.
+	PrepareSlots func() error
+	SlotsReady   func() bool
+	DryRun       bool
 }
 
 // step is one change of the system.
@@ -104,6 +108,12 @@ func (m Manager) steps(s Spec, units []unit) []step {
 		what: fmt.Sprintf("folder %s for user %s", s.DataDir, s.User),
 		done: func() bool { return m.Sys.Owned(s.DataDir, s.User) }, do: func() error { return m.Sys.Own(s.DataDir, s.User) },
 	})
+	if s.Slots != "" {
+		steps = append(steps, step{
+			what: fmt.Sprintf("folder %s, for updates of patchmesh itself", s.Slots), done: m.SlotsReady,
+			do: func() error { return errors.Join(m.PrepareSlots(), m.Sys.Trusted(s.Slots)) },
+		})
+	}
 	for _, u := range units {
 		steps = append(steps, step{
 			what: "unit " + m.path(u.name),

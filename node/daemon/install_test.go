@@ -52,10 +52,12 @@ func (m *machine) Active(string) bool           { return m.running }
 func manage(t *testing.T) (*machine, Manager) {
 	t.Helper()
 	sys := &machine{users: map[string]bool{}, running: true}
-	prepared := false
+	prepared, slots := false, false
 	return sys, Manager{
 		Sys: sys, UnitDir: filepath.Join(t.TempDir(), "units"), Prepared: func() bool { return prepared },
-		Prepare: func() error { err := sys.call("prepare"); prepared = err == nil; return err },
+		Prepare:      func() error { err := sys.call("prepare"); prepared = err == nil; return err },
+		SlotsReady:   func() bool { return slots },
+		PrepareSlots: func() error { err := sys.call("slots"); slots = err == nil; return err },
 	}
 }
 
@@ -65,7 +67,7 @@ func TestServiceIsInstalledOnceAndRemovedWithoutData(t *testing.T) {
 	if err != nil || !r.Started {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	want := []string{"add user patchmesh /var/lib/patchmesh", "prepare", "own /var/lib/patchmesh patchmesh", "control daemon-reload", "control enable patchmesh-shutdown.service", "control restart patchmesh-shutdown.service",
+	want := []string{"add user patchmesh /var/lib/patchmesh", "prepare", "own /var/lib/patchmesh patchmesh", "slots", "control daemon-reload", "control enable patchmesh-shutdown.service", "control restart patchmesh-shutdown.service",
 		"control enable patchmesh-apply.service", "control restart patchmesh-apply.service", "control enable patchmesh.service", "control restart patchmesh.service"}
 	if !slices.Equal(sys.calls, want) {
 		t.Errorf("calls %q", sys.calls)
@@ -107,7 +109,7 @@ func TestServiceIsInstalledOnceAndRemovedWithoutData(t *testing.T) {
 }
 
 func TestInstallThatWasCutOffGoesOn(t *testing.T) {
-	for _, cut := range []string{"add user", "prepare", "own", "control daemon-reload", "control enable patchmesh-apply"} {
+	for _, cut := range []string{"add user", "prepare", "own", "slots", "control daemon-reload", "control enable patchmesh-apply"} {
 		sys, m := manage(t)
 		sys.failOnce = cut
 		if _, err := m.Install(spec()); err == nil {

@@ -19,6 +19,9 @@ type Spec struct {
 	RunArgs     []string
 	// Apply: this machine installs updates. A seed does not.
 	Apply bool
+	// Slots is where updates of patchmesh itself lie; the services are started by a launcher, which looks there.
+	// Empty: they are started directly, and are not updated.
+	Slots string
 }
 
 // DefaultUser is the user of the net role.
@@ -36,6 +39,9 @@ func (s Spec) Validate() error {
 		if !filepath.IsAbs(p) || filepath.Clean(p) != p || strings.ContainsAny(p, "\n\r\x00") {
 			errs = append(errs, fmt.Errorf("the %s %q is no absolute path", what, p))
 		}
+	}
+	if s.Slots != "" && (!filepath.IsAbs(s.Slots) || filepath.Clean(s.Slots) != s.Slots || strings.ContainsAny(s.Slots, "\n\r\x00")) {
+		errs = append(errs, fmt.Errorf("the folder of versions %q is no absolute path", s.Slots))
 	}
 	for _, a := range s.RunArgs {
 		if strings.ContainsAny(a, "\n\r\x00") {

@@ -28,6 +28,14 @@ func command(program string, args ...string) string {
 	return strings.Join(words, " ")
 }
 
+// launched is the command of a verb, through the launcher where there is one.
+func (s Spec) launched(args ...string) string {
+	if s.Slots == "" {
+		return command(s.Program, args...)
+	}
+	return command(s.Program, append([]string{"launch", "--slots", s.Slots, "--"}, args...)...)
+}
+
 // netUnit is the unit of the net role.
 func (s Spec) netUnit() string {
 	args := []string{"run", "--data", s.DataDir, "--sockets", s.socketDir(), "--admin-group", s.User, "--status-for", s.StatusFor}
@@ -55,7 +63,7 @@ TimerSlackNSec=10ms
 ReadWritePaths=%s
 RuntimeDirectory=%s
 RuntimeDirectoryMode=0755
-`, needs, command(s.Program, args...), s.User, s.User, quoted(s.DataDir), socketDirName) + netHardening + installSection
+`, needs, s.launched(args...), s.User, s.User, quoted(s.DataDir), socketDirName) + netHardening + installSection
 }
 
 const socketDirName = "patchmesh" // below /run
@@ -121,7 +129,7 @@ RestartSec=2
 KillMode=process
 RuntimeDirectory=patchmesh-apply
 RuntimeDirectoryMode=0755
-`, NetUnit, command(s.Program, "apply", "--state", s.ApplyState, "--socket", s.ApplySocket, "--user", s.User)) + applyHardening + installSection
+`, NetUnit, s.launched("apply", "--state", s.ApplyState, "--socket", s.ApplySocket, "--user", s.User)) + applyHardening + installSection
 }
 
 // applyHardening: root without a network, with the rights that package tools need and no others.

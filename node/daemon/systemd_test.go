@@ -16,13 +16,13 @@ var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
 func spec() Spec {
 	return Spec{
 		Program: "/usr/local/bin/patchmesh", DataDir: "/var/lib/patchmesh", ApplyState: "/var/lib/patchmesh-apply",
-		ApplySocket: "/run/patchmesh-apply/apply.sock", User: "patchmesh", StatusFor: "group", Apply: true,
+		ApplySocket: "/run/patchmesh-apply/apply.sock", User: "patchmesh", StatusFor: "group", Apply: true, Slots: "/usr/local/lib/patchmesh",
 	}
 }
 
 func TestUnitsAreAsReviewed(t *testing.T) {
 	seed := spec()
-	seed.Apply, seed.RunArgs = false, []string{"--listen", "10.0.0.5:7700", "--egress=no"}
+	seed.Apply, seed.Slots, seed.RunArgs = false, "", []string{"--listen", "10.0.0.5:7700", "--egress=no"}
 	for name, got := range map[string]string{
 		NetUnit: spec().netUnit(), ApplyUnit: spec().applyUnit(), ShutdownUnit: spec().shutdownUnit(), "patchmesh-seed.service": seed.netUnit(),
 	} {
@@ -82,6 +82,7 @@ func TestArgumentsCannotBecomeSettings(t *testing.T) {
 	for name, edit := range map[string]func(*Spec){
 		"line break in a path":     func(s *Spec) { s.DataDir = "/srv/x\nUser=root" },
 		"line break in a flag":     func(s *Spec) { s.RunArgs = []string{"--peer", "x\nUser=root"} },
+		"slots that climb":         func(s *Spec) { s.Slots = "/usr/../etc" },
 		"relative program":         func(s *Spec) { s.Program = "patchmesh" },
 		"path that climbs":         func(s *Spec) { s.ApplyState = "/var/lib/../../etc" },
 		"node that runs as root":   func(s *Spec) { s.User = "root" },

@@ -7,6 +7,7 @@ import (
 
 // all is the table of installers. A new kind is a new file and one line here.
 var all = []Installer{
+	agentInstaller{},
 	fileInstaller{},
 	newDeb(),
 	archiveInstaller{},

@@ -12,7 +12,7 @@ func SpecOf(d *policy.Descriptor) Spec {
 	return Spec{
 		Update: string(d.Update), Revision: d.Revision, Installer: d.Installer, Args: d.InstallerArgs, FileName: d.FileName,
 		PlainBytes: d.PlainBytes, Package: d.Package, Version: d.Version, Arch: d.Arch,
-		Applicable: d.Applicable, Installed: d.Installed, Probe: d.Probe,
+		Applicable: d.Applicable, Installed: d.Installed, Probe: d.Probe, Before: d.Before, After: d.After,
 	}
 }
 

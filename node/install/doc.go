@@ -5,7 +5,8 @@
 //
 //   - An Installer handles one kind of payload: "file" places a file, "deb" calls dpkg, "archive"
 //     unpacks a folder that belongs to the update, "script" runs a signed program, "rpm", "msi" and "msu" call
-//     rpm, msiexec and wusa.
+//     rpm, msiexec and wusa, "agent" brings a new version of patchmesh itself.
+//   - Slots are where versions of patchmesh lie, and the pointer that says which one runs.
 //   - A Job is one update and everything needed to work on it: the Spec (the part of the signed
 //     descriptor that matters here), the root folder, a work folder, and how to read the payload.
 //   - Look, Bring: detect and install as a descriptor asks, with its signed rules (policy.Condition), its
@@ -54,10 +55,19 @@
 //     folder that no update made is not taken unless the descriptor says adopt=true. Links may lead
 //     nowhere but into the folder; hard links, devices, set-uid bits and whatever others could write
 //     are not made.
+//   - hooks: scripts before and after an install are text within the descriptor, so every byte is signed, and run as
+//     a script's payload is. One before it that fails keeps the install from being begun. One after it that fails
+//     is reported and run again, and until it has worked the update does not count as present; undoing what works
+//     because a notification failed would do more harm. With a probe, that one decides about undoing.
 //   - script: no shell is involved unless the payload names one. Unlike dpkg it is killed when its time
 //     is up, with all that it started. A lock that it inherits outlives us, so that one from before a
 //     crash is waited for and not doubled.
 //   - A command of a rule runs below another root only by chroot, which is root's; else it is unknown.
+//   - agent: whatever program is to run, one pointer says it, and is replaced as a whole. The launcher that reads
+//     it is the program that people installed: no update writes that one, so that a way back is always left.
+//   - agent: a program has not proved itself by having been started: the node must answer on its local socket and
+//     its loop must turn. That is told to the apply role, which keeps the pointer; a node that lies stays as it is.
+//   - agent: a start without an end is counted and not a failure at once, since a power cut is no fault of the program.
 //   - rpm: the vendor's signature is not asked, as the approvers' covers the hash of every byte. The payload must
 //     be the package that its descriptor names; a package of before is kept as for deb.
 //   - msi, msu: never a restart of their own. Exit codes are read by a table; what is there counts as much.

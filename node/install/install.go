@@ -67,6 +67,8 @@ type Spec struct {
 	Applicable, Installed, Probe *policy.Condition
 	ProbeTime                    time.Duration // how long the probe may take to hold
 	MaxRun                       time.Duration // of a script; 0: unknown
+
+	Before, After *policy.Hook // scripts around the install; nil: none
 }
 
 // Detection is what Detect found.

@@ -68,6 +68,17 @@ func (p program) run(ctx context.Context) (exitCode int, output []byte, err erro
 	return cmd.ProcessState.ExitCode(), out.bytes(), nil
 }
 
+// unbusy runs a program whose file we have just written. Another start may have inherited that open file for a
+// moment, and until that is over the system does not run it.
+func (p program) unbusy(ctx context.Context) (exitCode int, output []byte, err error) {
+	for tries := 0; ; tries++ {
+		exitCode, output, err = p.run(ctx)
+		if !isBusy(err) || tries == 100 || !sleep(ctx, 20*time.Millisecond) {
+			return exitCode, output, err
+		}
+	}
+}
+
 // lastBytes keeps the end of an output, of whatever length.
 type lastBytes struct {
 	mu sync.Mutex

@@ -27,6 +27,12 @@ type undoer interface {
 // onTrial: what is there before an install is noted, so that it can be brought back.
 func (j Job) onTrial(i Installer) bool {
 	_, undoes := i.(undoer)
+	return j.Spec.Probe != nil || undoes || j.Spec.After != nil
+}
+
+// mayUndo: an install that fails half-way is rolled back.
+func (j Job) mayUndo(i Installer) bool {
+	_, undoes := i.(undoer)
 	return j.Spec.Probe != nil || undoes
 }
 
@@ -42,7 +48,7 @@ func Look(ctx context.Context, i Installer, j Job) (Detection, error) {
 		return Detection{}, err
 	}
 	if d.Present {
-		if _, open := j.openTrial(); open && j.Spec.Probe != nil {
+		if _, open := j.openTrial(); open && (j.Spec.Probe != nil || j.Spec.After != nil) {
 			d.Present, d.Interrupted = false, true
 		}
 		return d, nil
@@ -78,7 +84,7 @@ func uncertain(j Job, what string, a policy.Answer) *Error {
 // probe does not hold in its time: then the error has ReasonRolledBack, or ReasonProbe if even that
 // did not work.
 func Bring(ctx context.Context, i Installer, j Job) (Result, error) {
-	if j.Spec.Applicable == nil && j.Spec.Installed == nil && !j.onTrial(i) {
+	if j.Spec.Applicable == nil && j.Spec.Installed == nil && j.Spec.Before == nil && !j.onTrial(i) {
 		return i.Install(ctx, j) // which looks by itself, before and after
 	}
 	t, open := j.openTrial()
@@ -99,7 +105,7 @@ func Bring(ctx context.Context, i Installer, j Job) (Result, error) {
 			return Result{}, err
 		}
 	}
-	res, err := i.Install(ctx, j)
+	res, err := j.bringHooked(ctx, i)
 	if err == nil && res.RestartNeeded {
 		return res, nil // what is in use is replaced by the restart: a trial stays open, and is ended after it
 	}
@@ -109,7 +115,11 @@ func Bring(ctx context.Context, i Installer, j Job) (Result, error) {
 	if err != nil {
 		return res, j.afterFailure(ctx, i, t, err)
 	}
+	hooked := j.afterHook(ctx, &res)
 	if j.Spec.Probe == nil {
+		if hooked != nil {
+			return res, hooked
+		}
 		return res, j.endTrial()
 	}
 	if a := waitFor(ctx, j, j.Spec.Probe, j.Spec.ProbeTime); a.Truth != policy.Yes {
@@ -117,6 +127,9 @@ func Bring(ctx context.Context, i Installer, j Job) (Result, error) {
 			return res, failed(ReasonTimeout, ctx.Err(), "ask the health probe of %s", j.Spec.Update)
 		}
 		return res, j.giveUp(ctx, i, t, fmt.Errorf("the health probe did not hold within %s: %s", j.Spec.ProbeTime, a.Detail))
+	}
+	if hooked != nil { // the trial stays open: the script runs again with the next try
+		return res, hooked
 	}
 	return res, j.endTrial()
 }
@@ -150,7 +163,10 @@ func waitFor(ctx context.Context, j Job, c *policy.Condition, most time.Duration
 // declares a probe, which is the approvers' wish for it, or where its kind asks for that. Without a probe
 // only what the tool itself says is wrong counts: a full disk or a lock heals, and the next try goes on.
 func (j Job) afterFailure(ctx context.Context, i Installer, t trial, err error) error {
-	if !j.onTrial(i) {
+	if !j.mayUndo(i) {
+		if j.onTrial(i) && ctx.Err() == nil {
+			err = errors.Join(err, j.endTrial())
+		}
 		return err
 	}
 	var e *Error

@@ -11,7 +11,7 @@ import (
 // of itself. None of them is secret.
 var (
 	readableFiles = []string{"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/localtime", "/etc/os-release", "/usr/lib/os-release", "/etc/group", "/etc/passwd"}
-	readableDirs  = []string{"/etc/ssl", "/etc/pki", "/usr/share/ca-certificates", "/usr/share/zoneinfo", "/run/systemd/resolve", "/proc", "/sys"}
+	readableDirs  = []string{"/etc/ssl", "/etc/pki", "/usr/share/ca-certificates", "/usr/share/zoneinfo", "/run/systemd/resolve", "/proc", "/sys", "/usr/local/lib/patchmesh"}
 )
 
 // Confine leaves this process, for good, the folders to write below and the system files it needs. The
