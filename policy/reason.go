@@ -47,7 +47,6 @@ const (
 	ReasonRingNotReached     Reason = "policy-ring-not-reached"
 	ReasonWindowNone         Reason = "policy-window-none"
 	ReasonWindowTooShort     Reason = "policy-window-too-short"
-	ReasonWindowMissed       Reason = "policy-window-missed"
 	ReasonDepOtherFirst      Reason = "dep-other-update-first"
 	ReasonDepMissing         Reason = "dep-missing"
 	ReasonCompatArch         Reason = "compat-arch"
@@ -126,7 +125,6 @@ var reasons = map[Reason]ReasonInfo{
 	"policy-conflict":         {"admin", "approvals contradict each other", "see the losing approvals", false},
 	"policy-window-none":      {"admin", "no maintenance window of the machine will open again", "define one with 'patchmesh windows set'", false},
 	"policy-window-too-short": {"admin", "no maintenance window is long enough", "make one longer", false},
-	"policy-window-missed":    {"admin", "maintenance windows passed without it, and policy does not bind it to them any more", "nothing; see why the machine misses its windows", true},
 	"policy-user-postponed":   {"machine", "the user has postponed it", "wait; the deadline ends it", true},
 	"policy-ring-not-reached": {"admin", "its ring is not reached yet", "wait, or promote", true},
 	"orch-waiting":            {"nobody", "others go first", "wait", true},

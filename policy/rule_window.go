@@ -22,7 +22,7 @@ func ruleWindow(q question, v *Verdict) bool {
 	}
 	missed := q.missed(need)
 	if missed.why != "" {
-		v.Reason, v.Detail = ReasonWindowMissed, missed.why
+		v.Detail = missed.why // no reason: nothing stands in its way any more
 		return false
 	}
 	v.closesAt = missed.next
