@@ -76,14 +76,14 @@ func (w *World) describe() {
 	d := w.org.first
 	w.own.say(0, "publish").num("epoch", int64(d.trust.Epoch())).num("head", d.version).num("root", d.trust.RootVersion()).
 		num("expires", since(d.trust.ExpiresAt())).end()
-	w.flush()
+	w.flush(never)
 }
 
 // finish says how it ended, and what every machine has in hand.
 func (w *World) finish() {
 	w.load()
 	w.own.say(w.now, "end").str("why", w.stopped).end()
-	w.flush()
+	w.flush(never)
 }
 
 // load writes down what machines keep in memory for others.
