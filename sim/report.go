@@ -32,7 +32,8 @@ type Report struct {
 	WastedBytes   int64       `json:"wasted_bytes"`
 	Chunks        int64       `json:"chunks_delivered"`
 	Virtual       float64     `json:"virtual_s"`
-	Ended         string      `json:"ended"` // done or limit
+	Ended         string      `json:"ended"`          // done or limit
+	Hold          *HoldRace   `json:"hold,omitempty"` // nil: none was published
 	TraceHash     string      `json:"trace_hash,omitempty"`
 	TraceLines    int64       `json:"trace_lines,omitempty"`
 	Violations    []Violation `json:"violations"`
@@ -132,6 +133,7 @@ func (w *World) report() *Report {
 	}
 	slices.Sort(r.Begun)
 	slices.Sort(r.Held)
+	r.Hold = holdRace(r.HoldAt, r.Held)
 	return r
 }
 
