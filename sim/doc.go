@@ -9,8 +9,9 @@
 // # Nouns
 //
 //   - A site is what shares a WAN line. It has a queue of entries (time, machine, what) and runs by itself.
-//   - A window is the shortest way between two sites. Within one, no site can learn what another does, so
-//     sites run in any order, or at the same time; between two windows they exchange what they sent.
+//   - A window is how long a site goes on without hearing of others. Sites reach each other by way of the seed's
+//     own site only, so that one and all the others take turns, and in a window sites run in any order, or at the
+//     same time; between two windows they exchange what they sent.
 //   - The plan is what happens to the world as a whole: an admin's orders, faults and their ends.
 //   - A letter is something sent over a session; it arrives in order, or waits for a broken line to heal.
 //   - A machine is a core with a virtual disk (documents, have-bits that are synced every two seconds,
@@ -33,11 +34,13 @@
 //     is a pure function of the trust that one begins with, the documents, and which of them have expired;
 //     so verifier asks policy once and shares the answer, or 100,000 machines would each check the same
 //     Ed25519 signatures.
-//   - What happens for every chunk allocates nothing: it is a kind of entry, deltas travel in letters that are
-//     used again, and sessions of a site are found by seat. What is rare is boxed and short to write.
+//   - What happens for every chunk allocates nothing: it is a kind of entry, a delta is one entry for all
+//     neighbours and is used again, and sessions of a site are found by seat. What is rare is boxed and short to write.
 //   - The step that the seed makes to its own new documents is remembered too: whoever stands where it stood
 //     gets the same answer without verifying again.
-//   - Sites go to whichever worker is free; what they said and sent is joined in their own order.
+//   - Sites go to whichever worker is free; what they said and sent is joined in their own order, what
+//     they said once all of them have got as far. The longer a window, the less often the memory of a site has to
+//     come back to a processor.
 //   - Heads travel as pointers that stand for their bytes; a liar's stale head is an old pointer.
 //   - Gossip is a model: rumours with memberlist's fan-out, interval and number of transmissions, and push
 //     and pull. Membership itself is not modelled: who is on and reachable, and how many they are, is known after

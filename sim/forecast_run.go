@@ -104,7 +104,7 @@ func (e *forecaster) sleep(until int64) {
 		s.now = until
 	}
 	w.now = until
-	w.flush()
+	w.flush(never)
 	w.publish(nil, nil) // what was signed may have expired meanwhile
 	e.publishedAt = until
 }

@@ -32,7 +32,8 @@ type Report struct {
 	WastedBytes   int64       `json:"wasted_bytes"`
 	Chunks        int64       `json:"chunks_delivered"`
 	Virtual       float64     `json:"virtual_s"`
-	Ended         string      `json:"ended"` // done or limit
+	Ended         string      `json:"ended"`          // done or limit
+	Hold          *HoldRace   `json:"hold,omitempty"` // nil: none was published
 	TraceHash     string      `json:"trace_hash,omitempty"`
 	TraceLines    int64       `json:"trace_lines,omitempty"`
 	Violations    []Violation `json:"violations"`
@@ -76,14 +77,14 @@ func (w *World) describe() {
 	d := w.org.first
 	w.own.say(0, "publish").num("epoch", int64(d.trust.Epoch())).num("head", d.version).num("root", d.trust.RootVersion()).
 		num("expires", since(d.trust.ExpiresAt())).end()
-	w.flush()
+	w.flush(never)
 }
 
 // finish says how it ended, and what every machine has in hand.
 func (w *World) finish() {
 	w.load()
 	w.own.say(w.now, "end").str("why", w.stopped).end()
-	w.flush()
+	w.flush(never)
 }
 
 // load writes down what machines keep in memory for others.
@@ -132,6 +133,7 @@ func (w *World) report() *Report {
 	}
 	slices.Sort(r.Begun)
 	slices.Sort(r.Held)
+	r.Hold = holdRace(r.HoldAt, r.Held)
 	return r
 }
 

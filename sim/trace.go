@@ -72,6 +72,25 @@ type journal struct {
 	lines []said
 }
 
+// forget drops the lines before an instant. They stand in the order of time.
+func (j *journal) forget(before int64) {
+	n := 0
+	for n < len(j.lines) && j.lines[n].at < before {
+		n++
+	}
+	if n == len(j.lines) {
+		j.text, j.lines = j.text[:0], j.lines[:0]
+		return
+	}
+	off := j.lines[n].begin
+	j.text = j.text[:copy(j.text, j.text[off:])]
+	j.lines = j.lines[:copy(j.lines, j.lines[n:])]
+	for i := range j.lines {
+		j.lines[i].begin -= off
+		j.lines[i].end -= off
+	}
+}
+
 // said is one line of a journal.
 type said struct {
 	at         int64

@@ -40,6 +40,8 @@ type World struct {
 	plan      []planned // sorted by time: what happens to the world as a whole
 	planSeq   uint64
 	lookahead int64 // nothing that one site does reaches another sooner
+	hqPast    int64 // up to which the seed's site has run
+	past      int64 // and all others
 	trace     tracer
 	own       journal // of the world itself
 	rng       *rand.Rand
@@ -191,39 +193,31 @@ func (w *World) at(at int64, do func()) {
 
 func (w *World) after(d time.Duration, do func()) { w.at(w.now+int64(d), do) }
 
-// run goes from window to window. In a window, as long as the shortest way between two sites, no site
-// can learn what another does, so each runs by itself: in any order, or at the same time. What they
-// send each other is handed over between windows, in the order of the sites.
+// run goes from window to window. What one site does reaches another only by way of the seed's own site, and no
+// sooner than after lookahead. So the seed's site and all others take turns: each goes on until what the other side
+// may still do could reach it, which in the steady state is twice the lookahead. The others run by themselves: in
+// any order, or at the same time. What they send is handed over between windows, in the order of the sites.
 func (w *World) run(beat func(now, left int)) {
 	w.begin()
 	limit := int64(w.sc.limit)
 	nextBeat := int64(0)
 	for w.stopped == "" {
-		next := w.nextAt()
+		next := min(nextAt(w.sites[:1]), nextAt(w.sites[1:]))
 		if len(w.plan) > 0 && w.plan[0].at <= next {
-			p := w.plan[0]
-			w.plan = w.plan[1:]
-			if p.at > limit {
+			if w.plan[0].at > limit {
 				break
 			}
-			w.now = max(w.now, p.at)
-			for _, s := range w.sites {
-				s.now = max(s.now, w.now)
-			}
-			p.do()
-			w.flush()
+			w.followPlan()
 			continue
 		}
 		if next > limit {
 			break
 		}
-		end := min(next+w.lookahead, limit+1)
+		most := limit + 1
 		if len(w.plan) > 0 {
-			end = min(end, w.plan[0].at)
+			most = min(most, w.plan[0].at)
 		}
-		w.window(end)
-		w.now = max(w.now, end-1)
-		w.flush()
+		w.turns(most)
 		if beat != nil && w.now >= nextBeat {
 			nextBeat = w.now + int64(time.Second)
 			beat(int(w.now/int64(time.Second)), w.unfinished())
@@ -232,42 +226,83 @@ func (w *World) run(beat func(now, left int)) {
 	if w.stopped == "" {
 		w.now, w.stopped = limit, "limit"
 	}
+	w.flush(never)
 	w.finish()
 }
 
-func (w *World) nextAt() int64 {
-	next := int64(1<<63 - 1)
+// never is later than all that happens.
+const never = int64(1<<63 - 1)
+
+// followPlan does what comes next for the world as a whole. All sites have got as far as that.
+func (w *World) followPlan() {
+	p := w.plan[0]
+	w.plan = w.plan[1:]
+	w.flush(never)
+	w.now = max(w.now, p.at)
 	for _, s := range w.sites {
-		if s.q.len() > 0 && s.q.next() < next {
-			next = s.q.next()
+		s.now = max(s.now, w.now)
+	}
+	p.do()
+	w.flush(never)
+}
+
+// turns lets the seed's site go on, then all others, neither beyond most.
+func (w *World) turns(most int64) {
+	hq, rest := w.sites[:1], w.sites[1:]
+	end := min(soon(nextAt(rest), w.lookahead), soon(nextAt(hq), 2*w.lookahead), most)
+	w.window(hq, end)
+	w.hqPast = max(w.hqPast, end)
+	w.flush(min(w.hqPast, w.past))
+	far := min(soon(nextAt(hq), w.lookahead), soon(nextAt(rest), 2*w.lookahead), most)
+	w.window(rest, far)
+	w.past = max(w.past, far)
+	w.now = max(w.now, min(w.hqPast, w.past)-1)
+	w.flush(min(w.hqPast, w.past))
+}
+
+// soon is so much after an instant, which may be never.
+func soon(at, d int64) int64 {
+	if at > never-d {
+		return never
+	}
+	return at + d
+}
+
+// nextAt is when the next thing happens at some sites.
+func nextAt(sites []*site) int64 {
+	next := never
+	for _, s := range sites {
+		if s.q.len() > 0 {
+			next = min(next, s.q.next())
 		}
 	}
 	return next
 }
 
-// window lets every site run up to end.
-func (w *World) window(end int64) {
-	if w.workers < 2 || len(w.sites) < 4 {
-		for _, s := range w.sites {
+// window lets some sites run up to end.
+func (w *World) window(sites []*site, end int64) {
+	if w.workers < 2 || len(sites) < 3 {
+		for _, s := range sites {
 			s.run(end)
 		}
 		return
 	}
-	// Whoever is free takes the next site: the seed's own comes first, which has the most to do.
+	// Whoever is free takes the next site.
 	var next atomic.Int64
 	var all sync.WaitGroup
 	for range w.workers {
 		all.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(w.sites); i = int(next.Add(1)) - 1 {
-				w.sites[i].run(end)
+			for i := int(next.Add(1)) - 1; i < len(sites); i = int(next.Add(1)) - 1 {
+				sites[i].run(end)
 			}
 		})
 	}
 	all.Wait()
 }
 
-// flush hands over what sites sent each other and joins what they said.
-func (w *World) flush() {
+// flush hands over what sites sent each other and writes down what they said before an instant, up to which all of
+// them have got.
+func (w *World) flush(before int64) {
 	for _, s := range w.sites {
 		for _, o := range s.out {
 			o.to.push(o.entry)
@@ -287,11 +322,11 @@ func (w *World) flush() {
 			talkers = append(talkers, &s.say)
 		}
 	}
-	w.join(talkers)
+	w.join(talkers, before)
 }
 
-// join writes the lines of several journals in the order of time; at one instant in their own order.
-func (w *World) join(talkers []*journal) {
+// join writes the lines of several journals before an instant, in the order of time; at one instant in their own order.
+func (w *World) join(talkers []*journal, before int64) {
 	type ref struct {
 		at       int64
 		who, nth int
@@ -299,6 +334,9 @@ func (w *World) join(talkers []*journal) {
 	var all []ref
 	for k, j := range talkers {
 		for n, l := range j.lines {
+			if l.at >= before {
+				break
+			}
 			all = append(all, ref{l.at, k, n})
 		}
 	}
@@ -308,7 +346,7 @@ func (w *World) join(talkers []*journal) {
 		w.trace.line(j.text[j.lines[r.nth].begin:j.lines[r.nth].end])
 	}
 	for _, j := range talkers {
-		j.text, j.lines = j.text[:0], j.lines[:0]
+		j.forget(before)
 	}
 }
 

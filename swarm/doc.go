@@ -47,6 +47,8 @@
 //
 //   - Have-bits are pushed, once in full per session and then as deltas, instead of being asked for:
 //     one round trip less per chunk, and exact availability is what makes rarest-first exact.
+//   - A delta is one action for all neighbours, and gathers for a moment. Its wake tells what was gained and looks at
+//     nothing else; who hears of it looks at those chunks only, since a full look follows with the next chunk.
 //   - Who takes a fresh chunk first is agreed by rendezvous hashing over (payload, chunk, peer)
 //     (Thaler and Ravishankar, "A Name-Based Mapping Scheme for Rendezvous", 1996): one taker while there is
 //     one holder, then two for each, so copies multiply and whoever serves a cold site sends every chunk once

@@ -255,6 +255,9 @@ installed            first after %.2f s, last after %.2f s; the slowest line alo
 `, r.Scenario, r.Seed, r.Ended, r.Virtual, r.Machines, r.Sites, r.Installed, r.Failed, r.Lying, r.LockedOut, api.Size(r.PayloadBytes),
 		api.Size(r.WANBytes), r.Amplification, r.WANMost, api.Size(r.LANBytes), 100*r.LANShare, 100*r.DuplicateRatio, api.Size(r.WastedBytes),
 		r.FirstInstalled, r.LastInstalled, r.LowerBound)
+	if h := r.Hold; h != nil {
+		fmt.Fprintf(w, "hold                 %d machines learned of it: half after %.2f s, 99 %% after %.2f s, the last after %.2f s\n", h.Machines, h.P50, h.P99, h.Last)
+	}
 	if r.TraceHash != "" {
 		fmt.Fprintf(w, "trace                %d lines, hash %s\n", r.TraceLines, r.TraceHash)
 	}
