@@ -218,6 +218,9 @@ func TestEveryPartOfAManifestIsShownToApprovers(t *testing.T) {
 		"Settings":  func(m *Manifest) { m.Settings = []Setting{{Name: "n"}} },
 		"RingPlans": func(m *Manifest) { m.RingPlans = []RingPlan{{Name: "p"}} },
 		"Windows":   func(m *Manifest) { m.Windows = []Window{{ID: "w", Group: "all"}} },
+		"Baselines": func(m *Manifest) { m.Baselines = []Baseline{{Group: "all"}} },
+
+		"ApprovalRules": func(m *Manifest) { m.ApprovalRules = []ApprovalRule{{Name: "r"}} },
 	}
 	told := map[string]bool{"Format": true, "Org": true, "Epoch": true, "IssuedAt": true, "Delegations": true} // said of the draft as a whole, or as roles
 	for i := range reflect.TypeFor[Manifest]().NumField() {

@@ -135,6 +135,36 @@ func (c *counting) Provenance(context.Context, string, string) (*api.Provenance,
 	c.ask()
 	return &api.Provenance{}, nil
 }
+func (c *counting) Syncs(context.Context, api.SyncQuery) (*api.SyncLog, error) {
+	c.ask()
+	return &api.SyncLog{}, nil
+}
+
+func (c *counting) Baselines(context.Context, api.BaselineQuery) (*api.Baselines, error) {
+	c.ask()
+	return &api.Baselines{}, nil
+}
+
+func (c *counting) SetBaseline(_ context.Context, r api.BaselineRequest) (*api.Published, error) {
+	c.order(r.Passphrase)
+	return &api.Published{}, nil
+}
+
+func (c *counting) ApprovalRules(context.Context, api.RulesQuery) (*api.Rules, error) {
+	c.order("")
+	return &api.Rules{}, nil
+}
+
+func (c *counting) SetApprovalRule(_ context.Context, r api.RuleRequest) (*api.Published, error) {
+	c.order(r.Passphrase)
+	return &api.Published{}, nil
+}
+
+func (c *counting) Propose(_ context.Context, r api.ProposeRequest) (*api.Published, error) {
+	c.order("")
+	return &api.Published{}, nil
+}
+
 func (c *counting) Events(context.Context, api.EventQuery) (*api.EventLog, error) {
 	c.ask()
 	return &api.EventLog{}, nil

@@ -135,7 +135,7 @@ func rateOf(t *testing.T, a, b *machine, span time.Duration) float64 {
 // At a rate so low that a chunk takes longer than any silence may last, the stream holds all the same.
 func TestSlowPaceIsNoSilence(t *testing.T) {
 	quick := func(c *Config) {
-		c.Timing = Timing{FetchSilent: 300 * time.Millisecond, Stall: 600 * time.Millisecond, Tick: 50 * time.Millisecond, PeerSilence: 5 * time.Second, Ping: time.Second}
+		c.Timing = Timing{FetchSilent: time.Second, Stall: 1500 * time.Millisecond, Tick: 50 * time.Millisecond, PeerSilence: 10 * time.Second, Ping: time.Second}
 	}
 	up, down := NewPace(), NewPace()
 	up.Set(128 << 10)   // 256 KiB in two seconds
