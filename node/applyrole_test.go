@@ -56,13 +56,6 @@ func (m *mesh) applyProcess(name, root string, edit ...func(*ApplyConfig)) (sock
 	return socket, state
 }
 
-func (m *mesh) join(name string) {
-	m.t.Helper()
-	if _, err := Join(context.Background(), JoinRequest{DataDir: filepath.Join(m.dir, name), Token: m.token(1), Name: name}, time.Now); err != nil {
-		m.t.Fatal(err)
-	}
-}
-
 func TestUpdateIsInstalledByTheSeparateProcess(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t)

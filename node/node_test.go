@@ -87,6 +87,14 @@ func (m *mesh) run(name string, cfg Config) *running {
 	return &running{Node: n, addr: cfg.Listen, root: cfg.Root, stop: stop}
 }
 
+// join enrols a machine that does not run yet.
+func (m *mesh) join(name string) {
+	m.t.Helper()
+	if _, err := Join(context.Background(), JoinRequest{DataDir: filepath.Join(m.dir, name), Token: m.token(1), Name: name}, time.Now); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

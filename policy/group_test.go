@@ -312,3 +312,21 @@ func normal(t *testing.T, b []byte) []byte {
 	}
 	return out
 }
+
+// Every machine works out every query at every look: their number is bounded.
+func TestGroupsByQueryAreBounded(t *testing.T) {
+	many := func(n int) error {
+		m := Manifest{Org: "acme", IssuedAt: t0, Epoch: 1}
+		for i := range n {
+			m.Groups = append(m.Groups, Group{Name: fmt.Sprintf("g%05d", i), Query: query(t, `{"os":{"distribution":"debian"}}`)})
+		}
+		_, err := m.Encode()
+		return err
+	}
+	if err := many(maxQueries); err != nil {
+		t.Errorf("%d groups: %v", maxQueries, err)
+	}
+	if err := many(maxQueries + 1); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("%d groups: %v", maxQueries+1, err)
+	}
+}

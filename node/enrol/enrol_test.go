@@ -71,6 +71,9 @@ func TestJoinThroughARelay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !bytes.Equal(pending.Box(), tok.Box) {
+		t.Error("the request is sealed to another seed than that of its token")
+	}
 	req := pending.Request
 	if bytes.Contains(req, tok.Secret) || bytes.Contains(req, []byte("till-3")) || bytes.Contains(req, []byte("abc")) {
 		t.Fatal("a relay can read the request")

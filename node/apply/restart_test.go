@@ -1,0 +1,68 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"patchmesh/policy"
+)
+
+// restarter is a machine that counts how often it was told to restart.
+type restarter struct {
+	sees policy.PendingRestart
+	err  error
+	told int
+}
+
+func (r *restarter) Look() (policy.PendingRestart, error) { return r.sees, r.err }
+
+func (r *restarter) Restart(context.Context, time.Duration, bool) error { r.told++; return r.err }
+
+// The caller may ask for a restart at any time; whether the machine restarts is what this role sees and what is
+// signed.
+func TestOnlyARestartThatIsNeededIsCarriedOut(t *testing.T) {
+	_, p, _, _ := withFaults(t)
+	c, ctx := NewClient(p.sock, newOrg(t, "nobody")), context.Background()
+	now := func() error { return c.call(ctx, request{verb: verbRestart, order: restartNow}, nil, nil, &struct{}{}) }
+	if got, err := c.LookRestart(ctx); err != nil || got.Pending {
+		t.Errorf("a role that restarts nothing sees %+v, %v", got, err)
+	}
+	wantRefused(t, "a role that restarts nothing", now(), policy.ReasonRestartBlocked)
+	m := &restarter{}
+	p.role.cfg.Restarter = m
+	wantRefused(t, "a machine that needs none", now(), policy.ReasonPolicyDeclined)
+	m.sees = policy.PendingRestart{Pending: true, Since: p.role.cfg.Now().Add(-90 * 24 * time.Hour), Why: "a new kernel"}
+	if got, err := c.LookRestart(ctx); err != nil || !got.Pending || got.Why != "a new kernel" {
+		t.Errorf("it sees %+v, %v", got, err)
+	}
+	wantRefused(t, "policy leaves it to people", now(), policy.ReasonRestartPending)
+	m.err = errors.New("the disk is gone")
+	if _, err := c.LookRestart(ctx); err == nil {
+		t.Error("what cannot be seen is called well")
+	}
+	if err := now(); err == nil || m.told != 0 {
+		t.Errorf("%v, told %d times", err, m.told)
+	}
+}
+
+// What this role finds out itself about its machine counts, not what the caller has written down of it.
+func TestPlansAreMadeFromWhatTheRoleSeesItself(t *testing.T) {
+	_, p, _, id := withFaults(t)
+	p.role.cfg.Machine.Groups = []string{"elsewhere"}
+	c, ctx := NewClient(p.sock, nil), context.Background()
+	if _, err := c.schedule(ctx, id, Install); err == nil || p.hands.changes() != 0 {
+		t.Fatalf("a machine of another group: %v", err)
+	}
+	asked := 0
+	p.role.cfg.Lately = func() (*policy.Inventory, []string) { asked++; return nil, nil }
+	if _, err := c.schedule(ctx, id, Install); err == nil || asked == 0 {
+		t.Errorf("%v, asked %d times", err, asked)
+	}
+	for o, want := range map[Order]string{Detect: "detect", Install: "install", Remove: "remove", restartNow: "restart", InstallAtShutdown: "install at shutdown", 99: "order 99"} {
+		if o.String() != want {
+			t.Errorf("order %d is called %q", byte(o), o)
+		}
+	}
+}
