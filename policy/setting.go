@@ -263,8 +263,8 @@ func (e *Effective) local(info SettingInfo, own string) {
 	if info.Name == SetAutomation {
 		own = string(automation(own))
 	}
-	if both := e.Value; info.narrows() {
-		if both = narrow(own, e.Value); byNarrower(both, e.Value) < 0 {
+	if info.narrows() {
+		if both := narrow(own, e.Value); byNarrower(both, e.Value) < 0 {
 			e.Signed, e.Value, e.Source = e.Value, both, "local"
 		}
 		return
