@@ -47,6 +47,7 @@ func (n *Node) Notices(context.Context, api.NoticesQuery) (*api.Notices, error) 
 	for _, k := range n.view.Load().Tasks { // what the machine was seen to have is known there
 		plan.Verdicts = append(plan.Verdicts, k.Verdict)
 	}
+	a.WakeAt = m.WakeAt(facts, plan)
 	restart, _ := n.planRestart()
 	a.List = append(a.List, m.Notices(facts, plan, restart, n.cfg.Now())...)
 	for i := range a.List {

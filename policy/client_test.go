@@ -236,7 +236,8 @@ func TestRC7AMachineIsWokenForItsWindow(t *testing.T) {
 	b.approve(d, "all", ActionInstall, nil)
 	wake := func(m Machine) time.Time {
 		m.Installers = []string{"file"}
-		return MakePlan(grouped(t, b.m), func(content.ID) *Descriptor { return d }, m, false, t0).Habits.WakeAt
+		all := grouped(t, b.m)
+		return all.WakeAt(m, MakePlan(all, func(content.ID) *Descriptor { return d }, m, false, t0))
 	}
 	if at := wake(Machine{}); !at.IsZero() {
 		t.Errorf("by default it is woken at %s", at)

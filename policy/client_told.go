@@ -11,18 +11,26 @@ type Habits struct {
 	CountsMissed bool      // since when updates wait for their windows is to be kept, see Wait
 	Metered      string    // what a metered link is for; empty: nobody has signed it
 	ReportTo     []string  // peer ids of the seeds that reports go to; empty: any
-	WakeAt       time.Time // when the machine should be awake for what waits; zero: nothing, or policy wakes nobody
 }
 
-// habits reads them off the settings and the verdicts of a plan.
-func (s settings) habits(verdicts []Verdict) Habits {
-	h := Habits{CountsMissed: !s.missedNext || s.escalateAfter > 0, Metered: s.metered, ReportTo: s.reportTo}
-	for _, v := range verdicts {
-		if s.wake && v.Await == StateWaitingWindow && v.Verb == VerbStage {
-			h.WakeAt = earlier(h.WakeAt, v.Until)
+// habits reads them off the settings.
+func (s settings) habits() Habits {
+	return Habits{CountsMissed: !s.missedNext || s.escalateAfter > 0, Metered: s.metered, ReportTo: s.reportTo}
+}
+
+// WakeAt is when a machine should be awake for what waits for a maintenance window; zero if nothing does, or policy
+// wakes nobody. The clock that can do it belongs to the system: whoever may set it asks for this time.
+func (m *Manifest) WakeAt(mach Machine, plan Plan) time.Time {
+	var at time.Time
+	if !m.settingsFor(m.belongs(mach).in, mach).wake {
+		return at
+	}
+	for _, v := range plan.Verdicts {
+		if v.Await == StateWaitingWindow && v.Verb == VerbStage {
+			at = earlier(at, v.Until)
 		}
 	}
-	return h
+	return at
 }
 
 // Web says which web hosts of vendors a machine may fetch from. The zero value: any.

@@ -92,7 +92,7 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 		p.changesAt(v.Until)
 		p.changesAt(v.closesAt)
 	}
-	p.ScanEvery, p.Habits = set.scanInterval, set.habits(p.Verdicts)
+	p.ScanEvery, p.Habits = set.scanInterval, set.habits()
 	return p
 }
 

@@ -70,7 +70,7 @@ var clientInfos = []SettingInfo{
 	{SetQuietHours, valueNone, "when people are spared, in the machine's own time, like 08:00-18:00: nothing is installed, nobody is told anything and nothing restarts then, but what is expedited or past its deadline", noneOr(checkHours), noneLoosest},
 	{SetUndisturbing, "no", "yes: what is declared to disturb nobody (import --disruptive no) waits for no maintenance window and no quiet hours", checkYesNo, byNo},
 	{SetMinBattery, valueNever, "how full a battery must be, in percent, for an install to begin while the machine runs on it; never: none begins", neverOr(checkCount(0, 100)), neverStrictest(byMore)},
-	{SetWake, "no", "yes: a machine that sleeps is woken for a maintenance window in which something is to be installed, where its system allows that", checkYesNo, byNo},
+	{SetWake, "no", "yes: 'patchmesh notices' tells when a machine that sleeps should be awake for a maintenance window, for whatever sets its clock", checkYesNo, byNo},
 	{SetAtShutdown, valueNone, "what waits for a maintenance window may be installed when the machine is shut down, if it needs no longer than this, like 5m", noneOr(within(leastShutdownRun, MaxShutdownRun)), noneStrictest(byShorter)},
 	{SetNotify, NotifyRestartOnly, "who uses the machine is told of nothing (none), of restarts (restart-only), or of updates too (all)", oneOf(notifyValues), nil},
 	{SetInternet, MeteredAllow, "never: nothing is fetched from web hosts of vendors, only from machines and media of this mesh", oneOf([]string{valueNever, MeteredAllow}), byPlace([]string{valueNever, MeteredAllow})},

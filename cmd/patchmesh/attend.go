@@ -29,7 +29,8 @@ func (a *app) noticesCmd() *cobra.Command {
 		Short: "what policy has the people at this machine told now",
 		Long: "notices lists what those who use this machine should know: restarts, and updates that come or wait for their word.\n" +
 			"The setting notify says how much of it (none, restart-only, all); in quiet hours there is nothing to tell. A desktop\n" +
-			"may ask for it now and then and show it.\n" + exits,
+			"may ask for it now and then and show it. With the setting wake it tells when the machine should be awake for a\n" +
+			"maintenance window: rtcwake(8) and its like can be given that time.\n" + exits,
 		Example: "  patchmesh notices\n  patchmesh notices --json",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -41,6 +42,9 @@ func (a *app) noticesCmd() *cobra.Command {
 				return a.print(v, func(w io.Writer) {
 					for _, n := range v.List {
 						fmt.Fprintf(w, "%s: %s\n", n.Kind, api.Clean(n.Text))
+					}
+					if !v.WakeAt.IsZero() {
+						fmt.Fprintf(w, "this machine should be awake at %s\n", clockText(v.WakeAt))
 					}
 				})
 			})

@@ -23,6 +23,8 @@ type NoticesQuery struct{}
 type Notices struct {
 	Level string          `json:"level"` // none, restart-only or all
 	List  []policy.Notice `json:"notices"`
+	// WakeAt is when the machine should be awake for what waits for a window; zero: nothing, or policy wakes nobody.
+	WakeAt time.Time `json:"wake_at,omitzero"`
 }
 
 // ShutdownRequest says how long the machine may still be used.
