@@ -2,10 +2,12 @@ package node
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"sync"
 	"time"
 
+	"patchmesh/node/apply"
 	"patchmesh/policy"
 	"patchmesh/swarm"
 )
@@ -81,6 +83,10 @@ func (n *Node) turnRestart(ctx context.Context) {
 		return
 	}
 	err := n.orders.Restart(ctx)
+	if errors.Is(err, apply.ErrNotOrdered) { // the machine was told nothing: the next look tries again
+		n.log.Warn("this machine must be restarted, and that could not be ordered", "err", err)
+		return
+	}
 	n.restarts.ordered(n.cfg.Now(), err)
 	if err != nil {
 		n.log.Error("this machine must be restarted, and that could not be begun", "err", err)

@@ -110,9 +110,19 @@ func (c *Client) Status(ctx context.Context) (State, error) {
 	return s, err
 }
 
-// OfferMetadata offers the newest head and answers what the role asks for.
+// OfferMetadata offers the newest head and answers what the role asks for. Where a newer one has come meanwhile
+// the documents of the first may be gone: then that one is offered.
 func (c *Client) OfferMetadata(ctx context.Context) error {
-	head := c.src.Head()
+	for try := 1; ; try++ {
+		head := c.src.Head()
+		err := c.offerHead(ctx, head)
+		if err == nil || try == maxOutrun || bytes.Equal(head, c.src.Head()) {
+			return err
+		}
+	}
+}
+
+func (c *Client) offerHead(ctx context.Context, head []byte) error {
 	var s State
 	if err := c.call(ctx, request{verb: verbMetadata, length: uint64(len(head))}, head, nil, &s); err != nil {
 		return err

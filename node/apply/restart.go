@@ -2,6 +2,8 @@ package apply
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"patchmesh/policy"
@@ -85,10 +87,13 @@ func (c *Client) LookRestart(ctx context.Context) (policy.PendingRestart, error)
 	return p, err
 }
 
+// ErrNotOrdered: the order was not given, since the apply process could not be told of the newest documents.
+var ErrNotOrdered = errors.New("not ordered")
+
 // Restart offers the newest documents and gives the order.
 func (c *Client) Restart(ctx context.Context) error {
 	if err := c.OfferMetadata(ctx); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrNotOrdered, err)
 	}
 	return c.call(ctx, request{verb: verbRestart, order: restartNow}, nil, nil, &struct{}{})
 }

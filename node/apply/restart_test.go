@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"patchmesh/content"
 	"patchmesh/policy"
 )
 
@@ -64,5 +65,43 @@ func TestPlansAreMadeFromWhatTheRoleSeesItself(t *testing.T) {
 		if o.String() != want {
 			t.Errorf("order %d is called %q", byte(o), o)
 		}
+	}
+}
+
+// moving is a node that hears of newer approvals while it is asked for the documents of those it has offered, which
+// it then no longer has.
+type moving struct {
+	*org
+	next func() // once
+}
+
+func (m *moving) Document(id content.ID) ([]byte, error) {
+	if m.next != nil {
+		next := m.next
+		m.next = nil
+		next()
+		return nil, nil
+	}
+	return m.org.Document(id)
+}
+
+func TestOfferThatIsOvertakenByNewerApprovalsGoesOn(t *testing.T) {
+	o := newOrg(t, "acme")
+	p := newProcess(t, o)
+	p.serve(t)
+	o.approve("u1", body(900, 1), "office", policy.ActionInstall)
+	src := &moving{org: o, next: func() { o.approve("u2", body(900, 2), "office", policy.ActionInstall) }}
+	if err := NewClient(p.sock, src).OfferMetadata(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := p.role.Status(); err != nil || s.Head != o.trust.HeadVersion() {
+		t.Errorf("%+v, %v", s, err)
+	}
+	src.next = func() { src.next = func() {} }
+	o.approve("u3", body(900, 3), "office", policy.ActionInstall)
+	m := &restarter{}
+	p.role.cfg.Restarter = m
+	if err := NewClient(p.sock, src).Restart(context.Background()); !errors.Is(err, ErrNotOrdered) || m.told != 0 {
+		t.Errorf("documents that are not to be had: %v", err)
 	}
 }
