@@ -179,8 +179,9 @@ func (w *world) start(n *worldNode) {
 	}
 	n.core, n.alive = core, true
 	w.step(n, ManifestArrived{Version: w.version, Manifest: w.manifest, ExpiresAt: w.now.Add(24 * time.Hour)})
+	w.step(n, ConditionsChanged{}) // drivers look at their machine at once
 	for _, id := range w.order {
-		if o := w.nodes[id]; o != n && o.alive && o.site == n.site && w.linked(n, o) {
+		if o := w.nodes[id]; o != n && o.alive && o.site == n.site && w.linked(n, o) && !n.sessions[id] { // one session each: a second would drop what the first has told
 			w.connect(n, o)
 		}
 	}
@@ -400,6 +401,10 @@ func (w *world) do(n *worldNode, act Action) {
 func (w *world) doLink(n *worldNode, want bool) {
 	seed := w.nodes["seed"]
 	switch {
+	case seed.site == n.site: // a neighbour like others: no driver dials it, or lets it go, as a link across the WAN
+		if want {
+			w.later(n, 3*time.Second, LinkFailed{})
+		}
 	case !want:
 		if n.sessions[seed.id] {
 			w.disconnect(n, seed)
