@@ -8,9 +8,9 @@ import (
 
 // Habits are what a plan tells the machine beside its verdicts: how its group wants it to use its links and time.
 type Habits struct {
-	CountsMissed bool      // since when updates wait for their windows is to be kept, see Wait
-	Metered      string    // what a metered link is for; empty: nobody has signed it
-	ReportTo     []string  // peer ids of the seeds that reports go to; empty: any
+	CountsMissed bool     // since when updates wait for their windows is to be kept, see Wait
+	Metered      string   // what a metered link is for; empty: nobody has signed it
+	ReportTo     []string // peer ids of the seeds that reports go to; empty: any
 }
 
 // habits reads them off the settings.
