@@ -3,7 +3,6 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"os"
@@ -17,13 +16,7 @@ import (
 // ruled imports and approves a file update with rules.
 func (m *mesh) ruled(id string, rules api.ImportRules) {
 	m.t.Helper()
-	body := payload(1000)
-	_, err := m.seed.Import(context.Background(), api.ImportRequest{
-		FileName: id, SizeBytes: int64(len(body)), ID: id, Installer: "file", InstallerArgs: map[string]string{"dest": "/srv/" + id}, ImportRules: rules,
-	}, bytes.NewReader(body))
-	if err != nil {
-		m.t.Fatal(err)
-	}
+	m.fileWith(id, rules)
 	m.approve(id)
 }
 

@@ -244,8 +244,8 @@ func (n *Node) takeUp(t *policy.Trust, v via) error {
 	if err := n.believer.adopt(t, n.cfg.Now()); err != nil {
 		return err
 	}
-	if n.believer.current() != was { // else another was faster, with the same or a newer one
-		n.keepSync(syncDone(v, was, t, n.cfg.Now()))
+	if at := n.cfg.Now(); n.believer.current() != was { // else another was faster, with the same or a newer one
+		n.work(func() { n.keepSync(syncDone(v, was, t, at)) }) // nobody waits for the comparison of two manifests
 	}
 	if lost != nil {
 		n.log.Info("trust is whole again", "head", t.HeadVersion(), "epoch", t.Epoch(), "was", lost)

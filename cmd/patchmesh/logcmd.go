@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"patchmesh/node/api"
 )
@@ -20,6 +21,28 @@ func (a *app) logCmd() *cobra.Command {
 	}
 	c.AddCommand(a.logApprovalCmd(), a.logEventsCmd(), a.logSyncCmd())
 	return c
+}
+
+// newestFlags choose the end of a log.
+type newestFlags struct {
+	since string
+	last  int
+}
+
+func (n *newestFlags) flags(f *pflag.FlagSet, last int) {
+	f.StringVar(&n.since, "since", "", "how long ago, as 24h or 7d, or a day, as 2026-11-01 (default: from the beginning)")
+	f.IntVar(&n.last, "last", last, "at most so many, the newest")
+}
+
+// read gives the time to begin at, zero for the beginning, and the number of rows.
+func (n *newestFlags) read(c *cobra.Command) (since time.Time, last int, err error) {
+	if c.Flags().Changed("last") && n.last < 1 || n.last > api.MaxEvents {
+		return since, 0, api.Errorf(api.ClassUsage, "--last %d: it is a number from 1 to %d", n.last, api.MaxEvents)
+	}
+	if n.since != "" {
+		since, err = readDay(n.since, time.Now())
+	}
+	return since, n.last, err
 }
 
 func (a *app) logApprovalCmd() *cobra.Command {

@@ -14,7 +14,7 @@ import (
 
 func (a *app) logEventsCmd() *cobra.Command {
 	var q api.EventQuery
-	var since string
+	var newest newestFlags
 	c := &cobra.Command{
 		Use:   "events",
 		Short: "what happened on this machine",
@@ -24,23 +24,17 @@ func (a *app) logEventsCmd() *cobra.Command {
 		Example: "  patchmesh log events --since 24h --kind refused\n  patchmesh log events --update openssl-3.0.15 --json",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if c.Flags().Changed("last") && q.Limit < 1 || q.Limit > api.MaxEvents {
-				return api.Errorf(api.ClassUsage, "--last %d: it is a number from 1 to %d", q.Limit, api.MaxEvents)
-			}
-			if since != "" {
-				var err error
-				if q.Since, err = readDay(since, time.Now()); err != nil {
-					return err
-				}
+			var err error
+			if q.Since, q.Limit, err = newest.read(c); err != nil {
+				return err
 			}
 			return a.events(c, q)
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&since, "since", "", "how long ago, as 24h or 7d, or a day, as 2026-11-01 (default: from the beginning)")
+	newest.flags(f, 200)
 	f.StringVar(&q.Update, "update", "", "of this update alone")
 	f.StringVar(&q.Kind, "kind", "", "of this kind alone: task, news, refused, link, lease, gate, store, carried, started or stopped")
-	f.IntVar(&q.Limit, "last", 200, "at most so many, the newest")
 	return c
 }
 

@@ -15,7 +15,7 @@ import (
 
 func (a *app) logSyncCmd() *cobra.Command {
 	var q api.SyncQuery
-	var since string
+	var newest newestFlags
 	c := &cobra.Command{
 		Use:   "sync",
 		Short: "when the approvals came to this machine, and from where",
@@ -25,20 +25,14 @@ func (a *app) logSyncCmd() *cobra.Command {
 		Example: "  patchmesh log sync --since 7d\n  patchmesh log sync --last 1 --json",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if c.Flags().Changed("last") && q.Limit < 1 || q.Limit > api.MaxEvents {
-				return api.Errorf(api.ClassUsage, "--last %d: it is a number from 1 to %d", q.Limit, api.MaxEvents)
-			}
-			if since != "" {
-				var err error
-				if q.Since, err = readDay(since, time.Now()); err != nil {
-					return err
-				}
+			var err error
+			if q.Since, q.Limit, err = newest.read(c); err != nil {
+				return err
 			}
 			return a.syncs(c, q)
 		},
 	}
-	c.Flags().StringVar(&since, "since", "", "how long ago, as 24h or 7d, or a day, as 2026-11-01 (default: from the beginning)")
-	c.Flags().IntVar(&q.Limit, "last", 50, "at most so many, the newest")
+	newest.flags(c.Flags(), 50)
 	return c
 }
 

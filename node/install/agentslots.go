@@ -200,38 +200,12 @@ func (s *Slots) change(f func(*AgentPointer) error) error {
 	p.Format = pointerFormat
 	b, err := json.Marshal(p)
 	if err == nil {
-		err = s.replace(b)
+		err = durable.ReplaceReadable(filepath.Join(s.dir, pointerName), b)
 	}
 	if err != nil {
 		return fmt.Errorf("write the agent's pointer: %w", err)
 	}
 	return nil
-}
-
-// replace is durable.Replace for a file that others read.
-func (s *Slots) replace(b []byte) error {
-	path := filepath.Join(s.dir, pointerName)
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(path+".new", path)
-	}
-	if err == nil {
-		err = durable.Folder(s.dir)
-	}
-	return err
 }
 
 // lock waits for whoever changes the pointer now: the launcher may give a program up in the very moment
