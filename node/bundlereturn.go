@@ -29,6 +29,7 @@ type ReturnedBundle struct {
 	Renewals int    `json:"renewals"` // requests for memberships that end
 	// Inventories are those that no seed has read yet.
 	Inventories int            `json:"inventories"`
+	Receipts    int            `json:"receipts"` // who signed for which bytes
 	Missing     []api.NoReport `json:"missing,omitempty"`
 }
 
@@ -42,6 +43,7 @@ type returnDoc struct {
 
 	Renewals    []content.ID `json:"renewals,omitempty"`
 	Inventories []content.ID `json:"inventories,omitempty"`
+	Receipts    []content.ID `json:"receipts,omitempty"` // packs of them
 }
 
 // returnKind is what a block of a return is.
@@ -52,6 +54,7 @@ const (
 	reportBlock
 	renewalBlock
 	inventoryBlock
+	receiptsBlock
 	haveBlock
 )
 
@@ -59,7 +62,7 @@ const (
 func (d *returnDoc) listed() map[content.ID]returnKind {
 	all := map[content.ID]returnKind{}
 	for kind, list := range map[returnKind][]content.ID{
-		reportBlock: d.Reports, renewalBlock: d.Renewals, inventoryBlock: d.Inventories, haveBlock: {d.Have},
+		reportBlock: d.Reports, renewalBlock: d.Renewals, inventoryBlock: d.Inventories, receiptsBlock: d.Receipts, haveBlock: {d.Have},
 	} {
 		for _, id := range list {
 			all[id] = kind
@@ -70,7 +73,7 @@ func (d *returnDoc) listed() map[content.ID]returnKind {
 
 // tooLong: it lists more than any site sends.
 func (d *returnDoc) tooLong() bool {
-	return len(d.Reports) > maxReports || len(d.Renewals) > maxReports || len(d.Inventories) > maxReports
+	return len(d.Reports) > maxReports || len(d.Renewals) > maxReports || len(d.Inventories) > maxReports || len(d.Receipts) > maxReceiptPacks
 }
 
 const (
@@ -101,6 +104,9 @@ func ExportReturn(ctx context.Context, c api.Carrier, dir string) (*ReturnedBund
 	for _, b := range r.Inventories {
 		doc.Inventories, blocks = append(doc.Inventories, content.Sum(b)), append(blocks, b)
 	}
+	for _, b := range r.Receipts {
+		doc.Receipts, blocks = append(doc.Receipts, content.Sum(b)), append(blocks, b)
+	}
 	head, err := json.Marshal(doc)
 	if err != nil {
 		return nil, err
@@ -125,7 +131,7 @@ func ExportReturn(ctx context.Context, c api.Carrier, dir string) (*ReturnedBund
 	}
 	return &ReturnedBundle{
 		Dir: dir, File: filepath.Join(f.Dir(), name.String()), Reports: len(r.Reports), Bytes: v.SizeBytes, Payloads: len(l.Payloads), Missing: r.Missing,
-		Renewals: len(r.Renewals), Inventories: len(r.Inventories),
+		Renewals: len(r.Renewals), Inventories: len(r.Inventories), Receipts: countReceipts(r.Receipts),
 	}, nil
 }
 
@@ -199,7 +205,7 @@ func takeReturnFile(ctx context.Context, c api.Carrier, f *media.Folder, name me
 			return err
 		}
 		addReturn(sum, t)
-		part.Reports, part.Have, part.Renewals, part.Inventories, size = nil, nil, nil, nil, 0
+		part.Reports, part.Have, part.Renewals, part.Inventories, part.Receipts, size = nil, nil, nil, nil, nil, 0
 		return nil
 	}
 	for {
@@ -230,6 +236,8 @@ func takeReturnFile(ctx context.Context, c api.Carrier, f *media.Folder, name me
 			part.Renewals = append(part.Renewals, b)
 		case inventoryBlock:
 			part.Inventories = append(part.Inventories, b)
+		case receiptsBlock:
+			part.Receipts = append(part.Receipts, b)
 		default:
 			part.Reports = append(part.Reports, b)
 		}
@@ -268,7 +276,7 @@ func openReturn(file io.Reader) (*bundle.Reader, *returnDoc, error) {
 
 func addReturn(sum, t *api.TakenReturn) {
 	sum.Newer, sum.Older, sum.Refused, sum.Payloads = sum.Newer+t.Newer, sum.Older+t.Older, sum.Refused+t.Refused, sum.Payloads+t.Payloads
-	sum.Renewals += t.Renewals
+	sum.Renewals, sum.Receipts = sum.Renewals+t.Renewals, sum.Receipts+t.Receipts
 	if t.Site != "" {
 		sum.Site, sum.Machine = t.Site, t.Machine
 	}
