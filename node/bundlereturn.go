@@ -229,23 +229,28 @@ func takeReturnFile(ctx context.Context, c api.Carrier, f *media.Folder, name me
 			}
 			return sum, err
 		}
-		switch listed[id] {
-		case haveBlock:
-			part.Have = b
-		case renewalBlock:
-			part.Renewals = append(part.Renewals, b)
-		case inventoryBlock:
-			part.Inventories = append(part.Inventories, b)
-		case receiptsBlock:
-			part.Receipts = append(part.Receipts, b)
-		default:
-			part.Reports = append(part.Reports, b)
-		}
+		addBlock(&part, listed[id], b)
 		if size += n; size > returnBatch {
 			if err := flush(); err != nil {
 				return sum, err
 			}
 		}
+	}
+}
+
+// addBlock puts a block where its kind belongs.
+func addBlock(part *api.Return, kind returnKind, b []byte) {
+	switch kind {
+	case haveBlock:
+		part.Have = b
+	case renewalBlock:
+		part.Renewals = append(part.Renewals, b)
+	case inventoryBlock:
+		part.Inventories = append(part.Inventories, b)
+	case receiptsBlock:
+		part.Receipts = append(part.Receipts, b)
+	default:
+		part.Reports = append(part.Reports, b)
 	}
 }
 

@@ -8,9 +8,6 @@ import (
 	"patchmesh/node/receipt"
 )
 
-// maxLedgerRecords bounds what one look at the ledger may hold in memory.
-const maxLedgerRecords = keptReceiptsSeed
-
 // Ledger implements api.Auditor.
 func (n *Node) Ledger(_ context.Context, q api.LedgerQuery) (*api.Ledger, error) {
 	r := n.receipts
@@ -42,17 +39,7 @@ func (n *Node) Ledger(_ context.Context, q api.LedgerQuery) (*api.Ledger, error)
 		}
 		return k.m, k.ok
 	}
-	var list []*receipt.Record
-	err := r.all(func(k *receipt.Record) error {
-		if len(list) < maxLedgerRecords {
-			list = append(list, k)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return receipt.Sum(list, f), nil
+	return receipt.Sum(r.all, f)
 }
 
 // knownSite refuses a site of which nobody has heard here.

@@ -99,10 +99,12 @@ func (n *Node) receiptsAsked(from string, ask wire.DocAsk) ([]byte, bool) {
 	case wire.DocReceiptsSigned:
 		b, err = n.receipts.giveSigned(from, uint64(after))
 	default:
-		if site, ok := n.siteOfPeer(from); !ok || site != n.member.Site && !n.isSeed(from) {
+		site, ok := n.siteOfPeer(from)
+		near := site == n.member.Site
+		if !ok || !near && !n.isSeed(from) {
 			return nil, false
 		}
-		b, err = n.receipts.giveHeld(after)
+		b, err = n.receipts.giveHeld(after, !near)
 	}
 	if err != nil {
 		n.log.Warn("receipts not given", "peer", from, "err", err)
@@ -247,7 +249,11 @@ func (n *Node) gatherReceipts(ctx context.Context, from string) error {
 			return err
 		}
 		n.refuseReceipts(from, t)
-		if len(pack.Records) == 0 || pack.Next <= at {
+		if pack.Next < at { // its list is another one by now
+			at = 0
+			break
+		}
+		if len(pack.Records) == 0 || pack.Next == at {
 			break
 		}
 		at = pack.Next

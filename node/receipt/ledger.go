@@ -35,9 +35,9 @@ type sums struct {
 	rows  map[rowKey]*api.LedgerRow
 	// open is what senders state to have given without a receipt, by transfer.
 	open   map[pair][]*openSet
-	miss   []api.LedgerMismatch
-	asOf   time.Time
 	byPair []pair // of open, in order
+	miss   []api.LedgerMismatch
+	more   int
 }
 
 type rowKey struct {
@@ -58,53 +58,54 @@ type openSet struct {
 	whole    int // chunks of the set as it was stated
 }
 
-// Sum makes the ledger of records, which must have different keys. Their order does not matter.
-func Sum(records []*Record, f Facts) *api.Ledger {
+// Source gives records that are kept, each key once: statements, or receipts in the order of their keys. It is
+// asked more than once, so that nobody has to hold all of them.
+type Source func(given bool, each func(*Record) error) error
+
+// Sum makes the ledger of records. The error is that of the source.
+func Sum(source Source, f Facts) (*api.Ledger, error) {
 	s := &sums{
 		facts: f, rows: map[rowKey]*api.LedgerRow{}, open: map[pair][]*openSet{},
 		out: &api.Ledger{Site: f.Site, Rows: []api.LedgerRow{}, Mismatches: []api.LedgerMismatch{}},
 	}
-	records = s.ofSite(records)
-	s.openAll(records)
-	for _, r := range records { // first: an answer says more than an older statement
-		if r.Receipt != nil && r.Answer != nil {
-			s.coverOlder(r)
-		}
+	err := source(true, func(r *Record) error { s.openAll(r); return nil })
+	if err != nil {
+		return nil, err
 	}
-	for _, r := range records {
-		if r.Receipt != nil {
+	err = source(false, func(r *Record) error { // first: an answer says more than an older statement
+		if s.here(r.Receipt.Receiver) {
+			s.seen(r.At())
+			if r.Answer != nil {
+				s.coverOlder(r)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = source(false, func(r *Record) error {
+		if s.here(r.Receipt.Receiver) {
 			s.out.Receipts++
 			s.receipt(r)
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	s.rest()
-	return s.conclude()
+	return s.conclude(), nil
 }
 
-// ofSite keeps what is about receivers of the site, by key.
-func (s *sums) ofSite(records []*Record) (out []*Record) {
-	for _, r := range records {
-		if r.Receipt != nil && !s.here(r.Receipt.Receiver) {
-			continue
-		}
-		if r.Given != nil && !slices.ContainsFunc(r.Given.Lines, func(l GivenSet) bool { return s.here(l.Receiver) }) {
-			continue
-		}
-		out = append(out, r)
-		at := r.At()
-		if at.After(s.asOf) {
-			s.asOf = at
-		}
-		if s.out.Since.IsZero() || at.Before(s.out.Since) {
-			s.out.Since = at.UTC()
-		}
+// seen notes a time of which a document tells.
+func (s *sums) seen(at time.Time) {
+	if at = at.UTC(); at.After(s.out.AsOf) {
+		s.out.AsOf = at
 	}
-	s.out.AsOf = s.asOf.UTC()
-	slices.SortFunc(out, func(a, b *Record) int {
-		x, y := a.Key(), b.Key()
-		return cmp.Or(strings.Compare(x.Owner, y.Owner), strings.Compare(x.Peer, y.Peer), cmp.Compare(x.Seq, y.Seq))
-	})
-	return out
+	if s.out.Since.IsZero() || at.Before(s.out.Since) {
+		s.out.Since = at
+	}
 }
 
 func (s *sums) here(receiver string) bool {
@@ -112,21 +113,17 @@ func (s *sums) here(receiver string) bool {
 	return s.facts.Site == "" || known && m.Site == s.facts.Site
 }
 
-func (s *sums) openAll(records []*Record) {
-	for _, r := range records {
-		if r.Given == nil {
+func (s *sums) openAll(r *Record) {
+	for _, l := range r.Given.Lines {
+		if !s.here(l.Receiver) {
 			continue
 		}
-		for _, l := range r.Given.Lines {
-			if !s.here(l.Receiver) {
-				continue
-			}
-			p, bits := pair{r.Given.Machine, l.Receiver, l.Payload}, mustBits(l.Chunks, l.Set)
-			if s.open[p] == nil {
-				s.byPair = append(s.byPair, p)
-			}
-			s.open[p] = append(s.open[p], &openSet{l, bits, r.Given.At, bits.Count()})
+		s.seen(r.At())
+		p, bits := pair{r.Given.Machine, l.Receiver, l.Payload}, mustBits(l.Chunks, l.Set)
+		if s.open[p] == nil {
+			s.byPair = append(s.byPair, p)
 		}
+		s.open[p] = append(s.open[p], &openSet{l, bits, r.Given.At, bits.Count()})
 	}
 }
 
@@ -165,11 +162,20 @@ func (a *Answer) denied(line int) *Denied {
 	return nil
 }
 
+// maxRows bounds a ledger.
+const maxRows = 10000
+
 func (s *sums) row(receiver string, payload content.ID) *api.LedgerRow {
 	m, _ := s.facts.Machine(receiver)
 	k := rowKey{m.Site, payload}
+	if s.rows[k] == nil && len(s.rows) >= maxRows {
+		k.payload = content.ID{} // somebody invents payloads: all further ones together
+	}
 	if s.rows[k] == nil {
-		s.rows[k] = &api.LedgerRow{Site: m.Site, Payload: payload.String(), Update: s.facts.Update(payload), Balanced: true}
+		s.rows[k] = &api.LedgerRow{Site: m.Site, Balanced: true}
+		if !k.payload.IsZero() {
+			s.rows[k].Payload, s.rows[k].Update = payload.String(), s.facts.Update(payload)
+		}
 	}
 	return s.rows[k]
 }
@@ -252,7 +258,7 @@ func (s *sums) unanswered(row *api.LedgerRow, r *Record, l Line, bits *content.B
 		return
 	}
 	each(found, bits.Clear)
-	if s.asOf.Sub(r.Receipt.LastAt) < settleAfter {
+	if s.out.AsOf.Sub(r.Receipt.LastAt) < settleAfter {
 		row.UnsettledBytes += left
 		return
 	}
@@ -269,7 +275,7 @@ func (s *sums) rest() {
 				continue
 			}
 			row, bytes := s.row(p.receiver, p.payload), share(o.bits, p.payload, o.whole, o.Bytes, s.facts.Sizes)
-			if s.asOf.Sub(o.LastAt) < settleAfter {
+			if s.out.AsOf.Sub(o.LastAt) < settleAfter {
 				row.UnsettledBytes += bytes
 				continue
 			}
@@ -294,7 +300,20 @@ func (s *sums) mismatch(row *api.LedgerRow, reason string, r *Receipt, payload c
 			m.Chunks = append(m.Chunks, i)
 		}
 	})
-	s.miss = append(s.miss, m)
+	if s.miss = append(s.miss, m); len(s.miss) >= 2*api.MaxMismatches {
+		s.trim()
+	}
+}
+
+// trim keeps the first mismatches of all in their order.
+func (s *sums) trim() {
+	slices.SortStableFunc(s.miss, func(a, b api.LedgerMismatch) int {
+		return cmp.Or(strings.Compare(a.Site, b.Site), strings.Compare(a.Update, b.Update), strings.Compare(a.Payload, b.Payload),
+			strings.Compare(a.Receiver, b.Receiver), strings.Compare(a.Sender, b.Sender), cmp.Compare(a.Seq, b.Seq), strings.Compare(a.Reason, b.Reason))
+	})
+	if n := len(s.miss) - api.MaxMismatches; n > 0 {
+		s.miss, s.more = s.miss[:api.MaxMismatches], s.more+n
+	}
 }
 
 // explain says what a mismatch means and what to do about it.
@@ -330,12 +349,8 @@ func (s *sums) conclude() *api.Ledger {
 		return cmp.Or(strings.Compare(a.Site, b.Site), strings.Compare(a.Update, b.Update), strings.Compare(a.Payload, b.Payload))
 	})
 	out.Balanced = out.Total.Balanced
-	slices.SortStableFunc(s.miss, func(a, b api.LedgerMismatch) int {
-		return cmp.Or(strings.Compare(a.Site, b.Site), strings.Compare(a.Update, b.Update), strings.Compare(a.Payload, b.Payload),
-			strings.Compare(a.Receiver, b.Receiver), strings.Compare(a.Sender, b.Sender), cmp.Compare(a.Seq, b.Seq), strings.Compare(a.Reason, b.Reason))
-	})
-	out.Mismatches = append(out.Mismatches, s.miss[:min(len(s.miss), api.MaxMismatches)]...)
-	out.More = len(s.miss) - len(out.Mismatches)
+	s.trim()
+	out.Mismatches, out.More = append(out.Mismatches, s.miss...), s.more
 	return out
 }
 

@@ -136,6 +136,23 @@ func (db *DB) ReceiptsAfter(n int64, limit int) ([]ReceiptRow, error) {
 	return rows(db, "read receipts", receiptColumns+`WHERE n > ? ORDER BY n LIMIT ?`, []any{n, limit}, scanReceipt)
 }
 
+// LastReceiptRow is the N of what was kept last; 0 if there is nothing.
+func (db *DB) LastReceiptRow() (n int64, err error) {
+	err = db.row("read receipts", `SELECT coalesce(max(n), 0) FROM receipts`, nil, &n)
+	return n, err
+}
+
+// ReceiptsByKey lists records after another one by owner, peer and number, in that order: those with the number 0,
+// or the others. At most limit.
+func (db *DB) ReceiptsByKey(after ReceiptRow, zero bool, limit int) ([]ReceiptRow, error) {
+	which := "seq > 0"
+	if zero {
+		which = "seq = 0"
+	}
+	return rows(db, "read receipts", receiptColumns+`WHERE (owner, peer, seq) > (?, ?, ?) AND `+which+` ORDER BY owner, peer, seq LIMIT ?`,
+		[]any{after.Owner, after.Peer, int64(after.Seq), limit}, scanReceipt)
+}
+
 // Unsettled gives for every peer the smallest number of an owner's records that wait for the peer's word.
 func (db *DB) Unsettled(owner string) (map[string]uint64, error) {
 	type wait struct {
