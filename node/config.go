@@ -60,7 +60,7 @@ type Config struct {
 	// Revisit is how often a carrier that stays with a site looks again what there is to bring or to take. Zero: 5 min.
 	Revisit time.Duration
 
-	receiptEvery time.Duration // between looks at receipts; zero: receiptRound
+	receiptEvery time.Duration // between looks at receipts; zero: receiptRound, negative: none, as in versions before there were any
 	// Version of the program, for reports.
 	Version string
 	// Log takes what happens. Nil: discarded.

@@ -34,6 +34,9 @@ const (
 func (n *Node) openReceipts() {
 	n.receipts = newReceipts(n.db, n.key, n.id, n.docs, n.cfg.Now, n.seed != nil)
 	n.receipts.judge = n.judgeSigner
+	if every := n.cfg.receiptEvery; every > 0 {
+		n.receipts.doubt = min(receiptDoubt, every)
+	}
 	n.ledger.receipts = n.receipts.book
 	if n.seed != nil {
 		n.seed.receipts = n.receipts
@@ -91,12 +94,16 @@ func (s *seed) judgeSigner(id string) (receipt.Machine, error) {
 // receiptsAsked answers a question for receipts. The list of all goes to neighbours and seeds: it shows within
 // the site what have-lists show anyhow, and to nobody else.
 func (n *Node) receiptsAsked(from string, ask wire.DocAsk) ([]byte, bool) {
+	if n.cfg.receiptEvery < 0 {
+		return nil, false
+	}
 	var b []byte
 	var err error
 	switch after := ask.RootVersion; ask.Kind {
 	case wire.DocReceiptsOwed:
 		b, err = n.receipts.giveOwed(from, uint64(after))
 	case wire.DocReceiptsSigned:
+		n.receipts.nudged.Store(from, true) // it waits: perhaps for the word that nothing of it is true
 		b, err = n.receipts.giveSigned(from, uint64(after))
 	default:
 		site, ok := n.siteOfPeer(from)
@@ -121,6 +128,9 @@ type receiptPause struct {
 // keepReceipts makes, signs and collects receipts until ctx ends.
 func (n *Node) keepReceipts(ctx context.Context) {
 	every := cmp.Or(n.cfg.receiptEvery, receiptRound)
+	if every < 0 {
+		return
+	}
 	pauses := map[string]*receiptPause{}
 	for sleep(ctx, every) {
 		if err := n.receipts.close(min(receiptIdle, every), receiptAge); err != nil {
@@ -138,13 +148,17 @@ func (n *Node) settleReceipts(ctx context.Context, every time.Duration, pauses m
 		n.log.Warn("receipts not read", "err", err)
 		return
 	}
-	gave := n.receipts.book.Receivers(n.cfg.Now().Add(-min(receiptDoubt, every)))
+	// Not while chunks still go there: the receiver makes its receipt in a pause.
+	gave := n.receipts.book.Receivers(n.cfg.Now().Add(-min(receiptIdle, every) - every))
 	gather := n.gathersReceipts()
 	present := map[string]bool{}
 	for _, p := range n.host.Peers() {
 		present[p.ID] = true
-		if slices.Contains(gave, p.ID) {
-			n.pacedReceipts("owed "+p.ID, pauses, every, func() bool { return n.signReceipts(ctx, p) })
+		if _, nudged := n.receipts.nudged.Load(p.ID); nudged || slices.Contains(gave, p.ID) {
+			n.pacedReceipts("owed "+p.ID, pauses, every, func() bool {
+				n.receipts.nudged.Delete(p.ID)
+				return n.signReceipts(ctx, p)
+			})
 		}
 		if after, ok := waiting[p.ID]; ok {
 			n.pacedReceipts("signed "+p.ID, pauses, every, func() bool {

@@ -32,10 +32,16 @@ type receipts struct {
 	// judge says whether what a machine signed counts here, and what is known of it.
 	judge func(id string) (receipt.Machine, error)
 
+	// doubt is for how long a sender waits for its own books before it denies a chunk: the chunk may have arrived
+	// before the sender has noted that it went out.
+	doubt time.Duration
+
 	mu     sync.Mutex // one change of what is kept at a time
 	doubts map[receipt.Key]time.Time
 	faces  map[string]receipt.Machine // names and sites of machines, of when their records came
 	given  []byte                     // lines of the last statement, as they were signed
+
+	nudged sync.Map // peers, by ID, that wait for a signature
 }
 
 // Limits and times of receipts.
@@ -46,9 +52,7 @@ const (
 	facesKey         = "receipt-machines"
 	// maxAnsweredAtOnce bounds what one question for a signature may cost: each answer is written to disk.
 	maxAnsweredAtOnce = 64
-	// receiptDoubt is for how long a sender waits for its own books before it denies a chunk: the chunk may have
-	// arrived before the sender has noted that it went out.
-	receiptDoubt = 2 * time.Second
+	receiptDoubt     = 2 * time.Second
 )
 
 // newReceipts opens the books. judge may be nil: then nothing is taken from others.
@@ -57,7 +61,7 @@ func newReceipts(db *state.DB, key ed25519.PrivateKey, id string, docs *library,
 	if err != nil {
 		values = nil // a book that cannot be read begins anew: it claims nothing
 	}
-	r := &receipts{db: db, key: key, id: id, docs: docs, now: now, startedAt: now().UTC(), book: receipt.NewBook(values), total: keptReceiptsHere,
+	r := &receipts{db: db, key: key, id: id, docs: docs, now: now, startedAt: now().UTC(), book: receipt.NewBook(values), total: keptReceiptsHere, doubt: receiptDoubt,
 		doubts: map[receipt.Key]time.Time{}, faces: map[string]receipt.Machine{}}
 	if seed {
 		r.total = keptReceiptsSeed
@@ -339,7 +343,7 @@ func (r *receipts) sign(from string, pack *receipt.Pack) (out takenReceipts, err
 func (r *receipts) sure(key receipt.Key) bool {
 	now := r.now()
 	if at, known := r.doubts[key]; known {
-		return now.Sub(at).Abs() >= receiptDoubt
+		return now.Sub(at).Abs() >= r.doubt
 	}
 	if len(r.doubts) >= 1024 {
 		clear(r.doubts)
