@@ -43,7 +43,6 @@ type returnDoc struct {
 
 	Renewals    []content.ID `json:"renewals,omitempty"`
 	Inventories []content.ID `json:"inventories,omitempty"`
-	Receipts    []content.ID `json:"receipts,omitempty"` // packs of them
 }
 
 // returnKind is what a block of a return is.
@@ -54,7 +53,6 @@ const (
 	reportBlock
 	renewalBlock
 	inventoryBlock
-	receiptsBlock
 	haveBlock
 )
 
@@ -62,7 +60,7 @@ const (
 func (d *returnDoc) listed() map[content.ID]returnKind {
 	all := map[content.ID]returnKind{}
 	for kind, list := range map[returnKind][]content.ID{
-		reportBlock: d.Reports, renewalBlock: d.Renewals, inventoryBlock: d.Inventories, receiptsBlock: d.Receipts, haveBlock: {d.Have},
+		reportBlock: d.Reports, renewalBlock: d.Renewals, inventoryBlock: d.Inventories, haveBlock: {d.Have},
 	} {
 		for _, id := range list {
 			all[id] = kind
@@ -73,7 +71,7 @@ func (d *returnDoc) listed() map[content.ID]returnKind {
 
 // tooLong: it lists more than any site sends.
 func (d *returnDoc) tooLong() bool {
-	return len(d.Reports) > maxReports || len(d.Renewals) > maxReports || len(d.Inventories) > maxReports || len(d.Receipts) > maxReceiptPacks
+	return len(d.Reports) > maxReports || len(d.Renewals) > maxReports || len(d.Inventories) > maxReports
 }
 
 const (
@@ -105,7 +103,7 @@ func ExportReturn(ctx context.Context, c api.Carrier, dir string) (*ReturnedBund
 		doc.Inventories, blocks = append(doc.Inventories, content.Sum(b)), append(blocks, b)
 	}
 	for _, b := range r.Receipts {
-		doc.Receipts, blocks = append(doc.Receipts, content.Sum(b)), append(blocks, b)
+		blocks = append(blocks, receiptsBlock(b))
 	}
 	head, err := json.Marshal(doc)
 	if err != nil {
@@ -208,9 +206,10 @@ func takeReturnFile(ctx context.Context, c api.Carrier, f *media.Folder, name me
 		part.Reports, part.Have, part.Renewals, part.Inventories, part.Receipts, size = nil, nil, nil, nil, nil, 0
 		return nil
 	}
+	var unlisted unlistedBlocks
 	for {
 		id, n, err := r.Next()
-		if err == nil && listed[id] == noBlock {
+		if err == nil && listed[id] == noBlock && !unlisted.wanted(n) {
 			continue
 		}
 		var b []byte
@@ -241,14 +240,16 @@ func takeReturnFile(ctx context.Context, c api.Carrier, f *media.Folder, name me
 // addBlock puts a block where its kind belongs.
 func addBlock(part *api.Return, kind returnKind, b []byte) {
 	switch kind {
+	case noBlock:
+		if p, ok := receiptsIn(b); ok {
+			part.Receipts = append(part.Receipts, p)
+		}
 	case haveBlock:
 		part.Have = b
 	case renewalBlock:
 		part.Renewals = append(part.Renewals, b)
 	case inventoryBlock:
 		part.Inventories = append(part.Inventories, b)
-	case receiptsBlock:
-		part.Receipts = append(part.Receipts, b)
 	default:
 		part.Reports = append(part.Reports, b)
 	}

@@ -52,7 +52,7 @@ const (
 	facesKey         = "receipt-machines"
 	// maxAnsweredAtOnce bounds what one question for a signature may cost: each answer is written to disk.
 	maxAnsweredAtOnce = 64
-	receiptDoubt     = 2 * time.Second
+	receiptDoubt      = 2 * time.Second
 )
 
 // newReceipts opens the books. judge may be nil: then nothing is taken from others.

@@ -206,10 +206,11 @@ func (s *stickSite) carryBack() {
 	}
 	var ledger map[string]any
 	s.eventually(2*time.Minute, "what moved at "+s.name+" is signed for by both sides", func() (bool, string) {
+		before := s.ledger(s.machines[0].data) // what the export finds may be news here, and on the stick by a moment
 		s.read(&back, "bundle", "export", s.dir, "--data", s.machines[0].data)
 		ledger = s.ledger(s.machines[0].data)
 		total := ledger["total"].(map[string]any)
-		return total["unsettled_bytes"] == 0.0 && total["proven_bytes"].(float64) > 0, fmt.Sprint(total)
+		return reflect.DeepEqual(before, ledger) && total["unsettled_bytes"] == 0.0 && total["proven_bytes"].(float64) > 0, fmt.Sprint(total)
 	})
 	if n := len(s.machines); back.Reports != n || back.Renewals != n || len(back.Missing) > 0 {
 		s.t.Fatalf("the way back from %s: %+v", s.name, back)
