@@ -82,43 +82,59 @@ func (r *receipts) sizes(payload content.ID, index int) (int64, bool) {
 }
 
 // close makes receipts of what came and is due: nothing came from that sender for a while, or the first of it
-// is old. Zero times: of everything.
+// is old. Zero times: of everything. All of them are one transaction: a payload has many givers, and each
+// transaction waits for the disk.
 func (r *receipts) close(idle, age time.Duration) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, sender := range r.book.Due(r.now(), idle, age) {
-		if err := r.closeOne(sender); err != nil {
-			return fmt.Errorf("receipts for %s: %w", sender, err)
+	due := r.book.Due(r.now(), idle, age)
+	if len(due) == 0 {
+		return nil
+	}
+	closed := map[string][]*receipt.Receipt{}
+	err := r.book.Write(func() {
+		for _, sender := range due {
+			closed[sender] = r.book.Close(r.id, sender)
 		}
-	}
-	return nil
-}
-
-func (r *receipts) closeOne(sender string) error {
-	last, err := r.db.LastReceipt(r.id, sender)
-	if err != nil {
-		return err
-	}
-	var closed []*receipt.Receipt
-	err = r.book.Write(func() { closed = r.book.Close(r.id, sender) }, func(values map[string][]byte) error {
+	}, func(values map[string][]byte) error {
 		var rows []state.ReceiptRow
-		for _, c := range closed {
-			// The number is the time in milliseconds: it grows even if the database is one of an older backup.
-			last = max(last+1, uint64(max(r.now().UnixMilli(), 1)))
-			c.Seq = last
-			signed, err := c.Sign(r.key)
+		for _, sender := range due {
+			own, err := r.number(sender, closed[sender])
 			if err != nil {
 				return err
 			}
-			rows = append(rows, r.row(signed))
+			rows = append(rows, own...)
 		}
-		r.meet(values, sender)
+		r.meet(values, due...)
 		return r.db.PutReceipts(rows, values, r.total)
 	})
-	if err != nil {
-		r.book.Reopen(sender, closed)
+	if err == nil {
+		return nil
 	}
-	return err
+	for sender, list := range closed {
+		r.book.Reopen(sender, list)
+	}
+	return fmt.Errorf("make receipts: %w", err)
+}
+
+// number gives receipts for one sender the next numbers and signs them.
+func (r *receipts) number(sender string, list []*receipt.Receipt) ([]state.ReceiptRow, error) {
+	last, err := r.db.LastReceipt(r.id, sender)
+	if err != nil {
+		return nil, err
+	}
+	var rows []state.ReceiptRow
+	for _, c := range list {
+		// The number is the time in milliseconds: it grows even if the database is one of an older backup.
+		last = max(last+1, uint64(max(r.now().UnixMilli(), 1)))
+		c.Seq = last
+		signed, err := c.Sign(r.key)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, r.row(signed))
+	}
+	return rows, nil
 }
 
 // row is how a record is kept. A clock that is ahead does not keep it for longer.
