@@ -205,7 +205,7 @@ func TestRX6HostileRecordsAreRefused(t *testing.T) {
 		}
 	}
 	for what, raw := range map[string][]byte{
-		"empty": nil, "null": []byte("null"), "too long": bytes.Repeat([]byte(" "), MaxRecordBytes+1), "more behind": append(signedBy(t, someReceipt(7)).Raw, '1'),
+		"empty": nil, "null": []byte("null"), "too long": append(bytes.Repeat([]byte(" "), MaxRecordBytes), signedBy(t, someReceipt(7)).Raw...), "more behind": append(signedBy(t, someReceipt(7)).Raw, '1'),
 		"unknown field": []byte(`{"receipt":{"body":"e30=","sig":""},"more":1}`),
 	} {
 		if _, err := Open(raw, publicOf, noon); !errors.Is(err, ErrFormat) {
@@ -213,7 +213,7 @@ func TestRX6HostileRecordsAreRefused(t *testing.T) {
 		}
 	}
 	for what, raw := range map[string][]byte{
-		"too long": bytes.Repeat([]byte(" "), MaxPackBytes+1), "negative": []byte(`{"next":-1,"records":[]}`), "null": []byte("nil"),
+		"too long": append(bytes.Repeat([]byte(" "), MaxPackBytes), `{"records":[]}`...), "negative": []byte(`{"next":-1,"records":[]}`), "null": []byte("nil"),
 		"too many": []byte(`{"records":[` + strings.Repeat(`"",`, MaxPackRecords) + `""]}`),
 	} {
 		if _, err := DecodePack(raw); !errors.Is(err, ErrFormat) {
