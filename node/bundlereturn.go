@@ -29,6 +29,7 @@ type ReturnedBundle struct {
 	Renewals int    `json:"renewals"` // requests for memberships that end
 	// Inventories are those that no seed has read yet.
 	Inventories int            `json:"inventories"`
+	Receipts    int            `json:"receipts"` // who signed for which bytes
 	Missing     []api.NoReport `json:"missing,omitempty"`
 }
 
@@ -101,6 +102,9 @@ func ExportReturn(ctx context.Context, c api.Carrier, dir string) (*ReturnedBund
 	for _, b := range r.Inventories {
 		doc.Inventories, blocks = append(doc.Inventories, content.Sum(b)), append(blocks, b)
 	}
+	for _, b := range r.Receipts {
+		blocks = append(blocks, receiptsBlock(b))
+	}
 	head, err := json.Marshal(doc)
 	if err != nil {
 		return nil, err
@@ -125,7 +129,7 @@ func ExportReturn(ctx context.Context, c api.Carrier, dir string) (*ReturnedBund
 	}
 	return &ReturnedBundle{
 		Dir: dir, File: filepath.Join(f.Dir(), name.String()), Reports: len(r.Reports), Bytes: v.SizeBytes, Payloads: len(l.Payloads), Missing: r.Missing,
-		Renewals: len(r.Renewals), Inventories: len(r.Inventories),
+		Renewals: len(r.Renewals), Inventories: len(r.Inventories), Receipts: countReceipts(r.Receipts),
 	}, nil
 }
 
@@ -199,12 +203,13 @@ func takeReturnFile(ctx context.Context, c api.Carrier, f *media.Folder, name me
 			return err
 		}
 		addReturn(sum, t)
-		part.Reports, part.Have, part.Renewals, part.Inventories, size = nil, nil, nil, nil, 0
+		part.Reports, part.Have, part.Renewals, part.Inventories, part.Receipts, size = nil, nil, nil, nil, nil, 0
 		return nil
 	}
+	var unlisted unlistedBlocks
 	for {
 		id, n, err := r.Next()
-		if err == nil && listed[id] == noBlock {
+		if err == nil && listed[id] == noBlock && !unlisted.wanted(n) {
 			continue
 		}
 		var b []byte
@@ -223,21 +228,30 @@ func takeReturnFile(ctx context.Context, c api.Carrier, f *media.Folder, name me
 			}
 			return sum, err
 		}
-		switch listed[id] {
-		case haveBlock:
-			part.Have = b
-		case renewalBlock:
-			part.Renewals = append(part.Renewals, b)
-		case inventoryBlock:
-			part.Inventories = append(part.Inventories, b)
-		default:
-			part.Reports = append(part.Reports, b)
-		}
+		addBlock(&part, listed[id], b)
 		if size += n; size > returnBatch {
 			if err := flush(); err != nil {
 				return sum, err
 			}
 		}
+	}
+}
+
+// addBlock puts a block where its kind belongs.
+func addBlock(part *api.Return, kind returnKind, b []byte) {
+	switch kind {
+	case noBlock:
+		if p, ok := receiptsIn(b); ok {
+			part.Receipts = append(part.Receipts, p)
+		}
+	case haveBlock:
+		part.Have = b
+	case renewalBlock:
+		part.Renewals = append(part.Renewals, b)
+	case inventoryBlock:
+		part.Inventories = append(part.Inventories, b)
+	default:
+		part.Reports = append(part.Reports, b)
 	}
 }
 
@@ -268,7 +282,7 @@ func openReturn(file io.Reader) (*bundle.Reader, *returnDoc, error) {
 
 func addReturn(sum, t *api.TakenReturn) {
 	sum.Newer, sum.Older, sum.Refused, sum.Payloads = sum.Newer+t.Newer, sum.Older+t.Older, sum.Refused+t.Refused, sum.Payloads+t.Payloads
-	sum.Renewals += t.Renewals
+	sum.Renewals, sum.Receipts = sum.Renewals+t.Renewals, sum.Receipts+t.Receipts
 	if t.Site != "" {
 		sum.Site, sum.Machine = t.Site, t.Machine
 	}

@@ -35,11 +35,12 @@ type carrier struct {
 	key      ed25519.PrivateKey
 	now      func() time.Time
 	books    *ledger // where the bytes on this machine came from
-	n        *Node   // nil: stopped
+	receipts *receipts
+	n        *Node // nil: stopped
 }
 
 func (n *Node) carrier() *carrier {
-	return &carrier{db: n.db, store: n.store, docs: n.docs, believer: n.believer, seed: n.seed, member: n.member, id: n.id, key: n.key, now: n.cfg.Now, books: n.ledger, n: n}
+	return &carrier{db: n.db, store: n.store, docs: n.docs, believer: n.believer, seed: n.seed, member: n.member, id: n.id, key: n.key, now: n.cfg.Now, books: n.ledger, receipts: n.receipts, n: n}
 }
 
 // live: the core runs and hears of what comes.

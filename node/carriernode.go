@@ -80,8 +80,10 @@ var (
 
 func (s stopped) carrier() *carrier {
 	books := newLedger(&Node{cfg: Config{Now: s.now}, id: s.id, db: s.db, docs: s.docs, believer: s.believer, seed: s.seed, member: s.member})
+	own := newReceipts(s.db, s.key, s.id, s.docs, s.now, s.seed != nil)
+	books.receipts = own.book
 	return &carrier{
-		db: s.db, store: s.store, docs: s.docs, believer: s.believer, seed: s.seed, member: s.member, id: s.id, key: s.key, now: s.now, books: books,
+		db: s.db, store: s.store, docs: s.docs, believer: s.believer, seed: s.seed, member: s.member, id: s.id, key: s.key, now: s.now, books: books, receipts: own,
 	}
 }
 

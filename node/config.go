@@ -59,6 +59,8 @@ type Config struct {
 	StatusFor string
 	// Revisit is how often a carrier that stays with a site looks again what there is to bring or to take. Zero: 5 min.
 	Revisit time.Duration
+
+	receiptEvery time.Duration // between looks at receipts; zero: receiptRound, negative: none, as in versions before there were any
 	// Version of the program, for reports.
 	Version string
 	// Log takes what happens. Nil: discarded.

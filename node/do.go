@@ -302,7 +302,7 @@ func (n *Node) serve(a swarm.Serve) {
 		n.work(func() { n.events.send(swarm.UploadEnded{Ref: a.Ref}) })
 		return
 	}
-	size := int(m.Chunks[a.Index].StoredBytes)
+	size, to := int(m.Chunks[a.Index].StoredBytes), n.host.AskedBy(a.Ref)
 	n.host.SendChunk(a.Ref, size,
 		func(buf []byte) (int, error) { return n.store.ReadChunk(a.Payload, a.Index, buf) },
 		func(err error) {
@@ -310,7 +310,7 @@ func (n *Node) serve(a swarm.Serve) {
 			if err != nil {
 				sent = 0
 			}
-			n.chunkSent(m, sent)
+			n.chunkSent(m, a.Index, to, sent)
 			n.events.send(swarm.UploadEnded{Ref: a.Ref, Bytes: sent})
 		})
 }

@@ -23,6 +23,8 @@
 //   - The storekeeper measures the store, scrubs it and does what the core lets go (storekeep.go, storeapi.go);
 //     the ledger books where every byte came from (ledger.go, bookkeep.go). The diary keeps
 //     what happened here for 'patchmesh log events' (eventlog.go).
+//     Receipts prove it to others: receipts.go makes and signs them, receiptround.go and receiptgive.go collect them
+//     (package receipt).
 //     When and from whom the approvals came, for 'patchmesh log sync': synclog.go.
 //   - The renewal keeps the own membership alive and ends sessions with those who have lapsed (renew.go), or
 //     whose issuer was withdrawn (renewsoon.go); enrolkeys.go makes, withdraws and retires the seed's issuer keys.
@@ -81,6 +83,9 @@
 //     open, and whoever is wrong about the time loses gossip for a while and nothing else.
 //   - Where bytes came from is booked here and not in the core: nothing is decided by it. A seed books what
 //     machines report as totals, and only what is more than it has booked: reports may come twice or late.
+//   - Receipts are asked for, never pushed: who gave wants the receipt, who got wants the signature, headquarters wants
+//     both, and each is paid for by whoever asks. A version without receipts answers nothing, and no message of
+//     the session has changed for them.
 //   - Who gave which share travels with the reports of two minutes after a payload was whole, and of once an
 //     hour: with every report it would be more than the reports themselves.
 //   - A locked-out machine shows why and goes on trying: stopping because a peer says so would give

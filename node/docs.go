@@ -85,7 +85,7 @@ func (l *library) payloadMap(id content.ID) (*content.PayloadMap, error) {
 }
 
 // docAsked answers a member's question for a document.
-func (n *Node) docAsked(ask wire.DocAsk) ([]byte, bool) {
+func (n *Node) docAsked(from string, ask wire.DocAsk) ([]byte, bool) {
 	if ask.Kind == wire.DocRoot {
 		b, err := n.db.Value(rootKey(ask.RootVersion))
 		return b, err == nil && len(b) > 0
@@ -99,6 +99,8 @@ func (n *Node) docAsked(ask wire.DocAsk) ([]byte, bool) {
 		return n.errandsAsked()
 	case wire.DocAnswers:
 		return n.answersAsked(ask)
+	case wire.DocReceiptsOwed, wire.DocReceiptsSigned, wire.DocReceipts:
+		return n.receiptsAsked(from, ask)
 	}
 	b, err := n.docs.document(ask.ID)
 	return b, err == nil

@@ -5,12 +5,14 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"patchmesh/content"
 	"patchmesh/node/api"
+	"patchmesh/node/receipt"
 	"patchmesh/node/state"
 )
 
@@ -26,6 +28,8 @@ type ledger struct {
 	site string
 	now  func() time.Time
 	name func(content.ID) string // the update of a payload
+
+	receipts *receipt.Book // what is to be signed for; nil: nothing
 
 	mu    sync.Mutex
 	books map[content.ID]*book
@@ -100,6 +104,7 @@ func (l *ledger) load(id content.ID) *book {
 
 // arrived books a chunk that was verified and stored (fresh), or was here already.
 func (l *ledger) arrived(id content.ID, chunks, index int, from contact, bytes int, fresh bool) {
+	l.receipts.Arrived(signerOf(from), from.tier, id, chunks, index, bytes, fresh, l.now())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := l.book(id, chunks)
@@ -136,8 +141,9 @@ func (l *ledger) wasted(id content.ID, chunks, bytes int) {
 	l.day(id, api.TierWasted, bytes)
 }
 
-// sent books bytes that were given to others.
-func (l *ledger) sent(id content.ID, chunks, bytes int) {
+// sent books a chunk that was given to another machine.
+func (l *ledger) sent(id content.ID, chunks, index int, to string, bytes int) {
+	l.receipts.Gave(to, id, chunks, index, bytes, l.now())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := l.book(id, chunks)
@@ -218,10 +224,14 @@ func (l *ledger) flush() error {
 		r.Bytes = bytes
 		rows = append(rows, r)
 	}
-	if len(values)+len(rows) == 0 {
-		return nil
-	}
-	if err := l.db.AddTraffic(rows, values); err != nil {
+	err := l.receipts.Write(nil, func(unsigned map[string][]byte) error {
+		maps.Copy(values, unsigned)
+		if len(values)+len(rows) == 0 {
+			return nil
+		}
+		return l.db.AddTraffic(rows, values)
+	})
+	if err != nil {
 		return err
 	}
 	clear(l.days)

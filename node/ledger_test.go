@@ -162,7 +162,7 @@ func TestSharesNameTheGiversAndDaysAddUp(t *testing.T) {
 	}
 	b.arrive(0, "b", api.TierSubnet) // once more: it was here
 	b.wasted(b.m.ID(), b.m.Len(), 77)
-	b.sent(b.m.ID(), b.m.Len(), 5)
+	b.sent(b.m.ID(), b.m.Len(), 0, "c", 5)
 	for range 2 { // the second time there is nothing new
 		if err := b.flush(); err != nil {
 			t.Fatal(err)

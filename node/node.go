@@ -76,6 +76,7 @@ type Node struct {
 
 	keeper   storekeeper
 	ledger   *ledger
+	receipts *receipts
 	diary    diary
 	contacts contacts
 	names    payloadNames
@@ -218,6 +219,7 @@ func (n *Node) begin(ctx context.Context) {
 	n.work(func() { n.watchRestarts(ctx) })
 	n.work(func() { n.watchAgent(ctx) })
 	n.work(func() { n.keepStore(ctx) })
+	n.work(func() { n.keepReceipts(ctx) })
 	if n.seed == nil {
 		n.work(func() { n.mule.run(ctx) })
 	}
@@ -274,6 +276,7 @@ func (n *Node) stop() {
 	_ = n.host.Close()
 	n.owed.stop()
 	n.running.Wait()
+	n.flushLedger() // chunks came and went until the port was closed
 	n.dir.close()
 }
 

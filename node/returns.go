@@ -81,6 +81,9 @@ func (c *carrier) giveReturn(ctx context.Context) (*api.Return, error) {
 	if out.Renewals, err = c.giveErrands(ctx); err != nil {
 		return nil, err
 	}
+	if out.Receipts, err = c.giveReceipts(ctx); err != nil {
+		return nil, err
+	}
 	out.Have, err = c.signedHave()
 	return out, err
 }
@@ -269,7 +272,7 @@ func (c *carrier) lastHave(q api.CargoQuery) ([]byte, error) {
 // carried it, and what else is on the medium, does not matter.
 func (s *seed) takeReturn(r api.Return) (*api.TakenReturn, error) {
 	out := &api.TakenReturn{Machine: api.Clean(r.Machine)}
-	if len(r.Reports) > maxReports || len(r.Renewals) > maxReports || len(r.Inventories) > maxReports {
+	if len(r.Reports) > maxReports || len(r.Renewals) > maxReports || len(r.Inventories) > maxReports || len(r.Receipts) > maxReceiptPacks {
 		return nil, api.Errorf(api.ClassRefused, "%d reports on one medium", len(r.Reports))
 	}
 	for _, b := range r.Inventories { // first: what reports say of them refers to them
@@ -308,6 +311,9 @@ func (s *seed) takeReturn(r api.Return) (*api.TakenReturn, error) {
 	}
 	if out.Renewals, out.Refused = taken, out.Refused+refused; refused > 0 && out.Detail == "" {
 		out.Detail = "a request for renewal is not that of a machine enrolled here"
+	}
+	if err := s.takeReceipts(r.Receipts, out); err != nil {
+		return nil, spaceClass(err)
 	}
 	if len(r.Have) > 0 {
 		if err := s.takeHave(r.Have, out); err != nil && out.Detail == "" {

@@ -49,6 +49,8 @@ type seed struct {
 
 	stocks stockbook // inventories, see stockseed.go
 
+	receipts *receipts // nil beside a stopped node
+
 	seenMu sync.Mutex
 	addrs  map[string]seenAddr // peer id to where it was seen last
 }

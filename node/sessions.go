@@ -262,7 +262,9 @@ func (s sessions) ChunkCancelled(_ string, ref uint64) {
 }
 
 // DocAsked answers a question for a document.
-func (s sessions) DocAsked(_ string, ask wire.DocAsk) ([]byte, bool) { return s.n.docAsked(ask) }
+func (s sessions) DocAsked(from string, ask wire.DocAsk) ([]byte, bool) {
+	return s.n.docAsked(from, ask)
+}
 
 // Enrol answers or relays a request to join.
 func (s sessions) Enrol(ctx context.Context, peerID, remoteAddr string, request []byte) ([]byte, error) {

@@ -69,6 +69,7 @@ func (n *Node) openStorekeeping() error {
 	opt.ReserveBytes, opt.ReservePercent, _ = parseLimit(n.cfg.StoreReserve)
 	n.store.Tune(opt)
 	n.ledger = newLedger(n)
+	n.openReceipts()
 	return n.loadPins()
 }
 
@@ -355,9 +356,9 @@ func (n *Node) chunkRefused(m *content.PayloadMap, bytes int, f swarm.Failed) {
 }
 
 // chunkSent books a chunk that was given to a peer.
-func (n *Node) chunkSent(m *content.PayloadMap, bytes int64) {
+func (n *Node) chunkSent(m *content.PayloadMap, index int, to string, bytes int64) {
 	n.metrics.sent(bytes)
 	if bytes > 0 {
-		n.ledger.sent(m.ID(), m.Len(), int(bytes))
+		n.ledger.sent(m.ID(), m.Len(), index, to, int(bytes))
 	}
 }

@@ -104,7 +104,7 @@ func (a *app) exportBundle(ctx context.Context, s api.Carrier, f *bundleFlags) e
 			return err
 		}
 		return a.print(b, func(w io.Writer) {
-			fmt.Fprintf(w, "%s: reports of %d machines, %d requests to renew memberships, %s\n", b.File, b.Reports, b.Renewals, api.Size(b.Bytes))
+			fmt.Fprintf(w, "%s: reports of %d machines, %d requests to renew memberships, %d receipts, %s\n", b.File, b.Reports, b.Renewals, b.Receipts, api.Size(b.Bytes))
 			for _, m := range b.Missing {
 				fmt.Fprintf(w, "no report of %s: %s\n", shortID(m.Machine), m.Detail)
 			}

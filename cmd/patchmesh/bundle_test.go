@@ -54,9 +54,24 @@ func TestSiteWithoutANetworkLivesFromOneStick(t *testing.T) {
 	if out := run(0, "bundle", "export", stick, "--data", ship); !strings.Contains(out, "return-") {
 		t.Error(out)
 	}
+	if out := run(0, "report", "ledger", "--data", seed); !strings.Contains(out, "no receipts have come") {
+		t.Error(out)
+	}
 	if out := run(0, "bundle", "import", stick, "--data", seed); !strings.Contains(out, "site ship") {
 		t.Error(out)
 	}
+	if out := run(0, "report", "ledger", "--site", "ship", "--data", seed); !strings.Contains(out, "1 receipts") || !strings.Contains(out, "balanced") || !strings.Contains(out, "u1") {
+		t.Error(out)
+	}
+	var ledger struct {
+		Balanced bool
+		Total    struct{ Media_bytes int64 }
+	}
+	if err := json.Unmarshal([]byte(run(0, "report", "ledger", "--json", "--data", seed)), &ledger); err != nil || !ledger.Balanced || ledger.Total.Media_bytes == 0 {
+		t.Errorf("%+v, %v", ledger, err)
+	}
+	run(5, "report", "ledger", "--site", "moon", "--data", seed)
+	run(4, "report", "ledger", "--data", ship)
 	if out := run(0, "bundle", "plan", "--site", "ship", "--have", "last", "--data", seed); !strings.HasPrefix(out, "0 B for 1 payloads") {
 		t.Error(out)
 	}

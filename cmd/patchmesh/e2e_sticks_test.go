@@ -201,13 +201,21 @@ func (s *stickSite) read(facts any, args ...string) {
 func (s *stickSite) carryBack() {
 	s.t.Helper()
 	var back struct {
-		Reports, Renewals int
-		Missing           []any
+		Reports, Renewals, Receipts int
+		Missing                     []any
 	}
-	s.read(&back, "bundle", "export", s.dir, "--data", s.machines[0].data)
+	var ledger map[string]any
+	s.eventually(2*time.Minute, "what moved at "+s.name+" is signed for by both sides", func() (bool, string) {
+		before := s.ledger(s.machines[0].data) // what the export finds may be news here, and on the stick by a moment
+		s.read(&back, "bundle", "export", s.dir, "--data", s.machines[0].data)
+		ledger = s.ledger(s.machines[0].data)
+		total := ledger["total"].(map[string]any)
+		return reflect.DeepEqual(before, ledger) && total["unsettled_bytes"] == 0.0 && total["proven_bytes"].(float64) > 0, fmt.Sprint(total)
+	})
 	if n := len(s.machines); back.Reports != n || back.Renewals != n || len(back.Missing) > 0 {
 		s.t.Fatalf("the way back from %s: %+v", s.name, back)
 	}
+	s.expectProven(ledger)
 	own := map[string]map[string]any{}
 	for _, m := range s.machines {
 		for id, row := range s.rowsOf(m.data, "") {
@@ -227,7 +235,35 @@ func (s *stickSite) carryBack() {
 			s.t.Errorf("%s of %s: %s", row["name"], s.name, d)
 		}
 	}
+	n, differences := compareRows(".ledger", ledger, s.ledger(s.seed.data))
+	fields += n
+	for _, d := range differences {
+		s.t.Errorf("%s: %s", s.name, d)
+	}
+	s.t.Logf("%s: %d receipts came home, %.0f bytes are proven", s.name, back.Receipts, ledger["total"].(map[string]any)["proven_bytes"])
 	s.t.Logf("%s: the seed tells what the site does in %d fields of %d machines", s.name, fields, len(own))
+}
+
+// ledger is what receipts prove about the site, as plain JSON.
+func (s *stickSite) ledger(data string) (l map[string]any) {
+	s.t.Helper()
+	s.read(&l, "report", "ledger", "--site", s.name, "--data", data)
+	return l
+}
+
+// expectProven wants a ledger that balances and agrees with what the machines count themselves.
+func (s *stickSite) expectProven(ledger map[string]any) {
+	s.t.Helper()
+	var near, media int64
+	for _, m := range s.machines {
+		for _, u := range s.own(m).Updates {
+			near, media = near+u.Bytes.Subnet+u.Bytes.Site, media+u.Bytes.Media
+		}
+	}
+	total := ledger["total"].(map[string]any)
+	if ledger["balanced"] != true || total["given_bytes"] != total["got_bytes"] || total["saved_bytes"] != float64(near) || total["media_bytes"] != float64(media) || total["wan_bytes"] != 0.0 {
+		s.t.Errorf("%s counts %d bytes from machines and %d from the stick; receipts say %v, mismatches %v", s.name, near, media, total, ledger["mismatches"])
+	}
 }
 
 // rowsOf are the machines of a site in a status, as plain JSON; an empty site is all.

@@ -18,9 +18,9 @@ func (a *app) reportCmd() *cobra.Command {
 		Use:     "report",
 		Short:   "sums over a period",
 		Long:    "report sums up what machines have reported.\n" + exits,
-		Example: "  patchmesh report bytes --period month",
+		Example: "  patchmesh report bytes --period month\n  patchmesh report ledger --site north",
 	}
-	c.AddCommand(a.reportBytesCmd())
+	c.AddCommand(a.reportBytesCmd(), a.reportLedgerCmd())
 	return c
 }
 

@@ -116,6 +116,7 @@ type Return struct {
 
 	Renewals    [][]byte `json:"renewals,omitempty"`    // sealed requests for memberships that end
 	Inventories [][]byte `json:"inventories,omitempty"` // signed by the machines that they are about, sealed to the seed
+	Receipts    [][]byte `json:"receipts,omitempty"`    // packs of receipts, each signed by those that it is about
 }
 
 // NoReport is a machine that is known here and of which there is no report.
@@ -134,6 +135,7 @@ type TakenReturn struct {
 	Refused  int       `json:"refused"`
 	Payloads int       `json:"payloads"`           // in the have-list
 	Renewals int       `json:"renewals,omitempty"` // requests that the next medium for the site will answer
+	Receipts int       `json:"receipts,omitempty"` // that were not known here
 	Detail   string    `json:"detail,omitempty"`
 }
 

@@ -151,7 +151,7 @@ func noRight(uid int, admin bool) error {
 // readOnly lists the routes that change nothing: all that the status socket answers. What is not
 // listed is for admins.
 var readOnly = []string{
-	"/status", "/explain", "/node", "/trust", "/log/approval", "/windows", "/rings", "/evidence", "/policy", "/store", "/provenance", "/bytes", "/log/events", "/log/syncs",
+	"/status", "/explain", "/node", "/trust", "/log/approval", "/windows", "/rings", "/evidence", "/policy", "/store", "/provenance", "/bytes", "/ledger", "/log/events", "/log/syncs",
 	"/inventory", "/groups", "/notices", "/baselines",
 }
 

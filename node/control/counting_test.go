@@ -173,6 +173,10 @@ func (c *counting) BytesReport(context.Context, api.BytesQuery) (*api.BytesRepor
 	c.ask()
 	return &api.BytesReport{}, nil
 }
+func (c *counting) Ledger(context.Context, api.LedgerQuery) (*api.Ledger, error) {
+	c.ask()
+	return &api.Ledger{}, nil
+}
 
 func (c *counting) Inventory(context.Context, api.InventoryQuery) (*api.Inventories, error) {
 	c.ask()

@@ -7,7 +7,7 @@ import (
 	"patchmesh/node/api"
 )
 
-// storeRoutes gives the methods of api.Storekeeper and api.Bookkeeper their paths, where a service has them.
+// storeRoutes gives the methods of api.Storekeeper, api.Bookkeeper and api.Auditor their paths, where a service has them.
 func storeRoutes(m *http.ServeMux, s api.Service) {
 	if k, ok := s.(api.Storekeeper); ok {
 		m.Handle("POST /store", handle(func(ctx context.Context, _ struct{}) (*api.Store, error) { return k.Store(ctx) }))
@@ -20,6 +20,9 @@ func storeRoutes(m *http.ServeMux, s api.Service) {
 			return b.Provenance(ctx, n.Update, n.Machine)
 		}))
 		m.Handle("POST /bytes", handle(b.BytesReport))
+	}
+	if a, ok := s.(api.Auditor); ok {
+		m.Handle("POST /ledger", handle(a.Ledger))
 	}
 }
 
@@ -53,7 +56,13 @@ func (c *client) BytesReport(ctx context.Context, q api.BytesQuery) (*api.BytesR
 	return call[api.BytesReport](ctx, c, "bytes", q)
 }
 
+// Ledger implements api.Auditor.
+func (c *client) Ledger(ctx context.Context, q api.LedgerQuery) (*api.Ledger, error) {
+	return call[api.Ledger](ctx, c, "ledger", q)
+}
+
 var (
+	_ api.Auditor     = (*client)(nil)
 	_ api.Storekeeper = (*client)(nil)
 	_ api.Bookkeeper  = (*client)(nil)
 )

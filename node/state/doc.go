@@ -8,6 +8,7 @@
 //
 //   - A document is a small immutable text under its content ID: descriptor, payload map, manifest.
 //   - The outbox holds the newest report of each machine until somebody nearer to the seed has it.
+//   - A receipt row is what one machine has signed about another (package node/receipt), under its number.
 //   - The journal notes what an install was about to do, for people to read after a crash.
 //   - A token row knows the hash of a join token, never the token.
 //

@@ -60,4 +60,12 @@ CREATE TABLE syncs     (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, took_ms INT
                         added INTEGER NOT NULL, changed INTEGER NOT NULL, removed INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
                         times INTEGER NOT NULL) STRICT;
 `,
+	// receipts: who has signed for which bytes. n grows with every change, so that others can ask for what is new.
+	`
+CREATE TABLE receipts  (n INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, peer TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL,
+                        settled INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE UNIQUE INDEX receipts_key ON receipts(owner, peer, seq);
+CREATE INDEX receipts_at ON receipts(owner, at);
+CREATE INDEX receipts_old ON receipts(at, n);
+`,
 }

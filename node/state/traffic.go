@@ -18,7 +18,7 @@ type TrafficRow struct {
 }
 
 // AddTraffic adds to what is booked. It is a hint: a power cut may lose the last seconds. values are
-// kept with PutValue in the same transaction, so that a counter and what explains it agree.
+// kept as PutValue does in the same transaction, so that a counter and what explains it agree; nil drops one.
 func (db *DB) AddTraffic(rows []TrafficRow, values map[string][]byte) error {
 	return db.hint("book traffic", func(tx *sql.Tx) error {
 		if err := addTraffic(tx, rows); err != nil {
@@ -28,11 +28,8 @@ func (db *DB) AddTraffic(rows []TrafficRow, values map[string][]byte) error {
 			if err := errors.Join(limit("value "+name, body, maxValueBytes), limit("name", []byte(name), maxValueName)); err != nil {
 				return err
 			}
-			if _, err := tx.Exec(`INSERT INTO settings VALUES (?, ?) ON CONFLICT DO UPDATE SET body = excluded.body`, name, notNil(body)); err != nil {
-				return err
-			}
 		}
-		return nil
+		return putValues(tx, values)
 	})
 }
 

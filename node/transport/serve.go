@@ -247,6 +247,16 @@ func (h *Host) addRef(w *waitingAsk) uint64 {
 	return h.nextRef
 }
 
+// AskedBy is the peer that waits for an answer to an ask; empty if nobody does any more.
+func (h *Host) AskedBy(ref uint64) string {
+	h.refMu.Lock()
+	defer h.refMu.Unlock()
+	if w := h.refs[ref]; w != nil {
+		return w.srv.s.peer.ID
+	}
+	return ""
+}
+
 // takeRef hands an ask to whoever answers it first; nil for everybody after.
 func (h *Host) takeRef(ref uint64) *waitingAsk {
 	h.refMu.Lock()

@@ -17,19 +17,22 @@ type DocKind byte
 
 // The ways to name a document.
 const (
-	DocContent   DocKind = iota + 1 // by content ID
-	DocRoot                         // a TUF root by version: its bytes are not known before it is read
-	DocReport                       // the peer's own signed report, for removable media
-	DocErrands                      // renewal requests that the peer holds for the next medium
-	DocAnswers                      // the newest list of answers to them, if it was made after RootVersion (Unix seconds)
-	DocInventory                    // the peer's own signed and sealed inventory, for removable media
+	DocContent        DocKind = iota + 1 // by content ID
+	DocRoot                              // a TUF root by version: its bytes are not known before it is read
+	DocReport                            // the peer's own signed report, for removable media
+	DocErrands                           // renewal requests that the peer holds for the next medium
+	DocAnswers                           // the newest list of answers to them, if it was made after RootVersion (Unix seconds)
+	DocInventory                         // the peer's own signed and sealed inventory, for removable media
+	DocReceiptsOwed                      // receipts with a number above RootVersion that the peer has signed and the asker has not
+	DocReceiptsSigned                    // receipts of the asker with a number above RootVersion that the peer has signed
+	DocReceipts                          // receipts of anybody that the peer holds, from RootVersion on in its list
 )
 
 // DocAsk asks for one document; it is the first frame of a document stream.
 type DocAsk struct {
 	Kind        DocKind
 	ID          content.ID // of DocContent
-	RootVersion int64      // of DocRoot, 1 or more; of DocAnswers, 0 or more
+	RootVersion int64      // of DocRoot, 1 or more; of DocAnswers and of receipts, 0 or more
 	MaxBytes    int        // the asker reads no more; 1 to MaxDocBytes
 }
 
@@ -47,9 +50,9 @@ const (
 
 func (a DocAsk) check() error {
 	var c checks
-	c.that(a.Kind >= DocContent && a.Kind <= DocInventory, "document kind")
+	c.that(a.Kind >= DocContent && a.Kind <= DocReceipts, "document kind")
 	c.that((a.Kind == DocContent) != a.ID.IsZero(), "document id")
-	c.that(a.Kind == DocAnswers && a.RootVersion >= 0 || (a.Kind == DocRoot) == (a.RootVersion > 0) && a.RootVersion >= 0, "root version")
+	c.that((a.Kind == DocAnswers || a.Kind >= DocReceiptsOwed) && a.RootVersion >= 0 || (a.Kind == DocRoot) == (a.RootVersion > 0) && a.RootVersion >= 0, "root version")
 	c.that(a.MaxBytes >= 1, "document size")
 	c.size("document", a.MaxBytes, MaxDocBytes)
 	return c.err

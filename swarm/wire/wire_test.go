@@ -260,6 +260,7 @@ func TestDocFrames(t *testing.T) {
 	for _, a := range []DocAsk{
 		{Kind: DocContent, ID: someID, MaxBytes: MaxDocBytes}, {Kind: DocRoot, RootVersion: 3, MaxBytes: 1},
 		{Kind: DocErrands, MaxBytes: 1}, {Kind: DocInventory, MaxBytes: 1}, {Kind: DocAnswers, MaxBytes: 1}, {Kind: DocAnswers, RootVersion: 1 << 40, MaxBytes: 1},
+		{Kind: DocReceiptsOwed, RootVersion: 1 << 40, MaxBytes: 1}, {Kind: DocReceiptsSigned, MaxBytes: 1}, {Kind: DocReceipts, RootVersion: 1, MaxBytes: 1},
 	} {
 		b, err := AppendDocAsk(nil, a)
 		if err != nil {
@@ -273,7 +274,7 @@ func TestDocFrames(t *testing.T) {
 		{}, {Kind: DocContent, MaxBytes: 1}, {Kind: DocRoot, MaxBytes: 1}, {Kind: DocRoot, RootVersion: -1, MaxBytes: 1},
 		{Kind: DocContent, ID: someID}, {Kind: DocContent, ID: someID, MaxBytes: MaxDocBytes + 1},
 		{Kind: DocContent, ID: someID, RootVersion: 1, MaxBytes: 1}, {Kind: 9, ID: someID, MaxBytes: 1},
-		{Kind: DocErrands, RootVersion: 1, MaxBytes: 1}, {Kind: DocInventory, RootVersion: 1, MaxBytes: 1}, {Kind: DocInventory + 1, MaxBytes: 1}, {Kind: DocAnswers, RootVersion: -1, MaxBytes: 1}, {Kind: DocAnswers, ID: someID, MaxBytes: 1},
+		{Kind: DocErrands, RootVersion: 1, MaxBytes: 1}, {Kind: DocInventory, RootVersion: 1, MaxBytes: 1}, {Kind: DocReceipts + 1, MaxBytes: 1}, {Kind: DocReceipts, RootVersion: -1, MaxBytes: 1}, {Kind: DocReceiptsOwed, ID: someID, MaxBytes: 1}, {Kind: DocAnswers, RootVersion: -1, MaxBytes: 1}, {Kind: DocAnswers, ID: someID, MaxBytes: 1},
 	} {
 		if _, err := AppendDocAsk(nil, a); err == nil {
 			t.Errorf("%+v accepted", a)
