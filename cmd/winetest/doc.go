@@ -1,0 +1,22 @@
+// Package winetest runs what is built for Windows under Wine, on a machine that has it: the test
+// binaries of packages, and the product. It is for tests alone.
+//
+// What Wine shows is that the calls into Windows are made as Windows wants them, with its registry, its
+// installer, its locks on open files and its service manager. It is not Windows: what Wine does not have
+// is left out by name, where a test would need it.
+//
+// # Nouns
+//
+//   - A Prefix is a Windows of its own, in a folder that is deleted with the test.
+//   - A Build is how a program for Windows is made so that an old Wine starts it.
+//
+// # Decisions
+//
+//   - A prefix takes ten seconds and a build as many: this is no part of a quick run of the tests, so New
+//     skips unless PATCHMESH_SOAK=1 is set. Where Wine is missing it says so.
+//   - Go's runtime asks Windows for random bytes through a library that Wine 8 lacks. In its place a prefix
+//     gets a library without code that passes the one call on (forwarder).
+//   - Go deletes files in a way that Wine 8 answers with an error that Go does not take as "unknown here".
+//     Programs are built so that they take the way of older systems at once: an overlay on one file of the
+//     standard library changes one word of it. Nothing of this project is changed.
+package winetest
