@@ -119,7 +119,7 @@ type windowsMachine struct {
 
 func newWindowsMachine(t *testing.T) *windowsMachine {
 	t.Helper()
-	m := &windowsMachine{t: t, root: t.TempDir()}
+	m := &windowsMachine{t: t, root: windowsRoot(t)}
 	base := filepath.Join(m.root, "base.exe")
 	if err := os.WriteFile(base, windowsProgram{Version: "1.0"}.bytes(t), 0o755); err != nil {
 		t.Fatal(err)
@@ -157,6 +157,21 @@ func newWindowsMachine(t *testing.T) *windowsMachine {
 		}
 	})
 	return m
+}
+
+// windowsRoot is a folder whose programs may still be ending when the test has ended: until then they cannot be removed.
+func windowsRoot(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "pm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for end := time.Now().Add(30 * time.Second); os.RemoveAll(dir) != nil && time.Now().Before(end); {
+			time.Sleep(50 * time.Millisecond)
+		}
+	})
+	return dir
 }
 
 func (m *windowsMachine) slots() string { return filepath.Join(m.root, install.AgentDir) }
@@ -291,7 +306,7 @@ func TestRJ11OnWindowsKilledAtRandomMomentsTheAgentComesBack(t *testing.T) {
 
 // A stop of the service reaches the program, which ends by itself.
 func TestRJ11OnWindowsAProgramIsAskedToEnd(t *testing.T) {
-	root := t.TempDir()
+	root := windowsRoot(t)
 	base := filepath.Join(root, "base.exe")
 	if err := os.WriteFile(base, windowsProgram{Version: "1.0"}.bytes(t), 0o755); err != nil {
 		t.Fatal(err)

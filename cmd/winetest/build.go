@@ -29,25 +29,35 @@ func Build(t testing.TB, dir, pkg string, test bool, flags ...string) string {
 	return out
 }
 
-// overlay lets the standard library delete files as older Windows do. It is a file that "go build -overlay" reads.
+// changes are those words of the standard library that an old Wine needs other ones for: by file, what to what. Words
+// that a release of Go no longer has are left as they are.
+var changes = map[string][2]string{
+	// A variable of the library for its own tests: files are deleted as older Windows do.
+	"src/internal/syscall/windows/at_windows.go": {"\nvar TestDeleteatFallback bool\n", "\nvar TestDeleteatFallback = true\n"},
+	// What is asked of a socket a second time is what Wine knows.
+	"src/net/fd_windows.go": {"windows.SIO_UDP_NETRESET,", "windows.SIO_UDP_NETRESET-windows.SIO_UDP_NETRESET+syscall.SIO_UDP_CONNRESET,"},
+}
+
+// overlay writes the changes as a file that "go build -overlay" reads.
 func overlay(t testing.TB, dir string) string {
 	t.Helper()
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	source := filepath.Join(strings.TrimSpace(string(root)), "src", "internal", "syscall", "windows", "at_windows.go")
-	b, err := os.ReadFile(source)
-	if err != nil {
-		t.Fatal(err)
+	replace := map[string]string{}
+	for name, words := range changes {
+		source := filepath.Join(strings.TrimSpace(string(root)), filepath.FromSlash(name))
+		b, err := os.ReadFile(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replace[source] = filepath.Join(dir, filepath.Base(name)+".txt")
+		if err := os.WriteFile(replace[source], bytes.Replace(b, []byte(words[0]), []byte(words[1]), 1), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	// A variable of the standard library for its own tests. Without it the source is left as it is.
-	b = bytes.Replace(b, []byte("\nvar TestDeleteatFallback bool\n"), []byte("\nvar TestDeleteatFallback = true\n"), 1)
-	changed := filepath.Join(dir, "at_windows.go.txt")
-	if err := os.WriteFile(changed, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	doc, err := json.Marshal(map[string]map[string]string{"Replace": {source: changed}})
+	doc, err := json.Marshal(map[string]map[string]string{"Replace": replace})
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, "overlay.json"), doc, 0o600)
 	}

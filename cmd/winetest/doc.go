@@ -16,7 +16,9 @@
 //     skips unless PATCHMESH_SOAK=1 is set. Where Wine is missing it says so.
 //   - Go's runtime asks Windows for random bytes through a library that Wine 8 lacks. In its place a prefix
 //     gets a library without code that passes the one call on (forwarder).
-//   - Go deletes files in a way that Wine 8 answers with an error that Go does not take as "unknown here".
-//     Programs are built so that they take the way of older systems at once: an overlay on one file of the
-//     standard library changes one word of it. Nothing of this project is changed.
+//   - Two calls of Go's standard library are answered by Wine 8 with errors that Go takes for real ones: how
+//     it deletes files and what it asks of UDP sockets. Programs are built with an overlay that changes one
+//     word in each of two files of the standard library (changes). Nothing of this project is changed.
+//   - Wine 8 has no unix sockets and makes no symbolic links: the local API, and what is said of links,
+//     is not shown here.
 package winetest

@@ -3,6 +3,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"unsafe"
 
 	"golang.org/x/sys/windows"
 )
@@ -13,8 +14,8 @@ import (
 const guardList = "D:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;OW)"
 
 // Guard closes a folder to other users: their secrets, their bytes and, on this system, the local sockets lie in
-// there without a guard of their own. A list of its own, whoever has set it, is left as it is. A folder that somebody
-// else made beforehand is refused: its owner could open it again.
+// there without a guard of their own. A list that lets nobody else in is left as it is. A folder that somebody else made
+// beforehand is refused: its owner could open it again.
 func Guard(dir string) error {
 	sd, err := windows.GetNamedSecurityInfo(dir, windows.SE_FILE_OBJECT, windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION)
 	if err != nil {
@@ -23,7 +24,7 @@ func Guard(dir string) error {
 	if err := trustedOwner(dir, sd); err != nil {
 		return err
 	}
-	if control, _, err := sd.Control(); err == nil && control&windows.SE_DACL_PROTECTED != 0 {
+	if closed(sd) {
 		return nil
 	}
 	want, err := windows.SecurityDescriptorFromString(guardList)
@@ -41,6 +42,33 @@ func Guard(dir string) error {
 		return fmt.Errorf("close %s to others: %w", dir, err)
 	}
 	return nil
+}
+
+// closed says whether an access list lets only the system, administrators and the owner in.
+func closed(sd *windows.SECURITY_DESCRIPTOR) bool {
+	list, _, err := sd.DACL()
+	if err != nil || list == nil {
+		return false // no list: everybody may do everything
+	}
+	owner, _, err := sd.Owner()
+	if err != nil {
+		return false
+	}
+	for i := range uint32(list.AceCount) {
+		var ace *windows.ACCESS_ALLOWED_ACE
+		if windows.GetAce(list, i, &ace) != nil {
+			return false
+		}
+		if ace.Header.AceType == windows.ACCESS_DENIED_ACE_TYPE {
+			continue
+		}
+		who := (*windows.SID)(unsafe.Pointer(&ace.SidStart))
+		if ace.Header.AceType != windows.ACCESS_ALLOWED_ACE_TYPE || !who.IsWellKnown(windows.WinLocalSystemSid) &&
+			!who.IsWellKnown(windows.WinBuiltinAdministratorsSid) && !who.IsWellKnown(windows.WinCreatorOwnerRightsSid) && !(owner != nil && who.Equals(owner)) {
+			return false
+		}
+	}
+	return true
 }
 
 // trustedOwner refuses a folder of another user: an owner may always change the access list.
