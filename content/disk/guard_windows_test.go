@@ -42,4 +42,6 @@ func TestGuardClosesAFolderToOthers(t *testing.T) {
 }
 
 // underWine: it keeps access lists as the modes of another system, in which others may always read a folder.
-func underWine() bool { return windows.NewLazySystemDLL("ntdll.dll").NewProc("wine_get_version").Find() == nil }
+func underWine() bool {
+	return windows.NewLazySystemDLL("ntdll.dll").NewProc("wine_get_version").Find() == nil
+}
