@@ -24,7 +24,7 @@ func testNode() int {
 	defer stop()
 	n, err := Open(Config{
 		DataDir: os.Getenv("TEST_DATA"), Root: os.Getenv("TEST_ROOT"), Listen: os.Getenv("TEST_LISTEN"), Peers: []string{os.Getenv("TEST_PEER")},
-		Version: os.Getenv("TEST_VERSION"), Agent: LaunchedAs(os.Getenv), Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		ApplySocket: os.Getenv("TEST_SOCKET"), Version: os.Getenv("TEST_VERSION"), Agent: LaunchedAs(os.Getenv), Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	if err == nil {
 		err = n.Run(ctx)

@@ -118,6 +118,9 @@ func trustTrouble(dir string, err error) error {
 }
 
 func openStore(dir string, now func() time.Time) (*disk.Store, error) {
+	if err := disk.Guard(dir); err != nil {
+		return nil, api.Errorf(api.ClassRefused, "the data folder cannot be kept from other users: %v", err).WithHint("choose another one with --data")
+	}
 	s, err := disk.Open(filepath.Join(dir, "payloads"), disk.Options{Now: now, SaveEvery: 2 * time.Second, QuotaBytes: -1})
 	if errors.Is(err, content.ErrLocked) {
 		return nil, fmt.Errorf("%w: %w", ErrLocked, api.Errorf(api.ClassFailed, "another patchmesh works on %s", dir).

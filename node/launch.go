@@ -39,9 +39,6 @@ const (
 	envRuns  = "PATCHMESH_AGENT_RUNS"  // SHA-256 of the program, hex
 )
 
-// DefaultSlots is where the launcher of a system looks.
-const DefaultSlots = "/" + install.AgentDir
-
 // LaunchConfig says what to launch.
 type LaunchConfig struct {
 	Slots   string   // folder of the pointer
@@ -236,7 +233,7 @@ func (l *launcher) giveUp(x install.AgentSlot, why string) bool {
 
 // end ends a program: it is asked first, and killed where it does not.
 func (l *launcher) end(cmd *exec.Cmd, ended <-chan struct{}) {
-	_ = askToEnd(cmd.Process)
+	_ = askToEnd(cmd)
 	select {
 	case <-ended:
 	case <-time.After(l.cfg.EndWait):

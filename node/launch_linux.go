@@ -1,18 +1,22 @@
 package node
 
 import (
-	"os"
 	"os/exec"
 	"runtime"
 	"syscall"
+
+	"patchmesh/node/install"
 )
+
+// DefaultSlots is where the launcher of a system looks.
+var DefaultSlots = "/" + install.AgentDir
 
 // canBecome: a process can be replaced by another program, keeping its number.
 const canBecome = true
 
 func become(path string, args, env []string) error { return syscall.Exec(path, args, env) }
 
-func askToEnd(p *os.Process) error { return p.Signal(syscall.SIGTERM) }
+func askToEnd(cmd *exec.Cmd) error { return cmd.Process.Signal(syscall.SIGTERM) }
 
 // startChild starts a program that dies with this process: a launcher that is killed must not leave one
 // behind that holds the data folder. The kernel binds that to the thread, so one thread starts it and waits.

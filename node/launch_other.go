@@ -1,26 +1,24 @@
-//go:build !linux
+//go:build !linux && !windows
 
 package node
 
 import (
 	"errors"
-	"os"
 	"os/exec"
-	"runtime"
 	"syscall"
+
+	"patchmesh/node/install"
 )
+
+// DefaultSlots is where the launcher of a system looks.
+var DefaultSlots = "/" + install.AgentDir
 
 // canBecome: elsewhere the launcher stays the parent of what it starts.
 const canBecome = false
 
 func become(string, []string, []string) error { return errors.ErrUnsupported }
 
-func askToEnd(p *os.Process) error {
-	if runtime.GOOS == "windows" {
-		return p.Kill()
-	}
-	return p.Signal(syscall.SIGTERM)
-}
+func askToEnd(cmd *exec.Cmd) error { return cmd.Process.Signal(syscall.SIGTERM) }
 
 func startChild(cmd *exec.Cmd) (<-chan struct{}, error) {
 	ended := make(chan struct{})

@@ -32,6 +32,7 @@ func (n *Node) Status(_ context.Context, q api.StatusQuery) (*api.Fleet, error) 
 			f.Machines[i].Updates[j].Sources = nil
 		}
 	}
+	f.Vendors = n.vendors(f.Machines)
 	return f, nil
 }
 

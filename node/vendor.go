@@ -1,9 +1,11 @@
 package node
 
 import (
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"path"
+	"slices"
 	"strings"
 
 	"patchmesh/content"
@@ -67,4 +69,29 @@ func (n *Node) vendorIn(update string, revision int) *policy.Vendor {
 		}
 	}
 	return nil
+}
+
+// vendors are those of all updates in some rows, each once, in their order.
+func (n *Node) vendors(rows []api.Machine) (out []api.UpdateVendor) {
+	type key struct {
+		update   string
+		revision int
+	}
+	looked := map[key]bool{}
+	for _, m := range rows {
+		for _, u := range m.Updates {
+			k := key{u.Update, u.Revision}
+			if looked[k] {
+				continue
+			}
+			looked[k] = true
+			if v := n.vendorIn(u.Update, u.Revision); v != nil {
+				out = append(out, api.UpdateVendor{Update: u.Update, Revision: u.Revision, Vendor: *v})
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b api.UpdateVendor) int {
+		return cmp.Or(strings.Compare(a.Update, b.Update), cmp.Compare(a.Revision, b.Revision))
+	})
+	return out
 }

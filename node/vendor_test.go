@@ -95,6 +95,13 @@ func TestRM4ACustomisedPayloadKeepsTheVendorsHash(t *testing.T) {
 	if err != nil || p.Vendor == nil || p.Vendor.SHA256 != claim.SHA256 || p.Vendor.Origin != claim.Origin || p.Vendor.Bytes != 14 || p.Vendor.FileName != "app.jar" {
 		t.Errorf("%+v, %v", p, err)
 	}
+	if f, err := a.Status(ctx, api.StatusQuery{}); err != nil || len(f.Vendors) != 1 || f.Vendors[0].FileName != "app.jar" {
+		t.Errorf("the machine's status: %+v, %v", f, err)
+	}
+	until(t, "the seed's status to name the vendor's file", func() bool {
+		f, err := m.seed.Status(ctx, api.StatusQuery{})
+		return err == nil && len(f.Vendors) == 1 && f.Vendors[0].Update == "app" && f.Vendors[0].SHA256 == claim.SHA256 && f.Vendors[0].Origin == claim.Origin
+	})
 	e, err := a.Explain(ctx, "app", "a")
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"patchmesh/node"
 	"patchmesh/node/api"
+	"patchmesh/node/daemon"
 	"patchmesh/node/install"
 )
 
@@ -40,8 +42,10 @@ func (a *app) launchCmd() *cobra.Command {
 				return api.Errorf(api.ClassFailed, "where this program lies is not known: %v", err)
 			}
 			cfg.Program, cfg.Args, cfg.Log = exe, args, slog.New(slog.NewJSONHandler(a.errOut, nil))
-			a.exit, err = node.Launch(c.Context(), cfg)
-			return err
+			return daemon.Under(c.Context(), func(ctx context.Context) (err error) {
+				a.exit, err = node.Launch(ctx, cfg)
+				return err
+			})
 		},
 	}
 	c.Flags().StringVar(&cfg.Slots, "slots", node.DefaultSlots, "folder of the versions that updates have brought")

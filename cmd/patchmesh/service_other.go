@@ -5,7 +5,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"runtime"
+	"strings"
 
+	"patchmesh/node"
 	"patchmesh/node/daemon"
 )
 
@@ -19,8 +22,16 @@ func (a *app) serviceInstall(s serviceFlags) error {
 	if err := s.fill(a.data); err != nil {
 		return err
 	}
-	r := &daemon.Report{Steps: []daemon.Done{{What: fmt.Sprintf("service patchmesh: %s run --data %s", s.spec.Program, s.spec.DataDir), Changed: true}}, Note: bothRoles}
+	if s.spec.Apply && runtime.GOOS == "windows" { // a seed installs nothing, so nothing updates it
+		s.spec.Slots = node.DefaultSlots
+	}
+	r := &daemon.Report{Steps: []daemon.Done{{What: fmt.Sprintf("service patchmesh: %s %s", s.spec.Program, strings.Join(s.spec.Arguments(), " ")), Changed: true}}, Note: bothRoles}
 	if !s.dryRun {
+		if s.spec.Slots != "" {
+			if err := node.PrepareSlots(s.spec.Slots, s.spec.Program, version); err != nil {
+				return err
+			}
+		}
 		for _, verb := range []string{"install", "start"} {
 			if err := daemon.Control(s.spec, verb); err != nil {
 				return err

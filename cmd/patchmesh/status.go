@@ -89,6 +89,17 @@ func writeFleet(w io.Writer, f *api.Fleet) {
 	_ = t.Flush()
 	writeGates(w, f)
 	writeLacking(w, f)
+	for _, v := range f.Vendors {
+		fmt.Fprintf(w, "%s (revision %d) is made around a vendor's file: %s, sha256 %s%s\n", v.Update, v.Revision, api.Clean(v.FileName), v.SHA256, from(v.Origin))
+	}
+}
+
+// from names where a file comes from, if somebody has said it.
+func from(origin string) string {
+	if origin == "" {
+		return ""
+	}
+	return ", from " + api.Clean(origin)
 }
 
 func reasonText(u api.Update) string {

@@ -18,8 +18,8 @@ func isNoSpace(err error) bool {
 // isBadSector says whether the medium could not read these bytes back.
 func isBadSector(err error) bool { return errors.Is(err, windows.ERROR_CRC) }
 
-// makePrivate: access is inherited from the data folder here, whose access list node/keys sets.
-func makePrivate(string, os.FileMode) error { return nil }
+// makePrivate takes the folder away from everyone but its owner, as Guard does.
+func makePrivate(dir string, _ os.FileMode) error { return Guard(dir) }
 
 // makeSparse keeps a chunk near the end from filling all before it with zeros on disk. It is a favour:
 // file systems that cannot do it are slower, not wrong.

@@ -87,6 +87,8 @@ type Fleet struct {
 	Detail   string    `json:"detail,omitempty"`  // facts for Reason
 	Refused  []Refusal `json:"refused,omitempty"` // newest last, bounded: what this node turned away
 	Machines []Machine `json:"machines"`
+	// Vendors are of the updates in Machines whose payload was made around a vendor's file, each once.
+	Vendors []UpdateVendor `json:"vendors,omitempty"`
 }
 
 // Refusal records hostile or broken input that this node turned away.

@@ -12,3 +12,10 @@ type VendorClaim struct {
 
 // Vendor is what was signed of it.
 type Vendor = policy.Vendor
+
+// UpdateVendor says of an update that its payload was made around a vendor's file.
+type UpdateVendor struct {
+	Update   string `json:"update"`
+	Revision int    `json:"revision"`
+	Vendor
+}

@@ -32,12 +32,7 @@ type agentInstaller struct{}
 
 func (agentInstaller) Kind() string { return "agent" }
 
-func (agentInstaller) Available() error {
-	if runtime.GOOS == "windows" {
-		return failed(ReasonMissing, errors.New("there is no launcher for this system"), "update patchmesh")
-	}
-	return nil
-}
+func (agentInstaller) Available() error { return nil }
 
 const (
 	defaultProveSeconds = 60
@@ -249,7 +244,7 @@ func (s *Slots) fill(j Job, slot string) error {
 			err = cerr
 		}
 		if err == nil {
-			err = os.Rename(path+".new", path)
+			err = placeProgram(path+".new", path)
 		}
 		if err == nil {
 			err = durable.Folder(dir)

@@ -17,9 +17,6 @@ import (
 	"patchmesh/content/durable"
 )
 
-// AgentDir is where the programs of agent updates lie, below Root.
-const AgentDir = "usr/local/lib/patchmesh"
-
 // Slots is the folder from which the launcher starts patchmesh: two slots for programs that updates bring,
 // and one small file, the pointer, which is replaced as a whole. Whatever is cut off, the pointer names a
 // program that is whole; where it does not, the launcher's own program runs.
@@ -134,7 +131,8 @@ func (p *AgentPointer) rebase(base AgentSlot) {
 // Read reads the pointer. ErrNoSlots if there is none.
 func (s *Slots) Read() (AgentPointer, error) {
 	var p AgentPointer
-	f, err := os.Open(filepath.Join(s.dir, pointerName))
+	var f *os.File
+	err := unlessBusy(func() (err error) { f, err = os.Open(filepath.Join(s.dir, pointerName)); return err })
 	if errors.Is(err, fs.ErrNotExist) {
 		return p, ErrNoSlots
 	}
@@ -200,7 +198,7 @@ func (s *Slots) change(f func(*AgentPointer) error) error {
 	p.Format = pointerFormat
 	b, err := json.Marshal(p)
 	if err == nil {
-		err = durable.ReplaceReadable(filepath.Join(s.dir, pointerName), b)
+		err = unlessBusy(func() error { return durable.ReplaceReadable(filepath.Join(s.dir, pointerName), b) })
 	}
 	if err != nil {
 		return fmt.Errorf("write the agent's pointer: %w", err)

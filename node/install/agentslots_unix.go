@@ -9,6 +9,15 @@ import (
 	"syscall"
 )
 
+// AgentDir is where the programs of agent updates lie, below Root.
+const AgentDir = "usr/local/lib/patchmesh"
+
+// unlessBusy does what may fail on systems where an open file is in the way of others.
+func unlessBusy(f func() error) error { return f() }
+
+// placeProgram gives a program its name; one that runs is in nobody's way here.
+func placeProgram(from, to string) error { return os.Rename(from, to) }
+
 // checkOurs refuses a folder whose programs somebody else could exchange.
 func checkOurs(dir string, fi fs.FileInfo) error {
 	if perm := fi.Mode().Perm(); perm&0o022 != 0 {

@@ -205,9 +205,25 @@ func (t *target) swapIn(ctx context.Context, j Job, old fs.FileInfo, mode fs.Fil
 		return err
 	}
 	if err := t.root.Rename(t.staged(), t.path()); err != nil {
+		if runtime.GOOS == "windows" {
+			err = t.inUse(err)
+		}
 		return t.writeError(err, j, "place %s", t.display())
 	}
 	return t.syncDir()
+}
+
+// inUse finds out why a file cannot be replaced on Windows, which says "access denied" of a program that runs too:
+// opened for writing, that one is told as what it is.
+func (t *target) inUse(err error) error {
+	f, oerr := t.root.OpenFile(t.path(), os.O_WRONLY, 0)
+	if oerr == nil {
+		_ = f.Close()
+	}
+	if isBusy(oerr) {
+		return oerr
+	}
+	return err
 }
 
 // checkStaged makes sure that the name still means the file that was hashed: whoever may write the

@@ -91,8 +91,21 @@ func (msiInstaller) check(s Spec) error {
 	return nil
 }
 
-// uninstallKey is where Windows keeps what it has installed.
-const uninstallKey = `HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\`
+// uninstallKeys are where Windows keeps what it has installed: packages of 64 bits, and those of 32.
+var uninstallKeys = []string{
+	`HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\`,
+	`HKLM\SOFTWARE\WOW6432Node\Microsoft\Windows\CurrentVersion\Uninstall\`,
+}
+
+// product asks the registry for a product code.
+func (j Job) product(ctx context.Context, code string) (version string, there bool, err error) {
+	for _, key := range uninstallKeys {
+		if version, there, err = (facts{ctx, j}).Registry(key+code, "DisplayVersion"); err != nil || there {
+			return version, there, err
+		}
+	}
+	return "", false, nil
+}
 
 // Detect asks the installed rule, or the registry for the product code.
 func (i msiInstaller) Detect(ctx context.Context, j Job) (Detection, error) {
@@ -102,7 +115,7 @@ func (i msiInstaller) Detect(ctx context.Context, j Job) (Detection, error) {
 	if j.Spec.Installed != nil {
 		return present(ctx, nil, j)
 	}
-	version, there, err := facts{ctx, j}.Registry(uninstallKey+j.Spec.Args["product-code"], "DisplayVersion")
+	version, there, err := j.product(ctx, j.Spec.Args["product-code"])
 	if err != nil {
 		return Detection{}, failed(ReasonUndetected, err, "look for product %s", j.Spec.Args["product-code"])
 	}

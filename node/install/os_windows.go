@@ -12,7 +12,7 @@ import (
 
 const openNoBlock = 0
 
-// checkPrivate has nothing to look at: folders below the data folder inherit its access list.
+// checkPrivate has nothing to look at: folders below the data folder inherit its access list (disk.Guard).
 func checkPrivate(string, fs.FileInfo) error { return nil }
 
 func keepOwner(*os.File, fs.FileInfo) {}

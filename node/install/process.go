@@ -42,19 +42,24 @@ func (p program) run(ctx context.Context) (exitCode int, output []byte, err erro
 	if p.held != nil && runtime.GOOS != "windows" {
 		cmd.ExtraFiles = []*os.File{p.held}
 	}
-	ownGroup(cmd, p.chroot)
+	group, err := ownGroup(cmd, p.chroot)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer group.close()
 	if err := ctx.Err(); err != nil {
 		return 0, nil, err
 	}
 	if err := cmd.Start(); err != nil {
 		return 0, nil, err
 	}
+	group.started(cmd)
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
-		killGroup(cmd)
+		group.kill(cmd)
 		<-ended
 		return 0, out.bytes(), fmt.Errorf("it did not end in time and was killed: %w", ctx.Err())
 	}

@@ -11,13 +11,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// group is a program with what it has started.
+type group struct{}
+
 // ownGroup puts a program, and what it will start, into a process group of its own.
-func ownGroup(cmd *exec.Cmd, chroot string) {
+func ownGroup(cmd *exec.Cmd, chroot string) (group, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Chroot: chroot}
+	return group{}, nil
 }
 
-// killGroup ends the whole group. The program was not waited for yet, so the number is still its own.
-func killGroup(cmd *exec.Cmd) { _ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
+func (group) started(*exec.Cmd) {}
+
+// kill ends the whole group. The program was not waited for yet, so the number is still its own.
+func (group) kill(cmd *exec.Cmd) { _ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
+
+func (group) close() {}
 
 // lockRun opens a file that is locked for as long as anything that inherited it runs, even if we are
 // killed meanwhile; not ok while something has it.

@@ -1,25 +1,46 @@
 package install
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/windows"
 )
 
-func ownGroup(cmd *exec.Cmd, _ string) {
+// group is a program with what it has started: a job. What is in one stays in it, also when its parent has ended,
+// and cannot leave.
+type group struct{ job windows.Handle }
+
+func ownGroup(cmd *exec.Cmd, _ string) (group, error) {
+	job, err := windows.CreateJobObject(nil, nil)
+	if err != nil {
+		return group{}, fmt.Errorf("make a job: %w", err)
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP}
+	return group{job}, nil
 }
 
-// killGroup ends the program with all that it started.
-func killGroup(cmd *exec.Cmd) {
-	kill := filepath.Join(os.Getenv("SystemRoot"), "System32", "taskkill.exe")
-	_ = exec.Command(kill, "/T", "/F", "/PID", strconv.Itoa(cmd.Process.Pid)).Run()
+// started puts the program into the job. One that has ended already started nothing that has to be found.
+func (g group) started(cmd *exec.Cmd) {
+	h, err := windows.OpenProcess(windows.PROCESS_SET_QUOTA|windows.PROCESS_TERMINATE, false, uint32(cmd.Process.Pid))
+	if err != nil {
+		return
+	}
+	defer windows.CloseHandle(h)
+	_ = windows.AssignProcessToJobObject(g.job, h) // without it the program alone is killed
+}
+
+// kill ends the program with all that it started.
+func (g group) kill(cmd *exec.Cmd) {
+	_ = windows.TerminateJobObject(g.job, 1)
 	_ = cmd.Process.Kill()
 }
+
+// close gives the job back; what a program has left running on purpose goes on.
+func (g group) close() { _ = windows.CloseHandle(g.job) }
 
 // lockRun opens a file that nobody else can open meanwhile.
 func lockRun(dir string) (f *os.File, ok bool, err error) {

@@ -256,6 +256,9 @@ func (i scriptInstaller) runAndLook(ctx context.Context, j Job, p scriptPlan, pa
 
 func (j Job) rootPath() string {
 	if j.isSystem() {
+		if runtime.GOOS == "windows" { // without its letter it would mean the drive that somebody works on
+			return os.Getenv("SystemDrive") + `\`
+		}
 		return string(filepath.Separator)
 	}
 	return j.Root

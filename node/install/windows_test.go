@@ -3,7 +3,6 @@ package install_test
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -168,95 +167,4 @@ func TestRH4DescriptorsForWindowsToolsAreChecked(t *testing.T) {
 			t.Errorf("%s with %v and rule %v is taken", c.kind, c.args, c.rule)
 		}
 	}
-}
-
-// TestRH4AnMSIUnderWine lets the real Windows Installer of Wine read a real package and our command line.
-func TestRH4AnMSIUnderWine(t *testing.T) {
-	if runtime.GOOS == "windows" || os.Getenv("PATCHMESH_SOAK") == "" {
-		t.Skip("making a Windows folder takes half a minute: run it with PATCHMESH_SOAK=1")
-	}
-	for _, tool := range []string{"wine", "wixl"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s is not installed here", tool)
-		}
-	}
-	prefix, err := os.MkdirTemp("", "pmwine")
-	if err != nil {
-		t.Fatal(err)
-	}
-	env := append(os.Environ(), "WINEPREFIX="+prefix, "WINEDEBUG=-all", "WINEDLLOVERRIDES=mscoree,mshtml=", "DISPLAY=")
-	wine := func(args ...string) (int, []byte, error) {
-		cmd := exec.Command("wine", args...)
-		cmd.Env = env
-		out, err := cmd.CombinedOutput()
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
-			return exit.ExitCode(), out, nil
-		}
-		return 0, out, err
-	}
-	t.Cleanup(func() {
-		cmd := exec.Command("wineserver", "-k")
-		cmd.Env = env
-		_ = cmd.Run()
-		_ = os.RemoveAll(prefix)
-	})
-	if code, out, err := wine("wineboot", "--init"); err != nil || code != 0 {
-		t.Skipf("wine does not start here: %d %v %.300s", code, err, out)
-	}
-	j := windowsJob(t, "msi", nil, buildMSI(t))
-	j.Root = filepath.Join(prefix, "drive_c")
-	j.Spec.Installed = thereIf("/Program Files/Tool/tool.txt")
-	install.WindowsTool(t, func(tool string, args []string) (int, []byte, error) {
-		all := []string{strings.TrimSuffix(tool, ".exe")}
-		for _, a := range args {
-			if strings.HasPrefix(a, j.Work) {
-				a = `Z:` + strings.ReplaceAll(a, "/", `\`)
-			}
-			all = append(all, a)
-		}
-		return wine(all...)
-	})
-	i := installer(t, "msi")
-	res, err := i.Install(t.Context(), j)
-	if err != nil {
-		t.Fatalf("%+v, %v", res, err)
-	}
-	if seen, err := i.Detect(t.Context(), j); err != nil || !seen.Present {
-		t.Errorf("%+v, %v", seen, err)
-	}
-	if res, err := i.Remove(t.Context(), j); err != nil {
-		t.Errorf("%+v, %v", res, err)
-	}
-	j.Spec.Update, j.Spec.Revision = "broken", 2
-	opened := 0
-	bad := installtest.Job(installtest.Fixture{Root: j.Root, Work: j.Work}, j.Spec, []byte("no msi"), &opened)
-	bad.Keep = j.Keep
-	if _, err := i.Install(t.Context(), bad); err == nil {
-		t.Error("a file that is no package was installed")
-	} else {
-		t.Log(err)
-	}
-}
-
-const toolWXS = `<?xml version="1.0"?>
-<Wix xmlns="http://schemas.microsoft.com/wix/2006/wi">
-<Product Id="01234567-89AB-CDEF-0123-456789ABCDEF" Name="Tool" UpgradeCode="11111111-2222-3333-4444-555555555555" Language="1033" Version="1.2.3" Manufacturer="Tests">
-<Package InstallerVersion="200" Compressed="yes" InstallScope="perMachine"/><Media Id="1" Cabinet="c.cab" EmbedCab="yes"/>
-<Directory Id="TARGETDIR" Name="SourceDir"><Directory Id="ProgramFiles64Folder"><Directory Id="INSTALLDIR" Name="Tool">
-<Component Id="C" Guid="99999999-2222-3333-4444-555555555555" Win64="yes"><File Id="F" Name="tool.txt" Source="tool.txt" KeyPath="yes"/></Component>
-</Directory></Directory></Directory><Feature Id="All" Level="1"><ComponentRef Id="C"/></Feature></Product></Wix>
-`
-
-func buildMSI(t *testing.T) []byte {
-	t.Helper()
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "tool.txt"), "tool", 0o644)
-	write(t, filepath.Join(dir, "tool.wxs"), toolWXS, 0o644)
-	cmd := exec.Command("wixl", "-a", "x64", "-o", "tool.msi", "tool.wxs")
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("wixl: %v\n%s", err, out)
-	}
-	return []byte(read(t, filepath.Join(dir, "tool.msi")))
 }

@@ -40,7 +40,7 @@ func checkFolder(dir string) error {
 // checkMode refuses what group or others may touch in any way.
 func checkMode(path string, fi fs.FileInfo) error {
 	if runtime.GOOS == "windows" {
-		return nil // the data folder's access list guards it there
+		return nil // the data folder's access list guards it there, see disk.Guard
 	}
 	if perm := fi.Mode().Perm(); perm&0o077 != 0 {
 		return fmt.Errorf("%s has mode %04o, want %04o: %w (if nobody read it, repair with: chmod go= %q)",
