@@ -54,7 +54,7 @@ type member struct {
 	workEnds time.Duration // true time; 0: not at work
 	fails    bool          // its next piece fails
 	begun    int
-	knows    bool // of the work that it has begun: not after a crash
+	knows    bool          // of the work that it has begun: not after a crash
 	wake     time.Duration // by mono
 	shadow   bool          // it never wants
 	liar     bool
