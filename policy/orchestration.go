@@ -293,3 +293,9 @@ func (c Change) orchestrationText(sign string) string {
 	}
 	return fmt.Sprintf("%s orchestration %s", sign, firstOf(c.Orchestration, c.WasOrchestration))
 }
+
+// OrchestrationNames says whether a machine is on a list of members, present or earlier, of an orchestration.
+func (m *Manifest) OrchestrationNames(name, machine string) bool {
+	o := m.Orchestration(name)
+	return o != nil && slices.ContainsFunc(o.Rolls(), func(r []string) bool { return slices.Contains(r, machine) })
+}

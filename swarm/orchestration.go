@@ -49,8 +49,8 @@ type orchestration struct {
 	policy *policy.Orchestration
 	name   string
 	m      *orch.Machine
-	signed map[string][]byte // the newest card of each member, as it came
-	own    *orch.Card        // the newest of this machine
+	cards  map[string]CardHeard // the newest of each member, as it came
+	own    *orch.Card           // the newest of this machine
 	wake   time.Duration
 }
 
@@ -78,7 +78,7 @@ func (c *Core) orchestrate() {
 		if p := m.Orchestration(o.name); p == nil || p.Site != string(c.self.Site) {
 			o.m.Drop()
 			o.policy, o.own = nil, nil
-			clear(o.signed)
+			clear(o.cards)
 		}
 	}
 	for i := range m.Orchestrations {
@@ -107,7 +107,7 @@ func (c *Core) orchestration(name string) *orchestration {
 		}
 		return k.Name == name
 	})
-	o := &orchestration{name: name, m: orch.New(string(c.self.Peer), last, c.orchTime(), c.rng), signed: map[string][]byte{}}
+	o := &orchestration{name: name, m: orch.New(string(c.self.Peer), last, c.orchTime(), c.rng), cards: map[string]CardHeard{}}
 	s.all = slices.Insert(s.all, i, o)
 	return o
 }
@@ -129,9 +129,9 @@ func (o *orchestration) take(p *policy.Orchestration, epoch uint64) {
 		Ordered: p.Ordered, Stop: !p.GoOn, Member: p.MemberLimit(), Group: time.Duration(p.GroupMinutes) * time.Minute,
 	})
 	rolls := p.Rolls()
-	for id := range o.signed {
+	for id := range o.cards {
 		if !slices.ContainsFunc(rolls, func(r []string) bool { return slices.Contains(r, id) }) {
-			delete(o.signed, id)
+			delete(o.cards, id)
 		}
 	}
 }
@@ -145,7 +145,7 @@ func (c *Core) cardHeard(e CardHeard) {
 	o := c.orchs.all[i]
 	news := o.m.Hear(e.Card, c.orchTime())
 	if news {
-		o.signed[e.Card.Member] = e.Signed
+		o.cards[e.Card.Member] = e
 		if to := c.cardReaders(e.From); len(to) > 0 {
 			c.act(TellCard{To: to, Card: e.Card, Signed: e.Signed})
 		}
@@ -176,8 +176,8 @@ func (c *Core) tellCards(p *peer) {
 		}
 		for _, roll := range o.policy.Rolls() {
 			for _, id := range roll {
-				if b := o.signed[id]; b != nil {
-					c.act(TellCard{To: []PeerID{p.id}, Card: orch.Card{Name: o.name, Member: id}, Signed: b})
+				if k, have := o.cards[id]; have {
+					c.act(TellCard{To: []PeerID{p.id}, Card: k.Card, Signed: k.Signed})
 				}
 			}
 		}
