@@ -45,7 +45,8 @@ type OrchMember struct {
 
 // EarlierMembers is a list that was in force until some epoch.
 type EarlierMembers struct {
-	Until   uint64   `json:"until"` // the epoch that put another one in its place
+	Until   uint64   `json:"until"`   // the epoch that put another one in its place
+	Minutes int      `json:"minutes"` // Orchestration.MemberMinutes of then
 	Members []string `json:"members"`
 }
 
@@ -163,7 +164,7 @@ func (o *Orchestration) checkMembers() error {
 			}
 			marks[mark] = id
 		}
-		if i > 0 && (o.Earlier[i-1].Until < 1 || i > 1 && o.Earlier[i-1].Until > o.Earlier[i-2].Until) {
+		if i > 0 && (o.Earlier[i-1].Until < 1 || o.Earlier[i-1].Minutes < 1 || o.Earlier[i-1].Minutes > maxOrchMinutes || i > 1 && o.Earlier[i-1].Until > o.Earlier[i-2].Until) {
 			return fmt.Errorf("orchestration %s: earlier lists are out of order: %w", o.Name, ErrFormat)
 		}
 	}

@@ -34,6 +34,12 @@ type (
 func (CardHeard) isEvent() {}
 func (TellCard) isAction() {}
 
+// orchSay is how soon people are told of what others of an orchestration say: many of them may speak at once.
+const orchSay = 200 * time.Millisecond
+
+// orchLook is how often a restart that waits for a slot looks for what to say of it.
+const orchLook = time.Minute
+
 // orchState is the orchestrations that this machine knows of.
 type orchState struct {
 	all   []*orchestration // sorted by name
@@ -152,6 +158,9 @@ func (c *Core) cardHeard(e CardHeard) {
 	}
 	if news || e.Card.Member == string(c.self.Peer) {
 		c.driveOrchestration(o)
+		if o == c.orchs.bound {
+			c.wakeBy(c.now.Add(orchSay))
+		}
 	}
 }
 
@@ -221,6 +230,7 @@ func (c *Core) driveOrchestration(o *orchestration) {
 func (c *Core) orchWant() orch.Want {
 	w := orch.Want{Busy: c.tasks.busy != nil, Unknown: c.news.manifest == nil}
 	for _, k := range c.tasks.tasks {
+		w.Unknown = w.Unknown || c.describe(k.verdict.Descriptor) == nil
 		switch k.verdict.Verb {
 		case policy.VerbInstall, policy.VerbRemove:
 		case policy.VerbStage:
@@ -230,7 +240,7 @@ func (c *Core) orchWant() orch.Want {
 			continue
 		}
 		w.Unknown = w.Unknown || k.detectedAt.IsZero()
-		w.Pending = w.Pending || k.undone == nil
+		w.Pending = w.Pending || k.undone == nil && !c.now.Before(k.retryAt) // one that failed keeps nobody waiting
 		w.Ready = w.Ready || k.state == policy.StateWaitingOrchestration || c.startsNext(k)
 	}
 	if c.self.Machine.Restart.Pending && c.news.manifest != nil && c.news.manifest.RestartsItself(c.self.Machine) {
