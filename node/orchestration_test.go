@@ -160,9 +160,7 @@ func TestRH3AFailureStopsTheOthersUntilAReset(t *testing.T) {
 	}
 	m.orchestrate(api.OrchestrationRequest{Name: "o", Reset: true})
 	until(t, "a to install", func() bool { return all[0].update(t, "u1").State == "installed" })
-	if h := all[1].orch().Here; h.Locked {
-		t.Errorf("%+v", h)
-	}
+	until(t, "b to be let go on", func() bool { return !all[1].orch().Here.Locked })
 }
 
 // R-H3: install and restart are one holding: the slot is given back when the machine has been restarted.

@@ -1,9 +1,6 @@
 package orch
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // Config is an orchestration as the newest approvals have it.
 type Config struct {
@@ -76,8 +73,4 @@ func Share(n, percent int) int {
 		most = n - 1
 	}
 	return max(1, min(n*percent/100, most))
-}
-
-func (c Config) member(id string) bool {
-	return slices.ContainsFunc(c.Rolls, func(r []string) bool { return slices.Contains(r, id) })
 }

@@ -1,7 +1,6 @@
 package orch
 
 import (
-	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -46,10 +45,14 @@ func (m *Machine) Drive(w Want, t Time) Out {
 // watch looks at what stops everybody: a member that has failed, and a run that takes too long.
 func (m *Machine) watch() {
 	if m.cfg.Stop {
-		for _, id := range slices.Sorted(maps.Keys(m.cards)) {
-			if h := m.cards[id]; h.Phase == Failed && h.Reset == m.cfg.Reset && !m.false[id] {
-				m.lock(id)
+		who := ""
+		for id, h := range m.cards {
+			if h.Phase == Failed && h.Reset == m.cfg.Reset && !m.false[id] && (who == "" || id < who) {
+				who = id
 			}
+		}
+		if who != "" {
+			m.lock(who)
 		}
 	}
 	running := m.s.Phase >= Waiting && m.s.Phase <= Holding

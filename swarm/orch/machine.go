@@ -77,7 +77,8 @@ type Machine struct {
 	rng  *rand.Rand
 	s    Saved
 
-	place map[string]int // in the present roll
+	place map[string]int  // in the present roll
+	in    map[string]bool // in any roll
 	ids   map[Mark]string
 	cards map[string]*heard
 	false map[string]bool // members that said two things at once
@@ -131,17 +132,17 @@ func (m *Machine) Configure(c Config) {
 	m.cfg, m.gone = c, false
 	m.s.Name = c.Name
 	m.s.Lease = max(m.leaseOfVotes(), c.lease())
-	m.place, m.ids = map[string]int{}, map[Mark]string{}
+	m.place, m.ids, m.in = map[string]int{}, map[Mark]string{}, map[string]bool{}
 	for i, id := range c.roll() {
 		m.place[id] = i
 	}
 	for _, r := range c.Rolls {
 		for _, id := range r {
-			m.ids[MarkOf(id)] = id
+			m.ids[MarkOf(id)], m.in[id] = id, true
 		}
 	}
 	for id := range m.cards {
-		if !c.member(id) {
+		if !m.in[id] {
 			delete(m.cards, id)
 		}
 	}
@@ -172,11 +173,11 @@ func (m *Machine) Saved() Saved {
 func (m *Machine) Member() bool { _, is := m.place[m.self]; return is && !m.gone }
 
 // votes says whether this machine is asked for its vote: in the present roll or an earlier one.
-func (m *Machine) votes() bool { return !m.gone && m.cfg.member(m.self) }
+func (m *Machine) votes() bool { return !m.gone && m.in[m.self] }
 
 // Hear takes up a card whose signature holds. news: it is newer than what was known, and worth passing on.
 func (m *Machine) Hear(c Card, t Time) (news bool) {
-	if m.gone || c.Name != m.cfg.Name || !m.cfg.member(c.Member) {
+	if m.gone || c.Name != m.cfg.Name || !m.in[c.Member] {
 		return false
 	}
 	m.clock(t)

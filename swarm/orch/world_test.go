@@ -1,11 +1,11 @@
 package orch
 
 import (
+	"container/heap"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"testing"
 	"time"
 )
@@ -24,7 +24,7 @@ type world struct {
 	now  time.Duration // true time
 	cfgs []Config      // by generation
 	mem  []*member
-	mail []letter
+	mail letters
 	loss float64
 	slow time.Duration
 	most int // allowed at work, by the signed number
@@ -32,12 +32,31 @@ type world struct {
 	part func(a, b int) bool // whether they reach each other
 	done []string            // names in the order in which they began
 	peak int
+
+	posted int
 }
 
 type letter struct {
 	at   time.Duration
+	no   int
 	to   int
 	card Card
+}
+
+// letters is a heap: the one that comes first is on top.
+type letters []letter
+
+func (l letters) Len() int { return len(l) }
+func (l letters) Less(i, j int) bool {
+	return l[i].at < l[j].at || l[i].at == l[j].at && l[i].no < l[j].no
+}
+func (l letters) Swap(i, j int) { l[i], l[j] = l[j], l[i] }
+func (l *letters) Push(x any)   { *l = append(*l, x.(letter)) }
+func (l *letters) Pop() any {
+	old := *l
+	x := old[len(old)-1]
+	*l = old[:len(old)-1]
+	return x
 }
 
 type member struct {
@@ -56,7 +75,7 @@ type member struct {
 	begun    int
 	knows    bool          // of the work that it has begun: not after a crash
 	wake     time.Duration // by mono
-	shadow   bool          // it never wants
+	keeps    bool          // it wants a slot, and begins nothing in it
 	liar     bool
 }
 
@@ -82,8 +101,8 @@ func (w *world) start(i int) {
 func (w *world) crash(i int) { w.mem[i].m, w.mem[i].knows = nil, false } // what it had begun goes on, and nobody there knows of it
 
 func (p *member) wants(w *world) Want {
-	if p.shadow {
-		return Want{}
+	if p.keeps {
+		return Want{Ready: true}
 	}
 	busy := p.workEnds > 0 && p.knows
 	return Want{Pending: p.want > 0, Ready: p.want > 0 && !busy, Busy: busy}
@@ -119,7 +138,7 @@ func (w *world) drive(i int) {
 	if out.Tell != nil {
 		w.tell(i, *out.Tell)
 	}
-	if p.want > 0 && (p.workEnds == 0 || !p.knows) && !p.shadow && p.m.May(p.need, t) {
+	if p.want > 0 && (p.workEnds == 0 || !p.knows) && !p.keeps && p.m.May(p.need, t) {
 		p.workEnds = max(p.workEnds, w.now+time.Duration(float64(p.need)/p.rate))
 		p.begun++
 		p.knows = true
@@ -166,17 +185,16 @@ func (w *world) post(from, to int, c Card) {
 	if from == to || w.rng.Float64() < w.loss || w.part != nil && !w.part(from, to) {
 		return
 	}
-	w.mail = append(w.mail, letter{w.now + time.Duration(w.rng.Int64N(int64(w.slow)+1)), to, c})
+	w.posted++
+	heap.Push(&w.mail, letter{w.now + time.Duration(w.rng.Int64N(int64(w.slow)+1)), w.posted, to, c})
 }
 
 // step moves to the next thing that happens, or to a time.
 func (w *world) step(until time.Duration) {
 	next, at := until, -1
 	kind := ""
-	for i, l := range w.mail {
-		if l.at < next {
-			next, at, kind = l.at, i, "mail"
-		}
+	if len(w.mail) > 0 && w.mail[0].at < next {
+		next, kind = w.mail[0].at, "mail"
 	}
 	for i, p := range w.mem {
 		if p.m == nil {
@@ -201,8 +219,7 @@ func (w *world) step(until time.Duration) {
 	w.now = max(w.now, next)
 	switch kind {
 	case "mail":
-		l := w.mail[at]
-		w.mail = slices.Delete(w.mail, at, at+1)
+		l := heap.Pop(&w.mail).(letter)
 		if p := w.mem[l.to]; p.m != nil {
 			p.m.Hear(l.card, w.time(p))
 			w.drive(l.to)
