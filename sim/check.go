@@ -73,6 +73,7 @@ type checkedSet struct {
 	approvals                      []checkedApproval
 	holds                          []checkedHold
 	windows                        []checkedWindow
+	orchs                          []checkedOrch
 	revoked                        map[string]bool
 }
 
@@ -211,6 +212,8 @@ func init() {
 		"publish":  (*Checker).publishLine,
 		"approval": (*Checker).approvalLine,
 		"window":   (*Checker).windowLine,
+
+		"orchestration": (*Checker).orchestrationLine,
 		"hold": func(c *Checker, f fact) {
 			if s := c.sets[f.num("head")]; s != nil {
 				c.firstHold(s)

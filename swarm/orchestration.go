@@ -229,6 +229,11 @@ func (c *Core) driveOrchestration(o *orchestration) {
 // orchWant is what this machine is up to.
 func (c *Core) orchWant() orch.Want {
 	w := orch.Want{Busy: c.tasks.busy != nil, Unknown: c.news.manifest == nil}
+	ready := func(need time.Duration) {
+		if !w.Ready || need < w.Need {
+			w.Ready, w.Need = true, need
+		}
+	}
 	for _, k := range c.tasks.tasks {
 		w.Unknown = w.Unknown || c.describe(k.verdict.Descriptor) == nil
 		switch k.verdict.Verb {
@@ -241,12 +246,17 @@ func (c *Core) orchWant() orch.Want {
 		}
 		w.Unknown = w.Unknown || k.detectedAt.IsZero()
 		w.Pending = w.Pending || k.undone == nil && !c.now.Before(k.retryAt) // one that failed keeps nobody waiting
-		w.Ready = w.Ready || k.state == policy.StateWaitingOrchestration || c.startsNext(k)
+		if need := c.slotNeed(k); (k.state == policy.StateWaitingOrchestration || c.startsNext(k)) && need <= c.orchs.bound.policy.MemberLimit() {
+			ready(need)
+		}
 	}
 	if c.self.Machine.Restart.Pending && c.news.manifest != nil && c.news.manifest.RestartsItself(c.self.Machine) {
 		p := c.news.manifest.PlanRestart(c.self.Machine, c.stale(), c.now)
-		w.Pending, w.Ready = true, w.Ready || p.Due
-		soon := p.Until.IsZero() || c.orchs.bound != nil && p.Until.Before(c.now.Add(c.orchs.bound.policy.MemberLimit()))
+		w.Pending = true
+		if need := c.news.manifest.RestartNeeds(c.self.Machine); p.Due && need <= c.orchs.bound.policy.MemberLimit() {
+			ready(need)
+		}
+		soon := p.Until.IsZero() || p.Until.Before(c.now.Add(c.orchs.bound.policy.MemberLimit()))
 		w.Keep = p.Due || soon && c.self.Machine.Restart.Failures == 0 && c.self.Machine.Restart.Impossible == ""
 	}
 	return w
@@ -263,10 +273,7 @@ func (c *Core) awaitsSlot(k *task) bool {
 	if o == nil || o.policy.Bypasses(c.self.Machine, k.verdict) {
 		return false
 	}
-	need := time.Duration(0)
-	if d := c.describe(k.verdict.Descriptor); d != nil {
-		need = c.news.manifest.Needs(c.self.Machine, d)
-	}
+	need := c.slotNeed(k)
 	if o.policy.Site == string(c.self.Site) && o.m.May(need, c.orchTime()) {
 		return false
 	}
@@ -278,6 +285,15 @@ func (c *Core) awaitsSlot(k *task) bool {
 	}
 	c.setState(k, policy.StateWaitingOrchestration, policy.ReasonOrchWaiting, why, nil)
 	return true
+}
+
+// slotNeed is how much of a slot an update is taken to need; nothing while its description is not here.
+func (c *Core) slotNeed(k *task) time.Duration {
+	d := c.describe(k.verdict.Descriptor)
+	if d == nil {
+		return 0
+	}
+	return c.news.manifest.Needs(c.self.Machine, d)
 }
 
 func (c *Core) slotWhy(o *orchestration, need time.Duration) string {

@@ -128,7 +128,7 @@ func (m *Machine) holdOn() {
 		m.release()
 	case m.want.Keep || m.want.Unknown:
 	case m.resumed && m.s.Begun && (m.want.Ready || m.want.Pending):
-	case m.resumed || !m.want.Ready:
+	case m.resumed || !m.want.Ready || m.want.Need > m.left():
 		m.release()
 	}
 }

@@ -47,11 +47,12 @@ type Time struct {
 
 // Want is what a member is up to, apart from this orchestration.
 type Want struct {
-	Unknown bool // it has just been started, and does not know yet
-	Pending bool // it has something to do, sooner or later
-	Ready   bool // only a slot is missing
-	Busy    bool // something is being changed now
-	Keep    bool // what was done is complete only after a restart that comes by itself
+	Unknown bool          // it has just been started, and does not know yet
+	Pending bool          // it has something to do, sooner or later
+	Ready   bool          // only a slot is missing
+	Busy    bool          // something is being changed now
+	Need    time.Duration // the least that what is ready needs
+	Keep    bool          // what was done is complete only after a restart that comes by itself
 }
 
 // Out is what follows from a step. A driver saves before it tells.
