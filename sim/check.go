@@ -211,9 +211,7 @@ func init() {
 		"expect":   func(c *Checker, f fact) { c.expects[f.str("what")] = f.str("limit") },
 		"publish":  (*Checker).publishLine,
 		"approval": (*Checker).approvalLine,
-		"window":   (*Checker).windowLine,
-
-		"orchestration": (*Checker).orchestrationLine,
+		"window":   (*Checker).windowLine, "orchestration": (*Checker).orchestrationLine,
 		"hold": func(c *Checker, f fact) {
 			if s := c.sets[f.num("head")]; s != nil {
 				c.firstHold(s)

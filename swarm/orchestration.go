@@ -55,8 +55,9 @@ type orchestration struct {
 	policy *policy.Orchestration
 	name   string
 	m      *orch.Machine
-	cards  map[string]CardHeard // the newest of each member, as it came
-	own    *orch.Card           // the newest of this machine
+	cards  map[string]CardHeard     // the newest of each member, as it came
+	paid   map[string]time.Duration // until when a member has used up what it may say
+	own    *orch.Card               // the newest of this machine
 	wake   time.Duration
 }
 
@@ -113,7 +114,7 @@ func (c *Core) orchestration(name string) *orchestration {
 		}
 		return k.Name == name
 	})
-	o := &orchestration{name: name, m: orch.New(string(c.self.Peer), last, c.orchTime(), c.rng), cards: map[string]CardHeard{}}
+	o := &orchestration{name: name, m: orch.New(string(c.self.Peer), last, c.orchTime(), c.rng), cards: map[string]CardHeard{}, paid: map[string]time.Duration{}}
 	s.all = slices.Insert(s.all, i, o)
 	return o
 }
@@ -149,6 +150,9 @@ func (c *Core) cardHeard(e CardHeard) {
 		return
 	}
 	o := c.orchs.all[i]
+	if !o.affords(e.Card.Member, c.orchs.mono) {
+		return
+	}
 	news := o.m.Hear(e.Card, c.orchTime())
 	if news {
 		o.cards[e.Card.Member] = e
@@ -156,12 +160,32 @@ func (c *Core) cardHeard(e CardHeard) {
 			c.act(TellCard{To: to, Card: e.Card, Signed: e.Signed})
 		}
 	}
-	if news || e.Card.Member == string(c.self.Peer) {
+	if news || e.Card.Member == string(c.self.Peer) { // an own card may tell of promises that this machine has lost
 		c.driveOrchestration(o)
 		if o == c.orchs.bound {
 			c.wakeBy(c.now.Add(orchSay))
 		}
 	}
+}
+
+// A member may say so much at once, and from then on so often: what it signs goes through every machine of the site.
+const (
+	cardEvery = 200 * time.Millisecond
+	cardBurst = 100 * cardEvery
+)
+
+// affords says whether a member's card is taken; one that says more is not heard for a moment, and nobody else is
+// the worse for it.
+func (o *orchestration) affords(member string, now time.Duration) bool {
+	if _, known := o.paid[member]; !known && len(o.paid) >= (1+policy.MaxOrchEarlier)*policy.MaxOrchMembers {
+		return false
+	}
+	at := max(o.paid[member], now)
+	if at-now > cardBurst {
+		return false
+	}
+	o.paid[member] = at + cardEvery
+	return true
 }
 
 // cardReaders are the neighbours, but for one.
