@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -17,6 +18,8 @@ import (
 	"patchmesh/node/api"
 	"patchmesh/node/restart"
 	"patchmesh/policy"
+	"patchmesh/swarm/orch"
+	"patchmesh/swarm/wire"
 )
 
 // orchestrated is a seed with machines of one group in one site, and an orchestration of them.
@@ -234,4 +237,81 @@ func TestRH3TheSlotIsHeldUntilTheMachineIsRestarted(t *testing.T) {
 	first.running = m.run(first.member.Name, first.cfg)
 	until(t, "the other to begin", func() bool { return begun(second) })
 	until(t, "the first to be whole", func() bool { return first.update(t, "u1").State == "installed" })
+}
+
+// R-H3: a newcomer of the group waits until it is on the signed list; the user of a machine may go out of turn only
+// where that is signed; a change of members keeps the list before.
+func TestRH3NewcomersWaitAndUsersMayBypass(t *testing.T) {
+	t.Parallel()
+	m, all := orchestrated(t, api.OrchestrationRequest{Count: 1}, Config{}, "a")
+	m.join("b")
+	b := m.run("b", Config{Peers: []string{all[0].addr}, Egress: EgressYes})
+	m.file("u1", payload(10_000))
+	m.approve("u1")
+	until(t, "a to install alone", func() bool { return all[0].update(t, "u1").State == "installed" })
+	until(t, "b to know that it is on no list", func() bool { return strings.Contains(b.update(t, "u1").Detail, "not on its signed list") })
+	v, err := m.seed.Orchestrations(context.Background(), api.OrchestrationQuery{Name: "o"})
+	if err != nil || !slices.Equal(v.Orchestrations[0].NotMembers, []string{"b"}) {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	if _, err := b.Wish(context.Background(), api.WishRequest{Update: "u1", Accept: true}); err != nil {
+		t.Fatal(err)
+	}
+	m.orchestrate(api.OrchestrationRequest{Name: "o", Refresh: true})
+	until(t, "b to install", func() bool { return b.update(t, "u1").State == "installed" })
+	v, err = m.seed.Orchestrations(context.Background(), api.OrchestrationQuery{Name: "o"})
+	if o := v.Orchestrations[0]; err != nil || len(o.Members) != 2 || len(o.Earlier) != 1 || len(o.Earlier[0].Members) != 1 {
+		t.Fatalf("%+v, %v", v, err)
+	}
+
+	// Users may: a machine that has no majority installs by its user's hand.
+	m.orchestrate(api.OrchestrationRequest{Name: "o", Group: "office", Count: 1, Bypass: true})
+	all[0].stop()
+	m.file("u2", payload(10_000))
+	m.approve("u2")
+	until(t, "b to wait", func() bool { return b.update(t, "u2").State == "waiting-orchestration" })
+	if _, err := b.Wish(context.Background(), api.WishRequest{Update: "u2", Accept: true}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "b to install by hand", func() bool { return b.update(t, "u2").State == "installed" })
+
+	for name, r := range map[string]api.OrchestrationRequest{
+		"no such":       {Name: "nobody", Reset: true},
+		"an empty site": {Name: "x", Group: "office", Site: "moon", Count: 1},
+		"half an order": {Name: "o", Group: "office", Count: 1, Order: []string{"b"}},
+		"two at once":   {Name: "x", Group: "office", Count: 1},
+	} {
+		if _, err := m.seed.SetOrchestration(context.Background(), r); err == nil {
+			t.Errorf("%s: signed", name)
+		}
+	}
+	m.orchestrate(api.OrchestrationRequest{Name: "o", Drop: true})
+	if v, err := m.seed.Orchestrations(context.Background(), api.OrchestrationQuery{}); err != nil || len(v.Orchestrations) != 0 {
+		t.Errorf("%+v, %v", v, err)
+	}
+}
+
+// A card is believed from its member alone, for this site alone.
+func TestRX14ForgedCardsAreRefused(t *testing.T) {
+	t.Parallel()
+	m, all := orchestrated(t, api.OrchestrationRequest{Count: 1}, Config{}, "a", "b")
+	a, b := all[0], all[1]
+	body, err := orch.Card{Name: "o", Member: b.id, Seq: 1 << 40, Generation: 1, Phase: orch.Failed, Reset: 0}.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, sig := range map[string][]byte{
+		"another member's key": ed25519.Sign(a.key, orch.ToSign("acme", "main", body)),
+		"another site":         ed25519.Sign(b.key, orch.ToSign("acme", "other", body)),
+	} {
+		a.cardArrived(m.seed.id, wire.Card{Signed: append(slices.Clone(body), sig...)})
+		if !a.refusedFor(t, policy.ReasonTrustBadSignature) {
+			t.Errorf("%s: not refused", name)
+		}
+	}
+	m.file("u1", payload(10_000))
+	m.approve("u1")
+	for _, x := range all {
+		until(t, x.member.Name+" to install", func() bool { return x.update(t, "u1").State == "installed" })
+	}
 }

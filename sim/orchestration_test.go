@@ -29,7 +29,7 @@ func TestTheCheckerSeesTooManyAtWork(t *testing.T) {
 		for _, m := range []string{"a", "b"} {
 			lines = append(lines, "2 boot m="+m+" epoch=0 head=0", "2 adopt m="+m+" epoch=1 head=1 root=1", "2 whole m="+m+" u=u")
 		}
-		lines = append(lines, "5 install m=a u=u rev=1 clock=5 whole=1", "6 install m=b u=u rev=1 clock=6 whole=1")
+		lines = append(lines, "5 install m=a u=u rev=1 clock=5 whole=1 bad=0", "6 install m=b u=u rev=1 clock=6 whole=1 bad=0")
 		c := NewChecker()
 		got := 0
 		for _, l := range lines {

@@ -150,7 +150,11 @@ func (c *Core) cardHeard(e CardHeard) {
 		return
 	}
 	o := c.orchs.all[i]
-	if !o.affords(e.Card.Member, c.orchs.mono) {
+	own := e.Card.Member == string(c.self.Peer)
+	if own && o.own != nil && e.Card.Seq <= o.own.Seq {
+		return // it comes back from everybody
+	}
+	if e.Card.Seq > o.cards[e.Card.Member].Card.Seq && !o.affords(e.Card.Member, c.orchs.mono) {
 		return
 	}
 	news := o.m.Hear(e.Card, c.orchTime())
@@ -160,7 +164,7 @@ func (c *Core) cardHeard(e CardHeard) {
 			c.act(TellCard{To: to, Card: e.Card, Signed: e.Signed})
 		}
 	}
-	if news || e.Card.Member == string(c.self.Peer) { // an own card may tell of promises that this machine has lost
+	if news || own { // an own card may tell of promises that this machine has lost
 		c.driveOrchestration(o)
 		if o == c.orchs.bound {
 			c.wakeBy(c.now.Add(orchSay))
