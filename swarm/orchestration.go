@@ -151,9 +151,6 @@ func (c *Core) cardHeard(e CardHeard) {
 	}
 	o := c.orchs.all[i]
 	own := e.Card.Member == string(c.self.Peer)
-	if own && o.own != nil && e.Card.Seq <= o.own.Seq {
-		return // it comes back from everybody
-	}
 	if e.Card.Seq > o.cards[e.Card.Member].Card.Seq && !o.affords(e.Card.Member, c.orchs.mono) {
 		return
 	}

@@ -96,10 +96,15 @@ type Machine struct {
 	aheadSince map[string]time.Duration
 	passed     map[string]bool
 	had        map[string]uint64 // slots of members that this one voted for, to its knowledge
+	bootSeq    uint64            // of the newest card before the start
+	said       map[uint64]Card   // the newest cards since, by Seq
 	told       Card
 	toldAt     time.Duration
 	dirty      bool // something was changed between two steps
 }
+
+// saidKept is how many own cards are remembered: longer than an echo takes through the site.
+const saidKept = 64
 
 // lapsed is what it counts for in had that a member did not give a slot back in time.
 const lapsed = 1 << 32
@@ -108,7 +113,7 @@ const lapsed = 1 << 32
 // for a whole lease, and a slot that was asked for is asked for again: how long the program was away is not known.
 func New(self string, last Saved, t Time, rng *rand.Rand) *Machine {
 	m := &Machine{self: self, mark: MarkOf(self), rng: rng, s: last, now: t, lastRun: t.Mono, gone: true, cards: map[string]*heard{}, false: map[string]bool{},
-		aheadSince: map[string]time.Duration{}, passed: map[string]bool{}, had: map[string]uint64{}}
+		aheadSince: map[string]time.Duration{}, passed: map[string]bool{}, had: map[string]uint64{}, bootSeq: last.Seq, said: map[uint64]Card{}}
 	m.s.Votes = slices.Clone(last.Votes)
 	for i := range m.s.Votes {
 		m.s.Votes[i].castAt = t.Mono
@@ -207,11 +212,12 @@ func (m *Machine) Hear(c Card, t Time) (news bool) {
 // remember: a card of this member's own is about that it does not know of: its disk was set back. What the card
 // promises is promised.
 func (m *Machine) remember(c Card) {
-	if c.Seq <= m.s.Seq {
+	if mine, said := m.said[c.Seq]; c.Seq <= m.bootSeq || said && c.equal(mine) || c.Seq+saidKept < m.s.Seq {
 		return
 	}
 	m.dirty = true
-	m.s.Seq, m.s.Ballot, m.s.Turns = c.Seq, max(m.s.Ballot, c.Ballot)+1, max(m.s.Turns, c.Turns)
+	m.said[c.Seq] = c
+	m.s.Seq, m.s.Ballot, m.s.Turns = max(m.s.Seq, c.Seq), max(m.s.Ballot, c.Ballot)+1, max(m.s.Turns, c.Turns)
 	if m.s.Phase >= Asking {
 		m.s.Phase = Pending
 	}

@@ -196,6 +196,27 @@ func TestRH3AFailureStopsAllUntilAReset(t *testing.T) {
 	}
 }
 
+// R-H3: a failure stops those too for whom a slot is free.
+func TestRH3AFailureStopsFreeSlotsToo(t *testing.T) {
+	w := newWorld(t, 12, 5, Config{Slots: 2, Stop: true})
+	w.on()
+	for i, p := range w.mem {
+		p.want, p.need = 1, 20*time.Second
+		w.drive(i)
+	}
+	w.run(5 * time.Second)
+	if len(w.done) != 2 {
+		t.Fatalf("%v have begun", w.done)
+	}
+	for _, p := range w.mem {
+		p.fails = p.id == w.done[0]
+	}
+	w.run(100 * time.Second) // within the lease
+	if len(w.done) > 2 {
+		t.Errorf("after %s failed, %v have begun", w.done[0], w.done[2:])
+	}
+}
+
 // R-H3: who begins and never comes back keeps its slot for the member timeout; then it has failed, or the next one
 // goes.
 func TestRH3AMemberThatNeverComesBack(t *testing.T) {
@@ -290,6 +311,9 @@ func TestRX14ADiskThatWasSetBackKeepsItsPromises(t *testing.T) {
 		w.post(2, 1, x.Card)
 	}
 	w.run(time.Second)
+	if s := w.mem[1].m.Saved(); len(s.Votes) != 1 || s.Votes[0].To != MarkOf("m00") {
+		t.Errorf("its vote is forgotten: %+v", s)
+	}
 	w.mem[2].want = 1
 	w.drive(2)
 	w.run(60 * time.Second)
