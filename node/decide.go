@@ -25,6 +25,8 @@ type sheet struct {
 	settings  []policy.Setting
 	rules     []policy.ApprovalRule
 	baselines []policy.Baseline
+
+	orchestrations []policy.Orchestration
 }
 
 // wish is one change as it was asked for.
@@ -126,13 +128,13 @@ func (s *seed) redraft(t *policy.Trust, pending *policy.Draft, w wish, edit func
 		return nil, err
 	}
 	sh := sheet{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, windows: m.Windows, ringPlans: m.RingPlans, settings: m.Settings,
-		rules: m.ApprovalRules, baselines: m.Baselines}
+		rules: m.ApprovalRules, baselines: m.Baselines, orchestrations: m.Orchestrations}
 	if err := edit(&sh); err != nil {
 		return nil, err
 	}
 	m.Groups, m.Approvals, m.Holds = sh.groups, sh.approvals, sh.holds
 	m.Windows, m.RingPlans, m.Settings = sh.windows, sh.ringPlans, sh.settings
-	m.ApprovalRules, m.Baselines = sh.rules, sh.baselines
+	m.ApprovalRules, m.Baselines, m.Orchestrations = sh.rules, sh.baselines, sh.orchestrations
 	m.Epoch, m.IssuedAt = t.Epoch()+1, s.stamp()
 	var d *policy.Draft
 	if pending != nil {

@@ -20,6 +20,8 @@
 //   - The apply role verifies everything again before it changes the machine (package apply). It runs in
 //     this process, or as one of its own: apply.go is the node's side, applyrole.go builds the process,
 //     hands.go gives it the installers.
+//   - Cards are what members of an orchestration say, signed by each (cards.go); orchestration.go is how people set and
+//     see one, orchearlier.go which earlier lists of members a seed keeps beside a new one.
 //   - The storekeeper measures the store, scrubs it and does what the core lets go (storekeep.go, storeapi.go);
 //     the ledger books where every byte came from (ledger.go, bookkeep.go). The diary keeps
 //     what happened here for 'patchmesh log events' (eventlog.go).

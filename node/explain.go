@@ -68,6 +68,9 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 		} else if !anytime && !a.IgnoreWindows {
 			e.add(time.Time{}, "window", "no maintenance window of the machine will open again")
 		}
+		if a.Action == policy.ActionInstall || a.Action == policy.ActionRemove {
+			n.explainOrchestration(e, man, facts)
+		}
 		if made := n.vendorIn(e.Update, a.Revision); made != nil {
 			e.add(a.At, "payload", "%s", made)
 		}

@@ -252,6 +252,11 @@ func (m *sheet) unused(name string) error {
 			by = append(by, "approval rule "+r.Name)
 		}
 	}
+	for _, o := range m.orchestrations {
+		if o.Group == name {
+			by = append(by, "orchestration "+o.Name)
+		}
+	}
 	for _, b := range m.baselines {
 		if b.Group == name {
 			by = append(by, "its baseline")

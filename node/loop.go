@@ -43,6 +43,7 @@ func (n *Node) loop(ctx context.Context) error {
 		case <-wake.C:
 			ev = swarm.Tick{}
 		}
+		n.core.Elapse(elapsed())
 		if err := n.doAll(ctx, n.core.Step(n.cfg.Now(), ev)); err != nil {
 			return err
 		}

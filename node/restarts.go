@@ -23,6 +23,7 @@ type restarts struct {
 const (
 	restartEvery     = time.Minute
 	restartIdleEvery = 10 * time.Minute
+	restartSlotEvery = 2 * time.Second // while it waits for a slot, which others wait for too
 )
 
 func (r *restarts) known() policy.PendingRestart {
@@ -62,9 +63,10 @@ func (n *Node) watchRestarts(ctx context.Context) {
 		return
 	}
 	for {
-		n.turnRestart(ctx)
 		every := restartIdleEvery
-		if n.restarts.known().Pending {
+		if waits := n.turnRestart(ctx); waits {
+			every = restartSlotEvery
+		} else if n.restarts.known().Pending {
 			every = restartEvery
 		}
 		select {
@@ -75,17 +77,20 @@ func (n *Node) watchRestarts(ctx context.Context) {
 	}
 }
 
-// turnRestart looks once and does what is due.
-func (n *Node) turnRestart(ctx context.Context) {
+// turnRestart looks once and does what is due. waits: only a slot of an orchestration is missing.
+func (n *Node) turnRestart(ctx context.Context) (waits bool) {
 	n.lookRestart(ctx)
 	plan, ok := n.planRestart()
 	if !ok || !plan.Due {
-		return
+		return false
+	}
+	if n.restartAwaitsSlot() {
+		return true
 	}
 	err := n.orders.Restart(ctx)
 	if errors.Is(err, apply.ErrNotOrdered) { // the machine was told nothing: the next look tries again
 		n.log.Warn("this machine must be restarted, and that could not be ordered", "err", err)
-		return
+		return false
 	}
 	n.restarts.ordered(n.cfg.Now(), err)
 	if err != nil {
@@ -94,6 +99,7 @@ func (n *Node) turnRestart(ctx context.Context) {
 		n.log.Warn("this machine restarts", "warning", plan.Delay.String(), "why", n.restarts.known().Why)
 	}
 	n.events.send(swarm.InventoryChanged{Machine: n.machineFacts()})
+	return false
 }
 
 func (n *Node) planRestart() (policy.RestartPlan, bool) {

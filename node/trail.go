@@ -16,6 +16,8 @@ func (n *Node) sayTrail(act swarm.Action) bool {
 		n.tell(a.To, t)
 	case swarm.AskRelay:
 		n.tell(a.To, wire.Relay{Payload: a.Payload, On: a.On})
+	case swarm.TellCard:
+		n.tellCard(a)
 	default:
 		return false
 	}
@@ -30,6 +32,8 @@ func (n *Node) trailMessage(from string, m wire.Message) {
 		n.events.send(swarm.TrailHeard{From: id, Payload: m.Payload, Trail: swarm.Trail{
 			Kind: swarm.TrailKind(m.What), Holder: swarm.PeerID(m.Holder), Seq: m.Seq, Hops: m.Hops,
 		}})
+	case wire.Card:
+		n.cardArrived(from, m)
 	case wire.Relay:
 		n.events.send(swarm.RelayAsked{From: id, Payload: m.Payload, On: m.On})
 	}

@@ -31,6 +31,9 @@ type Change struct {
 	WasApprovalRule *ApprovalRule `json:"was_approval_rule,omitempty"`
 	Baseline        *Baseline     `json:"baseline,omitempty"`
 	WasBaseline     *Baseline     `json:"was_baseline,omitempty"`
+
+	Orchestration    *Orchestration `json:"orchestration,omitempty"`
+	WasOrchestration *Orchestration `json:"was_orchestration,omitempty"`
 }
 
 // RoleGrant is a delegated role with its keys, for people and for the log.
@@ -43,9 +46,9 @@ type RoleGrant struct {
 // Op says what kind of change it is: add, remove or change.
 func (c Change) Op() string {
 	was := c.WasApproval != nil || c.WasHold != nil || c.WasGroup != nil || c.WasWindow != nil || c.WasRingPlan != nil || c.WasSetting != nil || c.WasRole != nil ||
-		c.WasApprovalRule != nil || c.WasBaseline != nil
+		c.WasApprovalRule != nil || c.WasBaseline != nil || c.WasOrchestration != nil
 	is := c.Approval != nil || c.Hold != nil || c.Group != nil || c.Window != nil || c.RingPlan != nil || c.Setting != nil || c.Role != nil ||
-		c.ApprovalRule != nil || c.Baseline != nil
+		c.ApprovalRule != nil || c.Baseline != nil || c.Orchestration != nil
 	switch {
 	case was && is:
 		return "change"
@@ -66,18 +69,20 @@ type decisions struct {
 	settings  []Setting
 	rules     []ApprovalRule
 	baselines []Baseline
+
+	orchestrations []Orchestration
 }
 
 // decisions are everything that a signature under the manifest says, for approvers to see.
 func (m *Manifest) decisions(roles []RoleGrant) decisions {
 	return decisions{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, windows: m.Windows, ringPlans: m.RingPlans, settings: m.Settings, roles: roles,
-		rules: m.ApprovalRules, baselines: m.Baselines}
+		rules: m.ApprovalRules, baselines: m.Baselines, orchestrations: m.Orchestrations}
 }
 
 // manifest is the way back: one that says the same, apart from roles.
 func (a decisions) manifest() *Manifest {
 	return &Manifest{Groups: a.groups, Approvals: a.approvals, Holds: a.holds, Windows: a.windows, RingPlans: a.ringPlans, Settings: a.settings,
-		ApprovalRules: a.rules, Baselines: a.baselines}
+		ApprovalRules: a.rules, Baselines: a.baselines, Orchestrations: a.orchestrations}
 }
 
 func (a decisions) diff(b decisions) []Change {
@@ -95,6 +100,9 @@ func (a decisions) diff(b decisions) []Change {
 	})
 	pairs(a.baselines, b.baselines, func(x Baseline) string { return x.Group }, func(was, is *Baseline) {
 		out = append(out, Change{WasBaseline: was, Baseline: is})
+	})
+	pairs(a.orchestrations, b.orchestrations, func(o Orchestration) string { return o.Name }, func(was, is *Orchestration) {
+		out = append(out, Change{WasOrchestration: was, Orchestration: is})
 	})
 	pairs(a.roles, b.roles, func(r RoleGrant) string { return r.Role }, func(was, is *RoleGrant) { out = append(out, Change{WasRole: was, Role: is}) })
 	pairs(a.approvals, b.approvals, func(x Approval) string { return string(x.Update) + "\x00" + x.Group }, func(was, is *Approval) {
@@ -143,6 +151,8 @@ func (a decisions) apply(changes []Change) (decisions, error) {
 			a.rules, err = replace(a.rules, c.WasApprovalRule, c.ApprovalRule)
 		case c.Baseline != nil || c.WasBaseline != nil:
 			a.baselines, err = replace(a.baselines, c.WasBaseline, c.Baseline)
+		case c.Orchestration != nil || c.WasOrchestration != nil:
+			a.orchestrations, err = replace(a.orchestrations, c.WasOrchestration, c.Orchestration)
 		case c.Role != nil || c.WasRole != nil:
 			a.roles, err = replace(a.roles, c.WasRole, c.Role)
 		case c.Approval != nil || c.WasApproval != nil:
@@ -255,6 +265,8 @@ func (c Change) Text() string {
 		return fmt.Sprintf("%s baseline  %s\n            was: %s", sign, c.Baseline, c.WasBaseline)
 	case c.Baseline != nil || c.WasBaseline != nil:
 		return fmt.Sprintf("%s baseline  %s", sign, firstOf(c.Baseline, c.WasBaseline))
+	case c.Orchestration != nil || c.WasOrchestration != nil:
+		return c.orchestrationText(sign)
 	case c.Role != nil && c.WasRole != nil:
 		return fmt.Sprintf("%s role      %s\n            was: %s", sign, c.Role.text(), c.WasRole.text())
 	}

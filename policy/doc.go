@@ -53,6 +53,14 @@
 // what fits the time that is signed for it goes past the windows. What a plan says of links, reports and sleep are its
 // Habits; Manifest.Notices is what people are told (client_told.go).
 //
+// # One after the other
+//
+// An Orchestration (orchestration.go) lets only so many machines of a group in a site be changed at once. What is
+// signed is the list of members, their number, order and times, and a count of resets; the members settle the rest
+// by votes (package swarm/orch). So plans know nothing of it, and neither does the apply role, which hears no votes:
+// it guards what is installed and in which windows, as for any machine, and a net role in wrong hands can let its own
+// machine go out of turn. Lists of members before the present one stay until nobody goes by them any more.
+//
 // # What it means here
 //
 // MakePlan turns a manifest, the facts about a machine and the time into one verdict per update:

@@ -269,10 +269,11 @@ func ruleGroups(q question, v *Verdict) bool {
 	return false
 }
 
-// says: the group has an approval of this update, a window or a setting.
+// says: the group has an approval of this update, a window, an orchestration or a setting.
 func (q question) says(group string) bool {
 	m := q.manifest
 	return slices.ContainsFunc(m.Windows, func(w Window) bool { return w.Group == group }) ||
+		slices.ContainsFunc(m.Orchestrations, func(o Orchestration) bool { return o.Group == group }) ||
 		slices.ContainsFunc(m.Settings, func(s Setting) bool { return s.Group == group }) ||
 		slices.ContainsFunc(m.Approvals, func(a Approval) bool { return a.Group == group && a.Update == q.approval.Update })
 }

@@ -74,6 +74,8 @@ type Manifest struct {
 	ApprovalRules []ApprovalRule `json:"approval_rules,omitempty"`
 	Baselines     []Baseline     `json:"baselines,omitempty"`
 
+	Orchestrations []Orchestration `json:"orchestrations,omitempty"`
+
 	// Delegations are the limits of further approvers, see merge. Absent where there are none.
 	Delegations []Delegation `json:"delegations,omitempty"`
 }
@@ -102,6 +104,7 @@ func (m *Manifest) Encode() ([]byte, error) {
 	slices.SortFunc(m.Windows, func(a, b Window) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(m.ApprovalRules, func(a, b ApprovalRule) int { return strings.Compare(a.Name, b.Name) })
 	m.sortBaselines()
+	m.sortOrchestrations()
 	slices.SortFunc(m.Delegations, func(a, b Delegation) int { return strings.Compare(a.Role, b.Role) })
 	if err := m.check(); err != nil {
 		return nil, err
@@ -153,7 +156,7 @@ func (m *Manifest) check() error {
 	if err := m.checkRings(); err != nil {
 		return err
 	}
-	if err := errors.Join(m.checkApprovalRules(), m.checkBaselines()); err != nil {
+	if err := errors.Join(m.checkApprovalRules(), m.checkBaselines(), m.checkOrchestrations()); err != nil {
 		return err
 	}
 	if err := m.checkDelegations(); err != nil {

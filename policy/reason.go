@@ -74,6 +74,7 @@ const (
 	ReasonNetProxyAuth       Reason = "net-proxy-auth"
 	ReasonNetVPN             Reason = "net-vpn"
 	ReasonPeerAllRefused     Reason = "peer-all-refused"
+	ReasonOrchWaiting        Reason = "orch-waiting"
 )
 
 // Info looks a reason up; ok is false for one that is not on the list.
@@ -127,7 +128,7 @@ var reasons = map[Reason]ReasonInfo{
 	"policy-window-too-short": {"admin", "no maintenance window is long enough", "make one longer", false},
 	"policy-user-postponed":   {"machine", "the user has postponed it", "wait; the deadline ends it", true},
 	"policy-ring-not-reached": {"admin", "its ring is not reached yet", "wait, or promote", true},
-	"orch-waiting":            {"nobody", "others go first", "wait", true},
+	"orch-waiting":            {"nobody", "others go first", "wait; 'patchmesh orchestration show' tells who holds the slots and what is missing", true},
 	"dep-missing":             {"update", "it depends on something that is not installed", "approve what is missing too", false},
 	"dep-other-update-first":  {"update", "another update replaces it or goes first", "nothing", true},
 	"dep-exclusive-pending":   {"update", "an update that must be installed alone goes first", "wait", true},

@@ -220,6 +220,9 @@ func TestEveryPartOfAManifestIsShownToApprovers(t *testing.T) {
 		"Windows":   func(m *Manifest) { m.Windows = []Window{{ID: "w", Group: "all"}} },
 		"Baselines": func(m *Manifest) { m.Baselines = []Baseline{{Group: "all"}} },
 
+		"Orchestrations": func(m *Manifest) {
+			m.Orchestrations = []Orchestration{{Name: "o", Group: "all", Site: "s", Members: []OrchMember{{ID: "a", Name: "a"}}}}
+		},
 		"ApprovalRules": func(m *Manifest) { m.ApprovalRules = []ApprovalRule{{Name: "r"}} },
 	}
 	told := map[string]bool{"Format": true, "Org": true, "Epoch": true, "IssuedAt": true, "Delegations": true} // said of the draft as a whole, or as roles

@@ -73,6 +73,7 @@ type checkedSet struct {
 	approvals                      []checkedApproval
 	holds                          []checkedHold
 	windows                        []checkedWindow
+	orchs                          []checkedOrch
 	revoked                        map[string]bool
 }
 
@@ -210,7 +211,7 @@ func init() {
 		"expect":   func(c *Checker, f fact) { c.expects[f.str("what")] = f.str("limit") },
 		"publish":  (*Checker).publishLine,
 		"approval": (*Checker).approvalLine,
-		"window":   (*Checker).windowLine,
+		"window":   (*Checker).windowLine, "orchestration": (*Checker).orchestrationLine,
 		"hold": func(c *Checker, f fact) {
 			if s := c.sets[f.num("head")]; s != nil {
 				c.firstHold(s)

@@ -75,6 +75,7 @@ func (c *Checker) installLine(f fact) {
 		return
 	}
 	u, rev := f.str("u"), f.num("rev")
+	c.turns(m)
 	if why := c.may(m, "install", u, rev, f.num("clock")); why != "" {
 		c.fault(m.id, "unapproved", "installs %s: %s", u, why)
 	}

@@ -114,6 +114,7 @@ func (m *machine) step(ev swarm.Event) {
 	if m.core == nil {
 		return
 	}
+	m.core.Elapse(time.Duration(m.site.now))
 	for _, act := range m.core.Step(m.now(), ev) {
 		m.do(act)
 	}

@@ -27,6 +27,7 @@ func TestNamedScenariosHaveTheirShapeAndKeepTheirPromises(t *testing.T) {
 		{"liars-49", 1, 50, "soak", "share=98%"},
 		{"hold-500", 1, 500, "soak", "held=10s"},
 		{"windows", 2, 14, "always", "window late"},
+		{"orchestrated", 1, 9, "always", "orchestrate web"},
 	} {
 		sc := open(t, c.name)
 		if !strings.Contains(sc.text, c.words) {

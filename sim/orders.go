@@ -53,6 +53,8 @@ func (w *World) order(o order) (func(), error) {
 		return w.holdOrder(o)
 	case "window":
 		return w.windowOrder(o)
+	case "orchestrate":
+		return w.orchestrateOrder(o)
 	case "release":
 		return func() {
 			w.publish(func(m *policy.Manifest) {
@@ -166,6 +168,9 @@ func (w *World) published() {
 	}
 	for _, x := range t.Manifest().Windows {
 		w.sayWindow(d.version, x)
+	}
+	for _, o := range t.Manifest().Orchestrations {
+		w.sayOrchestration(d.version, o)
 	}
 	for _, v := range t.Roster().Revoked {
 		w.own.say(w.now, "revoked").num("head", d.version).str("m", v.Peer).end()

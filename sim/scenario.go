@@ -31,6 +31,7 @@ var ErrScenario = errors.New("not a scenario")
 //	at     TIME hold ID|all [group=G] [name=N] [lasts=TIME]
 //	at     TIME release NAME
 //	at     TIME window ID [group=G] opens=TIME lasts=TIME    every day, opens after midnight UTC
+//	at     TIME orchestrate ID site=S [group=G] [max=N] [member=TIME] [ordered=yes]    so many of its machines at once
 //	at     TIME revoke MACHINE | renew | turn-key
 //	fault  NAME [key=value...]          see the fault_*.go of this package
 //	start  TIME                         machines switch on within that time
@@ -307,4 +308,4 @@ func (sc *Scenario) orderLine(words []string) error {
 }
 
 // orderVerbs are what an admin can do, and whether it is done to something.
-var orderVerbs = map[string]bool{"approve": true, "hold": true, "release": true, "revoke": true, "renew": false, "turn-key": false, "window": true}
+var orderVerbs = map[string]bool{"approve": true, "hold": true, "release": true, "revoke": true, "renew": false, "turn-key": false, "window": true, "orchestrate": true}

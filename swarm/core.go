@@ -54,6 +54,7 @@ type Core struct {
 	budget  budgetState
 	gates   gateState
 	trails  trailState
+	orchs   orchState
 
 	payloads []*payload // sorted by id
 	byMap    map[content.ID]*payload
@@ -124,6 +125,7 @@ func New(cfg Config, self Self, last Snapshot, rng *rand.Rand, now time.Time) (*
 // Time never goes back: an earlier now counts as the latest seen.
 func (c *Core) Step(now time.Time, ev Event) []Action {
 	if now.After(c.now) {
+		c.orchTick(now.Sub(c.now))
 		c.now = now
 	}
 	c.acts, c.toldTo = c.acts[:0], c.toldTo[:0]
@@ -231,6 +233,8 @@ func (c *Core) dispatchLimits(ev Event) {
 		c.trailHeard(e)
 	case RelayAsked:
 		c.relayAsked(e)
+	case CardHeard:
+		c.cardHeard(e)
 	case SiteSized:
 		c.siteSized(e)
 	default:
@@ -244,6 +248,7 @@ func (c *Core) sweep() {
 	c.sweepShuns()
 	c.sweepNews()
 	c.sweepTasks()
+	c.driveOrchestrations()
 	c.sweepTrails()
 	c.driveAll()
 	c.driveLink()

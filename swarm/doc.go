@@ -17,6 +17,8 @@
 //     where not everybody has a session with everybody. Such a site is wide.
 //   - The uplink is the egress peer that keeps a session with a seed for news and reports.
 //   - A task is the life of one update on this machine.
+//   - A slot lets a machine of an orchestration begin (orchestration.go, package orch): the machines settle among
+//     themselves who has one, by cards that any machine of the site passes on.
 //   - A keep is the reason why a payload stays in the store, or goes first (retain.go).
 //
 // # Invariants
@@ -28,6 +30,8 @@
 //     and the intent was saved before. A plan that time has overtaken is made anew before any event counts.
 //   - Nothing is evicted that this machine, or a machine of the site as far as it is known, still lacks; nor
 //     one of the first SiteCopies holders in hash order, but for an update that has to be installed here.
+//   - A machine that an orchestration binds begins neither an install nor, by itself, a restart without a slot, and
+//     gives it back when both are done. A vote is saved before it is told.
 //   - A chunk that was lost to damage is withdrawn from neighbours in the same step.
 //   - Same configuration, random seed, events and times: same actions. No decision follows map order.
 //

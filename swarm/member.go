@@ -101,6 +101,7 @@ func (c *Core) tellAll(p *peer) {
 		}
 	}
 	c.trailsUp(p)
+	c.tellCards(p)
 	c.act(TellSynced{To: p.id})
 	c.tellLedger(p)
 	if g := c.gates.told; g.against(p) != "" || g.wan != "" {

@@ -14,6 +14,12 @@ func (c *Core) awaitsRestart(k *task) bool {
 	if p.Failed {
 		state = policy.StateFailedRestart
 	}
+	if o := c.orchs.bound; p.Due && o != nil {
+		if need := c.news.manifest.RestartNeeds(c.self.Machine); !o.m.May(need, c.orchTime()) {
+			p.Reason, p.Detail = policy.ReasonOrchWaiting, c.slotWhy(o, need)
+			c.wakeBy(c.now.Add(orchLook))
+		}
+	}
 	c.setState(k, state, p.Reason, p.Detail, nil)
 	if !p.Until.IsZero() {
 		c.wakeBy(p.Until)

@@ -6,6 +6,7 @@ import (
 
 	"patchmesh/content"
 	"patchmesh/policy"
+	"patchmesh/swarm/orch"
 	"patchmesh/swarm/rate"
 )
 
@@ -18,6 +19,7 @@ type Snapshot struct {
 	ReportSeq uint64         `json:"report_seq,omitempty"`
 	Peers     []SavedPeer    `json:"peers,omitempty"`
 	WAN       rate.Ledger    `json:"wan,omitempty"` // what the machines of the site took from it
+	Orch      []orch.Saved   `json:"orch,omitempty"`
 }
 
 // SavedTask is what is kept of a task.
@@ -45,7 +47,7 @@ type SavedPayload struct {
 
 func (c *Core) save() {
 	s := Snapshot{
-		ReportSeq: c.reports.seq, WAN: slices.Clone(c.budget.ledger), Shuns: append([]Shun(nil), c.tasks.shuns...), Peers: c.savedPeers(),
+		ReportSeq: c.reports.seq, WAN: slices.Clone(c.budget.ledger), Shuns: append([]Shun(nil), c.tasks.shuns...), Peers: c.savedPeers(), Orch: c.savedOrchestrations(),
 	}
 	for _, k := range c.tasks.tasks {
 		s.Tasks = append(s.Tasks, SavedTask{
@@ -75,6 +77,7 @@ func (c *Core) save() {
 func (c *Core) restore(s Snapshot) {
 	c.tasks.kept = s.Tasks
 	c.tasks.counted = s.Payloads
+	c.orchs.kept = s.Orch
 	c.reports.seq = s.ReportSeq
 	for _, p := range s.Peers {
 		if i, found := c.findAbsent(p.Peer); !found {

@@ -46,6 +46,9 @@ type task struct {
 
 // replan asks policy for verdicts and drives every task by its own.
 func (c *Core) replan() {
+	if c.news.manifest != nil {
+		c.orchestrate()
+	}
 	if c.self.Seed || c.news.manifest == nil {
 		c.wantNothing()
 		return
@@ -70,6 +73,7 @@ func (c *Core) replan() {
 	}
 	c.markUrgent()
 	c.driveTasks()
+	c.driveOrchestrations()
 }
 
 func (c *Core) describe(id content.ID) *policy.Descriptor { return c.news.descs[id] }
@@ -319,6 +323,9 @@ func (c *Core) startChange(k *task) {
 	if k.detecting || c.lookFirst(k) {
 		return
 	}
+	if c.awaitsSlot(k) {
+		return
+	}
 	c.tasks.busy = k
 	k.askedWith, k.waitsSince = c.news.version, time.Time{}
 	c.setState(k, policy.StateInstalling, k.verdict.Reason, k.verdict.Detail, nil)
@@ -407,6 +414,7 @@ func (c *Core) installFailed(r *request, e Failed) {
 	c.tasks.busy = nil
 	k.attempts++
 	if info, _ := e.Reason.Info(); info.Owner != "machine" && e.Reason != policy.ReasonDepMissing {
+		c.slotFailed(k)
 		k.failures++ // what is missing was found before anything was tried: that does not speak against the update
 	}
 	k.retryAt = c.waitAfter(k, e.Reason)

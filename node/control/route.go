@@ -67,6 +67,7 @@ func routes(s api.Service) http.Handler {
 	eventRoutes(m, s)
 	proposerRoutes(m, s)
 	baselineRoutes(m, s)
+	orchestrationRoutes(m, s)
 	return m
 }
 

@@ -89,6 +89,8 @@ func (s *story) spellTalk(act swarm.Action) (name, text string) {
 		return "tell-lease", fmt.Sprintf("to=%s %s %s", a.To, s.byPayload(a.Payload).name, choose(a.Held, "claimed", "given-up"))
 	case swarm.TellTrail:
 		return "tell-trail", fmt.Sprintf("to=%s %s %s", a.To, s.byPayload(a.Payload).name, spellTrail(a.Trail))
+	case swarm.TellCard:
+		return "tell-card", fmt.Sprintf("to=%s %s of %s", commas(a.To), a.Card.Name, a.Card.Member)
 	case swarm.AskRelay:
 		return "ask-relay", fmt.Sprintf("to=%s %s %s", a.To, s.byPayload(a.Payload).name, choose(a.On, "on", "off"))
 	case swarm.TellLost:

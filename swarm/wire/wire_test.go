@@ -44,6 +44,7 @@ var samples = []struct {
 	{Spent{Entries: []rate.Entry{{Machine: "m", Day: 1, DayBytes: 300, Month: 2, MonthBytes: 301}}}, "0a11" + "01" + "016d" + "01" + "ac02" + "02" + "ad02"},
 	{Trail{Payload: someID, What: 2, Holder: "m1", Seq: 300, Hops: 3}, "2813" + idHex + "02" + "026d31" + "ac02" + "03"},
 	{Relay{Payload: someID, On: true}, "2214" + idHex + "01"},
+	{Card{Signed: bytes.Repeat([]byte{7}, 65)}, "4315" + "41" + strings.Repeat("07", 65)},
 	{Gate{Serve: "net-vpn", WAN: "x"}, "0b12" + "076e65742d76706e" + "0178"},
 }
 
@@ -112,7 +113,7 @@ func TestEncodeRefusesWhatTheOtherSideWould(t *testing.T) {
 		Gained{Payload: someID}, Gained{Payload: someID, Indexes: []int{-1}},
 		Gained{Payload: someID, Indexes: []int{content.MaxChunks}}, Gained{Payload: someID, Indexes: make([]int, MaxGained+1)},
 		Report{Machine: "a\x1b[2J"}, Report{Machine: "m", Body: make([]byte, MaxReportBytes+1)},
-		Peers{Peers: make([]PeerAddr, MaxPeerHints+1)}, Goodbye{Code: codeEnd}, Lost{}, Lease{}, Trail{}, Relay{},
+		Peers{Peers: make([]PeerAddr, MaxPeerHints+1)}, Goodbye{Code: codeEnd}, Lost{}, Lease{}, Trail{}, Relay{}, Card{}, Card{Signed: make([]byte, 64)}, Card{Signed: make([]byte, maxCardBytes+1)},
 		Trail{Payload: someID, What: 1}, Trail{Payload: someID, Holder: "m"}, Trail{Payload: someID, What: 4, Holder: "m"}, Trail{Payload: someID, What: 1, Holder: "m", Hops: MaxTrailHops + 1}, GossipKeyAsk{}, GossipKey{},
 		Spent{}, Spent{Entries: make([]rate.Entry, MaxSpentEntries+1)}, Spent{Entries: []rate.Entry{{Machine: "m", DayBytes: -1}}},
 		Spent{Entries: []rate.Entry{{Machine: "m", Day: maxDate + 1}}}, Gate{Serve: strings.Repeat("r", MaxGateBytes+1)}, Gate{WAN: "\x1b[2J"},
