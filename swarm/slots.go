@@ -26,13 +26,13 @@ type upload struct {
 	began   time.Time
 }
 
-// uploadAsked serves, queues or refuses an ask. Only members of this site are served; a seed serves
-// every member. Only what the manifest names is served: approved content and nothing else.
+// uploadAsked serves, queues or refuses an ask. Only members of this site are served, and of sites that signed
+// policy lets take from here; a seed serves every member. Only what the manifest names is served: approved content and nothing else.
 func (c *Core) uploadAsked(e UploadAsked) {
 	p := c.byID[e.From]
 	l := c.byMap[e.Payload]
 	switch {
-	case p == nil || (!c.self.Seed && !c.neighbour(p)):
+	case p == nil || (!c.self.Seed && !c.neighbour(p) && !p.takes):
 		c.act(RefuseUpload{Ref: e.Ref, Class: Refuse})
 	case c.gates.against(p) != "":
 		c.act(RefuseUpload{Ref: e.Ref, Class: Busy}) // it was told why, see gate.go
@@ -100,7 +100,7 @@ func (c *Core) fillSlots() {
 }
 
 func (c *Core) slotsFor(far bool) int {
-	if far {
+	if far && c.self.Seed {
 		return c.cfg.FarSlots
 	}
 	return c.cfg.ServeSlots
