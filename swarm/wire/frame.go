@@ -37,6 +37,7 @@ const (
 	KindGate
 	KindTrail
 	KindRelay
+	KindSitePeers
 )
 
 // Message is one frame of the mesh stream. The types of this package implement it, as plain values.
@@ -76,6 +77,8 @@ var kinds = [...]kindInfo{
 	KindGate:  {"gate", maxGateBody, decodeGate},
 	KindTrail: {"trail", maxTrailBody, decodeTrail},
 	KindRelay: {"relay", 33, decodeRelay},
+
+	KindSitePeers: {"site-peers", maxSitePeersBody, decodeSitePeers},
 }
 
 // String is the name of the kind, for logs.
