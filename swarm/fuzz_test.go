@@ -116,6 +116,7 @@ type hostile struct {
 	acts   []Action
 	last   Event
 	wall   map[PeerID][2]bool // what policy lets a machine of another site do now: give, take
+	mute   map[PeerID]bool    // before the last event: one that is heard again by its end was not in the middle of it
 	reached
 }
 
@@ -232,6 +233,10 @@ func (h *hostile) run() {
 
 func (h *hostile) step(ev Event) {
 	h.last = ev
+	h.mute = map[PeerID]bool{}
+	for _, p := range h.c.peers {
+		h.mute[p.id] = p.mute
+	}
 	h.acts = slices.Clone(h.c.Step(h.now, ev))
 	h.forget()
 	h.promises()

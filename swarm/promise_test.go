@@ -161,7 +161,7 @@ func (h *hostile) mayCrossWAN(a FetchOrigin) {
 		h.fail("asks %s across the WAN, which is no seed there", a.From)
 	}
 	for _, q := range h.c.peers {
-		if q.site == h.self.Site && !h.c.shunned(q.id) && !q.mute && holds(q, a.Payload, a.Index) {
+		if q.site == h.self.Site && !h.c.shunned(q.id) && !q.mute && !h.mute[q.id] && holds(q, a.Payload, a.Index) {
 			h.fail("chunk %d crosses the WAN although %s has it", a.Index, q.id)
 		}
 	}
