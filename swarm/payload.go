@@ -44,6 +44,7 @@ type payload struct {
 	inFlight int        // chunks with fetching > 0
 	marks    marks      // of the chunks that could be asked for
 	book     *trailBook // nil: nobody has told of a trail
+	sent     []uint8    // how often each chunk was sent to neighbours, to 255; nil: none was
 	said     []*remote  // what each of Core.peers said of it; nil: nothing
 	unnamed  bool       // no approval names it any more, and said is not kept
 
