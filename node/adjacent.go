@@ -34,7 +34,7 @@ type adjacents struct {
 	known    []nextDoor           // as seeds have named them
 	ours     map[string]bool      // sessions that were opened from here
 	wall     map[string][2]bool   // what the roster let a peer do when its session began: give, take
-	judged   map[string]time.Time // machines that are left alone until then
+	pauses   map[string]time.Time // machines that are left alone until then; on a seed, those that have just asked
 }
 
 // nextDoor is where a machine of another site may be.
@@ -53,11 +53,12 @@ const (
 	adjacentPause    = 30 * time.Second // for a machine that was not reached or let go
 	adjacentAskEvery = 10 * time.Second
 	adjacentAnswer   = 700 * time.Millisecond // for seeds to say who is there
+	maxPauses        = 4096
 	nextDoorName     = "next-door"
 )
 
 func newAdjacents(n *Node) *adjacents {
-	a := &adjacents{n: n, kick: make(chan struct{}, 1), ours: map[string]bool{}, wall: map[string][2]bool{}, judged: map[string]time.Time{}}
+	a := &adjacents{n: n, kick: make(chan struct{}, 1), ours: map[string]bool{}, wall: map[string][2]bool{}, pauses: map[string]time.Time{}}
 	if b, err := n.db.Value(nextDoorName); err == nil && json.Unmarshal(b, &a.known) != nil {
 		a.known = nil // hints that cannot be read are none
 	}
@@ -161,13 +162,26 @@ func (a *adjacents) unlink(id string, why policy.Reason) {
 	a.mu.Lock()
 	ours, takes := a.ours[id], a.wall[id][1]
 	if _, foreign := a.wall[id]; foreign {
-		a.judged[id] = a.n.cfg.Now().Add(adjacentPause)
+		a.pause(id, adjacentPause)
 	}
 	a.mu.Unlock()
 	if why == policy.ReasonPeerNoneHolds && takes && !ours {
 		return
 	}
 	a.n.host.Disconnect(id, errors.New(string(why)))
+}
+
+// pause leaves a machine alone for a while; false: it is left alone already. The caller holds mu.
+func (a *adjacents) pause(id string, d time.Duration) bool {
+	now := a.n.cfg.Now()
+	if now.Before(a.pauses[id]) {
+		return false
+	}
+	if len(a.pauses) >= maxPauses {
+		clear(a.pauses) // they are shorter than it takes to make so many
+	}
+	a.pauses[id] = now.Add(d)
+	return true
 }
 
 func (a *adjacents) poke() {
@@ -246,7 +260,7 @@ func (a *adjacents) due(most int, up map[string]bool) []nextDoor {
 	var out []nextDoor
 	for _, i := range rand.Perm(len(a.known)) {
 		k := a.known[i]
-		if len(out) < most && slices.Contains(sites, k.Site) && !up[k.ID] && !now.Before(a.judged[k.ID]) && !a.n.isRevoked(k.ID) {
+		if len(out) < most && slices.Contains(sites, k.Site) && !up[k.ID] && !now.Before(a.pauses[k.ID]) && !a.n.isRevoked(k.ID) {
 			out = append(out, k)
 		}
 	}
@@ -268,7 +282,7 @@ func (a *adjacents) dial(ctx context.Context, list []nextDoor) int {
 				a.n.log.Debug("machine of a neighbour site not reached", "site", k.Site, "peer", k.ID, "addr", k.Addr, "err", err)
 				a.mu.Lock()
 				delete(a.ours, k.ID)
-				a.judged[k.ID] = a.n.cfg.Now().Add(adjacentPause)
+				a.pause(k.ID, adjacentPause)
 				a.mu.Unlock()
 			}
 			done <- err == nil
@@ -341,6 +355,12 @@ func (n *Node) sitePeers(from string, m wire.SitePeers) {
 	if n.seed == nil {
 		n.adjacents.arrived(from, m)
 		return
+	}
+	n.adjacents.mu.Lock()
+	early := !n.adjacents.pause(from, adjacentAskEvery/2)
+	n.adjacents.mu.Unlock()
+	if early {
+		return // one that asks without end must not keep a seed busy
 	}
 	site := n.contacts.of(from).Site
 	for _, o := range n.believer.current().Roster().Neighbours(site) {
