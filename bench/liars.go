@@ -4,17 +4,17 @@ package bench
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 )
 
-// Early approves the updates while only the early machines are up, and waits until these have all. Then they
-// are stopped, their stores are spoiled where they are to be liars, and they are started again: they
-// offer every chunk, and what they send is wrong. A liar that can be made from outside is one whose
-// disk lies to it.
+// Early approves the updates while only the early machines are up, and waits until these have all. Then the
+// stores of those that are to be liars are spoiled while they run: they offer every chunk, and what they send is
+// wrong. A liar that can be made from outside is one whose disk lies to it, in a way that it cannot see.
 func (p *patchmesh) Early(ctx context.Context, updates []Update) error {
 	if err := p.approve(ctx, updates); err != nil {
 		return err
@@ -24,39 +24,25 @@ func (p *patchmesh) Early(ctx context.Context, updates []Update) error {
 	if err := newWatch(p.site.Early, updates).until(wait, nil); err != nil {
 		return err
 	}
-	for _, m := range p.site.Early {
-		for _, node := range p.site.processesOf(m) {
-			if node.alive() {
-				node.stop()
-			}
-		}
-		if p.site.Scenario.Liars > 0 {
+	if p.site.Scenario.Liars > 0 {
+		for _, m := range p.site.Early {
 			if err := spoil(filepath.Join(p.data(m), "payloads"), p.site.Scenario.SizeBytes); err != nil {
 				return fmt.Errorf("spoil the store of %s: %w", m.Name, err)
 			}
 		}
-		if err := p.start(ctx, m); err != nil {
-			return err
-		}
 	}
-	return p.awaitOnline(ctx, len(p.site.Early))
-}
-
-// stop asks the process to end, and kills it when it does not.
-func (p *Process) stop() {
-	p.usage() // the last look at its memory
-	_ = p.cmd.Process.Signal(os.Interrupt)
-	select {
-	case <-p.ended:
-	case <-time.After(15 * time.Second):
-		p.kill()
-	}
+	return nil
 }
 
 // spoilEvery is less than the smallest chunk: no chunk of a spoiled payload is right.
 const spoilEvery = 64 << 10
 
-// spoil flips a bit in every 64 KiB of each file in a folder that is as large as the payload.
+// spoilWith is the generator of CRC-32C as a string of bits. A machine looks at such a checksum of each chunk before
+// it serves it, and a multiple of the generator changes no such checksum: so it believes its spoiled chunks, and only
+// whoever hashes them, as every receiver does, finds out.
+var spoilWith = binary.LittleEndian.AppendUint64(nil, 1|uint64(crc32.Castagnoli)<<1)[:5]
+
+// spoil changes some bits in every 64 KiB of each file in a folder that is as large as the payload.
 func spoil(folder string, sizeBytes int64) error {
 	spoiled := 0
 	err := filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
@@ -82,13 +68,15 @@ func spoilFile(path string, sizeBytes int64) error {
 		return err
 	}
 	defer f.Close()
-	one := make([]byte, 1)
-	for at := int64(1000); at < sizeBytes; at += spoilEvery {
-		if _, err := f.ReadAt(one, at); err != nil {
+	some := make([]byte, len(spoilWith))
+	for at := int64(1000); at+int64(len(some)) <= sizeBytes; at += spoilEvery {
+		if _, err := f.ReadAt(some, at); err != nil {
 			return err
 		}
-		one[0] ^= 1
-		if _, err := f.WriteAt(one, at); err != nil {
+		for i := range some {
+			some[i] ^= spoilWith[i]
+		}
+		if _, err := f.WriteAt(some, at); err != nil {
 			return err
 		}
 	}

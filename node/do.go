@@ -21,8 +21,10 @@ func (n *Node) do(ctx context.Context, act swarm.Action) error {
 	switch a := act.(type) {
 	case swarm.Link:
 		n.links.want(a.Want)
+	case swarm.LinkAdjacent:
+		n.adjacents.want(a.Want)
 	case swarm.Unlink:
-		n.host.Disconnect(string(a.Peer), errors.New(string(a.Reason)))
+		n.adjacents.unlink(string(a.Peer), a.Reason)
 	case swarm.Announce:
 		n.announce()
 	case swarm.AskManifest:

@@ -95,6 +95,8 @@
 //   - A medium is fed into the store by the program of whoever put it in, not by the core as a peer: the node
 //     may not open paths that people name, and could not see them behind the service manager's guard. The core
 //     hears of chunks that nobody asked for (ChunksCarried) and offers them to the site.
+//   - Between neighbour sites there are sessions like any other, but nothing passes over them except chunks and what is
+//     said about them (adjacent.go): each message and each question is judged by where its sender belongs.
 //   - A carrier is no neighbour of those whom it visits: no session, no gossip, no place in the core. Sites stay
 //     apart, and what it could do wrong is what a stick could. Its data folder holds what a stick would, so
 //     that both go through the same code, and a folder can be copied to a stick.

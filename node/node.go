@@ -53,6 +53,7 @@ type Node struct {
 	gossip    *gossip.Gossip // nil without a key
 	connector *connector
 	links     *links
+	adjacents *adjacents
 	limits    *limits
 	web       *web
 	mule      *mule
@@ -117,7 +118,7 @@ func Open(cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n.connector, n.links, n.limits = newConnector(n), &links{n: n}, newLimits(n)
-	n.web, n.mule = newWeb(n), newMule(n)
+	n.web, n.mule, n.adjacents = newWeb(n), newMule(n), newAdjacents(n)
 	n.metrics = newMetrics(n)
 	n.renewReach()
 	n.errands = n.newErrands()
@@ -222,6 +223,7 @@ func (n *Node) begin(ctx context.Context) {
 	n.work(func() { n.keepReceipts(ctx) })
 	if n.seed == nil {
 		n.work(func() { n.mule.run(ctx) })
+		n.work(func() { n.adjacents.run(ctx) })
 	}
 	if n.seed != nil {
 		n.work(func() { n.freshen(ctx) })

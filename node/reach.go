@@ -16,6 +16,7 @@ import (
 type reach struct {
 	loopback bool // this machine listens on loopback alone: a demo or a test, all in one computer
 	prefixes []netip.Prefix
+	beside   []netip.Prefix // of neighbour sites
 	ports    []uint16
 	fixed    map[netip.AddrPort]bool
 }
@@ -38,7 +39,19 @@ func (r *reach) check(addr string) (netip.AddrPort, error) {
 	if err != nil || ap.String() != addr {
 		return netip.AddrPort{}, fmt.Errorf("%.64q: %w", addr, errOutside)
 	}
-	return ap, r.may(ap)
+	if r.fixed[ap] {
+		return ap, nil
+	}
+	return ap, r.judge(ap, r.prefixes)
+}
+
+// checkBeside reads the address of a machine of a neighbour site.
+func (r *reach) checkBeside(addr string) (netip.AddrPort, error) {
+	ap, err := netip.ParseAddrPort(addr)
+	if err != nil || ap.String() != addr {
+		return netip.AddrPort{}, fmt.Errorf("%.64q: %w", addr, errOutside)
+	}
+	return ap, r.judge(ap, r.beside)
 }
 
 // may judges an address.
@@ -46,13 +59,17 @@ func (r *reach) may(ap netip.AddrPort) error {
 	if r.fixed[ap] {
 		return nil
 	}
-	if why := r.refusal(ap); why != "" {
+	return r.judge(ap, append(slices.Clone(r.prefixes), r.beside...))
+}
+
+func (r *reach) judge(ap netip.AddrPort, within []netip.Prefix) error {
+	if why := r.refusal(ap, within); why != "" {
 		return fmt.Errorf("%s %w: %s", ap, errOutside, why)
 	}
 	return nil
 }
 
-func (r *reach) refusal(ap netip.AddrPort) string {
+func (r *reach) refusal(ap netip.AddrPort, within []netip.Prefix) string {
 	ip := ap.Addr()
 	switch {
 	case !ap.IsValid() || ip.Zone() != "" || ip.Is4In6():
@@ -70,7 +87,7 @@ func (r *reach) refusal(ap netip.AddrPort) string {
 	case !slices.Contains(r.ports, ap.Port()):
 		return fmt.Sprintf("port %d carries no mesh here", ap.Port())
 	}
-	for _, p := range r.prefixes {
+	for _, p := range within {
 		if p.Contains(ip) {
 			if edge(p, ip) {
 				return "the subnet itself or all of it"
@@ -153,6 +170,13 @@ func (n *Node) reachNow() *reach {
 	for _, s := range append(slices.Clone(n.cfg.SitePrefixes), roster.SitePrefixes(n.member.Site)...) {
 		if p, err := parseSitePrefix(s); err == nil {
 			r.prefixes = append(r.prefixes, p)
+		}
+	}
+	for _, o := range roster.Neighbours(n.member.Site) {
+		for _, s := range roster.SitePrefixes(o) {
+			if p, err := parseSitePrefix(s); err == nil {
+				r.beside = append(r.beside, p)
+			}
 		}
 	}
 	if len(n.cfg.SitePrefixes) == 0 && !r.loopback {

@@ -32,6 +32,19 @@ func TestOnlyAddressesOfTheSiteAreDialled(t *testing.T) {
 			t.Errorf("%q may be dialled, as %s", a, ap)
 		}
 	}
+	// Of a neighbour site only those who look for its machines may dial, under the same rules.
+	r.beside = []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")}
+	if _, err := r.check("10.9.1.1:7700"); err == nil {
+		t.Error("a hint for this site leads into another one")
+	}
+	if ap, err := r.checkBeside("10.9.1.1:7700"); err != nil || r.may(ap) != nil {
+		t.Errorf("a machine of a neighbour site: %v", err)
+	}
+	for _, a := range append([]string{"10.1.2.3:7700", "10.9.1.1:22", "10.9.255.255:7700"}, hostileAddrs...) {
+		if ap, err := r.checkBeside(a); err == nil {
+			t.Errorf("%q may be dialled as a machine of a neighbour site, as %s", a, ap)
+		}
+	}
 	demo := &reach{loopback: true, ports: []uint16{meshPort}}
 	for a, want := range map[string]bool{
 		"127.0.0.1:40000": true, "127.9.9.9:7700": true, "[::1]:7700": true,

@@ -390,7 +390,7 @@ func (r *renewal) ways() []wire.PeerAddr {
 			add(w.ID, w.Addr)
 		}
 	}
-	for _, p := range n.host.Peers() {
+	for _, p := range n.newsPeers() {
 		add(p.ID, p.Addr)
 	}
 	if known, err := n.db.KnownPeers(renewWays); err == nil {

@@ -61,6 +61,7 @@ func (n *Node) trustChanged(t *policy.Trust) {
 	n.judgeSelf(t)
 	n.renewal.look()
 	n.mule.look()
+	n.adjacents.rosterChanged()
 	n.work(n.tellBudget)
 	n.applyGossipKeys()
 	n.askGossipKey("")
@@ -153,6 +154,13 @@ func (f *foreigners) knocked(id string, now time.Time) {
 		clear(f.at)
 	}
 	f.at[id] = now
+}
+
+// forget lets all knock again: the roster may let them in now.
+func (f *foreigners) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.at)
 }
 
 func (f *foreigners) is(id string, now time.Time) bool {

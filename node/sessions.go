@@ -48,6 +48,9 @@ func (n *Node) admit(peerID string, h wire.Hello) (transport.Peer, error) {
 		Seed: n.isSeed(peerID) || cert.Seed && n.rosterLost(), Egress: h.Egress, HeadVersion: h.HeadVersion,
 	}
 	if p.Site != n.member.Site && !p.Seed && n.seed == nil {
+		if err := n.admitAdjacent(p.Site); !errors.Is(err, errForeignSite) {
+			return p, err
+		}
 		// A carrier comes again for a visit, and is not to be cut right after TLS then; nor is whom it serves.
 		if !n.mayVisit(cert) && !slices.Contains(n.carriedHere(), cert.Site) {
 			n.foreign.knocked(peerID, n.cfg.Now())
@@ -169,6 +172,10 @@ func (s sessions) PeerUp(p transport.Peer) {
 		return
 	}
 	n.log.Info("peer connected", "peer", p.ID, "name", p.Name, "site", p.Site, "seed", p.Seed, "addr", p.Addr)
+	if p.Site != n.member.Site && !p.Seed && n.seed == nil {
+		n.adjacentUp(p)
+		return
+	}
 	if n.seed != nil {
 		n.seed.sawMachine(p.ID)
 		n.sendHints(p)
@@ -203,6 +210,7 @@ func (s sessions) PeerDown(id string, why error) {
 	s.n.log.Info("peer gone", "peer", id, "why", why)
 	s.n.toldRevoked(id, why)
 	s.n.contacts.left(id)
+	s.n.adjacents.down(id)
 	s.n.events.send(swarm.PeerDown{Peer: swarm.PeerID(id)})
 	s.n.connector.lost(id)
 }
@@ -211,6 +219,10 @@ func (s sessions) PeerDown(id string, why error) {
 // become lengths are checked here.
 func (s sessions) Message(from string, m wire.Message) {
 	n, id := s.n, swarm.PeerID(from)
+	if n.isForeignPeer(from) && !passes(m) {
+		n.refuse(from, policy.ReasonNetRefused, "a machine of another site may not send a message of kind "+m.Kind().String())
+		return
+	}
 	switch m := m.(type) {
 	case wire.Head:
 		n.heardHead(from, m.Timestamp)
@@ -242,6 +254,8 @@ func (s sessions) Message(from string, m wire.Message) {
 		n.reportAcked(m)
 	case wire.Peers:
 		n.hintsArrived(from, m)
+	case wire.SitePeers:
+		n.sitePeers(from, m)
 	case wire.GossipKeyAsk:
 		n.gossipKeyAsked(from, m)
 	case wire.GossipKey:
@@ -261,8 +275,12 @@ func (s sessions) ChunkCancelled(_ string, ref uint64) {
 	s.n.events.send(swarm.UploadEnded{Ref: ref})
 }
 
-// DocAsked answers a question for a document.
+// DocAsked answers a question for a document. Machines of other sites get nothing but what the two sides sign
+// about the chunks that went between them.
 func (s sessions) DocAsked(from string, ask wire.DocAsk) ([]byte, bool) {
+	if s.n.isForeignPeer(from) && ask.Kind != wire.DocReceiptsOwed && ask.Kind != wire.DocReceiptsSigned {
+		return nil, false
+	}
 	return s.n.docAsked(from, ask)
 }
 
@@ -276,7 +294,7 @@ func (s sessions) Enrol(ctx context.Context, peerID, remoteAddr string, request 
 
 // GossipStream hands memberlist's own streams over.
 func (s sessions) GossipStream(from string, c net.Conn) {
-	if !s.n.awaitReady() || s.n.gossip == nil {
+	if !s.n.awaitReady() || s.n.gossip == nil || s.n.isForeignPeer(from) {
 		_ = c.Close()
 		return
 	}

@@ -24,9 +24,9 @@ func (s *seed) site(r api.SiteRequest) (*api.Site, error) {
 		return nil, api.Errorf(api.ClassUsage, "%q is no valid name for a site", api.Clean(r.Site))
 	}
 	t := s.believer.current()
-	now := t.Roster().SitePrefixes(r.Site)
+	now, neighbours := t.Roster().SitePrefixes(r.Site), t.Roster().Neighbours(r.Site)
 	budget, stale := t.Roster().SiteBudget(r.Site), int(t.Roster().SiteStale(r.Site)/(24*time.Hour))
-	if len(r.Prefixes) == 0 && len(r.WANBudget) == 0 && r.StaleDays == 0 && !r.Clear {
+	if len(r.Prefixes) == 0 && len(r.WANBudget) == 0 && r.StaleDays == 0 && len(r.Neighbours) == 0 && !r.Clear {
 		return siteRow(r.Site, t.Roster()), nil
 	}
 	if r.StaleDays > policy.MaxStaleDays {
@@ -37,6 +37,12 @@ func (s *seed) site(r api.SiteRequest) (*api.Site, error) {
 	}
 	if r.StaleDays != 0 {
 		stale = max(r.StaleDays, 0)
+	}
+	if len(r.Neighbours) > 0 {
+		var err error
+		if neighbours, err = stateNeighbours(r.Site, r.Neighbours); err != nil {
+			return nil, err
+		}
 	}
 	if b, err := stateBudget(r.WANBudget, r.WANBudgetStrict); err != nil {
 		return nil, err
@@ -56,8 +62,8 @@ func (s *seed) site(r api.SiteRequest) (*api.Site, error) {
 	}
 	next := *t.Roster()
 	next.Sites = slices.DeleteFunc(slices.Clone(next.Sites), func(e policy.SiteEntry) bool { return e.Site == r.Site })
-	if !r.Clear && (len(now) > 0 || budget != nil || stale > 0) {
-		next.Sites = append(next.Sites, policy.SiteEntry{Site: r.Site, Prefixes: nonNil(now), WAN: budget, StaleDays: stale})
+	if !r.Clear && (len(now) > 0 || budget != nil || stale > 0 || len(neighbours) > 0) {
+		next.Sites = append(next.Sites, policy.SiteEntry{Site: r.Site, Prefixes: nonNil(now), WAN: budget, StaleDays: stale, Neighbours: neighbours})
 		slices.SortFunc(next.Sites, func(a, b policy.SiteEntry) int { return cmp.Compare(a.Site, b.Site) })
 	}
 	if err := s.publish(t, nil, &next); err != nil {
@@ -66,10 +72,29 @@ func (s *seed) site(r api.SiteRequest) (*api.Site, error) {
 	return siteRow(r.Site, &next), nil
 }
 
+// stateNeighbours reads the neighbour sites from what an admin said.
+func stateNeighbours(site string, names []string) ([]string, error) {
+	if slices.Equal(names, []string{"none"}) {
+		return nil, nil
+	}
+	names = slices.Clone(names)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	for _, o := range names {
+		if !policy.ValidName(o) || o == site {
+			return nil, api.Errorf(api.ClassUsage, "%q is no valid name for a neighbour of site %s", api.Clean(o), site).WithHint("give the name of another site, or none")
+		}
+	}
+	if len(names) > policy.MaxNeighbours {
+		return nil, api.Errorf(api.ClassUsage, "%d neighbour sites, at most %d", len(names), policy.MaxNeighbours)
+	}
+	return names, nil
+}
+
 func siteRow(site string, r *policy.Roster) *api.Site {
 	b := r.SiteBudget(site)
 	return &api.Site{
 		Site: site, Prefixes: nonNil(r.SitePrefixes(site)), WANBudget: budgetTexts(b), WANBudgetStrict: b != nil && b.Strict,
-		StaleDays: int(r.SiteStale(site) / (24 * time.Hour)),
+		StaleDays: int(r.SiteStale(site) / (24 * time.Hour)), Neighbours: r.Neighbours(site),
 	}
 }

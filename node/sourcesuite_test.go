@@ -17,6 +17,7 @@ import (
 
 	"patchmesh/content"
 	"patchmesh/content/disk"
+	"patchmesh/node/api"
 	"patchmesh/node/origin"
 	"patchmesh/node/state"
 	"patchmesh/node/transport"
@@ -46,6 +47,7 @@ const (
 // chunkSource is one kind of source under test: the other end, and how the driver asks it.
 type chunkSource struct {
 	name string
+	tier string // on which its bytes count
 	// open starts the other end and gives the action that asks it for a chunk.
 	open func(t *testing.T, w *sourceWorld) func(req swarm.Req, index int) swarm.Action
 }
@@ -61,7 +63,7 @@ type sourceWorld struct {
 }
 
 func TestEverySourceOfChunks(t *testing.T) {
-	for _, s := range []chunkSource{{"peer", openPeerSource(false)}, {"seed", openPeerSource(true)}, {"web host", openWebSource}} {
+	for _, s := range []chunkSource{{"peer", api.TierSubnet, openPeerSource("s", false)}, {"seed", api.TierSeed, openPeerSource("hq", true)}, {"neighbour site", api.TierNeighbour, openPeerSource("next", false)}, {"web host", api.TierOrigin, openWebSource}} {
 		t.Run(s.name, func(t *testing.T) {
 			for _, c := range []struct {
 				name   string
@@ -119,6 +121,9 @@ func oneManner(t *testing.T, s chunkSource, how manner, want []swarm.Class, reas
 		}
 	}
 	w.quiet(t)
+	if sh, err := w.n.ledger.shares(w.m.ID(), w.n.store); want == nil && (err != nil || len(sh.sources) != 1 || sh.sources[0].Tier != s.tier) {
+		t.Errorf("the books say %+v, %v; want tier %s", sh.sources, err, s.tier)
+	}
 }
 
 // withdrawn: a request that is taken back ends once, whatever is on its way.
@@ -237,11 +242,11 @@ type peerSource struct {
 	up   chan struct{}
 }
 
-func openPeerSource(seed bool) func(*testing.T, *sourceWorld) func(swarm.Req, int) swarm.Action {
+func openPeerSource(site string, seed bool) func(*testing.T, *sourceWorld) func(swarm.Req, int) swarm.Action {
 	return func(t *testing.T, w *sourceWorld) func(swarm.Req, int) swarm.Action {
 		other := &peerSource{w: w, up: make(chan struct{}, 2)}
-		other.host = sourceHost(t, other, seed)
-		w.n.host = sourceHost(t, &peerSource{w: w, up: other.up}, false)
+		other.host = sourceHost(t, other, "s", false)
+		w.n.host = sourceHost(t, &peerSource{w: w, up: other.up}, site, seed)
 		if _, err := w.n.host.Connect(context.Background(), other.host.ID(), other.host.ListenAddr()); err != nil {
 			t.Fatal(err)
 		}
@@ -249,7 +254,7 @@ func openPeerSource(seed bool) func(*testing.T, *sourceWorld) func(swarm.Req, in
 		<-other.up
 		from, id := swarm.PeerID(other.host.ID()), w.m.ID()
 		return func(req swarm.Req, index int) swarm.Action {
-			if seed {
+			if site != "s" {
 				return swarm.FetchOrigin{Req: req, From: from, Payload: id, Index: index}
 			}
 			return swarm.FetchChunk{Req: req, From: from, Payload: id, Index: index}
@@ -257,7 +262,8 @@ func openPeerSource(seed bool) func(*testing.T, *sourceWorld) func(swarm.Req, in
 	}
 }
 
-func sourceHost(t *testing.T, p *peerSource, seed bool) *transport.Host {
+// sourceHost has sessions with peers that it takes for machines of a site, or for seeds there.
+func sourceHost(t *testing.T, p *peerSource, site string, seed bool) *transport.Host {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -266,7 +272,7 @@ func sourceHost(t *testing.T, p *peerSource, seed bool) *transport.Host {
 	h, err := transport.New(transport.Config{
 		Key: key, Listen: "127.0.0.1:0", Handler: p, Timing: transport.Timing{FetchSilent: 500 * time.Millisecond, Tick: 100 * time.Millisecond},
 		Hello: func() wire.Hello { return wire.Hello{Version: 1, Cert: []byte("c")} },
-		Admit: func(string, wire.Hello) (transport.Peer, error) { return transport.Peer{Site: "s", Seed: seed}, nil },
+		Admit: func(string, wire.Hello) (transport.Peer, error) { return transport.Peer{Site: site, Seed: seed}, nil },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -275,7 +281,10 @@ func sourceHost(t *testing.T, p *peerSource, seed bool) *transport.Host {
 	return h
 }
 
-func (p *peerSource) PeerUp(transport.Peer)                     { p.up <- struct{}{} }
+func (p *peerSource) PeerUp(q transport.Peer) {
+	p.w.n.contacts.met(q, "s", time.Now())
+	p.up <- struct{}{}
+}
 func (*peerSource) PeerDown(string, error)                      {}
 func (*peerSource) Message(string, wire.Message)                {}
 func (*peerSource) ChunkCancelled(string, uint64)               {}

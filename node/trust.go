@@ -117,7 +117,7 @@ const strangeHeadWait = 5 * time.Second
 func (n *Node) explain(from string, head []byte) bool {
 	source := from
 	if source == "" {
-		if peers := n.host.Peers(); len(peers) > 0 {
+		if peers := n.newsPeers(); len(peers) > 0 {
 			source = peers[n.cfg.Now().UnixNano()%int64(len(peers))].ID
 		}
 	}
@@ -302,7 +302,7 @@ func (n *Node) announce() {
 			n.log.Warn("head not gossiped", "err", err)
 		}
 	}
-	for _, p := range n.host.Peers() {
+	for _, p := range n.newsPeers() {
 		if p.Seed && p.Site != n.member.Site {
 			continue // it told us
 		}

@@ -35,6 +35,9 @@ type SiteEntry struct {
 	// StaleDays is the staleness budget of the site: for so many days after their time its machines still
 	// take each other's certificates, and go on with approvals. 0: none.
 	StaleDays int `json:"stale_days,omitempty"`
+	// Neighbours are the sites whose machines give chunks to machines of this one, in order of their names. It
+	// goes one way: the other site may take from here only if its own entry says so.
+	Neighbours []string `json:"neighbours,omitempty"`
 }
 
 // Limits of a roster's gossip epochs and site entries.
@@ -43,6 +46,7 @@ const (
 	MaxSites          = 4096
 	MaxSitePrefixes   = 32
 	maxSitePrefixText = 64
+	MaxNeighbours     = 16
 )
 
 // SumGossipKey is what a roster states of a key. The key is random to everybody without it, so its
@@ -115,7 +119,7 @@ func checkSites(all []SiteEntry) error {
 				return err
 			}
 		}
-		if err := errors.Join(s.WAN.check(), checkStale(s.StaleDays)); err != nil {
+		if err := errors.Join(s.WAN.check(), checkStale(s.StaleDays), s.checkNeighbours()); err != nil {
 			return fmt.Errorf("site %s: %w", s.Site, err)
 		}
 	}

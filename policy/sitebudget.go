@@ -51,7 +51,9 @@ func checkStale(days int) error {
 	return nil
 }
 
-func (s SiteEntry) empty() bool { return len(s.Prefixes) == 0 && s.WAN == nil && s.StaleDays == 0 }
+func (s SiteEntry) empty() bool {
+	return len(s.Prefixes) == 0 && s.WAN == nil && s.StaleDays == 0 && len(s.Neighbours) == 0
+}
 
 // SiteStale is the staleness budget of a site; 0 if none is stated.
 func (r *Roster) SiteStale(site string) time.Duration {

@@ -23,6 +23,7 @@ func (m *machine) do(act swarm.Action) {
 	switch a := act.(type) {
 	case swarm.Link:
 		m.link(a.Want)
+	case swarm.LinkAdjacent: // no scenario names neighbour sites
 	case swarm.Unlink:
 		if p := m.site.w.byID[a.Peer]; p != nil {
 			m.drop(p, true)

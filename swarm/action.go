@@ -75,8 +75,8 @@ type (
 		Payload content.ID
 		Index   int
 	}
-	// FetchOrigin asks a seed across the WAN for one chunk or, where From is empty, the web host that stands
-	// at Mirror in the signed description. Only a lease holder emits it.
+	// FetchOrigin asks a seed across the WAN or a machine of a neighbour site for one chunk or, where From is
+	// empty, the web host that stands at Mirror in the signed description. Only a lease holder emits it.
 	FetchOrigin struct {
 		Req     Req
 		From    PeerID

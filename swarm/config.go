@@ -15,8 +15,8 @@ type Config struct {
 	// MaxAskBytes bounds all outstanding chunk bytes of this machine; it bounds receive memory.
 	MaxAskBytes int64
 	// ServeSlots is how many chunks are sent at once to neighbours; few slots finish chunks early instead of
-	// all of them late. FarSlots is the same for other sites, whom a seed alone serves: a slow site must not
-	// hold up the others. ServeQueue bounds the asks that wait for a slot, over all peers.
+	// all of them late, and for other sites apart. FarSlots is the same for other sites on a seed: a slow site
+	// must not hold up the others. ServeQueue bounds the asks that wait for a slot, over all peers.
 	ServeSlots, FarSlots, ServeQueue int
 	// Patience is how long a chunk that somebody holds may wait for this machine's turn in the
 	// hash order before it is asked for anyway.

@@ -44,17 +44,18 @@ type Core struct {
 	byID       map[PeerID]*peer
 	neighbours int // of peers
 
-	news    newsState
-	link    linkState
-	slots   slotState
-	tasks   taskState
-	reports reportState
-	retain  retainState
-	rates   rateState
-	budget  budgetState
-	gates   gateState
-	trails  trailState
-	orchs   orchState
+	news     newsState
+	link     linkState
+	slots    slotState
+	tasks    taskState
+	reports  reportState
+	retain   retainState
+	rates    rateState
+	budget   budgetState
+	adjacent adjacentState
+	gates    gateState
+	trails   trailState
+	orchs    orchState
 
 	payloads []*payload // sorted by id
 	byMap    map[content.ID]*payload
@@ -94,6 +95,7 @@ const (
 	reqOpen
 	reqChunk
 	reqOrigin
+	reqAdjacent
 	reqAssemble
 	reqDetect
 	reqInstall
@@ -237,6 +239,10 @@ func (c *Core) dispatchLimits(ev Event) {
 		c.cardHeard(e)
 	case SiteSized:
 		c.siteSized(e)
+	case AdjacentAllowed:
+		c.adjacentAllowed(e)
+	case AdjacentFailed:
+		c.adjacentFailed()
 	default:
 		c.dispatchStore(ev)
 	}
@@ -252,6 +258,7 @@ func (c *Core) sweep() {
 	c.sweepTrails()
 	c.driveAll()
 	c.driveLink()
+	c.sweepAdjacent()
 	c.sweepBudget()
 	c.fillSlots()
 	c.sweepReports()
@@ -270,7 +277,7 @@ func (c *Core) failed(e Failed) {
 		c.descriptorFailed(r, e)
 	case reqOpen, reqAssemble:
 		c.payloadFailed(r, e)
-	case reqChunk, reqOrigin:
+	case reqChunk, reqOrigin, reqAdjacent:
 		c.chunkFailed(r, e)
 	case reqDetect:
 		c.detectFailed(r, e)

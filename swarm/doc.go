@@ -13,6 +13,8 @@
 //   - A peer is a session with another node: a neighbour (same site) or a seed across the WAN.
 //   - A payload is known by its ID and its chunk count. Chunks are numbers here; bytes live in the driver.
 //   - The WAN lease of a payload is the right to fetch its missing chunks for the whole site.
+//   - A neighbour site is one that signed policy lets this site take chunks from; an adjacent peer is a machine of
+//     it (adjacent.go).
 //   - A trail leads from neighbour to neighbour to whoever brings the chunks of a payload (trail.go), in sites
 //     where not everybody has a session with everybody. Such a site is wide.
 //   - The uplink is the egress peer that keeps a session with a seed for news and reports.
@@ -25,7 +27,8 @@
 //
 //   - A chunk is asked from one holder at a time; a second holder is asked only after silence.
 //   - A chunk that a neighbour in good standing holds never crosses the WAN: only a lease holder emits FetchOrigin,
-//     and only for chunks that no neighbour has.
+//     and only for chunks that no neighbour has. Machines of other sites are asked and served only where signed policy
+//     says so (PeerUp.Gives, Takes), and for chunks alone.
 //   - Nothing is installed unless the plan of the newest manifest says so at the moment of Install,
 //     and the intent was saved before. A plan that time has overtaken is made anew before any event counts.
 //   - Nothing is evicted that this machine, or a machine of the site as far as it is known, still lacks; nor
@@ -87,6 +90,9 @@
 //     is under way than is due, and a slow rate never looks like a silent peer.
 //   - What a gated neighbour holds does not count as held (gate.go): a site must not wait for chunks that
 //     nobody gives.
+//   - Neighbour sites are asked under the WAN lease, by its holder and before the seed: so a chunk comes into the site
+//     once, and there is one writer. What they hold is no part of the availability, or machines without the lease
+//     would wait for what only its holder can get.
 //   - The WAN budget is a counter per machine that only grows, merged by the larger number: no agreement is
 //     needed, and the site overshoots by what several lease holders have under way at most.
 //

@@ -31,6 +31,9 @@ type (
 		Egress     bool
 		SameSubnet bool
 		Groups     []string // of its certificate
+		// Gives and Takes are for machines of other sites: signed policy lets this machine's site take chunks from
+		// there, or lets that one take chunks from here.
+		Gives, Takes bool
 		// HeadVersion is the newest head that the peer says it has adopted, as far as this machine has
 		// seen one signed, and Root the version of the root that it was judged by.
 		HeadVersion int64

@@ -53,6 +53,7 @@ func TestCoreKeepsItsPromisesInAHostileWorld(t *testing.T) {
 	for what, n := range map[string]int{
 		"chunks from neighbours": seen.chunks, "chunks over the WAN": seen.origins, "hedges": seen.hedges,
 		"installations": seen.installs, "removals": seen.removals, "uploads": seen.serves, "refusals": seen.refusals, "restarts": seen.restarts, "evictions": seen.evicted,
+		"chunks from neighbour sites": seen.adjacent, "chunks for them": seen.taken,
 	} {
 		if n == 0 {
 			t.Errorf("no %s happened: the world is too hostile to show anything", what)
@@ -70,7 +71,9 @@ func chance(seed uint64, n int) []byte {
 }
 
 // reached counts what a run came to.
-type reached struct{ chunks, origins, hedges, installs, removals, serves, refusals, restarts, evicted int }
+type reached struct {
+	chunks, origins, hedges, installs, removals, serves, refusals, restarts, evicted, adjacent, taken int
+}
 
 func (r *reached) add(o reached) {
 	r.chunks += o.chunks
@@ -82,6 +85,8 @@ func (r *reached) add(o reached) {
 	r.refusals += o.refusals
 	r.restarts += o.restarts
 	r.evicted += o.evicted
+	r.adjacent += o.adjacent
+	r.taken += o.taken
 }
 
 // hostile is one run: a core, what it has asked, and the bytes that decide.
@@ -110,6 +115,8 @@ type hostile struct {
 	asks   map[uint64]UploadAsked
 	acts   []Action
 	last   Event
+	wall   map[PeerID][2]bool // what policy lets a machine of another site do now: give, take
+	mute   map[PeerID]bool    // before the last event: one that is heard again by its end was not in the middle of it
 	reached
 }
 
@@ -124,8 +131,8 @@ type asked struct {
 const hostileChunk = 64 << 10
 
 var (
-	hostilePeers = []PeerID{"a", "b", "d", "far", "seed", "ghost"}
-	hostileSites = map[PeerID]SiteID{"a": "s", "b": "s", "d": "s", "far": "elsewhere", "seed": "hq", "ghost": "s"}
+	hostilePeers = []PeerID{"a", "b", "d", "far", "seed", "ghost", "next"}
+	hostileSites = map[PeerID]SiteID{"a": "s", "b": "s", "d": "s", "far": "elsewhere", "seed": "hq", "ghost": "s", "next": "next"}
 	hostileTimes = []time.Duration{
 		0, 0, 0, 0, time.Millisecond, time.Millisecond, 40 * time.Millisecond, 40 * time.Millisecond, 300 * time.Millisecond, 300 * time.Millisecond,
 		800 * time.Millisecond, 2 * time.Second, 2 * time.Second, 20 * time.Second,
@@ -173,7 +180,10 @@ func (h *hostile) start() {
 		h.t.Fatal(err)
 	}
 	h.c, h.open, h.closed = core, nil, nil
-	h.asks, h.leased = map[uint64]UploadAsked{}, map[content.ID]bool{}
+	h.asks, h.leased, h.wall = map[uint64]UploadAsked{}, map[content.ID]bool{}, map[PeerID][2]bool{}
+	if h.byte()%2 == 0 {
+		h.step(AdjacentAllowed{Allowed: true})
+	}
 	h.step(ManifestArrived{Version: h.version, Manifest: h.manifest, ExpiresAt: h.now.Add(48 * time.Hour)})
 	for _, p := range []PeerID{"a", "b", "seed"} { // a site as it should be; the bytes wreck it
 		h.step(PeerUp{Peer: p, Site: hostileSites[p], Seed: p == "seed", Egress: h.byte()%2 == 0})
@@ -223,6 +233,10 @@ func (h *hostile) run() {
 
 func (h *hostile) step(ev Event) {
 	h.last = ev
+	h.mute = map[PeerID]bool{}
+	for _, p := range h.c.peers {
+		h.mute[p.id] = p.mute
+	}
 	h.acts = slices.Clone(h.c.Step(h.now, ev))
 	h.forget()
 	h.promises()

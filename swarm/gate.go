@@ -131,9 +131,13 @@ func (c *Core) gatesMoved() {
 		}
 		c.act(Note{Kind: NoteGate, Reason: why, Text: text})
 		c.gates.told = now
-		c.toNeighbours(func(p *peer) {
-			if now.wan != was.wan || now.against(p) != was.against(p) {
+		c.toListeners(func(p *peer) {
+			switch {
+			case now.wan == was.wan && now.against(p) == was.against(p):
+			case p.near:
 				c.act(TellGate{To: p.id, Serve: now.against(p), WAN: now.wan})
+			case now.against(p) != was.against(p):
+				c.act(TellGate{To: p.id, Serve: now.against(p)})
 			}
 		})
 	}
@@ -184,6 +188,11 @@ func firstReason(rs ...policy.Reason) policy.Reason {
 // the site must not wait for chunks that nobody gives.
 func (c *Core) peerGated(e PeerGated) {
 	p := c.byID[e.Peer]
+	if p != nil && p.adjacent {
+		p.gate.serve = e.Serve
+		c.driveAll()
+		return
+	}
 	if p == nil || !c.neighbour(p) {
 		return
 	}

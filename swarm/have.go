@@ -5,8 +5,12 @@ import "patchmesh/content"
 // haveArrived replaces what a neighbour said of a payload before.
 func (c *Core) haveArrived(e HaveArrived) {
 	p := c.byID[e.From]
+	if p != nil && p.adjacent {
+		c.adjacentHave(p, e)
+		return
+	}
 	if p == nil || !c.neighbour(p) {
-		return // nobody outside the site is asked, so what they have does not matter
+		return // nobody else outside the site is asked, so what they have does not matter
 	}
 	l := c.byMap[e.Payload]
 	if l != nil {
@@ -59,6 +63,10 @@ func (c *Core) yieldTurns(l *payload, want bool) {
 
 func (c *Core) gainedArrived(e GainedArrived) {
 	p := c.byID[e.From]
+	if p != nil && p.adjacent {
+		c.adjacentGained(p, e)
+		return
+	}
 	if p == nil || !c.neighbour(p) {
 		return
 	}
@@ -100,6 +108,7 @@ func (c *Core) lostArrived(e LostArrived) {
 	if p == nil {
 		return
 	}
+	p.forgetFar(e.Payload)
 	if l := c.byMap[e.Payload]; l != nil {
 		c.uncountHolder(l, p)
 		c.stampLost(l)

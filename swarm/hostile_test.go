@@ -66,6 +66,8 @@ func (h *hostile) turn() {
 		h.end(false)
 	case 24:
 		h.storeEvent()
+	case 25:
+		h.nextDoor()
 	default:
 		h.end(true)
 	}
@@ -102,12 +104,30 @@ func (h *hostile) bits() *content.Bits {
 	return b
 }
 
+// nextDoor is what happens between sites.
+func (h *hostile) nextDoor() {
+	switch b := h.byte(); b % 16 {
+	case 0, 1, 2:
+		h.step(AdjacentAllowed{Allowed: b&16 > 0})
+	case 3, 4:
+		h.step(AdjacentFailed{})
+	case 5:
+		h.step(PeerGated{Peer: "next", Serve: []policy.Reason{"", policy.ReasonHostBusy}[b>>7]})
+	default:
+		h.wall["next"] = [2]bool{b&16 > 0, b&32 > 0}
+		h.step(PeerUp{Peer: "next", Site: "next", Gives: b&16 > 0, Takes: b&32 > 0})
+		h.step(HaveArrived{From: "next", Payload: h.payload(), Want: b&64 > 0, Bits: h.bits()})
+		h.step(PeerSynced{Peer: "next"})
+	}
+}
+
 func (h *hostile) peerUp() {
 	p := h.peer()
 	if h.byte()%2 == 0 {
 		p = []PeerID{"a", "b", "d", "seed"}[h.upTo(4)]
 	}
 	b := h.byte()
+	h.wall[p] = [2]bool{}
 	h.step(PeerUp{
 		Peer: p, Site: hostileSites[p], Seed: p == "seed", Egress: b&1 > 0, SameSubnet: b&2 > 0,
 		HeadVersion: h.version - int64(b>>6),

@@ -57,9 +57,15 @@ func (c *Core) siteWants(l *payload) bool {
 // nextForWAN is the first chunk at or after from (wrapping once) that nobody in the site has and
 // nobody here is fetching; -1: none. Chunks lost with a neighbour that may come back are left out
 // for a while.
-func (c *Core) nextForWAN(l *payload, from int) int {
+func (c *Core) nextForWAN(l *payload, from int) int { return c.nextLacking(l, from, nil) }
+
+// nextLacking is nextForWAN among the chunks that fit; nil: all do.
+func (c *Core) nextLacking(l *payload, from int, fit func(i int) bool) int {
 	for _, half := range [][2]int{{from, l.chunks}, {0, from}} {
 		for i := nextMark(l.marks.none, half[0]); i >= 0 && i < half[1]; i = nextMark(l.marks.none, i+1) {
+			if fit != nil && !fit(i) {
+				continue
+			}
 			if at := l.each[i].at; at < 0 {
 				if back := time.Unix(0, -at).Add(c.cfg.OrphanWait); c.now.Before(back) {
 					c.wakeBy(back)
@@ -103,7 +109,7 @@ func (c *Core) settled(l *payload) bool {
 // payload's hash order. After a LeaseSilence without a new chunk in the site one more in
 // line may go, after two of them three more, then seven: who claims and stalls delays the site, and no longer.
 func (c *Core) leaseDue(l *payload) bool {
-	if !c.wanEgress(l) || c.localSeed() != nil || c.now.Before(l.blockedUntil) || !c.siteWants(l) && !c.soughtAfar(l) || !c.wanAllows(l) || c.wanGate() != "" || !l.selfWant && c.gates.help != "" {
+	if !c.wanEgress(l) || c.localSeed() != nil || c.now.Before(l.blockedUntil) || !c.siteWants(l) && !c.soughtAfar(l) || !c.wanAllows(l) && !c.adjacentMay(l) || c.wanGate() != "" || !l.selfWant && c.gates.help != "" {
 		l.lease.needAt = time.Time{}
 		return false
 	}
@@ -184,7 +190,7 @@ func (c *Core) driveLease(l *payload) {
 		if !c.leaseDue(l) {
 			return
 		}
-		if c.linkedSeed() == nil && !c.webUsable(l) {
+		if c.linkedSeed() == nil && !c.webUsable(l) && !c.adjacentHas(l) {
 			if !c.link.wanted {
 				c.driveLink()
 			}
@@ -198,7 +204,7 @@ func (c *Core) driveLease(l *payload) {
 		c.release(l, "")
 		return
 	}
-	if why := c.wanStops(l); k.asks == 0 && why != "" {
+	if why := c.wanStops(l); k.asks == 0 && why != "" && (c.wanGate() != "" || !c.adjacentMay(l)) {
 		c.release(l, why)
 		c.payloadChanged(l)
 		return
@@ -225,6 +231,7 @@ func (c *Core) claim(l *payload) {
 	// Machines begin at different places, so that two which both believe to hold the lease for a
 	// moment fetch different chunks.
 	l.lease.cursor = int(weight(l.key, 1, c.self.Peer) % uint64(l.chunks))
+	c.driveAdjacent(c.adjacent.allowed)
 	c.tellLease(l)
 	c.driveTrail(l)
 	if !c.wide() {
@@ -307,7 +314,7 @@ func (c *Core) pickOrigin(l *payload) {
 		return
 	}
 	from, mirror, ok := c.wanSource(l)
-	if !ok {
+	if !ok && !c.adjacentHas(l) {
 		return
 	}
 	k := &l.lease
@@ -318,9 +325,17 @@ func (c *Core) pickOrigin(l *payload) {
 	if !k.used {
 		c.useLease(l)
 	}
+	c.pickAdjacent(l)
+	if !ok || c.awaitsAdjacent() {
+		return
+	}
+	var fit func(int) bool
+	if c.adjacentUp() {
+		fit = func(i int) bool { return !c.heldNextDoor(l, i) }
+	}
 	window := min(max(int64(k.rate*c.cfg.WANSpan.Seconds()), c.cfg.WANMinBytes), c.cfg.WANMaxBytes)
 	for c.wanStops(l) == "" && c.mayAsk(rate.WAN, l) && (k.asks == 0 || k.askBytes+l.chunkBytes <= window && !c.waitsOnWAN(l)) {
-		i := c.nextForWAN(l, k.cursor)
+		i := c.nextLacking(l, k.cursor, fit)
 		if i < 0 {
 			return
 		}

@@ -100,6 +100,7 @@ func (c *Core) driveLink() {
 			want = want || l.lease.held || l.lease.asks > 0 || c.leaseDue(l)
 		}
 	}
+	c.driveAdjacent(c.leases())
 	if want != c.link.wanted {
 		c.link.wanted = want
 		c.act(Link{Want: want})
@@ -107,6 +108,19 @@ func (c *Core) driveLink() {
 	if c.now.Before(c.link.downUntil) {
 		c.wakeBy(c.link.downUntil)
 	}
+}
+
+// leases: this machine holds a WAN lease, or should.
+func (c *Core) leases() bool {
+	if !c.adjacent.allowed {
+		return false
+	}
+	for _, l := range c.payloads {
+		if l.lease.held || l.lease.asks > 0 || c.leaseDue(l) {
+			return true
+		}
+	}
+	return false
 }
 
 // tellEgress tells neighbours when this machine's answer to "may I use the WAN" has changed.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"patchmesh/content"
+	"patchmesh/policy"
 )
 
 // peer is one open session.
@@ -12,6 +13,9 @@ type peer struct {
 	id          PeerID
 	site        SiteID
 	near        bool // a neighbour
+	adjacent    bool // its site gives chunks to this one, see adjacent.go
+	takes       bool // its site takes chunks from this one
+	letGo       bool // an adjacent peer that has nothing: the driver was told
 	seed        bool
 	egress      bool
 	webEgress   bool // as egress, but for the state of its way to the seeds
@@ -22,9 +26,10 @@ type peer struct {
 	headVersion int64
 	upAt        time.Time
 
-	have       map[content.ID]*remote // looked up by id only, never walked
-	haveChunks int                    // length of all its have-lists together
-	at         int                    // in Core.peers
+	have       map[content.ID]*remote  // looked up by id only, never walked
+	far        map[content.ID]*farHave // of an adjacent peer
+	haveChunks int                     // length of all its have-lists together
+	at         int                     // in Core.peers
 
 	asks      int       // chunks outstanding there
 	busyUntil time.Time // refused or silent: not asked before
@@ -58,7 +63,8 @@ type remote struct {
 	movedAtArrival int
 }
 
-// neighbour: a peer of this machine's own site. Nobody else serves or is asked, seeds aside.
+// neighbour: a peer of this machine's own site. Nobody else serves or is asked, but for seeds and, where signed
+// policy says so, neighbour sites (adjacent.go).
 func (c *Core) neighbour(p *peer) bool { return p.near }
 
 // wanSeed: a seed that can be reached only across the WAN.
@@ -72,6 +78,8 @@ func (c *Core) peerUp(e PeerUp) {
 		id: e.Peer, site: e.Site, near: e.Site == c.self.Site, seed: e.Seed, egress: e.Egress, webEgress: e.Egress, sameSubnet: e.SameSubnet,
 		headVersion: e.HeadVersion, upAt: c.now, have: map[content.ID]*remote{}, groups: e.Groups,
 	}
+	foreign := !p.near && !p.seed && !c.self.Seed
+	p.adjacent, p.takes = foreign && e.Gives, foreign && e.Takes
 	c.forgetAbsent(p.id)
 	c.seat(p)
 	c.byID[p.id] = p
@@ -82,6 +90,11 @@ func (c *Core) peerUp(e PeerUp) {
 	c.recallSilence(p)
 	if c.neighbour(p) {
 		c.tellAll(p)
+	} else if p.takes {
+		c.tellTaker(p)
+	}
+	if p.adjacent && c.shunned(p.id) {
+		c.act(Unlink{Peer: p.id, Reason: policy.ReasonTrustBadChunk})
 	}
 	if c.wanSeed(p) {
 		c.linkUp()
@@ -113,7 +126,7 @@ func (c *Core) tellAll(p *peer) {
 }
 
 func (c *Core) peerChanged(e PeerChanged) {
-	if p := c.byID[e.Peer]; p != nil && p.egress != e.Egress {
+	if p := c.byID[e.Peer]; p != nil && p.egress != e.Egress && (p.near || p.seed) {
 		p.egress = e.Egress
 		c.membershipChanged()
 	}

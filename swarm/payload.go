@@ -44,6 +44,7 @@ type payload struct {
 	inFlight int        // chunks with fetching > 0
 	marks    marks      // of the chunks that could be asked for
 	book     *trailBook // nil: nobody has told of a trail
+	sent     []uint8    // how often each chunk was sent to neighbours, to 255; nil: none was
 	said     []*remote  // what each of Core.peers said of it; nil: nothing
 	unnamed  bool       // no approval names it any more, and said is not kept
 
@@ -77,7 +78,7 @@ func (k *chunkState) notLost() {
 
 // bytesBy counts payload bytes by the tier they came from.
 type bytesBy struct {
-	Subnet, Site, Media, Seed, Origin, Wasted, Duplicate int64
+	Subnet, Site, Media, Neighbour, Seed, Origin, Wasted, Duplicate int64
 }
 
 // wanted: this machine is fetching, or would if it could.
@@ -165,9 +166,9 @@ func (c *Core) cancelFetches(l *payload) {
 	c.cancel(func(r *request) bool { return r.payload == l })
 }
 
-// tellHave sends the full list to every neighbour: on a new wish, or when much changed at once.
+// tellHave sends the full list to everybody who may take from here: on a new wish, or when much changed at once.
 func (c *Core) tellHave(l *payload) {
-	c.toNeighbours(func(p *peer) {
+	c.toListeners(func(p *peer) {
 		c.act(TellHave{To: p.id, Payload: l.id, Want: l.needed(), Bits: l.have})
 	})
 }

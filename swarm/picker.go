@@ -248,9 +248,9 @@ func (c *Core) holderFor(l *payload, i int, not PeerID) *peer {
 			continue
 		}
 		switch {
-		case best == nil || better(p, best):
+		case best == nil || better(p, best, c.now):
 			best, ties = p, 1
-		case !better(best, p):
+		case !better(best, p, c.now):
 			ties++
 			if c.rng.IntN(ties) == 0 {
 				best = p
@@ -271,17 +271,22 @@ func (c *Core) plainHolder(l *payload, i int, not PeerID) bool {
 }
 
 // better orders holders strictly.
-func better(a, b *peer) bool {
+func better(a, b *peer, now time.Time) bool {
 	if a.sameSubnet != b.sameSubnet {
 		return a.sameSubnet
 	}
-	return a.wait() < b.wait()
+	return a.wait(now) < b.wait(now)
 }
 
 // wait is how long one more chunk from this peer should take, by how the last ones came. Who has not answered
-// yet is tried.
-func (p *peer) wait() time.Duration {
-	return time.Duration(p.asks)*time.Microsecond + time.Duration(p.asks+1)*p.pace
+// yet is tried. How busy somebody was says less the longer ago that is: a seed that all asked for first copies is slow
+// for each of them, and the fastest once these are out.
+func (p *peer) wait(now time.Time) time.Duration {
+	pace := p.pace
+	if idle := now.Sub(p.answeredAt); p.asks == 0 && pace > 0 && idle > pace {
+		pace = time.Duration(float64(pace) * float64(pace) / float64(idle))
+	}
+	return time.Duration(p.asks)*time.Microsecond + time.Duration(p.asks+1)*pace
 }
 
 // fetch asks a neighbour for a chunk.

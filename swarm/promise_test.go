@@ -155,11 +155,13 @@ func (h *hostile) mayCrossWAN(a FetchOrigin) {
 		h.fail("uses the WAN without egress")
 	case !h.leased[a.Payload]:
 		h.fail("uses the WAN without the lease")
+	case h.wall[a.From][0] && p != nil && p.site != h.self.Site:
+		h.reached.adjacent++
 	case p == nil || !p.seed || p.site == h.self.Site:
 		h.fail("asks %s across the WAN, which is no seed there", a.From)
 	}
 	for _, q := range h.c.peers {
-		if q.site == h.self.Site && !h.c.shunned(q.id) && !q.mute && holds(q, a.Payload, a.Index) {
+		if q.site == h.self.Site && !h.c.shunned(q.id) && !q.mute && !h.mute[q.id] && holds(q, a.Payload, a.Index) {
 			h.fail("chunk %d crosses the WAN although %s has it", a.Index, q.id)
 		}
 	}
@@ -219,7 +221,11 @@ func (h *hostile) mayServe(a Serve) {
 	h.reached.serves++
 	ask := h.asks[a.Ref]
 	l := h.c.byMap[a.Payload]
-	if hostileSites[ask.From] != h.self.Site && !h.self.Seed {
+	switch {
+	case hostileSites[ask.From] == h.self.Site || h.self.Seed:
+	case h.wall[ask.From][1]:
+		h.reached.taken++
+	default:
 		h.fail("serves %s of another site", ask.From)
 	}
 	if ask.Payload != a.Payload || ask.Index != a.Index {
@@ -236,8 +242,11 @@ func (h *hostile) books() {
 	var bytes int64
 	perPeer := map[PeerID]int{}
 	for _, r := range c.open {
-		if r.kind == reqChunk {
+		switch r.kind {
+		case reqChunk:
 			bytes += r.bytes
+			perPeer[r.peer]++
+		case reqAdjacent:
 			perPeer[r.peer]++
 		}
 	}
@@ -245,14 +254,21 @@ func (h *hostile) books() {
 		h.fail("%d bytes are asked for, the core counts %d, the bound is %d", bytes, c.askBytes, h.cfg.MaxAskBytes)
 	}
 	for _, p := range c.peers {
-		if p.asks != perPeer[p.id] || p.asks > h.cfg.PerPeerAsks {
-			h.fail("%d asks are open at %s, the core counts %d, the bound is %d", perPeer[p.id], p.id, p.asks, h.cfg.PerPeerAsks)
+		most := h.cfg.PerPeerAsks
+		if p.adjacent {
+			most = int(h.cfg.WANMaxBytes / hostileChunk)
 		}
-		if len(p.have) > h.cfg.MaxPayloads {
-			h.fail("%d have-lists of %s are kept", len(p.have), p.id)
+		if p.asks != perPeer[p.id] || p.asks > most {
+			h.fail("%d asks are open at %s, the core counts %d, the bound is %d", perPeer[p.id], p.id, p.asks, most)
+		}
+		if len(p.have)+len(p.far) > h.cfg.MaxPayloads {
+			h.fail("%d have-lists of %s are kept", len(p.have)+len(p.far), p.id)
 		}
 		kept := 0
 		for _, r := range p.have {
+			kept += r.bits.Len()
+		}
+		for _, r := range p.far {
 			kept += r.bits.Len()
 		}
 		if kept != p.haveChunks || kept > h.cfg.MaxHaveChunks {
@@ -262,7 +278,7 @@ func (h *hostile) books() {
 	for _, l := range c.payloads {
 		h.payloadBooks(l)
 	}
-	if len(c.slots.busy) > h.cfg.ServeSlots || len(c.slots.queue) > h.cfg.ServeQueue {
+	if len(c.slots.busy)-c.slots.busyFar > h.cfg.ServeSlots || c.slots.busyFar > h.cfg.ServeSlots && !h.self.Seed || len(c.slots.queue) > h.cfg.ServeQueue {
 		h.fail("%d slots, %d in the queue", len(c.slots.busy), len(c.slots.queue))
 	}
 	if len(c.reports.outbox) > h.cfg.MaxOutbox {
@@ -276,13 +292,16 @@ func (h *hostile) payloadBooks(l *payload) {
 	var asks int
 	var bytes int64
 	for _, r := range c.open {
-		if r.payload != l || (r.kind != reqChunk && r.kind != reqOrigin) {
+		if r.payload != l || (r.kind != reqChunk && r.kind != reqOrigin && r.kind != reqAdjacent) {
 			continue
 		}
 		out[r.index]++
 		if r.kind == reqOrigin {
 			asks++
 			bytes += r.bytes
+		}
+		if r.kind == reqAdjacent {
+			asks++
 		}
 	}
 	inFlight := 0

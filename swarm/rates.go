@@ -105,8 +105,11 @@ func (c *Core) unspend(r *request, e Failed) {
 
 // classOf is the class of link that a chunk request goes over.
 func (c *Core) classOf(r *request) rate.Class {
-	if r.kind == reqOrigin {
+	switch r.kind {
+	case reqOrigin:
 		return rate.WAN
+	case reqAdjacent:
+		return rate.Site
 	}
 	return rate.LAN
 }

@@ -226,7 +226,7 @@ func (c *Core) emptied(l *payload) {
 	l.have, l.haveBytes = content.NewBits(l.chunks), 0
 	c.countSole(l)
 	l.opened, l.ready, l.heal = false, false, false
-	c.toNeighbours(func(p *peer) { c.act(TellLost{To: p.id, Payload: l.id}) })
+	c.toListeners(func(p *peer) { c.act(TellLost{To: p.id, Payload: l.id}) })
 }
 
 // payloadDropped: the bytes are gone. If this machine needs them it begins anew.

@@ -73,7 +73,7 @@ func (c *Core) setMute(p *peer, mute bool) {
 // never lets one end. So the session is closed, which ends them all.
 func (c *Core) sweepSilence() {
 	for _, p := range slices.Clone(c.peers) {
-		if p.seed || !c.neighbour(p) || p.triedAt.IsZero() || p.mute || c.shunned(p.id) {
+		if p.seed || !c.neighbour(p) && !p.adjacent || p.triedAt.IsZero() || p.mute || c.shunned(p.id) {
 			continue
 		}
 		due := p.triedAt.Add(max(c.cfg.StallAfter, 8*p.pace))

@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -26,13 +27,13 @@ type upload struct {
 	began   time.Time
 }
 
-// uploadAsked serves, queues or refuses an ask. Only members of this site are served; a seed serves
-// every member. Only what the manifest names is served: approved content and nothing else.
+// uploadAsked serves, queues or refuses an ask. Only members of this site are served, and of sites that signed
+// policy lets take from here; a seed serves every member. Only what the manifest names is served: approved content and nothing else.
 func (c *Core) uploadAsked(e UploadAsked) {
 	p := c.byID[e.From]
 	l := c.byMap[e.Payload]
 	switch {
-	case p == nil || (!c.self.Seed && !c.neighbour(p)):
+	case p == nil || (!c.self.Seed && !c.neighbour(p) && !p.takes):
 		c.act(RefuseUpload{Ref: e.Ref, Class: Refuse})
 	case c.gates.against(p) != "":
 		c.act(RefuseUpload{Ref: e.Ref, Class: Busy}) // it was told why, see gate.go
@@ -100,7 +101,7 @@ func (c *Core) fillSlots() {
 }
 
 func (c *Core) slotsFor(far bool) int {
-	if far {
+	if far && c.self.Seed {
 		return c.cfg.FarSlots
 	}
 	return c.cfg.ServeSlots
@@ -151,19 +152,37 @@ func (c *Core) firstCopyLeaves(u *upload) bool {
 	return false
 }
 
-// sentCopies is how many neighbours have a chunk or are getting it from here.
+// sentCopies is how many neighbours have a chunk or are getting it from here. Who has all of a payload is not told
+// what others gain, so what was sent before counts as well: or a second copy would go as early as a first one.
 func (c *Core) sentCopies(u *upload) int {
 	l := c.payload(u.payload)
 	if l == nil || u.index >= l.chunks {
 		return 0
 	}
-	n := int(l.each[u.index].avail)
+	n := max(int(l.each[u.index].avail), l.timesSent(u.index))
 	for i := range c.slots.busy {
 		if b := &c.slots.busy[i]; b.index == u.index && b.payload == u.payload {
 			n++
 		}
 	}
 	return n
+}
+
+// countSent notes that a chunk was sent to a neighbour.
+func (l *payload) countSent(i int) {
+	if l.sent == nil {
+		l.sent = make([]uint8, l.chunks)
+	}
+	if i < len(l.sent) && l.sent[i] < math.MaxUint8 {
+		l.sent[i]++
+	}
+}
+
+func (l *payload) timesSent(i int) int {
+	if i >= len(l.sent) {
+		return 0
+	}
+	return int(l.sent[i])
 }
 
 // count is how many uploads of a kind hold a slot.
@@ -199,6 +218,9 @@ func (c *Core) uploadEnded(e UploadEnded) {
 			}
 			if u.far {
 				s.busyFar--
+			}
+			if l := c.payload(u.payload); e.Bytes > 0 && !u.far && l != nil {
+				l.countSent(u.index)
 			}
 			s.busy = slices.Delete(s.busy, i, i+1)
 			break

@@ -49,8 +49,12 @@ func (c *Core) shun(p *peer, reason policy.Reason, detail string) {
 		}
 	}
 	clear(p.have)
+	clear(p.far)
 	p.haveChunks = 0
 	c.save()
+	if p.adjacent {
+		c.act(Unlink{Peer: p.id, Reason: reason})
+	}
 	c.driveAll()
 }
 

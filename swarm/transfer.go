@@ -79,9 +79,12 @@ func (c *Core) chunkStored(e ChunkStored) {
 	} else {
 		l.Duplicate += e.Bytes
 	}
-	if r.kind == reqOrigin {
+	switch r.kind {
+	case reqOrigin:
 		c.originArrived(l, e.Bytes)
 		c.bookWAN(e.Bytes)
+	case reqAdjacent:
+		c.originArrived(l, e.Bytes)
 	}
 	c.driveBefore(l)
 	c.drive(l)
@@ -96,6 +99,9 @@ func (c *Core) countArrival(l *payload, r *request, p *peer, bytes int64) {
 		l.web[r.mirror].fails = 0
 	case r.kind == reqOrigin:
 		l.Seed += bytes
+	case r.kind == reqAdjacent:
+		l.Neighbour += bytes
+		c.adjacent.came = true
 	case p != nil && p.sameSubnet:
 		l.Subnet += bytes
 	default:
@@ -144,7 +150,7 @@ func (c *Core) sweepGained() {
 func (c *Core) flushGained(l *payload) {
 	from := len(c.toldTo)
 	for _, p := range c.peers {
-		if !p.near {
+		if !p.near && !p.takes {
 			continue
 		}
 		if r := p.of(l); r == nil || !r.bits.Full() {
@@ -198,12 +204,16 @@ func (c *Core) cancelTwins(l *payload, i int) {
 // settle gives back what a chunk request had taken.
 func (c *Core) settle(r *request) {
 	c.stopFetching(r.payload, r.index)
-	if r.kind == reqOrigin {
+	switch r.kind {
+	case reqOrigin:
 		r.payload.lease.asks--
 		r.payload.lease.askBytes -= r.bytes
 		return
+	case reqAdjacent:
+		r.payload.lease.asks--
+	default:
+		c.askBytes -= r.bytes
 	}
-	c.askBytes -= r.bytes
 	if p := c.holderOf(r); p != nil {
 		p.asks--
 	}
@@ -253,8 +263,11 @@ func (c *Core) chunkFailed(r *request, e Failed) {
 	default:
 		c.silent(p)
 	}
-	if r.kind == reqOrigin {
+	switch r.kind {
+	case reqOrigin:
 		c.originFailed(r, e)
+	case reqAdjacent:
+		c.adjacentSilent(r, e)
 	}
 	c.driveBefore(l)
 	c.drive(l)
@@ -262,6 +275,9 @@ func (c *Core) chunkFailed(r *request, e Failed) {
 
 // absent: the peer does not hold what it said. Its word for this chunk no longer counts.
 func (c *Core) absent(l *payload, p *peer, i int) {
+	if h := p.far[l.id]; h != nil && i < h.bits.Len() {
+		h.bits.Clear(i)
+	}
 	if r := p.have[l.id]; r != nil && i < r.bits.Len() && r.bits.Has(i) {
 		r.bits.Clear(i)
 		if now := c.byMap[l.id]; now != nil && p.gives() { // not l: it may have been withdrawn and approved again since

@@ -27,8 +27,10 @@ const (
 )
 
 // wanEgress says whether this machine may fetch a payload over the WAN: from a seed, or from a web host,
-// for which no seed need be reachable.
-func (c *Core) wanEgress(l *payload) bool { return c.egress() || c.webUsable(l) }
+// or a neighbour site, for which no seed need be reachable.
+func (c *Core) wanEgress(l *payload) bool {
+	return c.egress() || c.webUsable(l) || c.self.Egress && !c.self.Seed && c.adjacentHas(l)
+}
 
 // webUsable: some web host may be asked for a payload now.
 func (c *Core) webUsable(l *payload) bool {

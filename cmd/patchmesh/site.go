@@ -13,15 +13,18 @@ import (
 func (a *app) siteCmd() *cobra.Command {
 	var r api.SiteRequest
 	c := &cobra.Command{
-		Use:   "site SITE [--prefix CIDR]... [--wan-budget day|month=SIZE]...",
+		Use:   "site SITE [--prefix CIDR]... [--wan-budget day|month=SIZE]... [--neighbour SITE]...",
 		Short: "say where the machines of a site may be, and what they may take over the WAN",
 		Long: "site tells the machines of a site in which prefixes they may look for each other. Without it each goes by the\n" +
 			"subnets of its own interfaces, which is enough unless a site has several subnets. With --wan-budget it\n" +
 			"says how much all of them together may take over the WAN. --stale-days is for a site without a network that is\n" +
-			"visited more rarely than certificates (7 days) last. Without any flag it shows what is stated.\n" + exits,
+			"visited more rarely than certificates (7 days) last. With --neighbour its machines may take payload bytes from machines\n" +
+			"of another site before they use the WAN; without it nobody outside a site gives or gets any. State the prefixes\n" +
+			"of that site too: only inside them its machines are looked for. Without any flag it shows what is stated.\n" + exits,
 		Example: `  patchmesh site berlin --prefix 10.1.0.0/16 --prefix fd12:3456::/48
   patchmesh site berlin --wan-budget month=20GB@Europe/Berlin
   patchmesh site ship --stale-days 30
+  patchmesh site potsdam --neighbour berlin
   patchmesh site berlin`,
 		Args: exactly(1, "the name of one site"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -34,6 +37,9 @@ func (a *app) siteCmd() *cobra.Command {
 				return a.print(v, func(w io.Writer) {
 					if v.StaleDays > 0 {
 						defer fmt.Fprintf(w, "staleness budget: %d days\n", v.StaleDays)
+					}
+					if len(v.Neighbours) > 0 {
+						defer fmt.Fprintf(w, "takes from: %s\n", api.Clean(strings.Join(v.Neighbours, " ")))
 					}
 					if len(v.WANBudget) > 0 {
 						defer fmt.Fprintf(w, "WAN budget: %s\n", api.Clean(strings.Join(v.WANBudget, " ")))
@@ -52,6 +58,8 @@ func (a *app) siteCmd() *cobra.Command {
 	c.Flags().StringArrayVar(&r.WANBudget, "wan-budget", nil, "day=SIZE or month=SIZE[@ZONE] that its machines together may take over the WAN; may be repeated, replaces what was stated")
 	c.Flags().BoolVar(&r.WANBudgetStrict, "wan-budget-strict", false, "the budget holds for expedited updates and those near their deadline too")
 	c.Flags().IntVar(&r.StaleDays, "stale-days", 0, "for so many days after their time machines of the site still take each other's certificates, and go on with approvals; -1: no more")
+	c.Flags().StringArrayVar(&r.Neighbours, "neighbour", nil, "site whose machines give payload bytes to machines of this one; may be repeated, replaces what was stated; none: none any more")
+	c.MarkFlagsMutuallyExclusive("neighbour", "clear")
 	c.MarkFlagsMutuallyExclusive("prefix", "clear")
 	c.MarkFlagsMutuallyExclusive("stale-days", "clear")
 	c.MarkFlagsMutuallyExclusive("wan-budget", "clear")

@@ -32,6 +32,8 @@ type SiteRequest struct {
 	// StaleDays is the staleness budget, for sites that are visited more rarely than certificates and
 	// approvals last. Negative: none any more.
 	StaleDays int `json:"stale_days,omitempty"`
+	// Neighbours are the sites whose machines give chunks to machines of this one; "none" alone: none any more.
+	Neighbours []string `json:"neighbours,omitempty"`
 }
 
 // Site is what the roster says of a site.
@@ -42,4 +44,5 @@ type Site struct {
 	WANBudget       []string `json:"wan_budget,omitempty"` // day=SIZE, month=SIZE[@ZONE]
 	WANBudgetStrict bool     `json:"wan_budget_strict,omitempty"`
 	StaleDays       int      `json:"stale_days,omitempty"`
+	Neighbours      []string `json:"neighbours,omitempty"` // sites that it may take chunks from
 }

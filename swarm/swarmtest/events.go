@@ -23,7 +23,7 @@ func doPeer(s *story, l *line) error {
 	if err != nil {
 		return err
 	}
-	up := swarm.PeerUp{Site: site, Seed: l.take("seed"), Egress: l.take("egress"), SameSubnet: l.take("subnet"), HeadVersion: head, Root: root}
+	up := swarm.PeerUp{Site: site, Seed: l.take("seed"), Egress: l.take("egress"), SameSubnet: l.take("subnet"), HeadVersion: head, Root: root, Gives: l.take("gives"), Takes: l.take("takes")}
 	want, unsynced := l.take("want"), l.take("unsynced")
 	names, lists := l.words, l.options
 	l.words, l.options = nil, nil

@@ -19,7 +19,7 @@ func init() { // here because some of them look into the table's other half
 	verbs = map[string]func(*story, *line) error{
 		"config": doConfig, "machine": doMachine, "update": doUpdate, "revise": doRevise, "line": doLine, "restart": doRestart,
 		"peer": doPeer, "flap": doFlap, "down": doDown, "synced": doSynced, "changed": doChanged, "egress": doEgress, "link": doLink,
-		"heard": doHeard, "manifest": doManifest,
+		"adjacent": doAdjacent, "heard": doHeard, "manifest": doManifest,
 		"have": doHave, "gained": doGained, "lost": doLost, "lease": doLease,
 		"stored": doStored, "done": doDone, "failed": doFailed,
 		"rates": doRates, "budget": doBudget, "spent": doSpent, "conditions": doConditions, "gated": doGated,
@@ -190,7 +190,7 @@ func doView(s *story, l *line) error {
 	if l.take("payloads") || all {
 		for _, p := range v.Payloads {
 			s.say("%s", words(s.byPayload(p.ID).name+":", fmt.Sprintf("%d of %d chunks", p.HaveChunks, p.Chunks),
-				choose(p.Ready, "ready", ""), choose(p.Leased, "leased", ""), tiers(p.Subnet, p.Site, p.Seed, p.Wasted, p.Duplicate, p.Origin)))
+				choose(p.Ready, "ready", ""), choose(p.Leased, "leased", ""), tiers(p.Subnet, p.Site, p.Seed, p.Wasted, p.Duplicate, p.Origin, p.Neighbour)))
 		}
 	}
 	if l.take("store") {

@@ -38,6 +38,7 @@ const (
 	KindTrail
 	KindRelay
 	KindCard
+	KindSitePeers
 )
 
 // Message is one frame of the mesh stream. The types of this package implement it, as plain values.
@@ -78,6 +79,8 @@ var kinds = [...]kindInfo{
 	KindTrail: {"trail", maxTrailBody, decodeTrail},
 	KindRelay: {"relay", 33, decodeRelay},
 	KindCard:  {"card", maxCardBody, decodeCard},
+
+	KindSitePeers: {"site-peers", maxSitePeersBody, decodeSitePeers},
 }
 
 // String is the name of the kind, for logs.

@@ -45,6 +45,7 @@ var samples = []struct {
 	{Trail{Payload: someID, What: 2, Holder: "m1", Seq: 300, Hops: 3}, "2813" + idHex + "02" + "026d31" + "ac02" + "03"},
 	{Relay{Payload: someID, On: true}, "2214" + idHex + "01"},
 	{Card{Signed: bytes.Repeat([]byte{7}, 65)}, "4315" + "41" + strings.Repeat("07", 65)},
+	{SitePeers{Site: "s", Peers: []PeerAddr{{ID: "p", Addr: "10.0.0.1:1"}}}, "1116" + "0173" + "01" + "0170" + "0a31302e302e302e313a31"},
 	{Gate{Serve: "net-vpn", WAN: "x"}, "0b12" + "076e65742d76706e" + "0178"},
 }
 
@@ -89,7 +90,7 @@ func TestLargestMessagesFit(t *testing.T) {
 		Have{Payload: someID, Chunks: content.MaxChunks, Bits: make([]byte, content.MaxChunks/8)},
 		Gained{Payload: someID, Indexes: indexes},
 		Report{Machine: name, Seq: math.MaxUint64, Body: make([]byte, MaxReportBytes)},
-		ReportAck{Machine: name}, Peers{Peers: hints},
+		ReportAck{Machine: name}, Peers{Peers: hints}, SitePeers{Site: name[:MaxSiteBytes], Peers: hints},
 		Goodbye{Reason: strings.Repeat("r", MaxReasonBytes)},
 		Spent{Entries: slices.Repeat([]rate.Entry{{Machine: name, Day: maxDate, DayBytes: rate.MaxEntryBytes, Month: maxDate, MonthBytes: rate.MaxEntryBytes}}, MaxSpentEntries)},
 		Gate{Serve: strings.Repeat("r", MaxGateBytes), WAN: strings.Repeat("w", MaxGateBytes)},
@@ -113,7 +114,7 @@ func TestEncodeRefusesWhatTheOtherSideWould(t *testing.T) {
 		Gained{Payload: someID}, Gained{Payload: someID, Indexes: []int{-1}},
 		Gained{Payload: someID, Indexes: []int{content.MaxChunks}}, Gained{Payload: someID, Indexes: make([]int, MaxGained+1)},
 		Report{Machine: "a\x1b[2J"}, Report{Machine: "m", Body: make([]byte, MaxReportBytes+1)},
-		Peers{Peers: make([]PeerAddr, MaxPeerHints+1)}, Goodbye{Code: codeEnd}, Lost{}, Lease{}, Trail{}, Relay{}, Card{}, Card{Signed: make([]byte, 64)}, Card{Signed: make([]byte, maxCardBytes+1)},
+		Peers{Peers: make([]PeerAddr, MaxPeerHints+1)}, SitePeers{Peers: make([]PeerAddr, MaxPeerHints+1)}, SitePeers{Site: "\x1b"}, Goodbye{Code: codeEnd}, Lost{}, Lease{}, Trail{}, Relay{}, Card{}, Card{Signed: make([]byte, 64)}, Card{Signed: make([]byte, maxCardBytes+1)},
 		Trail{Payload: someID, What: 1}, Trail{Payload: someID, Holder: "m"}, Trail{Payload: someID, What: 4, Holder: "m"}, Trail{Payload: someID, What: 1, Holder: "m", Hops: MaxTrailHops + 1}, GossipKeyAsk{}, GossipKey{},
 		Spent{}, Spent{Entries: make([]rate.Entry, MaxSpentEntries+1)}, Spent{Entries: []rate.Entry{{Machine: "m", DayBytes: -1}}},
 		Spent{Entries: []rate.Entry{{Machine: "m", Day: maxDate + 1}}}, Gate{Serve: strings.Repeat("r", MaxGateBytes+1)}, Gate{WAN: "\x1b[2J"},
