@@ -32,3 +32,16 @@ func (f *frames) Read(p []byte) (int, error) {
 	f.raw.gather.want = len(p)
 	return f.Conn.Read(p)
 }
+
+// Write is one system call for many records where there is much to write.
+func (f *frames) Write(p []byte) (int, error) {
+	if len(p) <= recordBytes {
+		return f.Conn.Write(p)
+	}
+	f.raw.gatherWrites()
+	n, err := f.Conn.Write(p)
+	if sendErr := f.raw.sendGathered(); err == nil && sendErr != nil {
+		return 0, sendErr
+	}
+	return n, err
+}

@@ -41,6 +41,7 @@ type Host struct {
 
 	bytesIn, bytesOut atomic.Int64
 	visits            atomic.Int32 // under way
+	dataAfter         int64        // see dataAfterBytes
 
 	mu     sync.Mutex
 	closed bool
@@ -67,7 +68,7 @@ func New(cfg Config) (*Host, error) {
 	}
 	h := &Host{
 		cfg: cfg, t: cfg.Timing.withDefaults(), log: cfg.Log, boot: binary.BigEndian.Uint64(boot[:]),
-		clock: &clock{start: time.Now()},
+		clock: &clock{start: time.Now()}, dataAfter: dataAfterBytes,
 		peers: map[string]*peerState{}, links: map[*link]struct{}{}, refs: map[uint64]*waitingAsk{},
 	}
 	var err error

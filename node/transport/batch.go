@@ -1,0 +1,97 @@
+package transport
+
+import (
+	"sync"
+	"time"
+)
+
+// batch gathers the records of one large write. TLS hands down each record of 16 KiB by itself; sent like
+// that, every one of them costs a system call and goes through the network stack as a packet of its own.
+type batch struct {
+	mu     sync.Mutex
+	active bool
+	buf    *[]byte
+}
+
+// batchBytes holds eight records with what TLS adds to them.
+const batchBytes = 8 * recordBytes
+
+var batchPool = sync.Pool{New: func() any { b := make([]byte, 0, batchBytes); return &b }}
+
+// gatherWrites has what is written from now on wait for sendGathered, or until much has gathered. Others may write
+// meanwhile, as TLS itself does: order is kept.
+func (r *rawConn) gatherWrites() {
+	r.out.mu.Lock()
+	r.out.active = true
+	r.out.mu.Unlock()
+}
+
+// sendGathered ends gatherWrites and sends what is left.
+func (r *rawConn) sendGathered() error {
+	r.out.mu.Lock()
+	defer r.out.mu.Unlock()
+	r.out.active = false
+	if r.out.buf == nil {
+		return nil
+	}
+	err := r.sendBatch()
+	*r.out.buf = (*r.out.buf)[:0]
+	batchPool.Put(r.out.buf)
+	r.out.buf = nil
+	return err
+}
+
+// Write sends b, or keeps it while writes are gathered; then the error of sending shows later.
+func (r *rawConn) Write(b []byte) (int, error) {
+	r.out.mu.Lock()
+	defer r.out.mu.Unlock()
+	if !r.out.active || len(b) > batchBytes {
+		if err := r.sendBatch(); err != nil {
+			return 0, err
+		}
+		return r.send(b)
+	}
+	if r.out.buf == nil {
+		r.out.buf = batchPool.Get().(*[]byte)
+	}
+	if len(*r.out.buf)+len(b) > batchBytes {
+		if err := r.sendBatch(); err != nil {
+			return 0, err
+		}
+	}
+	*r.out.buf = append(*r.out.buf, b...)
+	return len(b), nil
+}
+
+// sendBatch is called with the lock held.
+func (r *rawConn) sendBatch() error {
+	if r.out.buf == nil || len(*r.out.buf) == 0 {
+		return nil
+	}
+	_, err := r.send(*r.out.buf)
+	*r.out.buf = (*r.out.buf)[:0]
+	return err
+}
+
+// send gives the next byte Stall to leave, and then the one after it: a slow WAN link that moves is no
+// dead one.
+func (r *rawConn) send(b []byte) (int, error) {
+	sent := 0
+	for {
+		now := r.clock.now()
+		if !r.closing.Load() && now-time.Duration(r.deadlineAt.Load()) > r.stall/8 {
+			r.deadlineAt.Store(int64(now))
+			if err := r.Conn.SetWriteDeadline(time.Now().Add(r.stall)); err != nil {
+				return sent, err
+			}
+		}
+		n, err := r.Conn.Write(b[sent:])
+		if sent += n; n > 0 {
+			r.wroteAt.Store(int64(r.clock.now()))
+		}
+		if err == nil || n == 0 || r.closing.Load() || !isTimeout(err) {
+			return sent, err
+		}
+		r.deadlineAt.Store(int64(now - r.stall)) // it moves: the rest has its own time
+	}
+}
