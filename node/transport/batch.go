@@ -13,6 +13,9 @@ type batch struct {
 	buf    *[]byte
 }
 
+// stallBytes is what has to leave within Stall: as much as one record.
+const stallBytes = 16 << 10
+
 // batchBytes holds eight records with what TLS adds to them.
 const batchBytes = 8 * recordBytes
 
@@ -73,8 +76,8 @@ func (r *rawConn) sendBatch() error {
 	return err
 }
 
-// send gives the next byte Stall to leave, and then the one after it: a slow WAN link that moves is no
-// dead one.
+// send gives each stallBytes Stall to leave. yamux would give a message of 256 KiB ten seconds in all, which
+// a slow WAN link cannot keep although it moves; and a peer that takes a byte now and then is no slow link.
 func (r *rawConn) send(b []byte) (int, error) {
 	sent := 0
 	for {
@@ -89,7 +92,7 @@ func (r *rawConn) send(b []byte) (int, error) {
 		if sent += n; n > 0 {
 			r.wroteAt.Store(int64(r.clock.now()))
 		}
-		if err == nil || n == 0 || r.closing.Load() || !isTimeout(err) {
+		if err == nil || n < stallBytes || r.closing.Load() || !isTimeout(err) {
 			return sent, err
 		}
 		r.deadlineAt.Store(int64(now - r.stall)) // it moves: the rest has its own time

@@ -16,12 +16,16 @@ import (
 // since the peer is older, or cannot be dialled because of a firewall, the stream stays what is used.
 const (
 	// dataAfterBytes of chunks are received before: a handshake costs about as much as that saves.
-	dataAfterBytes = 1 << 20
+	dataAfterBytes = 8 << 20
 	// dataRetry is how long nothing is tried after it has failed, and for how long one lies idle before
 	// it is given up.
 	dataRetry = time.Minute
 	// dataReady is the first byte from the side that serves: it has found the session.
 	dataReady = '+'
+
+	// What is read at once on the side that fetches and on the one that only reads asks.
+	dataGatherBytes = 256 << 10
+	asksGatherBytes = 8 << 10
 )
 
 // dataEnd is one session's share in data connections. Guarded by session.mu.
@@ -71,6 +75,7 @@ func (l *link) serveData() {
 	}
 	defer s.servedOn(l)
 	l.h.door.leave(l.raw)
+	l.raw.gather.resize(asksGatherBytes)
 	l.raw.unlimit()
 	if st.writeAll([]byte{dataReady}, l.h.t.Stall) == nil {
 		s.acceptChunks(st)
@@ -131,7 +136,7 @@ func (s *session) openData() {
 	l, st, err := s.dialData()
 	s.mu.Lock()
 	s.data.trying = false
-	s.data.notYet = s.h.clock.now() + dataRetry
+	s.data.notYet = s.h.clock.now() + s.h.dataRetry
 	over := s.why != nil
 	var before *fetcher
 	if err == nil && !over {
@@ -202,19 +207,26 @@ func (l *link) awaitData() (*stream, error) {
 	if err == nil && ready[0] != dataReady {
 		err = ErrProtocol
 	}
+	l.raw.gather.resize(dataGatherBytes)
 	return st, errors.Join(err, st.SetReadDeadline(time.Time{}))
 }
 
 // endData ends the data connections of a session that is over.
 func (s *session) endData() {
 	s.mu.Lock()
-	serving, f := s.data.serving, s.fetcher
-	s.mu.Unlock()
-	if serving != nil {
-		serving.close()
+	var over []*link
+	for f := range s.draining {
+		over = append(over, f.data)
 	}
-	if f != nil && f.data != nil {
-		f.data.close()
+	if s.fetcher != nil {
+		over = append(over, s.fetcher.data)
+	}
+	over = append(over, s.data.serving)
+	s.mu.Unlock()
+	for _, l := range over {
+		if l != nil {
+			l.close()
+		}
 	}
 }
 
@@ -231,10 +243,16 @@ func (s *session) keepData(now time.Duration) {
 		return
 	}
 	f.data.raw.letGo(now)
-	if f.idle(now) {
-		f.unregister() // the next fetch opens a stream
-		f.retire()
+	if !f.idle(now) {
+		return
 	}
+	s.mu.Lock()
+	if s.fetcher == f {
+		s.fetcher = nil // the next fetch opens a stream
+		s.draining[f] = struct{}{}
+	}
+	s.mu.Unlock()
+	f.retire()
 }
 
 // letGo wakes the reader for whatever there is, when nothing has come for some time.

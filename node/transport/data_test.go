@@ -339,3 +339,18 @@ func TestDataConnectionThatIsSilentIsGivenUp(t *testing.T) {
 	}
 	await(t, b.voids, "the ask to be void")
 }
+
+func TestIdleDataConnectionIsGivenUp(t *testing.T) {
+	a, b := joined(t)
+	a.dataAfter, a.dataRetry = 1, time.Second
+	b.serving(make([]byte, chunkBytes))
+	a.fetchWell(b, chunkBytes)
+	eventually(t, "a data connection", func() bool { return a.dataOf(b) != nil })
+	eventually(t, "its end", func() bool {
+		s := b.sessionOf(a.ID())
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return a.dataOf(b) == nil && s.data.serving == nil
+	})
+	a.fetchWell(b, chunkBytes)
+}

@@ -264,11 +264,11 @@ func (f *fetcher) endRetired() {
 	}
 }
 
-// idle says that nothing was asked for dataRetry.
+// idle says that nothing was outstanding for dataRetry.
 func (f *fetcher) idle(now time.Duration) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.pending) == 0 && now-time.Duration(f.heardAt.Load()) > dataRetry
+	return len(f.pending) == 0 && now-time.Duration(f.heardAt.Load()) > f.s.h.dataRetry
 }
 
 // kill breaks the stream with that cause; run then ends the fetches.
