@@ -11,10 +11,20 @@ type batch struct {
 	mu     sync.Mutex
 	active bool
 	buf    *[]byte
+
+	// Owned by the writer of what is large.
+	askedAt time.Duration // clock at which the kernel was asked last; 0: never
+	rtt     time.Duration
 }
 
 // stallBytes is what has to leave within Stall: as much as one record.
 const stallBytes = 16 << 10
+
+// Within a LAN without a queue a round trip takes less than batchRTT.
+const (
+	batchRTT      = 4 * time.Millisecond
+	batchRTTEvery = 100 * time.Millisecond
+)
 
 // batchBytes holds eight records with what TLS adds to them.
 const batchBytes = 8 * recordBytes
@@ -27,6 +37,18 @@ func (r *rawConn) gatherWrites() {
 	r.out.mu.Lock()
 	r.out.active = true
 	r.out.mu.Unlock()
+}
+
+// queued says whether packets wait on their way, in front of a slow link. What is sent to there in long
+// trains only has to be cut up by whoever shapes it, and system calls are few: nothing is gathered.
+func (r *rawConn) queued() bool {
+	if r.gather.sys == nil {
+		return false
+	}
+	if now := r.clock.now(); r.out.askedAt == 0 || now-r.out.askedAt > batchRTTEvery {
+		r.out.askedAt, r.out.rtt = now, roundTrip(r.gather.sys)
+	}
+	return r.out.rtt > batchRTT
 }
 
 // sendGathered ends gatherWrites and sends what is left.

@@ -33,9 +33,10 @@ func (f *frames) Read(p []byte) (int, error) {
 	return f.Conn.Read(p)
 }
 
-// Write is one system call for many records where there is much to write.
+// Write is one system call for many records where there is much to write. It is called by one goroutine
+// where there is.
 func (f *frames) Write(p []byte) (int, error) {
-	if len(p) <= recordBytes {
+	if len(p) <= recordBytes || f.raw.queued() {
 		return f.Conn.Write(p)
 	}
 	f.raw.gatherWrites()
