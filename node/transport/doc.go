@@ -63,7 +63,8 @@
 //   - Where much flows, chunks leave the muxer (data.go): its windows, its copy of every byte and its two
 //     goroutines cost more than a second handshake. Who asks dials; where that fails, or the peer is older,
 //     the stream stays, so nothing depends on it.
-//   - The records of a large write leave together (batch.go): each costs a system call otherwise.
+//   - The records of a large write leave together (batch.go): each costs a system call otherwise. But not
+//     where packets queue in front of a slow link, which takes long trains apart again.
 //   - Asks are answered in whatever order the server likes; a cancelled ask is answered too, so both
 //     sides always agree on what is outstanding.
 //   - Rates are kept piece by piece at both ends (pace.go), by sleeping until the pieces before are paid; a
