@@ -28,7 +28,7 @@ func (h *Host) listen(addr string) error {
 		return listenError(addr, err)
 	}
 	h.addr = ln.Addr().String()
-	h.ln = h.stack.up.GateMaListener(ml)
+	h.ln = h.stack.in.GateMaListener(ml)
 	return nil
 }
 
@@ -68,7 +68,7 @@ func (h *Host) acceptLoop() {
 func (h *Host) welcome(raw *rawConn, scope network.ConnManagementScope) {
 	ctx, cancel := context.WithTimeout(h.ctx, h.t.Hello)
 	defer cancel()
-	conn, err := h.upgrade(ctx, raw, network.DirInbound, "", scope)
+	conn, err := h.stack.in.Upgrade(ctx, nil, raw, network.DirInbound, "", scope)
 	if err != nil {
 		_ = raw.Close()
 		h.log.Debug("stranger not understood", "addr", raw.RemoteAddr().String(), "err", err)
@@ -79,9 +79,15 @@ func (h *Host) welcome(raw *rawConn, scope network.ConnManagementScope) {
 		l.close()
 		return
 	}
-	if !(gater{allow: h.cfg.Allow}).may(l.peer) {
+	may := gater{allow: h.cfg.Allow}.may(l.peer)
+	switch {
+	case l.isData() && may:
+		l.serveData()
+	case l.isData():
+		l.close()
+	case may:
+		l.serve()
+	default:
 		l.farewell()
-		return
 	}
-	l.serve()
 }

@@ -1,3 +1,5 @@
+//go:build unix
+
 package transport
 
 import (
@@ -25,12 +27,14 @@ func BenchmarkFetch(b *testing.B) {
 	}
 	b.SetBytes(int64(len(chunk)))
 	b.ReportAllocs()
+	began := processor(b)
 	for b.Loop() {
 		if err := <-got; err != nil {
 			b.Fatal(err)
 		}
 		ask()
 	}
+	b.ReportMetric((processor(b)-began).Seconds()*1e9/float64(b.N)/float64(len(chunk)), "cpu-s/GB")
 	for range ahead {
 		<-got
 	}

@@ -44,13 +44,13 @@ func parseID(id string) (peer.ID, error) {
 	return "", fmt.Errorf("peer id %q: %w", id, ErrAddress)
 }
 
-// upgrade makes a libp2p connection of a socket; scope is released when it fails or is closed.
-func (h *Host) upgrade(ctx context.Context, raw *rawConn, dir network.Direction, p peer.ID, scope network.ConnManagementScope) (lptransport.CapableConn, error) {
-	return h.stack.up.Upgrade(ctx, nil, raw, dir, p, scope)
-}
-
 // dialLink connects to a peer whose identity is known and proves it.
 func (h *Host) dialLink(ctx context.Context, id, addr string) (*link, error) {
+	return h.dialWith(ctx, h.stack.out, id, addr)
+}
+
+// dialWith is dialLink for any kind of link.
+func (h *Host) dialWith(ctx context.Context, up lptransport.Upgrader, id, addr string) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.t.Dial)
 	defer cancel()
 	p, err := parseID(id)
@@ -85,7 +85,7 @@ func (h *Host) dialLink(ctx context.Context, id, addr string) (*link, error) {
 		scope.Done()
 		return nil, fmt.Errorf("dial %s: %w", addr, err)
 	}
-	conn, err := h.upgrade(ctx, raw, network.DirOutbound, p, scope)
+	conn, err := up.Upgrade(ctx, nil, raw, network.DirOutbound, p, scope) // releases scope when it fails or is closed
 	if err != nil {
 		_ = raw.Close()
 		return nil, fmt.Errorf("dial %s at %s: %w", id, addr, errors.Join(err, ctx.Err()))

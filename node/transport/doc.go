@@ -7,6 +7,8 @@
 //   - A link is one libp2p connection: TCP, TLS 1.3, yamux. The peer's identity is its Ed25519 key.
 //   - A session is a link on which both sides have admitted each other's hello. There is at most one
 //     per peer, however the two dial each other.
+//   - A data connection is a second one to the same peer, TCP and TLS alone, for the chunks of one
+//     direction. It belongs to a session, and ends with it (data.go).
 //   - A stranger is the other end of an accepted link before that. It holds a seat at the door: there
 //     are few, each for seconds and for a few kilobytes.
 //   - A visit is one stream of a machine of another site that carries things between sites, outside any
@@ -21,6 +23,9 @@
 //
 // # Invariants
 //
+//   - A data connection passes the door as any other: seat, byte limit, proven identity, Config.Allow. It is
+//     served only for the peer of a session that is up, one at a time, and the socket of the dialler is
+//     judged by Config.MayDial.
 //   - PeerUp and PeerDown alternate per peer, PeerUp first; messages and asks lie in between.
 //   - Whom Config.Allow refuses is cut right after TLS; one that dialled is told why once a minute, and
 //     nothing that it says is read (farewell.go).
@@ -35,7 +40,8 @@
 // # Goroutines
 //
 // Per session: yamux's own three, one that accepts streams, one that reads messages and one that
-// writes them; two more for each direction in which chunks flow. None per chunk. One keeper per host
+// writes them; two more for each direction in which chunks flow, on a stream or a data connection. None
+// per chunk. One keeper per host
 // watches silence, pings and seats.
 //
 // # Decisions
@@ -54,6 +60,11 @@
 //   - The reader of a link sleeps through large frames: nothing but the rest of the frame can come, and
 //     no part of it is of use (gather.go). It costs acknowledgements, a fifth more of them, and saves
 //     most wakings; a pause by the clock saved less and delayed the ends of chunks.
+//   - Where much flows, chunks leave the muxer (data.go): its windows, its copy of every byte and its two
+//     goroutines cost more than a second handshake. Who asks dials; where that fails, or the peer is older,
+//     the stream stays, so nothing depends on it.
+//   - The records of a large write leave together (batch.go): each costs a system call otherwise. But not
+//     where packets queue in front of a slow link, which takes long trains apart again.
 //   - Asks are answered in whatever order the server likes; a cancelled ask is answered too, so both
 //     sides always agree on what is outstanding.
 //   - Rates are kept piece by piece at both ends (pace.go), by sleeping until the pieces before are paid; a

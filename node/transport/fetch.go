@@ -29,6 +29,8 @@ type fetcher struct {
 	s      *session
 	ctx    context.Context
 	cancel context.CancelFunc
+	open   func(context.Context) (*stream, error)
+	data   *link // nil on a stream of the session's own link
 	wake   chan struct{}
 
 	heardAt atomic.Int64 // clock of the last byte, or of the first ask after a pause
@@ -37,6 +39,7 @@ type fetcher struct {
 
 	mu      sync.Mutex
 	pending map[uint64]*fetch
+	retired bool // nothing new is asked, see retire
 	next    uint64
 	out     []byte // encoded asks and cancels
 	cause   error  // once set, nothing is taken any more
@@ -80,18 +83,24 @@ func (s *session) fetching() *fetcher {
 		return nil
 	}
 	if s.fetcher == nil {
-		ctx, cancel := context.WithCancel(s.h.ctx)
-		s.fetcher = &fetcher{s: s, ctx: ctx, cancel: cancel, wake: make(chan struct{}, 1), pending: map[uint64]*fetch{}}
+		s.fetcher = s.newFetcher(func(ctx context.Context) (*stream, error) { return s.l.open(ctx, protoChunk) })
 		s.wg.Go(s.fetcher.run)
 	}
 	return s.fetcher
+}
+
+func (s *session) newFetcher(open func(context.Context) (*stream, error)) *fetcher {
+	ctx, cancel := context.WithCancel(s.h.ctx)
+	f := &fetcher{s: s, ctx: ctx, cancel: cancel, open: open, wake: make(chan struct{}, 1), pending: map[uint64]*fetch{}}
+	f.heardAt.Store(int64(s.h.clock.now()))
+	return f
 }
 
 // ask queues an ask; nil when this fetcher has ended.
 func (f *fetcher) ask(a wire.Ask, what *fetch) (cancel func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.cause != nil {
+	if f.cause != nil || f.retired {
 		return nil
 	}
 	if len(f.pending) == 0 {
@@ -126,7 +135,10 @@ func (f *fetcher) poke() {
 
 // run opens the stream and reads answers until it breaks.
 func (f *fetcher) run() {
-	st, err := f.s.l.open(f.ctx, protoChunk)
+	if f.data != nil {
+		defer f.data.close()
+	}
+	st, err := f.open(f.ctx)
 	if err != nil {
 		f.end(err)
 		return
@@ -204,6 +216,9 @@ func (f *fetcher) read(br *bufio.Reader) error {
 		f.s.h.bytesIn.Add(int64(p.sizeBytes))
 		f.settle(a.Req, p, stored, nil)
 		buf.free()
+		if f.data == nil {
+			f.s.wantData()
+		}
 	}
 }
 
@@ -228,6 +243,32 @@ func (f *fetcher) settle(req uint64, p *fetch, stored []byte, err error) {
 	p.done(stored, err)
 	f.heardAt.Store(int64(f.s.h.clock.now()))
 	f.inDone.Store(false)
+	f.endRetired()
+}
+
+// retire has nothing new asked here; the stream ends when what is outstanding has been answered. The
+// session must have let go of f before.
+func (f *fetcher) retire() {
+	f.mu.Lock()
+	f.retired = true
+	f.mu.Unlock()
+	f.endRetired()
+}
+
+func (f *fetcher) endRetired() {
+	f.mu.Lock()
+	over := f.retired && len(f.pending) == 0
+	f.mu.Unlock()
+	if over {
+		f.kill(ErrGone)
+	}
+}
+
+// idle says that nothing was outstanding for dataRetry.
+func (f *fetcher) idle(now time.Duration) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.pending) == 0 && now-time.Duration(f.heardAt.Load()) > f.s.h.dataRetry
 }
 
 // kill breaks the stream with that cause; run then ends the fetches.
@@ -247,6 +288,7 @@ func (f *fetcher) unregister() {
 	if f.s.fetcher == f {
 		f.s.fetcher = nil
 	}
+	delete(f.s.draining, f)
 	f.s.mu.Unlock()
 }
 

@@ -32,3 +32,17 @@ func (f *frames) Read(p []byte) (int, error) {
 	f.raw.gather.want = len(p)
 	return f.Conn.Read(p)
 }
+
+// Write is one system call for many records where there is much to write. It is called by one goroutine
+// where there is.
+func (f *frames) Write(p []byte) (int, error) {
+	if len(p) <= recordBytes || f.raw.queued() {
+		return f.Conn.Write(p)
+	}
+	f.raw.gatherWrites()
+	n, err := f.Conn.Write(p)
+	if sendErr := f.raw.sendGathered(); err == nil && sendErr != nil {
+		return 0, sendErr
+	}
+	return n, err
+}

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -13,6 +14,7 @@ import (
 // part of it. Whatever is awaited outside of frames is delivered at once.
 type gather struct {
 	sys  syscall.RawConn // nil: nothing can be told to the kernel
+	size int             // of buf; 0: gatherBytes
 	buf  []byte
 	rest []byte // read and not yet taken
 	want int    // plain bytes that the muxer is waiting for: a header, or the rest of a frame
@@ -27,8 +29,9 @@ type gather struct {
 
 const (
 	gatherBytes = 64 << 10
-	gatherSleep = 48 << 10 // the most that is slept for, which leaves room for what comes meanwhile
-	gatherLeast = 4 << 10  // less is not worth the call
+	// gatherSleep is the most that is slept for, of four quarters of buf: it leaves room for what comes meanwhile.
+	gatherSleep = 3
+	gatherLeast = 4 << 10 // less is not worth the call
 	gatherSpan  = 50 * time.Millisecond
 	// gatherMost bounds how long it should take until there is enough to be woken for, at the present
 	// rate. If the rate falls, the keeper ends the waiting after gatherStale.
@@ -52,7 +55,7 @@ func (g *gather) read(r *rawConn, b []byte) (int, error) {
 // fill reads until there is enough.
 func (g *gather) fill(r *rawConn) error {
 	if g.buf == nil {
-		g.buf = make([]byte, gatherBytes)
+		g.buf = make([]byte, cmp.Or(g.size, gatherBytes))
 	}
 	have := 0
 	for {
@@ -79,7 +82,7 @@ func (g *gather) fill(r *rawConn) error {
 // tell has the kernel wake the reader only for sure bytes, which are certain to come, or less. It
 // returns how many those are; 1 for any.
 func (g *gather) tell(sure int) int {
-	n := min(sure, int(g.rate*gatherMost.Seconds()), gatherSleep)
+	n := min(sure, int(g.rate*gatherMost.Seconds()), len(g.buf)/4*gatherSleep)
 	if n < gatherLeast {
 		n = 1
 	}
@@ -101,6 +104,13 @@ func (g *gather) tell(sure int) int {
 func (g *gather) letGo() {
 	if g.low.Swap(1) > 1 {
 		setLowWater(g.sys, 1)
+	}
+}
+
+// resize has it read so many bytes at once from now on, if nothing is left of what was read.
+func (g *gather) resize(bytes int) {
+	if len(g.rest) == 0 {
+		g.size, g.buf, g.rest = bytes, nil, nil
 	}
 }
 

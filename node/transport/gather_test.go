@@ -138,7 +138,7 @@ func TestTrickleInsideAFrameIsSeen(t *testing.T) {
 		n, _ := r.Read(make([]byte, gatherBytes))
 		got <- n
 	}()
-	for sent := 1; sent < gatherSleep/4; sent++ {
+	for sent := 1; sent < gatherBytes/4*gatherSleep/4; sent++ {
 		if _, err := w.Write([]byte{0}); err != nil {
 			t.Fatal(err)
 		}

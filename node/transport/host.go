@@ -40,7 +40,9 @@ type Host struct {
 	wg     sync.WaitGroup
 
 	bytesIn, bytesOut atomic.Int64
-	visits            atomic.Int32 // under way
+	visits            atomic.Int32  // under way
+	dataAfter         int64         // see dataAfterBytes
+	dataRetry         time.Duration // see dataRetry
 
 	mu     sync.Mutex
 	closed bool
@@ -67,7 +69,7 @@ func New(cfg Config) (*Host, error) {
 	}
 	h := &Host{
 		cfg: cfg, t: cfg.Timing.withDefaults(), log: cfg.Log, boot: binary.BigEndian.Uint64(boot[:]),
-		clock: &clock{start: time.Now()},
+		clock: &clock{start: time.Now()}, dataAfter: dataAfterBytes, dataRetry: dataRetry,
 		peers: map[string]*peerState{}, links: map[*link]struct{}{}, refs: map[uint64]*waitingAsk{},
 	}
 	var err error

@@ -3,6 +3,8 @@ package transport
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -150,9 +152,7 @@ func (s *session) ping() {
 func (s *session) keep(now time.Duration) {
 	raw, t := s.l.raw, &s.h.t
 	silent := now - time.Duration(raw.readAt.Load())
-	if silent > gatherStale {
-		raw.gather.letGo()
-	}
+	raw.letGo(now)
 	if silent > t.PeerSilence {
 		s.shut(fmt.Errorf("%w: not a byte for %s", ErrSilent, silent.Round(time.Second)), nil)
 		return
@@ -161,9 +161,13 @@ func (s *session) keep(now time.Duration) {
 		s.ping()
 	}
 	s.mu.Lock()
-	f := s.fetcher
+	asking := slices.AppendSeq([]*fetcher{}, maps.Keys(s.draining))
+	if s.fetcher != nil {
+		asking = append(asking, s.fetcher)
+	}
 	s.mu.Unlock()
-	if f != nil {
+	for _, f := range asking {
 		f.keep(now)
 	}
+	s.keepData(now)
 }

@@ -32,6 +32,7 @@ type rawConn struct {
 	closing    atomic.Bool  // TLS has set its own last deadline
 
 	gather gather // owned by the reader, but for letGo
+	out    batch
 
 	closeOnce sync.Once
 	onClose   func()
@@ -83,23 +84,6 @@ func (r *rawConn) receive(b []byte) (int, error) {
 	n, err := r.Conn.Read(b)
 	if n > 0 {
 		r.readAt.Store(int64(r.clock.now()))
-	}
-	return n, err
-}
-
-// Write gives each TLS record (16 KiB) its own Stall to leave. yamux would give a message of 256 KiB
-// ten seconds in all, which a slow WAN link cannot keep although it moves.
-func (r *rawConn) Write(b []byte) (int, error) {
-	now := r.clock.now()
-	if !r.closing.Load() && now-time.Duration(r.deadlineAt.Load()) > r.stall/8 {
-		r.deadlineAt.Store(int64(now))
-		if err := r.Conn.SetWriteDeadline(time.Now().Add(r.stall)); err != nil {
-			return 0, err
-		}
-	}
-	n, err := r.Conn.Write(b)
-	if n > 0 {
-		r.wroteAt.Store(int64(r.clock.now()))
 	}
 	return n, err
 }

@@ -30,6 +30,8 @@ type session struct {
 	mu           sync.Mutex
 	why          error // set once, by shut
 	fetcher      *fetcher
+	draining     map[*fetcher]struct{} // nothing new is asked on these
+	data         dataEnd
 	chunkStreams int // incoming
 
 	bytesIn, bytesOut atomic.Int64 // of chunks
@@ -38,7 +40,7 @@ type session struct {
 func newSession(l *link, p Peer, hello wire.Hello, st *stream, prev *session) *session {
 	return &session{
 		h: l.h, l: l, peer: p, hello: hello, mesh: st, prev: prev,
-		out: outbox{wake: make(chan struct{}, 1)}, closing: make(chan struct{}), done: make(chan struct{}),
+		out: outbox{wake: make(chan struct{}, 1)}, closing: make(chan struct{}), done: make(chan struct{}), draining: map[*fetcher]struct{}{},
 		up: l.h.cfg.Pacing.up(p), down: l.h.cfg.Pacing.down(p),
 	}
 }
@@ -56,6 +58,7 @@ func (s *session) run(br *bufio.Reader) {
 	close(s.l.admitted)
 	s.shut(s.read(br), nil)
 	s.l.close()
+	s.endData()
 	_ = s.mesh.Reset()
 	s.wg.Wait() // chunk streams call the handler too: PeerDown comes after the last of them
 	h.cfg.Handler.PeerDown(s.peer.ID, s.cause())

@@ -201,6 +201,10 @@ func TestCloseLeavesNoGoroutineAndEndsEverything(t *testing.T) {
 		a, b, c := newMachine(t), newMachine(t), newMachine(t)
 		join(t, a, b)
 		join(t, c, a)
+		a.dataAfter = 1
+		c.serving(make([]byte, chunkBytes))
+		a.fetchWell(c, chunkBytes)
+		eventually(t, "a data connection", func() bool { return a.dataOf(c) != nil })
 		stuck, _ := fetchOne(a, b.ID(), chunkBytes)
 		await(t, b.asked, "ask")
 		gossip, err := c.DialGossip(context.Background(), a.ID(), a.ListenAddr())

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -35,7 +36,9 @@ const (
 type stack struct {
 	id        peer.ID
 	tls       *libp2ptls.Transport
-	up        lptransport.Upgrader
+	in        lptransport.Upgrader // of what is accepted: sessions and data connections
+	out       lptransport.Upgrader // of sessions
+	data      lptransport.Upgrader // of data connections
 	rcmgr     network.ResourceManager
 	protocols *multistream.MultistreamMuxer[protocol.ID]
 }
@@ -52,17 +55,28 @@ func newStack(cfg *Config, t Timing, bye *farewells) (*stack, error) {
 	for _, p := range []protocol.ID{protoMesh, protoChunk, protoDoc, protoEnrol, protoGossip, protoVisit} {
 		s.protocols.AddHandler(p, nil)
 	}
-	muxers := []upgrader.StreamMuxer{{ID: yamux.ID, Muxer: eager{muxer(cfg.Window)}}}
-	if s.tls, err = libp2ptls.New(libp2ptls.ID, key, muxers); err != nil {
-		return nil, fmt.Errorf("tls identity: %w", err)
-	}
+	session := upgrader.StreamMuxer{ID: yamux.ID, Muxer: eager{muxer(cfg.Window)}}
+	data := upgrader.StreamMuxer{ID: protoData, Muxer: direct{}}
 	if s.rcmgr, err = newResources(); err != nil {
 		return nil, fmt.Errorf("resource manager: %w", err)
 	}
-	s.up, err = upgrader.New([]sec.SecureTransport{s.tls}, muxers, nil, s.rcmgr, gater{cfg.Allow, bye}, upgrader.WithAcceptTimeout(t.Hello))
-	if err != nil {
-		_ = s.rcmgr.Close()
-		return nil, fmt.Errorf("libp2p upgrader: %w", err)
+	upgrade := func(muxers ...upgrader.StreamMuxer) (lptransport.Upgrader, *libp2ptls.Transport, error) {
+		tls, err := libp2ptls.New(libp2ptls.ID, key, muxers)
+		if err != nil {
+			return nil, nil, fmt.Errorf("tls identity: %w", err)
+		}
+		up, err := upgrader.New([]sec.SecureTransport{tls}, muxers, nil, s.rcmgr, gater{cfg.Allow, bye}, upgrader.WithAcceptTimeout(t.Hello))
+		if err != nil {
+			return nil, nil, fmt.Errorf("libp2p upgrader: %w", err)
+		}
+		return up, tls, nil
+	}
+	var inErr, outErr, dataErr error
+	s.in, _, inErr = upgrade(session, data)
+	s.out, s.tls, outErr = upgrade(session)
+	s.data, _, dataErr = upgrade(data)
+	if err := errors.Join(inErr, outErr, dataErr); err != nil {
+		return nil, errors.Join(err, s.rcmgr.Close())
 	}
 	return s, nil
 }
