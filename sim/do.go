@@ -208,8 +208,9 @@ type (
 		good  bool
 	}
 	refusal struct {
-		req   swarm.Req
-		class swarm.Class
+		req    swarm.Req
+		class  swarm.Class
+		reason policy.Reason
 	}
 	withdrawal struct{ req swarm.Req }
 	// arrival is a chunk that has reached the site's end of the WAN and goes on to a machine.
@@ -256,15 +257,16 @@ func (m *machine) takeAsk(req swarm.Req) (ask, bool) {
 	return a, true
 }
 
+// cancel withdraws an ask, as transport does: the peer confirms it, or the chunk is on its way already and comes.
 func (m *machine) cancel(req swarm.Req) {
-	a, open := m.takeAsk(req)
-	if !open {
+	i := slices.IndexFunc(m.asks, func(a ask) bool { return a.req == req })
+	if i < 0 || m.asks[i].withdrawn {
 		return
 	}
-	if ses := m.session(a.peer); ses != nil {
+	m.asks[i].withdrawn = true
+	if ses := m.session(m.asks[i].peer); ses != nil {
 		m.letter(ses, withdrawal{req}, 0)
 	}
-	m.soon(0, swarm.Failed{Req: req, Class: swarm.Retry, Reason: policy.ReasonCancelledUser})
 }
 
 // asked: a peer wants a chunk. A liar answers by itself.
@@ -274,7 +276,7 @@ func (m *machine) asked(from *machine, x chunkAsk) {
 	case m.lies&lieSilent != 0:
 		return
 	case m.lies&(lieBits|lieRefuses) != 0:
-		m.letter(ses, refusal{x.req, swarm.Absent}, 0)
+		m.letter(ses, refusal{req: x.req, class: swarm.Absent}, 0)
 		return
 	}
 	m.lastRef++
@@ -307,17 +309,20 @@ func (m *machine) refuse(a swarm.RefuseUpload) {
 		return
 	}
 	if ses := m.session(r.to); ses != nil && ses.gen == r.gen {
-		m.letter(ses, refusal{r.req, a.Class}, 0)
+		m.letter(ses, refusal{req: r.req, class: a.Class}, 0)
 	}
 }
 
-// withdrawn: a peer does not want a chunk any more that it has asked for.
+// withdrawn: a peer does not want a chunk any more that it has asked for. What is being sent is the answer.
 func (m *machine) withdrawn(from *machine, x withdrawal) {
 	i := slices.IndexFunc(m.refs, func(r upload) bool { return r.to == from && r.req == x.req })
 	if i < 0 || m.refs[i].sending {
 		return
 	}
 	r, _ := m.endRef(m.refs[i].ref)
+	if ses := m.session(from); ses != nil && ses.gen == r.gen {
+		m.letter(ses, refusal{req: r.req, class: swarm.Retry, reason: policy.ReasonCancelledUser}, 0)
+	}
 	m.step(swarm.UploadEnded{Ref: r.ref})
 }
 
@@ -394,7 +399,7 @@ func (m *machine) refused(x refusal) {
 		if ses := m.session(a.peer); ses != nil {
 			ses.chunkAt = m.site.now
 		}
-		m.step(swarm.Failed{Req: x.req, Class: x.class})
+		m.step(swarm.Failed{Req: x.req, Class: x.class, Reason: x.reason})
 	}
 }
 

@@ -67,11 +67,12 @@ type tiers struct{ LAN, WAN, Media, Wasted, Duplicate int64 }
 
 // ask is one chunk that this machine has asked a peer for.
 type ask struct {
-	req    swarm.Req
-	peer   *machine
-	u      *update
-	index  int
-	origin bool
+	req       swarm.Req
+	peer      *machine
+	u         *update
+	index     int
+	origin    bool
+	withdrawn bool
 }
 
 // upload is one chunk that a peer has asked this machine for.
