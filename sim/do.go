@@ -213,13 +213,6 @@ type (
 		reason policy.Reason
 	}
 	withdrawal struct{ req swarm.Req }
-	// arrival is a chunk that has reached the site's end of the WAN and goes on to a machine.
-	arrival struct {
-		from *machine
-		gen  uint32
-		ref  uint64
-		chunk
-	}
 )
 
 func (c chunk) entry() entry {
@@ -345,10 +338,9 @@ func (m *machine) serve(a swarm.Serve) {
 	}
 	c := chunk{r.req, r.u, r.index, honest && !f.rotten(r.index)}
 	size := r.u.bytesOf(r.index)
-	if ses.site != s { // across the WAN: first this side's line, then the site's
-		end := m.up.put(s.now, size)
-		at := end + int64(s.delay(ses.site))
-		s.toSite(ses.site, entry{at: at, m: r.to, inc: anyInc, what: arrival{m, r.gen, r.ref, c}})
+	if ses.site != s {
+		ses.line = append(ses.line, arrival{from: m, gen: r.gen, ref: a.Ref, chunk: c})
+		m.sendFar(ses)
 		return
 	}
 	end := between(&m.up, &r.to.down, s.now, size)
@@ -364,34 +356,6 @@ func (m *machine) sent(ref uint64, size int64) {
 	if _, open := m.endRef(ref); open && m.lies&lieChunks == 0 {
 		m.step(swarm.UploadEnded{Ref: ref, Bytes: size})
 	}
-}
-
-// wanArrival: a chunk has come as far as the site's line. If nobody waits for it any more the sender
-// has stopped by now; else the line is busy with it, and its bytes count.
-func (m *machine) wanArrival(x arrival) {
-	s := m.site
-	size := x.u.bytesOf(x.index)
-	back := func(at int64, bytes int64) {
-		s.toSite(x.from.site, entry{at: at + int64(s.delay(x.from.site)), m: x.from, from: m, gen: x.gen, what: uploadDone{x.ref, bytes}})
-	}
-	ses := m.session(x.from)
-	if m.core == nil || ses == nil || ses.gen != x.gen || apart(m, x.from) {
-		return // the session's end tells the sender
-	}
-	end := s.down.put(s.now, size)
-	s.wanBytes += size
-	ses.chunkAt = end
-	s.say.say(s.now, "wan").str("site", s.name).str("u", string(x.u.id)).num("bytes", size).end()
-	back(end, size)
-	e := x.entry()
-	e.at, e.m, e.from, e.gen = end, m, x.from, x.gen
-	s.push(e)
-}
-
-// uploadDone tells the sender of a chunk that it is through.
-type uploadDone struct {
-	ref   uint64
-	bytes int64
 }
 
 func (m *machine) refused(x refusal) {

@@ -211,8 +211,8 @@ func (m *machine) read(from *machine, what any) {
 		m.hear(nil, x.head)
 	case gossipRound:
 		m.gossip()
-	case uploadDone:
-		m.sent(x.ref, x.bytes)
+	case chunkRead:
+		m.farRead(from, x)
 	case headTold:
 		m.hear(from, x.head)
 	case docsAsk:

@@ -14,11 +14,13 @@ type session struct {
 	peer    *machine
 	site    *site // of the peer when the session began
 	gen     uint32
-	sentAt  int64   // when what was sent last arrives
-	chunkAt int64   // when the last byte of a chunk came, or will have come
-	held    []entry // what waits for a broken line to heal, as TCP does
-	asks    int     // outstanding there
-	watched bool    // a look at its silence is planned
+	sentAt  int64     // when what was sent last arrives
+	chunkAt int64     // when the last byte of a chunk came, or will have come
+	held    []entry   // what waits for a broken line to heal, as TCP does
+	asks    int       // outstanding there
+	line    []arrival // chunks for a peer of another site that wait for its window
+	unread  int64     // bytes of those that have left and were not read yet
+	watched bool      // a look at its silence is planned
 }
 
 // The waits of node/transport and of the connector.
