@@ -37,13 +37,15 @@ type machine struct {
 	linking  bool
 	linkGen  uint32
 
-	sessions []*session // sorted by the index of the peer
-	told     int        // machines of the site, as gossip told it last; 0: not yet
-	seat     int        // in the site
-	seats    []*session // those within a site that is not too large, by seat
-	dialAt   int64      // when the next round of dialling is queued; 0: none
-	asks     []ask      // outstanding at peers
-	refs     []upload   // asked here
+	sessions []*session     // sorted by the index of the peer
+	told     int            // machines of the site, as gossip told it last; 0: not yet
+	seat     int            // in the site
+	seats    []*session     // those within a site that is not too large, by seat
+	audience []swarm.PeerID // of the last delta
+	heard    []*session     // theirs with this machine, in the same order
+	dialAt   int64          // when the next round of dialling is queued; 0: none
+	asks     []ask          // outstanding at peers
+	refs     []upload       // asked here
 	lastRef  uint64
 	rumour   rumour
 	chase1   func() // what is followed next
@@ -105,7 +107,7 @@ func (m *machine) on() bool { return m.core != nil }
 // now is the time by this machine's own clock.
 func (m *machine) now() time.Time {
 	if m.clock == nil {
-		return epoch0.Add(time.Duration(m.site.now))
+		return m.site.trueTime()
 	}
 	return m.clock.now(m.site.now)
 }
@@ -300,7 +302,11 @@ func (m *machine) stop(how string) {
 	m.core = nil
 	m.inc++
 	m.tickAt, m.dialAt = 0, 0
+	for _, ses := range m.sessions {
+		ses.over = true
+	}
 	m.sessions, m.seats, m.asks, m.refs = nil, nil, nil, nil
+	m.audience, m.heard = nil, nil
 	m.linkWant, m.linking = false, false
 	m.chase1, m.chasedAt = nil, 0
 	m.rumour = rumour{}
