@@ -36,6 +36,9 @@ at     10s approve u1
 	if r.Installed != 150 || r.Amplification != 1 {
 		t.Errorf("%d of 150 machines are done, the WAN carried %.3f payloads a site", r.Installed, r.Amplification)
 	}
+	if w.late > 0 {
+		t.Errorf("%d things reached a site after it had gone on", w.late)
+	}
 	if machine > 44<<10 { // 100,000 of them in 6 GB, with room for the garbage
 		t.Errorf("a machine takes %d bytes", machine)
 	}
