@@ -13,46 +13,48 @@ import (
 
 // machine is one node: a core and the little of the world that a driver gives it.
 type machine struct {
-	index  int
-	id     swarm.PeerID
-	site   *site
+	// What every entry reads lies together.
+	site    *site
+	core    *swarm.Core // nil: it is off
+	clock   *clock      // nil: it keeps true time
+	tickAt  int64       // when a Tick is queued; 0: none
+	part    int         // machines of one site with different numbers do not reach each other
+	bridges bool        // but this one reaches all of them: it stands in both networks
+	lies    lies
+	inc     uint32 // grows with every stop
+	index   int
+	seat    int // in the site
+	id      swarm.PeerID
+
+	seats    []*session     // those within a site that is not too large, by seat
+	asks     []ask          // outstanding at peers
+	refs     []upload       // asked here
+	audience []swarm.PeerID // of the last delta
+	heard    []*session     // theirs with this machine, in the same order
+	sessions []*session     // sorted by the index of the peer
+	lastRef  uint64
+	rate     float64
+	up, down pipe
+	from     tiers
+	disk     disk
+
 	seed   bool
 	egress bool
 	facts  policy.Machine
+	trust  *policy.Trust
+	head   *docs // newest head whose signature holds
 
-	core   *swarm.Core // nil: it is off
-	inc    uint32      // grows with every stop
-	tickAt int64       // when a Tick is queued; 0: none
-	clock  *clock      // nil: it keeps true time
-
-	disk  disk
-	trust *policy.Trust
-	head  *docs // newest head whose signature holds
-
-	part     int  // machines of one site with different numbers do not reach each other
-	bridges  bool // but this one reaches all of them: it stands in both networks
-	rate     float64
-	up, down pipe
 	linkWant bool
 	linking  bool
 	linkGen  uint32
 
-	sessions []*session     // sorted by the index of the peer
-	told     int            // machines of the site, as gossip told it last; 0: not yet
-	seat     int            // in the site
-	seats    []*session     // those within a site that is not too large, by seat
-	audience []swarm.PeerID // of the last delta
-	heard    []*session     // theirs with this machine, in the same order
-	dialAt   int64          // when the next round of dialling is queued; 0: none
-	asks     []ask          // outstanding at peers
-	refs     []upload       // asked here
-	lastRef  uint64
+	told     int   // machines of the site, as gossip told it last; 0: not yet
+	dialAt   int64 // when the next round of dialling is queued; 0: none
 	rumour   rumour
 	chase1   func() // what is followed next
 	chasedAt int64  // when a head of an unknown key was followed last
 	reports  map[swarm.PeerID]uint64
 
-	lies     lies
 	revoked  bool
 	knewHold bool
 	away     bool // off for so long that nobody waits for it
@@ -61,7 +63,6 @@ type machine struct {
 	wantsTil int64 // when an answer changes by itself; 0: never
 
 	firstAt, lastAt int64 // of its installations
-	from            tiers
 }
 
 // tiers counts payload bytes by where they came from.
