@@ -48,6 +48,9 @@
 //     calibrate_test.go holds it against real memberlist.
 //   - Lines are first come, first served, per machine and per site. It is what a switch with one queue does,
 //     and needs one number per direction.
+//   - An upload is over for its sender when it has left, as a write is; towards another site no more is under way than
+//     transport's window (far.go). An ask that is withdrawn ends when its holder says so, or with its chunk if that is on
+//     its way already.
 //   - Faults that tear lines leave sessions to the transport's own waits: silence fails what is asked after
 //     five seconds and ends the session after ten. A line that heals sooner delivers what was held back.
 //   - The checker reads approvals and holds in its own few words. It shares no code with policy or swarm, so
