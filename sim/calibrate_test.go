@@ -272,7 +272,7 @@ func TestGossipModelSpreadsLikeMemberlist(t *testing.T) {
 		rumours int
 	}{
 		{32, 0, 0, soak(30, 60)}, {32, 0.2, 0, soak(30, 60)}, {32, 0, 3 * time.Second, soak(0, 80)},
-		{128, 0, 0, soak(0, 30)}, {128, 0.2, 0, soak(0, 30)},
+		{128, 0, 0, soak(0, 30)}, {128, 0.2, 0, soak(0, 30)}, {128, 0, 3 * time.Second, soak(0, 30)},
 	} {
 		t.Run(fmt.Sprintf("%d-members-loss-%.1f-torn-%v", c.n, c.loss, c.torn), func(t *testing.T) {
 			if c.rumours == 0 {

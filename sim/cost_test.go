@@ -36,6 +36,12 @@ at     10s approve u1
 	if r.Installed != 150 || r.Amplification != 1 {
 		t.Errorf("%d of 150 machines are done, the WAN carried %.3f payloads a site", r.Installed, r.Amplification)
 	}
+	if r.WastedBytes > 0 || r.DuplicateRatio > 0.005 { // nobody lies and nothing breaks
+		t.Errorf("%d bytes were wasted, and %.2f %% came twice", r.WastedBytes, 100*r.DuplicateRatio)
+	}
+	if w.late > 0 {
+		t.Errorf("%d things reached a site after it had gone on", w.late)
+	}
 	if machine > 44<<10 { // 100,000 of them in 6 GB, with room for the garbage
 		t.Errorf("a machine takes %d bytes", machine)
 	}

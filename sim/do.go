@@ -209,17 +209,11 @@ type (
 		good  bool
 	}
 	refusal struct {
-		req   swarm.Req
-		class swarm.Class
+		req    swarm.Req
+		class  swarm.Class
+		reason policy.Reason
 	}
 	withdrawal struct{ req swarm.Req }
-	// arrival is a chunk that has reached the site's end of the WAN and goes on to a machine.
-	arrival struct {
-		from *machine
-		gen  uint32
-		ref  uint64
-		chunk
-	}
 )
 
 func (c chunk) entry() entry {
@@ -257,15 +251,16 @@ func (m *machine) takeAsk(req swarm.Req) (ask, bool) {
 	return a, true
 }
 
+// cancel withdraws an ask, as transport does: the peer confirms it, or the chunk is on its way already and comes.
 func (m *machine) cancel(req swarm.Req) {
-	a, open := m.takeAsk(req)
-	if !open {
+	i := slices.IndexFunc(m.asks, func(a ask) bool { return a.req == req })
+	if i < 0 || m.asks[i].withdrawn {
 		return
 	}
-	if ses := m.session(a.peer); ses != nil {
+	m.asks[i].withdrawn = true
+	if ses := m.session(m.asks[i].peer); ses != nil {
 		m.letter(ses, withdrawal{req}, 0)
 	}
-	m.soon(0, swarm.Failed{Req: req, Class: swarm.Retry, Reason: policy.ReasonCancelledUser})
 }
 
 // asked: a peer wants a chunk. A liar answers by itself.
@@ -275,7 +270,7 @@ func (m *machine) asked(from *machine, x chunkAsk) {
 	case m.lies&lieSilent != 0:
 		return
 	case m.lies&(lieBits|lieRefuses) != 0:
-		m.letter(ses, refusal{x.req, swarm.Absent}, 0)
+		m.letter(ses, refusal{req: x.req, class: swarm.Absent}, 0)
 		return
 	}
 	m.lastRef++
@@ -308,17 +303,20 @@ func (m *machine) refuse(a swarm.RefuseUpload) {
 		return
 	}
 	if ses := m.session(r.to); ses != nil && ses.gen == r.gen {
-		m.letter(ses, refusal{r.req, a.Class}, 0)
+		m.letter(ses, refusal{req: r.req, class: a.Class}, 0)
 	}
 }
 
-// withdrawn: a peer does not want a chunk any more that it has asked for.
+// withdrawn: a peer does not want a chunk any more that it has asked for. What is being sent is the answer.
 func (m *machine) withdrawn(from *machine, x withdrawal) {
 	i := slices.IndexFunc(m.refs, func(r upload) bool { return r.to == from && r.req == x.req })
 	if i < 0 || m.refs[i].sending {
 		return
 	}
 	r, _ := m.endRef(m.refs[i].ref)
+	if ses := m.session(from); ses != nil && ses.gen == r.gen {
+		m.letter(ses, refusal{req: r.req, class: swarm.Retry, reason: policy.ReasonCancelledUser}, 0)
+	}
 	m.step(swarm.UploadEnded{Ref: r.ref})
 }
 
@@ -341,10 +339,9 @@ func (m *machine) serve(a swarm.Serve) {
 	}
 	c := chunk{r.req, r.u, r.index, honest && !f.rotten(r.index)}
 	size := r.u.bytesOf(r.index)
-	if ses.site != s { // across the WAN: first this side's line, then the site's
-		end := m.up.put(s.now, size)
-		at := end + int64(s.delay(ses.site))
-		s.toSite(ses.site, entry{at: at, m: r.to, inc: anyInc, what: arrival{m, r.gen, r.ref, c}})
+	if ses.site != s {
+		ses.line = append(ses.line, arrival{from: m, gen: r.gen, ref: a.Ref, chunk: c})
+		m.sendFar(ses)
 		return
 	}
 	end := between(&m.up, &r.to.down, s.now, size)
@@ -362,40 +359,12 @@ func (m *machine) sent(ref uint64, size int64) {
 	}
 }
 
-// wanArrival: a chunk has come as far as the site's line. If nobody waits for it any more the sender
-// has stopped by now; else the line is busy with it, and its bytes count.
-func (m *machine) wanArrival(x arrival) {
-	s := m.site
-	size := x.u.bytesOf(x.index)
-	back := func(at int64, bytes int64) {
-		s.toSite(x.from.site, entry{at: at + int64(s.delay(x.from.site)), m: x.from, from: m, gen: x.gen, what: uploadDone{x.ref, bytes}})
-	}
-	ses := m.session(x.from)
-	if m.core == nil || ses == nil || ses.gen != x.gen || apart(m, x.from) {
-		return // the session's end tells the sender
-	}
-	end := s.down.put(s.now, size)
-	s.wanBytes += size
-	ses.chunkAt = end
-	s.say.say(s.now, "wan").str("site", s.name).str("u", string(x.u.id)).num("bytes", size).end()
-	back(end, size)
-	e := x.entry()
-	e.at, e.m, e.from, e.gen = end, m, x.from, x.gen
-	s.push(e)
-}
-
-// uploadDone tells the sender of a chunk that it is through.
-type uploadDone struct {
-	ref   uint64
-	bytes int64
-}
-
 func (m *machine) refused(x refusal) {
 	if a, open := m.takeAsk(x.req); open {
 		if ses := m.session(a.peer); ses != nil {
 			ses.chunkAt = m.site.now
 		}
-		m.step(swarm.Failed{Req: x.req, Class: x.class})
+		m.step(swarm.Failed{Req: x.req, Class: x.class, Reason: x.reason})
 	}
 }
 

@@ -10,8 +10,8 @@
 //
 //   - A site is what shares a WAN line. It has a queue of entries (time, machine, what) and runs by itself.
 //   - A window is how long a site goes on without hearing of others. Sites reach each other by way of the seed's
-//     own site only, so that one and all the others take turns, and in a window sites run in any order, or at the
-//     same time; between two windows they exchange what they sent.
+//     own site only, so that one and the others take turns (turns.go), and in a turn sites run in any order, or at the
+//     same time; between two turns they exchange what they sent.
 //   - The plan is what happens to the world as a whole: an admin's orders, faults and their ends.
 //   - A letter is something sent over a session; it arrives in order, or waits for a broken line to heal.
 //   - A machine is a core with a virtual disk (documents, have-bits that are synced every two seconds,
@@ -40,7 +40,7 @@
 //     gets the same answer without verifying again.
 //   - Sites go to whichever worker is free; what they said and sent is joined in their own order, what
 //     they said once all of them have got as far. The longer a window, the less often the memory of a site has to
-//     come back to a processor.
+//     come back to a processor: so each site has one as long as its own line allows.
 //   - Heads travel as pointers that stand for their bytes; a liar's stale head is an old pointer.
 //   - Gossip is a model: rumours with memberlist's fan-out, interval and number of transmissions, and push
 //     and pull. Membership itself is not modelled: who is on and reachable, and how many they are, is known after
@@ -48,6 +48,9 @@
 //     calibrate_test.go holds it against real memberlist.
 //   - Lines are first come, first served, per machine and per site. It is what a switch with one queue does,
 //     and needs one number per direction.
+//   - An upload is over for its sender when it has left, as a write is; towards another site no more is under way than
+//     transport's window (far.go). An ask that is withdrawn ends when its holder says so, or with its chunk if that is on
+//     its way already.
 //   - Faults that tear lines leave sessions to the transport's own waits: silence fails what is asked after
 //     five seconds and ends the session after ten. A line that heals sooner delivers what was held back.
 //   - The checker reads approvals and holds in its own few words. It shares no code with policy or swarm, so

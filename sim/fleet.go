@@ -123,7 +123,6 @@ func (e *forecaster) fleetWorld(horizon time.Duration) error {
 	for _, d := range e.descs {
 		e.addFleetUpdate(d)
 	}
-	w.lookahead = int64(time.Hour)
 	for _, s := range f.Sites {
 		e.addFleetSite(s)
 	}
@@ -164,7 +163,6 @@ func (e *forecaster) addFleetSite(s FleetSite) {
 		site.dialMost = largeNeighbours
 	}
 	e.sites[s.Name] = site
-	w.lookahead = min(w.lookahead, int64(site.wan.Delay))
 }
 
 func (e *forecaster) addFleetMachine(f *FleetMachine) {

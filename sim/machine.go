@@ -13,44 +13,48 @@ import (
 
 // machine is one node: a core and the little of the world that a driver gives it.
 type machine struct {
-	index  int
-	id     swarm.PeerID
-	site   *site
+	// What every entry reads lies together.
+	site    *site
+	core    *swarm.Core // nil: it is off
+	clock   *clock      // nil: it keeps true time
+	tickAt  int64       // when a Tick is queued; 0: none
+	part    int         // machines of one site with different numbers do not reach each other
+	bridges bool        // but this one reaches all of them: it stands in both networks
+	lies    lies
+	inc     uint32 // grows with every stop
+	index   int
+	seat    int // in the site
+	id      swarm.PeerID
+
+	seats    []*session     // those within a site that is not too large, by seat
+	asks     []ask          // outstanding at peers
+	refs     []upload       // asked here
+	audience []swarm.PeerID // of the last delta
+	heard    []*session     // theirs with this machine, in the same order
+	sessions []*session     // sorted by the index of the peer
+	lastRef  uint64
+	rate     float64
+	up, down pipe
+	from     tiers
+	disk     disk
+
 	seed   bool
 	egress bool
 	facts  policy.Machine
+	trust  *policy.Trust
+	head   *docs // newest head whose signature holds
 
-	core   *swarm.Core // nil: it is off
-	inc    uint32      // grows with every stop
-	tickAt int64       // when a Tick is queued; 0: none
-	clock  *clock      // nil: it keeps true time
-
-	disk  disk
-	trust *policy.Trust
-	head  *docs // newest head whose signature holds
-
-	part     int  // machines of one site with different numbers do not reach each other
-	bridges  bool // but this one reaches all of them: it stands in both networks
-	rate     float64
-	up, down pipe
 	linkWant bool
 	linking  bool
 	linkGen  uint32
 
-	sessions []*session // sorted by the index of the peer
-	told     int        // machines of the site, as gossip told it last; 0: not yet
-	seat     int        // in the site
-	seats    []*session // those within a site that is not too large, by seat
-	dialAt   int64      // when the next round of dialling is queued; 0: none
-	asks     []ask      // outstanding at peers
-	refs     []upload   // asked here
-	lastRef  uint64
+	told     int   // machines of the site, as gossip told it last; 0: not yet
+	dialAt   int64 // when the next round of dialling is queued; 0: none
 	rumour   rumour
 	chase1   func() // what is followed next
 	chasedAt int64  // when a head of an unknown key was followed last
 	reports  map[swarm.PeerID]uint64
 
-	lies     lies
 	revoked  bool
 	knewHold bool
 	away     bool // off for so long that nobody waits for it
@@ -59,7 +63,6 @@ type machine struct {
 	wantsTil int64 // when an answer changes by itself; 0: never
 
 	firstAt, lastAt int64 // of its installations
-	from            tiers
 }
 
 // tiers counts payload bytes by where they came from.
@@ -67,11 +70,12 @@ type tiers struct{ LAN, WAN, Media, Wasted, Duplicate int64 }
 
 // ask is one chunk that this machine has asked a peer for.
 type ask struct {
-	req    swarm.Req
-	peer   *machine
-	u      *update
-	index  int
-	origin bool
+	req       swarm.Req
+	peer      *machine
+	u         *update
+	index     int
+	origin    bool
+	withdrawn bool
 }
 
 // upload is one chunk that a peer has asked this machine for.
@@ -104,7 +108,7 @@ func (m *machine) on() bool { return m.core != nil }
 // now is the time by this machine's own clock.
 func (m *machine) now() time.Time {
 	if m.clock == nil {
-		return epoch0.Add(time.Duration(m.site.now))
+		return m.site.trueTime()
 	}
 	return m.clock.now(m.site.now)
 }
@@ -211,8 +215,8 @@ func (m *machine) read(from *machine, what any) {
 		m.hear(nil, x.head)
 	case gossipRound:
 		m.gossip()
-	case uploadDone:
-		m.sent(x.ref, x.bytes)
+	case chunkRead:
+		m.farRead(from, x)
 	case headTold:
 		m.hear(from, x.head)
 	case docsAsk:
@@ -300,7 +304,11 @@ func (m *machine) stop(how string) {
 	m.core = nil
 	m.inc++
 	m.tickAt, m.dialAt = 0, 0
+	for _, ses := range m.sessions {
+		ses.over = true
+	}
 	m.sessions, m.seats, m.asks, m.refs = nil, nil, nil, nil
+	m.audience, m.heard = nil, nil
 	m.linkWant, m.linking = false, false
 	m.chase1, m.chasedAt = nil, 0
 	m.rumour = rumour{}

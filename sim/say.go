@@ -12,13 +12,7 @@ import (
 type gains struct {
 	u       *update
 	indexes []int
-	to      []hop
-}
-
-// hop is one end of a session: whom something goes to, and which session it travels on.
-type hop struct {
-	m   *machine
-	gen uint32
+	to      []*session // of those whom it goes to
 }
 
 // tellGained sends a delta.
@@ -27,26 +21,36 @@ func (m *machine) tellGained(a swarm.TellGained) {
 	u := s.w.updateOf(a.Payload)
 	g := s.newGains(u, a.Indexes)
 	var at int64
-	for _, id := range a.To {
-		ses := m.sessionTo(id)
+	for _, ses := range m.audienceOf(a.To) {
 		if ses == nil || ses.site != s {
 			continue
 		}
 		there := m.arrives(ses, 0)
 		if len(g.to) > 0 && there != at {
 			o := s.newGains(u, a.Indexes)
-			o.to = append(o.to, hop{ses.peer, ses.gen})
+			o.to = append(o.to, ses.twin)
 			s.push(entry{at: there, from: m, kind: gainsHere, what: o})
 			continue
 		}
 		at = there
-		g.to = append(g.to, hop{ses.peer, ses.gen})
+		g.to = append(g.to, ses.twin)
 	}
 	if len(g.to) == 0 {
 		s.spare = append(s.spare, g)
 		return
 	}
 	s.push(entry{at: at, from: m, kind: gainsHere, what: g})
+}
+
+// audienceOf finds the sessions with some peers. As a rule they are those of the last time.
+func (m *machine) audienceOf(to []swarm.PeerID) []*session {
+	if m.heard == nil || !slices.Equal(to, m.audience) {
+		m.audience, m.heard = append(m.audience[:0], to...), m.heard[:0]
+		for _, id := range to {
+			m.heard = append(m.heard, m.sessionTo(id))
+		}
+	}
+	return m.heard
 }
 
 func (s *site) newGains(u *update, indexes []int) *gains {
@@ -63,18 +67,18 @@ func (s *site) newGains(u *update, indexes []int) *gains {
 func (s *site) handOut(e *entry) {
 	g, from := e.what.(*gains), e.from
 	var ev swarm.Event = swarm.GainedArrived{From: from.id, Payload: g.u.info.ID, Indexes: g.indexes}
-	for _, h := range g.to {
-		ses := h.m.session(from)
-		if ses == nil || ses.gen != h.gen {
+	for _, ses := range g.to {
+		if ses.over {
 			continue
 		}
-		if apart(h.m, from) || len(ses.held) > 0 {
+		m := ses.twin.peer
+		if len(ses.held) > 0 || apart(m, from) {
 			o := s.newGains(g.u, g.indexes)
-			o.to = append(o.to, h)
+			o.to = append(o.to, ses)
 			ses.held = append(ses.held, entry{from: from, kind: gainsHere, what: o})
 			continue
 		}
-		h.m.step(ev)
+		m.step(ev)
 	}
 	s.spare = append(s.spare, g)
 }

@@ -14,11 +14,15 @@ type session struct {
 	peer    *machine
 	site    *site // of the peer when the session began
 	gen     uint32
-	sentAt  int64   // when what was sent last arrives
-	chunkAt int64   // when the last byte of a chunk came, or will have come
-	held    []entry // what waits for a broken line to heal, as TCP does
-	asks    int     // outstanding there
-	watched bool    // a look at its silence is planned
+	over    bool
+	twin    *session  // the other end, within a site
+	sentAt  int64     // when what was sent last arrives
+	chunkAt int64     // when the last byte of a chunk came, or will have come
+	held    []entry   // what waits for a broken line to heal, as TCP does
+	asks    int       // outstanding there
+	line    []arrival // chunks for a peer of another site that wait for its window
+	unread  int64     // bytes of those that have left and were not read yet
+	watched bool      // a look at its silence is planned
 }
 
 // The waits of node/transport and of the connector.
@@ -98,6 +102,7 @@ func (m *machine) sessionTo(id swarm.PeerID) *session {
 func (m *machine) addSession(ses *session) {
 	i, _ := slices.BinarySearchFunc(m.sessions, ses.peer.index, func(s *session, i int) int { return cmp.Compare(s.peer.index, i) })
 	m.sessions = slices.Insert(m.sessions, i, ses)
+	m.audience, m.heard = nil, nil
 	m.seatTo(ses.peer, ses)
 }
 
@@ -154,8 +159,11 @@ func (m *machine) admits(p *machine) bool {
 // open makes both ends of a session within a site.
 func (m *machine) open(p *machine, gen uint32) {
 	up := m.site.now + 3*int64(m.site.lan.Delay) // nothing is read from a session before it is up
-	m.addSession(&session{peer: p, site: p.site, gen: gen, sentAt: up})
-	p.addSession(&session{peer: m, site: m.site, gen: gen, sentAt: up})
+	here := &session{peer: p, site: p.site, gen: gen, sentAt: up}
+	there := &session{peer: m, site: m.site, gen: gen, sentAt: up, twin: here}
+	here.twin = there
+	m.addSession(here)
+	p.addSession(there)
 	for _, e := range [2][2]*machine{{m, p}, {p, m}} {
 		a, b := e[0], e[1]
 		shown := b.shown()
@@ -199,7 +207,9 @@ func (m *machine) drop(p *machine, tellIt bool) {
 	if tellIt {
 		m.letter(ses, bye{}, 0)
 	}
+	ses.over = true
 	m.sessions = slices.DeleteFunc(m.sessions, func(s *session) bool { return s == ses })
+	m.audience, m.heard = nil, nil
 	m.seatTo(p, nil)
 	m.asks = slices.DeleteFunc(m.asks, func(a ask) bool { return a.peer == p })
 	for i := len(m.refs) - 1; i >= 0; i-- {

@@ -10,16 +10,18 @@ import (
 // site is the machines that share one WAN line, and all that happens to them. Between two windows it
 // touches nothing of other sites: what leaves it goes through out.
 type site struct {
-	w     *World
-	index int
-	name  string
-	rng   *rand.Rand
-	q     queue
-	now   int64
-	gens  uint32 // of sessions
-	out   []outgoing
-	say   journal
-	spare []*gains
+	w       *World
+	index   int
+	name    string
+	rng     *rand.Rand
+	q       queue
+	now     int64
+	clock   time.Time // the true time at clockAt: it is asked for with every step
+	clockAt int64
+	gens    uint32 // of sessions
+	out     []outgoing
+	say     journal
+	spare   []*gains
 
 	machines []*machine
 	byName   map[swarm.PeerID]*machine
@@ -59,6 +61,14 @@ func (s *site) seat(m *machine) {
 func (s *site) push(e entry) {
 	e.at = max(e.at, s.now)
 	s.q.push(&e)
+}
+
+// trueTime is now on the true clock.
+func (s *site) trueTime() time.Time {
+	if s.clockAt != s.now || s.clock.IsZero() {
+		s.clock, s.clockAt = epoch0.Add(time.Duration(s.now)), s.now
+	}
+	return s.clock
 }
 
 // run does all that is due before end.

@@ -6,8 +6,6 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"patchmesh/content"
@@ -37,20 +35,19 @@ type World struct {
 	byMap   map[content.ID]*update
 	byName  map[policy.UpdateID]*update
 
-	plan      []planned // sorted by time: what happens to the world as a whole
-	planSeq   uint64
-	lookahead int64 // nothing that one site does reaches another sooner
-	hqPast    int64 // up to which the seed's site has run
-	past      int64 // and all others
-	trace     tracer
-	own       journal // of the world itself
-	rng       *rand.Rand
-	openEnds  int      // faults that have begun and will end
-	desk      []func() // of the admin, while the seed is down
-	pending   int      // commands of the scenario that have not been carried out
-	stopped   string
-	holdAt    int64 // when the first hold was published; 0: none
-	workers   int
+	plan     []planned // sorted by time: what happens to the world as a whole
+	planSeq  uint64
+	turns    turns
+	late     int // what reached a site after it had gone on: nothing, or turns are wrong
+	trace    tracer
+	own      journal // of the world itself
+	rng      *rand.Rand
+	openEnds int      // faults that have begun and will end
+	desk     []func() // of the admin, while the seed is down
+	pending  int      // commands of the scenario that have not been carried out
+	stopped  string
+	holdAt   int64 // when the first hold was published; 0: none
+	workers  int
 }
 
 // planned happens to the world as a whole, between the windows in which sites run by themselves.
@@ -129,7 +126,6 @@ func (w *World) build() {
 	for i := range w.sc.seed.machines.drawInt(w.rng) {
 		w.addMachine(hq, fmt.Sprintf("hq-%d", i), false)
 	}
-	w.lookahead = int64(time.Hour)
 	for _, spec := range w.sc.sites {
 		for range spec.count.drawInt(w.rng) {
 			s := w.addSite(spec)
@@ -144,7 +140,6 @@ func (w *World) build() {
 				m.groups(spec.groups, i)
 				m.vlan(spec.vlan, n, i)
 			}
-			w.lookahead = min(w.lookahead, int64(s.wan.Delay))
 		}
 	}
 }
@@ -193,21 +188,20 @@ func (w *World) at(at int64, do func()) {
 
 func (w *World) after(d time.Duration, do func()) { w.at(w.now+int64(d), do) }
 
-// run goes from window to window. What one site does reaches another only by way of the seed's own site, and no
-// sooner than after lookahead. So the seed's site and all others take turns: each goes on until what the other side
-// may still do could reach it, which in the steady state is twice the lookahead. The others run by themselves: in
-// any order, or at the same time. What they send is handed over between windows, in the order of the sites.
+// run goes from turn to turn until all is done, or the scenario's time is over.
 func (w *World) run(beat func(now, left int)) {
 	w.begin()
 	limit := int64(w.sc.limit)
 	nextBeat := int64(0)
+	w.turns.look(w.sites)
 	for w.stopped == "" {
-		next := min(nextAt(w.sites[:1]), nextAt(w.sites[1:]))
+		next := w.turns.soonest()
 		if len(w.plan) > 0 && w.plan[0].at <= next {
 			if w.plan[0].at > limit {
 				break
 			}
 			w.followPlan()
+			w.turns.look(w.sites)
 			continue
 		}
 		if next > limit {
@@ -217,7 +211,7 @@ func (w *World) run(beat func(now, left int)) {
 		if len(w.plan) > 0 {
 			most = min(most, w.plan[0].at)
 		}
-		w.turns(most)
+		w.turn(most)
 		if beat != nil && w.now >= nextBeat {
 			nextBeat = w.now + int64(time.Second)
 			beat(int(w.now/int64(time.Second)), w.unfinished())
@@ -246,70 +240,29 @@ func (w *World) followPlan() {
 	w.flush(never)
 }
 
-// turns lets the seed's site go on, then all others, neither beyond most.
-func (w *World) turns(most int64) {
-	hq, rest := w.sites[:1], w.sites[1:]
-	end := min(soon(nextAt(rest), w.lookahead), soon(nextAt(hq), 2*w.lookahead), most)
-	w.window(hq, end)
-	w.hqPast = max(w.hqPast, end)
-	w.flush(min(w.hqPast, w.past))
-	far := min(soon(nextAt(hq), w.lookahead), soon(nextAt(rest), 2*w.lookahead), most)
-	w.window(rest, far)
-	w.past = max(w.past, far)
-	w.now = max(w.now, min(w.hqPast, w.past)-1)
-	w.flush(min(w.hqPast, w.past))
-}
-
-// soon is so much after an instant, which may be never.
-func soon(at, d int64) int64 {
-	if at > never-d {
-		return never
-	}
-	return at + d
-}
-
-// nextAt is when the next thing happens at some sites.
-func nextAt(sites []*site) int64 {
-	next := never
-	for _, s := range sites {
-		if s.q.len() > 0 {
-			next = min(next, s.q.next())
-		}
-	}
-	return next
-}
-
-// window lets some sites run up to end.
-func (w *World) window(sites []*site, end int64) {
-	if w.workers < 2 || len(sites) < 3 {
-		for _, s := range sites {
-			s.run(end)
-		}
-		return
-	}
-	// Whoever is free takes the next site.
-	var next atomic.Int64
-	var all sync.WaitGroup
-	for range w.workers {
-		all.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(sites); i = int(next.Add(1)) - 1 {
-				sites[i].run(end)
-			}
-		})
-	}
-	all.Wait()
-}
-
-// flush hands over what sites sent each other and writes down what they said before an instant, up to which all of
-// them have got.
+// flush hands over what all sites sent each other and writes down what they said before an instant.
 func (w *World) flush(before int64) {
 	for _, s := range w.sites {
-		for _, o := range s.out {
-			o.to.push(o.entry)
-		}
-		clear(s.out)
-		s.out = s.out[:0]
+		w.handOver(s)
 	}
+	w.write(before)
+}
+
+// handOver gives what a site sent to whom it sent it.
+func (w *World) handOver(s *site) {
+	for _, o := range s.out {
+		if o.entry.at < o.to.now {
+			w.late++
+		}
+		o.to.push(o.entry)
+		w.turns.due(o.to)
+	}
+	clear(s.out)
+	s.out = s.out[:0]
+}
+
+// write writes down what sites said before an instant, up to which all of them have got.
+func (w *World) write(before int64) {
 	if !w.own.on {
 		return
 	}

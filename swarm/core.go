@@ -25,16 +25,11 @@ type Self struct {
 
 // Core is the state machine of one node. It is not safe for concurrent use: one goroutine owns it.
 type Core struct {
-	cfg  Config
-	self Self
-	rng  *rand.Rand
-
 	now     time.Time
-	started time.Time
-	acts    []Action
 	wake    time.Time // when a sweep is due; zero: none
 	gainDue time.Time // when gained chunks are to be told; zero: none wait
-	toldTo  []PeerID  // those whom this step tells of them
+	acts    []Action
+	toldTo  []PeerID // those whom this step tells of them
 	lastReq Req
 	open    []*request // not yet ended, in the order they were made
 	ended   []*request // by this step
@@ -63,6 +58,11 @@ type Core struct {
 	askBytes int64      // outstanding at neighbours
 	scratch  []wish
 	quiets   []quiet
+
+	cfg     Config // last, as much of it is seldom read: what every step needs lies together
+	self    Self
+	rng     *rand.Rand
+	started time.Time
 }
 
 // request is one thing asked of the driver and not yet ended.

@@ -196,14 +196,14 @@ func (c *Core) peerGated(e PeerGated) {
 	if p == nil || !c.neighbour(p) {
 		return
 	}
-	was := p.gate.serve != ""
+	was := p.closed
 	for _, l := range c.payloads {
 		if !was && e.Serve != "" {
 			c.uncountHolder(l, p)
 			c.stampLost(l)
 		}
 	}
-	p.gate.serve, p.gate.wan = e.Serve, e.WAN
+	p.gate.serve, p.gate.wan, p.closed = e.Serve, e.WAN, e.Serve != ""
 	if was && e.Serve == "" {
 		for _, l := range c.payloads {
 			if r := p.have[l.id]; r != nil {

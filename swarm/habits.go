@@ -10,12 +10,18 @@ import (
 
 // meteredUse is what a metered link is for: as it is signed, or less where whoever looks after this machine says so.
 func (c *Core) meteredUse() LinkUse {
-	signed := c.tasks.plan.Habits.Metered
-	use, known := map[string]LinkUse{policy.MeteredAllow: UseAll, policy.MeteredPeersOnly: UsePeersOnly, policy.MeteredNever: UseNothing}[signed]
-	switch {
-	case !known:
+	var use LinkUse
+	switch c.tasks.plan.Habits.Metered {
+	case policy.MeteredAllow:
+		use = UseAll
+	case policy.MeteredPeersOnly:
+		use = UsePeersOnly
+	case policy.MeteredNever:
+		use = UseNothing
+	default:
 		return c.cfg.Metered
-	case c.cfg.MeteredOwn:
+	}
+	if c.cfg.MeteredOwn {
 		return max(use, c.cfg.Metered)
 	}
 	return use

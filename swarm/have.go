@@ -198,7 +198,7 @@ func (c *Core) counts(l *payload, p *peer) bool {
 }
 
 // gives: what a peer holds is to be had from it at present: it serves, and was not silent too often.
-func (p *peer) gives() bool { return p.gate.serve == "" && !p.mute }
+func (p *peer) gives() bool { return !p.closed && !p.mute }
 
 // countSole counts anew for how many chunks each neighbour is the only holder.
 func (c *Core) countSole(l *payload) {

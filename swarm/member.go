@@ -10,41 +10,43 @@ import (
 
 // peer is one open session.
 type peer struct {
-	id          PeerID
+	// What the looks at all neighbours read, for each chunk again, lies together: it comes to a processor at once.
+	near       bool // a neighbour
+	seed       bool
+	sameSubnet bool
+	gone       bool // the session is over
+	mute       bool // silent so often that what it says it holds does not count for now
+	closed     bool // gate.serve is set
+	egress     bool
+	webEgress  bool // as egress, but for the state of its way to the seeds
+	asks       int  // chunks outstanding there
+	at         int  // in Core.peers
+	// pace is the time from one chunk of this peer to the next while more are asked for, smoothed; zero: none yet.
+	pace      time.Duration
+	busyUntil time.Time // refused or silent: not asked before
+	id        PeerID
+
+	have        map[content.ID]*remote // looked up by id only, never walked
+	haveChunks  int                    // length of all its have-lists together
 	site        SiteID
-	near        bool // a neighbour
 	adjacent    bool // its site gives chunks to this one, see adjacent.go
 	takes       bool // its site takes chunks from this one
 	letGo       bool // an adjacent peer that has nothing: the driver was told
-	seed        bool
-	egress      bool
-	webEgress   bool // as egress, but for the state of its way to the seeds
-	sameSubnet  bool
 	groups      []string
 	synced      bool
-	gone        bool // the session is over
 	headVersion int64
 	upAt        time.Time
 
-	have       map[content.ID]*remote  // looked up by id only, never walked
 	far        map[content.ID]*farHave // of an adjacent peer
-	haveChunks int                     // length of all its have-lists together
-	at         int                     // in Core.peers
-
-	asks      int       // chunks outstanding there
-	busyUntil time.Time // refused or silent: not asked before
-	silences  int       // in a row
-	// pace is the time from one chunk of this peer to the next while more are asked for, smoothed; zero: none yet.
-	pace       time.Duration
-	answeredAt time.Time // its last chunk, or the first ask after a pause
-	triedAt    time.Time // the first ask since its last chunk; zero: it owes nothing
+	silences   int                     // in a row
+	answeredAt time.Time               // its last chunk, or the first ask after a pause
+	triedAt    time.Time               // the first ask since its last chunk; zero: it owes nothing
 
 	relays []content.ID // payloads that it asks this machine to relay
 
 	servedAt uint64 // slotState.served when it got a slot last
 	running  int    // uploads to it that hold a slot
 	waiting  int    // and that wait for one
-	mute     bool   // silent so often that what it says it holds does not count for now
 
 	bytesIn, bytesOut int64
 
@@ -59,8 +61,8 @@ type remote struct {
 	sole int    // chunks that this machine lacks and that it alone has
 	want bool   // it is fetching this payload for itself
 	// movedAt is when it last gained a chunk, movedAtArrival what payload.arrivals was then.
-	movedAt        time.Time
 	movedAtArrival int
+	movedAt        time.Time
 }
 
 // neighbour: a peer of this machine's own site. Nobody else serves or is asked, but for seeds and, where signed

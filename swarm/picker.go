@@ -82,7 +82,7 @@ func (c *Core) askRoom(l *payload) int {
 
 // askable: a neighbour that may be asked for one more chunk now.
 func (c *Core) askable(p *peer) bool {
-	return p.near && p.asks < c.asksFor(p) && p.gate.serve == "" && !c.now.Before(p.busyUntil) && (len(c.tasks.shuns) == 0 || !c.shunned(p.id))
+	return p.near && p.asks < c.asksFor(p) && !p.closed && !c.now.Before(p.busyUntil) && (len(c.tasks.shuns) == 0 || !c.shunned(p.id))
 }
 
 // asksFor is how many chunks may be outstanding at a neighbour: one until it has sent a good one, so that a liar

@@ -138,9 +138,9 @@ func replay(name string, seed uint64) string {
 	return fmt.Sprintf("patchmesh sim %s --seed %d", name, seed)
 }
 
-// simMemoryBytes is from where on garbage is collected more often: a hundred thousand machines need a bit more
-// than half of it, and would else take twice what they need.
-const simMemoryBytes = 5 << 30
+// simMemoryBytes is from where on garbage is collected more often: a hundred thousand machines need two thirds of
+// it, and would else take twice what they need. Closer to what they need, collecting costs more than the run.
+const simMemoryBytes = 5400 << 20
 
 // simOnce runs once, with the sites shared out to all cores.
 func (a *app) simOnce(sc *sim.Scenario, f simFlags) (*sim.Report, error) {
