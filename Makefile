@@ -22,7 +22,7 @@ COUNT      ?= 1
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-all test soak race fuzz lint vuln e2e sim demo bench gobench cover cover-verify clean
+.PHONY: help build build-all test soak race fuzz lint vuln e2e wine sim demo bench gobench cover cover-verify clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -72,6 +72,9 @@ vuln: ## known vulnerabilities that the program can reach; skipped where their d
 e2e: ## the main job in network namespaces, measured from outside (root on Linux); E2E=Cut for a part
 	PATCHMESH_E2E=1 $(GO) test -count=1 -v -timeout 20m -run '^TestLab' ./bench
 	PATCHMESH_E2E=1 $(GO) test -count=1 -v -timeout 20m -run '^TestE2E$$/$(E2E)' ./cmd/patchmesh
+
+wine: ## the Windows program and the tests of its parts, where Wine and wixl are (Debian: wine64 wixl)
+	PATCHMESH_SOAK=1 $(GO) test -count=1 -v -timeout 30m -run 'UnderWine$$' ./cmd/patchmesh
 
 sim: build ## mixed faults in virtual time; SIM=shop-5 for another scenario
 	bin/patchmesh sim $(SIM)

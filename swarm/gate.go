@@ -189,7 +189,7 @@ func firstReason(rs ...policy.Reason) policy.Reason {
 func (c *Core) peerGated(e PeerGated) {
 	p := c.byID[e.Peer]
 	if p != nil && p.adjacent {
-		p.gate.serve = e.Serve
+		p.gate.serve, p.closed = e.Serve, e.Serve != ""
 		c.driveAll()
 		return
 	}
