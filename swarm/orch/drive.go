@@ -36,7 +36,7 @@ func (m *Machine) Drive(w Want, t Time) Out {
 	if c := m.card(); m.votes() && (!c.equal(m.told) || m.beatDue()) {
 		m.s.Seq++
 		c.Seq = m.s.Seq
-		m.told, m.toldAt, m.said[c.Seq] = c, t.Mono, c
+		m.told, m.toldAt, m.said[c.Seq] = c, m.now.Mono, c
 		delete(m.said, c.Seq-saidKept)
 		out.Save, out.Tell = true, &c
 	}
