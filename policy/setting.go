@@ -67,7 +67,7 @@ var SettingInfos = slices.Concat(updateInfos, filterInfos, switchInfos, carryInf
 
 var updateInfos = []SettingInfo{
 	{SetAutomation, string(AutomationScheduled), "how much a machine does by itself: off, detect, notify-download (2), download-notify (3), scheduled (4), local-choice (5), server-manual (7)", checkAutomation, byAutomation},
-	{SetScanInterval, "22h", "how often a machine looks whether its updates are there", within(time.Hour, 7*day), nil},
+	{SetScanInterval, "22h", "how often a machine looks whether its updates are there; each up to a fifth earlier, so that not all look at once", within(time.Hour, 7*day), nil},
 	{SetWindowsRequired, "no", "yes: a machine that no maintenance window addresses is never changed", checkYesNo, byYes},
 	{SetDefaultRun, "30m", "what an update is taken to need in a window when its descriptor does not say", within(time.Minute, day), byLonger},
 	{SetPostponeTimes, "0", "how often a user may postpone an update", checkTimes, byFewer},

@@ -224,10 +224,11 @@ func (c *Core) detectDue(k *task) bool {
 // done before one does.
 func (c *Core) scanEvery(k *task) time.Duration {
 	if k.blind == 0 {
+		every := c.cfg.ScanEvery
 		if p := c.tasks.plan.ScanEvery; p > 0 { // signed for this machine
-			return p
+			every = p
 		}
-		return c.cfg.ScanEvery
+		return every - c.self.earlier(every/5)
 	}
 	return min(c.cfg.InstallRetryMin<<min(k.blind-1, 16), c.cfg.InstallRetryMax)
 }
