@@ -77,6 +77,7 @@ var updateInfos = []SettingInfo{
 	{setDeadline + "important", "none", "deadline of important updates whose approval names none", noneOr(within(time.Hour, 1000*day)), nil},
 	{setDeadline + "moderate", "none", "deadline of moderate updates whose approval names none", noneOr(within(time.Hour, 1000*day)), nil},
 	{setDeadline + "low", "none", "deadline of updates of low severity whose approval names none", noneOr(within(time.Hour, 1000*day)), nil},
+	graceInfo,
 }
 
 const maxSettings = 5000
@@ -294,6 +295,7 @@ type settings struct {
 	windowsRequired bool
 	defaultRun      time.Duration
 	deadlines       map[string]time.Duration // by severity
+	grace           time.Duration            // 0: none
 	scanInterval    time.Duration
 	postponeTimes   int
 	postponeFor     time.Duration
@@ -329,6 +331,8 @@ func readSettings(all []Effective) settings {
 			s.takeClasses = e.Value
 		case SetTakeProducts:
 			s.takeProducts = e.Value
+		case SetDeadlineGrace:
+			s.grace = duration(e.Value) // of "none" 0
 		case SetPostponeFor:
 			s.postponeFor = duration(e.Value)
 		case SetRestart:

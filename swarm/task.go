@@ -40,6 +40,7 @@ type task struct {
 	version    string // found on the machine
 	undone     *undone
 	waitsSince time.Time // for a maintenance window, see missed.go; zero: it does not
+	metAt      time.Time // see missed.go; zero: nobody counts
 	lookDue    bool      // it is looked for as soon as may be, see scan.go
 	before     SavedTask // how the last run of the program left it, until its state is entered again
 }
@@ -55,7 +56,7 @@ func (c *Core) replan() {
 	}
 	t := &c.tasks
 	t.stale = c.stale()
-	c.self.Machine.Waits = c.waits()
+	c.self.Machine.Waits, c.self.Machine.Met = c.waits(), c.met()
 	t.plan = policy.MakePlan(c.news.manifest, c.describe, c.self.Machine, t.stale, c.now)
 	old := t.tasks
 	t.tasks = make([]*task, 0, len(t.plan.Verdicts))
@@ -95,7 +96,7 @@ func (c *Core) newTask(v policy.Verdict) *task {
 	for _, s := range c.tasks.kept {
 		if s.Update == v.Update && s.Revision == v.Revision {
 			k.attempts, k.failures, k.retryAt, k.since, k.undone = s.Attempts, s.Failures, s.RetryAt, s.Since, s.Undone
-			k.waitsSince = s.WaitsSince
+			k.waitsSince, k.metAt = s.WaitsSince, s.MetAt
 			k.before = s
 			if s.State == policy.StateRolledBack || s.State == policy.StateInstalled || s.State < 0 {
 				k.state, k.reason, k.detail = s.State, s.Reason, s.Detail
