@@ -85,9 +85,12 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 		asked = append(asked, q)
 		p.Verdicts = append(p.Verdicts, v)
 	}
-	settleSupersedence(asked, p.Verdicts)
+	superseded := settleSupersedence(asked, p.Verdicts)
 	settleOrder(asked, p.Verdicts)
 	settleMitigated(asked, p.Verdicts)
+	for _, i := range superseded {
+		p.Verdicts[i].Compliance = SupersededPresent
+	}
 	for _, v := range p.Verdicts {
 		p.changesAt(v.Until)
 		p.changesAt(v.closesAt)

@@ -237,8 +237,8 @@ func (c *Core) scanEvery(k *task) time.Duration {
 // settleNone: nothing is to be done; say why.
 func (c *Core) settleNone(k *task) {
 	switch {
-	case k.verdict.Compliance == policy.Installed && c.stuckHere(k):
-	case k.verdict.Compliance == policy.Installed:
+	case k.verdict.Compliance.There() && c.stuckHere(k):
+	case k.verdict.Compliance.There():
 		c.setState(k, policy.StateInstalled, k.verdict.Reason, k.verdict.Detail, nil)
 	case k.state == policy.StateRemoved:
 	default:
