@@ -39,6 +39,9 @@ func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) er
 	if !r.Deadline.IsZero() && r.Deadline.Before(r.NotBefore) {
 		return a, nil, api.Errorf(api.ClassUsage, "the deadline lies before the available time")
 	}
+	if err := suits(row, action, *r); err != nil {
+		return a, nil, err
+	}
 	a = policy.Approval{
 		Update: policy.UpdateID(row.Update), Revision: row.Revision, Descriptor: row.Descriptor, DescriptorBytes: len(row.Body),
 		Group: r.Group, Action: action, NotBefore: r.NotBefore.UTC(), Deadline: r.Deadline.UTC(), Expedite: r.Expedite, IgnoreWindows: r.IgnoreWindows, At: s.stamp(),

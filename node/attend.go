@@ -105,7 +105,7 @@ func (n *Node) shutdownFacts() policy.Machine {
 	facts.Power = policy.Power{OnBattery: c.OnBattery, Percent: c.BatteryPercent}
 	facts.Detected = map[policy.UpdateID]policy.Detection{}
 	for _, k := range n.view.Load().Tasks {
-		d := policy.Detection{Present: k.Verdict.Compliance == policy.Installed, Version: k.Version, At: k.DetectedAt}
+		d := policy.Detection{Present: k.Verdict.Compliance.There(), Version: k.Version, At: k.DetectedAt}
 		switch {
 		case k.DetectedAt.IsZero(): // nothing is installed on a guess
 			d.Err = policy.ReasonUnknownFirstScan

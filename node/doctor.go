@@ -2,11 +2,7 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -262,13 +258,17 @@ func (n *Node) lookAtUpdates(e *examination, v *swarm.View) {
 		return "it is looked for again now", nil
 	}
 	for _, k := range v.Tasks {
-		u := n.updateRow(*v, k)
-		if st, known := policy.ParseState(u.State); known && (st >= 0 && !blocks(policy.Reason(u.Reason)) || st == policy.StateInstalled || st == policy.StateRemoved) {
-			e.fine(api.ScopeUpdates, u.Update, "%s %s", u.State, u.Reason)
-			continue
-		}
-		e.wrong(api.ScopeUpdates, u.Update, policy.Reason(u.Reason), u.State+": "+u.Detail, u.Facts, rescan)
+		e.judge(n.updateRow(*v, k), rescan)
 	}
+}
+
+// judge tells whether something stands in the way of an update that somebody should do something about.
+func (e *examination) judge(u api.Update, fix func() (string, error)) {
+	if st, known := policy.ParseState(u.State); known && (st >= 0 && !blocks(policy.Reason(u.Reason)) || st == policy.StateInstalled || st == policy.StateRemoved) {
+		e.fine(api.ScopeUpdates, u.Update, "%s %s", u.State, u.Reason)
+		return
+	}
+	e.wrong(api.ScopeUpdates, u.Update, policy.Reason(u.Reason), u.State+": "+u.Detail, u.Facts, fix)
 }
 
 // blocks: somebody should do something about it. That approvals, windows or other updates want it so is no trouble.
@@ -285,47 +285,6 @@ var meant = []policy.Reason{
 	policy.ReasonPolicyHold, policy.ReasonPolicyDeferred, policy.ReasonPolicyDeclined, policy.ReasonPolicyClass, policy.ReasonLocalHold, policy.ReasonUserPostponed, policy.ReasonRingNotReached,
 	policy.ReasonDepOtherFirst, policy.ReasonExclusive, policy.ReasonCompatArch, policy.ReasonCompatOS, policy.ReasonCompatEdition,
 	policy.ReasonUnknownFirstScan, policy.ReasonWanLeaseWait, policy.ReasonHostBusy, policy.ReasonHostBattery,
-}
-
-// DoctorStopped looks at the data folder of a machine whose node is not running. It needs no network.
-func DoctorStopped(dir string, q api.DoctorQuery, now func() time.Time) (*api.Diagnosis, error) {
-	f, err := openFolder(dir, now)
-	name := ""
-	if err == nil {
-		defer f.close()
-		name = f.member.Name
-		now = f.now
-	}
-	if errors.Is(err, ErrLocked) {
-		return nil, err
-	}
-	e, qerr := newExamination(name, q, now())
-	if qerr != nil {
-		return nil, qerr
-	}
-	if api.ClassOf(err) == api.ClassUsage {
-		return nil, err // it belongs to no mesh
-	}
-	if _, perr := os.Stat(filepath.Join(dir, "state.db")); errors.Is(perr, fs.ErrPermission) {
-		return nil, forbidden(dir)
-	}
-	if e.wants(api.ScopeService) {
-		e.wrong(api.ScopeService, "node", policy.ReasonAgentStopped, "no patchmesh is running on "+dir, nil, nil)
-	}
-	if err != nil {
-		e.wrong(api.ScopeStore, "data folder", policy.ReasonDiskError, err.Error(), nil, nil)
-	} else {
-		if e.wants(api.ScopeStore) {
-			e.fine(api.ScopeStore, "data folder", "its database, keys and trusted documents can be read")
-		}
-		if e.wants(api.ScopeTime) {
-			lookAtTime(e, f.believer, f.now(), siteLate(f.believer.current(), f.member))
-		}
-	}
-	if e.wants(api.ScopeDisk) {
-		lookAtDisk(e, dir, "", nil)
-	}
-	return e.end(), nil
 }
 
 var _ api.Doctor = (*Node)(nil)

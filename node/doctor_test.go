@@ -76,6 +76,15 @@ func TestRG8DoctorFindsAndExplainsWithoutNetwork(t *testing.T) {
 		t.Fatalf("a stopped node: %+v, %v", d, err)
 	}
 	finding(t, d, api.ScopeService, string(policy.ReasonAgentStopped))
+	for _, scope := range []string{api.ScopeP2P, api.ScopeWAN, api.ScopeUpdates} { // looked at alone they are no healthier
+		d, err = DoctorStopped(dir, api.DoctorQuery{Scopes: []string{scope}}, time.Now)
+		if err != nil || d.Healthy {
+			t.Errorf("%s of a stopped node: %+v, %v", scope, d, err)
+		}
+	}
+	if u := d.Findings[len(d.Findings)-1]; u.Scope != api.ScopeUpdates || u.Check != "u1" || !u.OK {
+		t.Errorf("the installed update of a stopped node: %+v", d.Findings)
+	}
 	e, err = ExplainStopped(context.Background(), dir, "u1", "a", time.Now)
 	if err != nil || e.State != "installed" || e.Owner == "" || len(e.Chain) < 3 {
 		t.Errorf("explained without a node: %+v, %v", e, err)

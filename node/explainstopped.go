@@ -22,11 +22,8 @@ func ExplainStopped(ctx context.Context, dir, update, machine string, now func()
 		return nil, err
 	}
 	defer f.close()
-	n := &Node{
-		cfg: Config{DataDir: dir, Now: f.now}, log: slog.New(slog.DiscardHandler), ctx: ctx, started: f.now(),
-		dir: f, id: f.id, key: f.key, member: f.member, db: f.db, store: f.store, docs: f.docs, believer: f.believer, seed: f.seed,
-	}
-	if err := errors.Join(n.openPeople(), n.openStock()); err != nil {
+	n, err := stoppedNode(ctx, dir, f)
+	if err != nil {
 		return nil, err
 	}
 	if n.seed != nil {
@@ -50,6 +47,15 @@ func ExplainStopped(ctx context.Context, dir, update, machine string, now func()
 	n.explainHolds(e, *row)
 	explainState(e, *row)
 	return &e.Explanation, nil
+}
+
+// stoppedNode is enough of a node to answer from an opened folder; it does nothing and is not to be closed.
+func stoppedNode(ctx context.Context, dir string, f *folder) (*Node, error) {
+	n := &Node{
+		cfg: Config{DataDir: dir, Now: f.now}, log: slog.New(slog.DiscardHandler), ctx: ctx, started: f.now(),
+		dir: f, id: f.id, key: f.key, member: f.member, db: f.db, store: f.store, docs: f.docs, believer: f.believer, seed: f.seed,
+	}
+	return n, errors.Join(n.openPeople(), n.openStock())
 }
 
 // savedRow is this machine as its last run left it, with the verdicts of today.

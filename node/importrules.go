@@ -26,6 +26,9 @@ func addRules(d *policy.Descriptor, r api.ImportRules) error {
 	}
 	d.ProbeSeconds, d.MaxRunSeconds, d.Restart, d.Exclusive = r.ProbeSeconds, r.MaxRunSeconds, r.Restart, r.Exclusive
 	d.Disruptive, d.Withdrawn = r.Disruptive, r.Withdrawn
+	d.AsksUser, d.References, d.Languages, d.Licence = r.AsksUser, r.References, r.Languages, r.Licence
+	_, undone := d.InstallerArgs["remove-args"]
+	d.Removable = !r.NotRemovable && (d.Installer != "script" || undone) // what a script did, only a script undoes
 	d.Mitigates, d.MitigationEnds = policy.UpdateID(r.Mitigates), r.MitigationEnds.UTC()
 	if r.Mitigates == "" != r.MitigationEnds.IsZero() {
 		return api.Errorf(api.ClassUsage, "a mitigation names the update that it stands for and when it ends").WithHint("--mitigates UPDATE --mitigation-ends 2026-12-31")

@@ -262,7 +262,6 @@ func describe(r api.ImportRequest, meta source.Meta, m *content.PayloadMap) (*po
 		CVEs: r.CVEs, Installer: first(r.Installer, meta.Installer), InstallerArgs: r.InstallerArgs,
 		FileName: r.FileName, Payload: m.ID(), MapBytes: len(m.Encode()), PlainBytes: m.PlainBytes, StoredBytes: m.StoredBytes(),
 		SHA256: hex.EncodeToString(m.SHA256[:]), Package: meta.Package, Version: meta.Version, Arch: meta.Arch, Depends: meta.Depends,
-		Removable: true,
 	}
 	d.Requires = []string{d.Installer}
 	d.Origins, d.OriginHosts = r.Origins, r.OriginHosts

@@ -105,6 +105,11 @@ func (n *Node) Wish(_ context.Context, r api.WishRequest) (*api.WishTaken, error
 		return nil, api.Errorf(api.ClassNotFound, "no update %q is approved for this machine", api.Clean(r.Update)).WithHint("'patchmesh status' lists what is")
 	}
 	v := plan.Verdicts[i]
+	for _, k := range n.view.Load().Tasks { // there it is known since when the machine knows of it, see policy.SetDeadlineGrace
+		if k.Verdict.Update == v.Update && k.Verdict.Revision == v.Revision {
+			v.Deadline = k.Verdict.Deadline
+		}
+	}
 	w := policy.Wish{Revision: v.Revision, Accepted: true}
 	if old := facts.Wishes[v.Update]; old.Revision == v.Revision {
 		w.Times = old.Times

@@ -241,7 +241,7 @@ func (m *Manifest) objection(r *ApprovalRule, c Candidate, due, now time.Time) s
 func (r *ApprovalRule) approval(c Candidate, now time.Time) Approval {
 	now = now.UTC().Truncate(time.Second)
 	a := Approval{Update: c.Descriptor.Update, Revision: c.Descriptor.Revision, Descriptor: c.ID, DescriptorBytes: c.Bytes, Group: r.Group, Action: r.Action, At: now}
-	if r.DeadlineDays > 0 {
+	if r.DeadlineDays > 0 && !c.Descriptor.MayAsk() {
 		d := now.AddDate(0, 0, r.DeadlineDays)
 		a.Deadline = time.Date(d.Year(), d.Month(), d.Day(), r.DeadlineHour, 0, 0, 0, time.UTC)
 	}

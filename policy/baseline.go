@@ -121,7 +121,7 @@ func (r Replacers) has(u UpdateID, said map[UpdateID]Standing, seen map[UpdateID
 	}
 	seen[u] = true
 	s := said[u]
-	if s.Compliance == Installed || len(seen) == 1 && s.Compliance == NotApplicable && foreign(s.Reason) {
+	if s.Compliance.There() || len(seen) == 1 && s.Compliance == NotApplicable && foreign(s.Reason) {
 		return true // a replacement that is not for the machine replaces nothing: only the first may be foreign
 	}
 	return slices.ContainsFunc(r[u], func(n UpdateID) bool { return r.has(n, said, seen) })

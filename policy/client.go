@@ -12,8 +12,8 @@ type Power struct {
 	Percent   int // of its charge, while OnBattery
 }
 
-// Wait says since when a revision of an update has waited for a maintenance window on a machine, without having
-// been begun.
+// Wait says since when something is so of a revision of an update on a machine: in Machine.Waits, that it has waited
+// for a maintenance window without having been begun.
 type Wait struct {
 	Revision int
 	Since    time.Time

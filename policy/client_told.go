@@ -9,13 +9,14 @@ import (
 // Habits are what a plan tells the machine beside its verdicts: how its group wants it to use its links and time.
 type Habits struct {
 	CountsMissed bool     // since when updates wait for their windows is to be kept, see Wait
+	CountsMet    bool     // since when they are known is to be kept, see Machine.Met
 	Metered      string   // what a metered link is for; empty: nobody has signed it
 	ReportTo     []string // peer ids of the seeds that reports go to; empty: any
 }
 
 // habits reads them off the settings.
 func (s settings) habits() Habits {
-	return Habits{CountsMissed: !s.missedNext || s.escalateAfter > 0, Metered: s.metered, ReportTo: s.reportTo}
+	return Habits{CountsMissed: !s.missedNext || s.escalateAfter > 0, CountsMet: s.grace > 0, Metered: s.metered, ReportTo: s.reportTo}
 }
 
 // WakeAt is when a machine should be awake for what waits for a maintenance window; zero if nothing does, or policy

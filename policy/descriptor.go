@@ -82,6 +82,10 @@ type Descriptor struct {
 	Vendor *Vendor `json:"vendor,omitempty"` // the file that a customised payload was made around; nil: nobody says
 }
 
+// MayAsk says whether its installer is known to ask a person something. Nobody may be there to answer: it is never
+// forced by a deadline.
+func (d *Descriptor) MayAsk() bool { return d.AsksUser == "maybe" || d.AsksUser == "always" }
+
 // Unknown is the value of a property that nobody has stated.
 const Unknown = "unknown"
 

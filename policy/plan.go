@@ -67,7 +67,7 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 		if why, over := q.lifted(); over {
 			q.lift, q.approval.Action = why, ActionRemove
 		}
-		q.deadline = deadlineOf(a, q.desc, rings, in, set)
+		q.deadline = q.graced(deadlineOf(a, q.desc, rings, in, set))
 		v := Verdict{
 			Update: a.Update, Revision: a.Revision, Descriptor: a.Descriptor, Approval: w.index, Losing: w.losing,
 			Compliance: compliance(mach, a), Deadline: q.deadline,
@@ -85,9 +85,12 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 		asked = append(asked, q)
 		p.Verdicts = append(p.Verdicts, v)
 	}
-	settleSupersedence(asked, p.Verdicts)
+	superseded := settleSupersedence(asked, p.Verdicts)
 	settleOrder(asked, p.Verdicts)
 	settleMitigated(asked, p.Verdicts)
+	for _, i := range superseded {
+		p.Verdicts[i].Compliance = SupersededPresent
+	}
 	for _, v := range p.Verdicts {
 		p.changesAt(v.Until)
 		p.changesAt(v.closesAt)

@@ -10,7 +10,10 @@ import (
 // A replacement that is held, deferred or not for this machine replaces nothing: else a bad new
 // update, stopped by a hold, would keep the good old one away too. Updates that replace each other
 // in a circle contradict each other; all of them hold.
-func settleSupersedence(asked []question, verdicts []Verdict) {
+//
+// superseded are those that are on the machine although one that replaces them is too, or comes. It is told of them
+// when everything else is settled: what needs them has them.
+func settleSupersedence(asked []question, verdicts []Verdict) (superseded []int) {
 	c := newChain(asked)
 	circular := c.circular()
 	for i := range verdicts {
@@ -23,6 +26,13 @@ func settleSupersedence(asked []question, verdicts []Verdict) {
 	by := c.replacedBy(func(i int) bool {
 		return !circular[i] && (verdicts[i].Verb == VerbInstall || verdicts[i].Compliance == Installed)
 	})
+	for old, newer := range c.replacedBy(func(i int) bool {
+		return !circular[i] && (verdicts[i].Verb == VerbInstall || verdicts[i].Verb == VerbStage || verdicts[i].Compliance == Installed)
+	}) {
+		if newer >= 0 && !circular[old] && verdicts[old].Compliance == Installed {
+			superseded = append(superseded, old)
+		}
+	}
 	for old, newer := range by {
 		if newer < 0 || circular[old] || verdicts[old].Compliance == Installed {
 			continue
@@ -31,6 +41,7 @@ func settleSupersedence(asked []question, verdicts []Verdict) {
 		v.Verb, v.Compliance, v.Reason, v.Hold, v.Until = VerbNone, NotApplicable, ReasonDepOtherFirst, "", time.Time{}
 		v.Detail = "replaced by " + string(verdicts[newer].Update)
 	}
+	return superseded
 }
 
 // chain is who replaces whom among the updates that are approved for installation here, by their

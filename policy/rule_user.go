@@ -39,8 +39,7 @@ func ruleAutomation(q question, v *Verdict) bool {
 		v.Detail = fmt.Sprintf("automation is %s on this machine", a)
 		return true
 	}
-	late := !q.deadline.IsZero() && !q.now.Before(q.deadline)
-	if late || q.approval.Expedite || q.approval.Action == ActionRemove {
+	if q.late() || q.approval.Expedite && !q.desc.MayAsk() || q.approval.Action == ActionRemove {
 		return false
 	}
 	wish := q.machine.Wishes[q.approval.Update]
@@ -52,7 +51,7 @@ func ruleAutomation(q question, v *Verdict) bool {
 		v.Detail = "the user has postponed it until " + v.Until.UTC().Format(time.RFC3339)
 		return true
 	}
-	if wish.Accepted || a == AutomationScheduled {
+	if wish.Accepted || a == AutomationScheduled && q.desc.AsksUser != "always" {
 		return false
 	}
 	v.Verb, v.Await, v.Until = VerbStage, StateWaitingUser, q.deadline
@@ -72,8 +71,12 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // deadlineOf is when an approval must be carried out: what it says itself, or what the severity of its
-// update asks for, counted from when the machine's ring was opened or the approval was given.
+// update asks for, counted from when the machine's ring was opened or the approval was given. What may ask the
+// user has none.
 func deadlineOf(a Approval, d *Descriptor, rings *RingPlan, in map[string]int, s settings) time.Time {
+	if d != nil && d.MayAsk() && a.Action == ActionInstall {
+		return time.Time{}
+	}
 	if !a.Deadline.IsZero() || d == nil {
 		return a.Deadline
 	}

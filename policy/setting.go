@@ -67,7 +67,7 @@ var SettingInfos = slices.Concat(updateInfos, filterInfos, switchInfos, carryInf
 
 var updateInfos = []SettingInfo{
 	{SetAutomation, string(AutomationScheduled), "how much a machine does by itself: off, detect, notify-download (2), download-notify (3), scheduled (4), local-choice (5), server-manual (7)", checkAutomation, byAutomation},
-	{SetScanInterval, "22h", "how often a machine looks whether its updates are there", within(time.Hour, 7*day), nil},
+	{SetScanInterval, "22h", "how often a machine looks whether its updates are there; each up to a fifth earlier, so that not all look at once", within(time.Hour, 7*day), nil},
 	{SetWindowsRequired, "no", "yes: a machine that no maintenance window addresses is never changed", checkYesNo, byYes},
 	{SetDefaultRun, "30m", "what an update is taken to need in a window when its descriptor does not say", within(time.Minute, day), byLonger},
 	{SetPostponeTimes, "0", "how often a user may postpone an update", checkTimes, byFewer},
@@ -77,6 +77,7 @@ var updateInfos = []SettingInfo{
 	{setDeadline + "important", "none", "deadline of important updates whose approval names none", noneOr(within(time.Hour, 1000*day)), nil},
 	{setDeadline + "moderate", "none", "deadline of moderate updates whose approval names none", noneOr(within(time.Hour, 1000*day)), nil},
 	{setDeadline + "low", "none", "deadline of updates of low severity whose approval names none", noneOr(within(time.Hour, 1000*day)), nil},
+	graceInfo,
 }
 
 const maxSettings = 5000
@@ -294,6 +295,7 @@ type settings struct {
 	windowsRequired bool
 	defaultRun      time.Duration
 	deadlines       map[string]time.Duration // by severity
+	grace           time.Duration            // 0: none
 	scanInterval    time.Duration
 	postponeTimes   int
 	postponeFor     time.Duration
@@ -329,6 +331,8 @@ func readSettings(all []Effective) settings {
 			s.takeClasses = e.Value
 		case SetTakeProducts:
 			s.takeProducts = e.Value
+		case SetDeadlineGrace:
+			s.grace = duration(e.Value) // of "none" 0
 		case SetPostponeFor:
 			s.postponeFor = duration(e.Value)
 		case SetRestart:

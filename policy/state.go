@@ -56,8 +56,11 @@ const (
 	NotApplicable     Compliance = "not-applicable"
 	Required          Compliance = "required"
 	Installed         Compliance = "installed"
-	SupersededPresent Compliance = "superseded-present"
+	SupersededPresent Compliance = "superseded-present" // installed, and one that replaces it is too, or comes
 	Conflict          Compliance = "conflict"
 	ComplianceError   Compliance = "error"
 	Mitigated         Compliance = "mitigated" // required, and something stands in for it meanwhile
 )
+
+// There says whether the update is on the machine.
+func (c Compliance) There() bool { return c == Installed || c == SupersededPresent }

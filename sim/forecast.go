@@ -249,7 +249,7 @@ func (e *forecaster) judgeAll() {
 		switch {
 		case slices.Contains(f.Foreign, e.fleet.Update) && v.Verb != policy.VerbRemove:
 			e.count.NotForThem++
-		case v.Verb == policy.VerbNone && (v.Compliance == policy.Installed || v.Reason == ""):
+		case v.Verb == policy.VerbNone && (v.Compliance.There() || v.Reason == ""):
 			e.count.HaveIt++
 		case v.Verb == policy.VerbNone:
 			e.count.NotForThem++

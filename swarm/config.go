@@ -66,7 +66,7 @@ type Config struct {
 	// MaxOutbox bounds the machines whose reports are kept for relaying.
 	MaxOutbox int
 
-	// ScanEvery is the time between detections of what is installed.
+	// ScanEvery is the time between detections of what is installed; each machine looks up to a fifth earlier.
 	ScanEvery time.Duration
 	// ScanFresh is how old a detection may be when its update is fetched or installed.
 	ScanFresh time.Duration

@@ -13,6 +13,16 @@ import (
 // waits are what the next plan is to know: of the tasks, and of those that the last run saved and this one has
 // not met yet.
 func (c *Core) waits() map[policy.UpdateID]policy.Wait {
+	return c.since(func(s SavedTask) time.Time { return s.WaitsSince }, func(k *task) time.Time { return k.waitsSince })
+}
+
+// met is since when they are known, where policy counts it: a machine that was off while the others were given time
+// to choose is given some too.
+func (c *Core) met() map[policy.UpdateID]policy.Wait {
+	return c.since(func(s SavedTask) time.Time { return s.MetAt }, func(k *task) time.Time { return k.metAt })
+}
+
+func (c *Core) since(saved func(SavedTask) time.Time, now func(*task) time.Time) map[policy.UpdateID]policy.Wait {
 	var out map[policy.UpdateID]policy.Wait
 	put := func(u policy.UpdateID, revision int, since time.Time) {
 		if since.IsZero() {
@@ -25,11 +35,11 @@ func (c *Core) waits() map[policy.UpdateID]policy.Wait {
 	}
 	for _, s := range c.tasks.kept {
 		if findTask(c.tasks.tasks, s.Update) == nil {
-			put(s.Update, s.Revision, s.WaitsSince)
+			put(s.Update, s.Revision, saved(s))
 		}
 	}
 	for _, k := range c.tasks.tasks {
-		put(k.verdict.Update, k.verdict.Revision, k.waitsSince)
+		put(k.verdict.Update, k.verdict.Revision, now(k))
 	}
 	return out
 }
@@ -40,6 +50,12 @@ func (c *Core) waits() map[policy.UpdateID]policy.Wait {
 func (c *Core) noteWaits() {
 	begun := false
 	for _, k := range c.tasks.tasks {
+		switch counts := c.tasks.plan.Habits.CountsMet; {
+		case !counts:
+			k.metAt = time.Time{}
+		case k.metAt.IsZero():
+			k.metAt, begun = c.now, true
+		}
 		switch {
 		case kept(k.verdict) || !c.tasks.plan.Habits.CountsMissed:
 			k.waitsSince = time.Time{}

@@ -36,6 +36,8 @@ type SavedTask struct {
 	Undone   *undone         `json:"undone,omitempty"`
 	// WaitsSince is since when it waits for a maintenance window; zero: it does not, or nobody counts.
 	WaitsSince time.Time `json:"waits_since,omitzero"`
+	// MetAt is when this machine first heard that it is meant; zero: nobody counts.
+	MetAt time.Time `json:"met_at,omitzero"`
 }
 
 // SavedPayload is where the bytes of a payload came from so far.
@@ -52,7 +54,7 @@ func (c *Core) save() {
 	for _, k := range c.tasks.tasks {
 		s.Tasks = append(s.Tasks, SavedTask{
 			Update: k.verdict.Update, Revision: k.verdict.Revision, State: k.state, Reason: k.reason,
-			Detail: k.detail, Since: k.since, Attempts: k.attempts, Failures: k.failures, RetryAt: k.retryAt, Undone: k.undone, WaitsSince: k.waitsSince,
+			Detail: k.detail, Since: k.since, Attempts: k.attempts, Failures: k.failures, RetryAt: k.retryAt, Undone: k.undone, WaitsSince: k.waitsSince, MetAt: k.metAt,
 		})
 	}
 	for _, l := range c.payloads {

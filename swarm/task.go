@@ -40,6 +40,7 @@ type task struct {
 	version    string // found on the machine
 	undone     *undone
 	waitsSince time.Time // for a maintenance window, see missed.go; zero: it does not
+	metAt      time.Time // see missed.go; zero: nobody counts
 	lookDue    bool      // it is looked for as soon as may be, see scan.go
 	before     SavedTask // how the last run of the program left it, until its state is entered again
 }
@@ -55,7 +56,7 @@ func (c *Core) replan() {
 	}
 	t := &c.tasks
 	t.stale = c.stale()
-	c.self.Machine.Waits = c.waits()
+	c.self.Machine.Waits, c.self.Machine.Met = c.waits(), c.met()
 	t.plan = policy.MakePlan(c.news.manifest, c.describe, c.self.Machine, t.stale, c.now)
 	old := t.tasks
 	t.tasks = make([]*task, 0, len(t.plan.Verdicts))
@@ -95,7 +96,7 @@ func (c *Core) newTask(v policy.Verdict) *task {
 	for _, s := range c.tasks.kept {
 		if s.Update == v.Update && s.Revision == v.Revision {
 			k.attempts, k.failures, k.retryAt, k.since, k.undone = s.Attempts, s.Failures, s.RetryAt, s.Since, s.Undone
-			k.waitsSince = s.WaitsSince
+			k.waitsSince, k.metAt = s.WaitsSince, s.MetAt
 			k.before = s
 			if s.State == policy.StateRolledBack || s.State == policy.StateInstalled || s.State < 0 {
 				k.state, k.reason, k.detail = s.State, s.Reason, s.Detail
@@ -224,10 +225,11 @@ func (c *Core) detectDue(k *task) bool {
 // done before one does.
 func (c *Core) scanEvery(k *task) time.Duration {
 	if k.blind == 0 {
+		every := c.cfg.ScanEvery
 		if p := c.tasks.plan.ScanEvery; p > 0 { // signed for this machine
-			return p
+			every = p
 		}
-		return c.cfg.ScanEvery
+		return every - c.self.earlier(every/5)
 	}
 	return min(c.cfg.InstallRetryMin<<min(k.blind-1, 16), c.cfg.InstallRetryMax)
 }
@@ -235,8 +237,8 @@ func (c *Core) scanEvery(k *task) time.Duration {
 // settleNone: nothing is to be done; say why.
 func (c *Core) settleNone(k *task) {
 	switch {
-	case k.verdict.Compliance == policy.Installed && c.stuckHere(k):
-	case k.verdict.Compliance == policy.Installed:
+	case k.verdict.Compliance.There() && c.stuckHere(k):
+	case k.verdict.Compliance.There():
 		c.setState(k, policy.StateInstalled, k.verdict.Reason, k.verdict.Detail, nil)
 	case k.state == policy.StateRemoved:
 	default:

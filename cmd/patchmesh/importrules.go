@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -13,8 +14,9 @@ import (
 
 // ruleFiles are the files that hold the rules of an import.
 type ruleFiles struct {
-	applicable, installed, probe, ends string
-	hooks                              hookFiles
+	applicable, installed, probe, ends, licence string
+
+	hooks hookFiles
 }
 
 func (p *ruleFiles) flags(f *pflag.FlagSet, r *api.ImportRules) {
@@ -31,11 +33,19 @@ func (p *ruleFiles) flags(f *pflag.FlagSet, r *api.ImportRules) {
 	f.StringVar(&r.Restart, "restart", "", "whether it needs a restart: never, maybe or always (default: unknown)")
 	f.StringVar(&r.Exclusive, "exclusive", "", "yes: it must be installed alone")
 	f.StringVar(&r.Disruptive, "disruptive", "", "no: it stops no service, asks nobody and restarts nothing, so that policy may let it go at once; yes")
+	f.StringVar(&r.AsksUser, "asks-user", "", "whether its installer asks somebody: never, maybe or always (default: unknown); what may ask gets no deadline")
+	f.BoolVar(&r.NotRemovable, "not-removable", false, "it cannot be taken off again: no approval to remove it is signed")
+	f.StringArrayVar(&r.References, "reference", nil, "advisory or knowledge base number that describes it; may be repeated")
+	f.StringArrayVar(&r.Languages, "language", nil, "language that it is for, like de; may be repeated")
+	f.StringVar(&p.licence, "licence", "", "file with its licence: no rule proposes what has one, somebody must have read it")
 	f.StringArrayVar(&r.Prerequisites, "prerequisite", nil, "id of an update that must be there before it; may be repeated")
 }
 
 // maxRuleFile is more than any rule within its limits.
 const maxRuleFile = 256 << 10
+
+// maxLicenceFile is what a descriptor may hold of one.
+const maxLicenceFile = 128 << 10
 
 func (p *ruleFiles) read(r *api.ImportRules) error {
 	if err := p.hooks.read(r); err != nil {
@@ -55,22 +65,39 @@ func (p *ruleFiles) read(r *api.ImportRules) error {
 		if x.path == "" {
 			continue
 		}
-		f, err := os.Open(x.path)
-		if os.IsNotExist(err) {
-			return api.Errorf(api.ClassNotFound, "no file %s", x.path)
-		}
+		b, err := readBounded(x.path, maxRuleFile)
 		if err != nil {
-			return api.Errorf(api.ClassFailed, "%v", err)
-		}
-		b, err := io.ReadAll(io.LimitReader(f, maxRuleFile+1))
-		_ = f.Close()
-		if err != nil {
-			return api.Errorf(api.ClassFailed, "%v", err)
+			return err
 		}
 		if len(b) > maxRuleFile || !json.Valid(b) {
 			return api.Errorf(api.ClassUsage, "%s is no rule in JSON", x.path)
 		}
 		*x.into = b
 	}
-	return nil
+	if p.licence == "" {
+		return nil
+	}
+	b, err := readBounded(p.licence, maxLicenceFile)
+	if len(b) > maxLicenceFile {
+		return api.Errorf(api.ClassUsage, "the licence in %s is longer than %s", p.licence, api.Size(maxLicenceFile))
+	}
+	r.Licence = strings.ReplaceAll(string(b), "\r\n", "\n")
+	return err
+}
+
+// readBounded reads a file that somebody named, and one byte more than most at the most.
+func readBounded(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if os.IsNotExist(err) {
+		return nil, api.Errorf(api.ClassNotFound, "no file %s", path)
+	}
+	if err != nil {
+		return nil, api.Errorf(api.ClassFailed, "%v", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err != nil {
+		return nil, api.Errorf(api.ClassFailed, "%v", err)
+	}
+	return b, nil
 }

@@ -35,3 +35,26 @@ func TestRG2RuleFilesOfAnImportAreReadWithinBounds(t *testing.T) {
 		}
 	}
 }
+
+// R-A8: the licence is read as it is, and one that no descriptor can hold is refused before anything is imported.
+func TestRA8TheLicenceOfAnImportIsReadWithinBounds(t *testing.T) {
+	dir := t.TempDir()
+	for name, c := range map[string]struct {
+		text string
+		ok   bool
+	}{"lines": {"one\r\ntwo\n", true}, "huge": {strings.Repeat("x", maxLicenceFile+1), false}} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var r api.ImportRules
+		err := (&ruleFiles{licence: path}).read(&r)
+		if (err == nil) != c.ok || c.ok && r.Licence != "one\ntwo\n" {
+			t.Errorf("%s: %q, %v", name, r.Licence, err)
+		}
+	}
+	var r api.ImportRules
+	if err := (&ruleFiles{licence: filepath.Join(dir, "none")}).read(&r); api.ClassOf(err) != api.ClassNotFound {
+		t.Errorf("no file: %v", err)
+	}
+}

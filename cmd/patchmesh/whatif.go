@@ -179,7 +179,7 @@ func machineOf(m *api.Machine, p *api.Prospect, w whatIf) sim.FleetMachine {
 	}
 	for _, u := range m.Updates {
 		switch u.Compliance {
-		case "installed":
+		case "installed", "superseded-present":
 			out.Installed[u.Update] = u.Revision
 		case "not-applicable":
 			out.Foreign = append(out.Foreign, u.Update)

@@ -24,6 +24,11 @@ type ImportRules struct {
 	Restart       string   `json:"restart,omitempty"`    // never, maybe, always
 	Exclusive     string   `json:"exclusive,omitempty"`  // yes, no
 	Disruptive    string   `json:"disruptive,omitempty"` // no: it stops no service, asks nobody and restarts nothing; yes
+	AsksUser      string   `json:"asks_user,omitempty"`  // never, maybe, always
+	NotRemovable  bool     `json:"not_removable,omitempty"`
+	References    []string `json:"references,omitempty"` // advisories, knowledge base numbers
+	Languages     []string `json:"languages,omitempty"`
+	Licence       string   `json:"licence,omitempty"` // its text
 	Prerequisites []string `json:"prerequisites,omitempty"`
 	// Mitigates is the update that this one stands in for, until MitigationEnds.
 	Mitigates      string    `json:"mitigates,omitempty"`
