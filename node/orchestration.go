@@ -158,8 +158,9 @@ func (s *seed) setOrchestration(r api.OrchestrationRequest) (*api.Published, err
 		}
 		now := t.Manifest().Orchestration(r.Name) // what machines may go by; a draft that waits nobody does
 		o.Generation = t.Epoch() + 1
+		o.Since = o.Generation
 		if now != nil {
-			o.Reset = now.Reset
+			o.Since, o.Reset = now.Since, now.Reset
 		}
 		if r.Reset {
 			o.Reset++

@@ -285,9 +285,23 @@ func TestRH3NewcomersWaitAndUsersMayBypass(t *testing.T) {
 			t.Errorf("%s: signed", name)
 		}
 	}
+	first := func() uint64 {
+		v, err := m.seed.Orchestrations(context.Background(), api.OrchestrationQuery{Name: "o"})
+		if err != nil || len(v.Orchestrations) != 1 {
+			t.Fatalf("%+v, %v", v, err)
+		}
+		return v.Orchestrations[0].Since
+	}
+	since := first()
 	m.orchestrate(api.OrchestrationRequest{Name: "o", Drop: true})
 	if v, err := m.seed.Orchestrations(context.Background(), api.OrchestrationQuery{}); err != nil || len(v.Orchestrations) != 0 {
 		t.Errorf("%+v, %v", v, err)
+	}
+	m.orchestrate(api.OrchestrationRequest{Name: "o", Group: "office", Count: 1})
+	again := first()
+	m.orchestrate(api.OrchestrationRequest{Name: "o", Reset: true})
+	if since == 0 || again <= since || first() != again {
+		t.Errorf("set in epoch %d; dropped and set anew it is of epoch %d, and of %d after a reset", since, again, first())
 	}
 }
 
