@@ -48,6 +48,7 @@ const (
 	adjacentRetryMin = 15 * time.Second
 	adjacentRetryMax = 10 * time.Minute
 	adjacentUseless  = 5 * time.Second // of a session with one that has nothing: another machine may have more
+	adjacentSlow     = 2 * time.Second // from one chunk to the next: what takes longer is asked of the seed as well
 )
 
 // farHave is what an adjacent peer said of one payload. It does not count as held in the site.
@@ -136,6 +137,33 @@ func (c *Core) heldNextDoor(l *payload, i int) bool {
 	return false
 }
 
+// comesNextDoor: what the seed is not asked for, since an adjacent peer has it and keeps up. One that claims to have
+// everything and gives a chunk now and then would keep the site from the WAN.
+func (c *Core) comesNextDoor(l *payload, i int) bool {
+	for _, p := range c.peers {
+		if p.adjacent && p.holdsFar(l, i) && c.mayGive(p) && !c.slowFar(p) {
+			return true
+		}
+	}
+	return false
+}
+
+// slowFar: an adjacent peer takes long for a chunk, or for the last ones.
+func (c *Core) slowFar(p *peer) bool {
+	if p.pace > adjacentSlow {
+		return true
+	}
+	if p.asks == 0 {
+		return false
+	}
+	due := p.answeredAt.Add(adjacentSlow)
+	if c.now.Before(due) {
+		c.wakeBy(due)
+		return false
+	}
+	return true
+}
+
 func (p *peer) holdsFar(l *payload, i int) bool {
 	h := p.far[l.id]
 	return h != nil && h.bits.Len() == l.chunks && h.bits.Has(i)
@@ -194,10 +222,10 @@ func (c *Core) pickAdjacent(l *payload) {
 	}
 }
 
-// adjacentAsks is how many chunks may be outstanding at an adjacent peer: one until it has sent a good one, then
-// what the line takes in WANSpan.
+// adjacentAsks is how many chunks may be outstanding at an adjacent peer: one until it has sent a good one, and while
+// it is slow, else what the line takes in WANSpan.
 func (c *Core) adjacentAsks(p *peer, l *payload) int {
-	if p.pace == 0 {
+	if p.pace == 0 || c.slowFar(p) {
 		return min(c.cfg.FirstAsks, c.cfg.PerPeerAsks)
 	}
 	span := min(int64(l.lease.rate*c.cfg.WANSpan.Seconds()), c.cfg.WANMaxBytes)

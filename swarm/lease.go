@@ -331,7 +331,7 @@ func (c *Core) pickOrigin(l *payload) {
 	}
 	var fit func(int) bool
 	if c.adjacentUp() {
-		fit = func(i int) bool { return !c.heldNextDoor(l, i) }
+		fit = func(i int) bool { return !c.comesNextDoor(l, i) }
 	}
 	window := min(max(int64(k.rate*c.cfg.WANSpan.Seconds()), c.cfg.WANMinBytes), c.cfg.WANMaxBytes)
 	for c.wanStops(l) == "" && c.mayAsk(rate.WAN, l) && (k.asks == 0 || k.askBytes+l.chunkBytes <= window && !c.waitsOnWAN(l)) {
