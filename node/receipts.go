@@ -226,10 +226,11 @@ func (r *receipts) checkSet(payload content.ID, chunks int, set []byte, bytes in
 	return nil
 }
 
-// takenReceipts says what became of a pack.
+// takenReceipts says what became of a pack. What nobody here can judge is strange: whoever carries it has done
+// nothing wrong, it may know machines that are not known here, or have signed for one of a neighbour site.
 type takenReceipts struct {
-	fresh, known, refused int
-	detail                string
+	fresh, known, refused, strange int
+	detail                         string
 }
 
 func (t *takenReceipts) refuse(err error) {
@@ -244,11 +245,14 @@ func (r *receipts) take(pack *receipt.Pack) (out takenReceipts, err error) {
 	var fresh []*receipt.Record
 	for _, raw := range pack.Records { // signatures are checked without the lock
 		k, err := r.open(raw)
-		if err == nil {
-			err = r.counts(k)
-		}
 		if err != nil {
 			out.refuse(err)
+			continue
+		}
+		if err := r.counts(k); err != nil {
+			if out.strange++; out.detail == "" {
+				out.detail = api.Clean(err.Error())
+			}
 			continue
 		}
 		fresh = append(fresh, k)
