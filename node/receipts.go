@@ -41,6 +41,8 @@ type receipts struct {
 	faces  map[string]receipt.Machine // names and sites of machines, of when their records came
 	given  []byte                     // lines of the last statement, as they were signed
 
+	broughtUp time.Time // for somebody who asked for all
+
 	nudged sync.Map // peers, by ID, that wait for a signature
 }
 
@@ -53,6 +55,7 @@ const (
 	// maxAnsweredAtOnce bounds what one question for a signature may cost: each answer is written to disk.
 	maxAnsweredAtOnce = 64
 	receiptDoubt      = 2 * time.Second
+	receiptFresh      = time.Second // how old what is given to somebody who asks for all may be
 )
 
 // newReceipts opens the books. judge may be nil: then nothing is taken from others.
