@@ -305,7 +305,7 @@ func TestRH3NewcomersWaitAndUsersMayBypass(t *testing.T) {
 	}
 }
 
-// A card is believed from its member alone, for this site alone.
+// A card is believed from its member alone, for this site alone, and no longer than the member is one of the mesh.
 func TestRX14ForgedCardsAreRefused(t *testing.T) {
 	t.Parallel()
 	m, all := orchestrated(t, api.OrchestrationRequest{Count: 1}, Config{}, "a", "b")
@@ -327,5 +327,16 @@ func TestRX14ForgedCardsAreRefused(t *testing.T) {
 	m.approve("u1")
 	for _, x := range all {
 		until(t, x.member.Name+" to install", func() bool { return x.update(t, "u1").State == "installed" })
+	}
+	good := wire.Card{Signed: append(slices.Clone(body), ed25519.Sign(b.key, orch.ToSign("acme", "main", body))...)}
+	if _, ok := a.believeCard(m.seed.id, good); !ok {
+		t.Error("a good card is not believed")
+	}
+	if _, err := m.seed.Revoke(context.Background(), api.RevokeRequest{Machine: b.id, Reason: "stolen"}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "a to know that b is locked out", func() bool { return a.isRevoked(b.id) })
+	if _, ok := a.believeCard(m.seed.id, good); ok {
+		t.Error("a card of a machine that was locked out is believed")
 	}
 }
