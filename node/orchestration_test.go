@@ -18,6 +18,7 @@ import (
 	"patchmesh/node/api"
 	"patchmesh/node/restart"
 	"patchmesh/policy"
+	"patchmesh/swarm"
 	"patchmesh/swarm/orch"
 	"patchmesh/swarm/wire"
 )
@@ -302,6 +303,21 @@ func TestRH3NewcomersWaitAndUsersMayBypass(t *testing.T) {
 	m.orchestrate(api.OrchestrationRequest{Name: "o", Reset: true})
 	if since == 0 || again <= since || first() != again {
 		t.Errorf("set in epoch %d; dropped and set anew it is of epoch %d, and of %d after a reset", since, again, first())
+	}
+}
+
+// R-X14: a machine that held a slot and slept restarts in it no longer, though nobody has told its core yet.
+func TestRX14ASleeperHasNoTimeLeftInItsSlot(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	v := &swarm.View{At: at, Orch: &swarm.OrchView{RestartFor: time.Hour}}
+	for after, want := range map[time.Duration]time.Duration{0: time.Hour, time.Minute: 59 * time.Minute, 2 * time.Hour: -time.Hour, -time.Minute: time.Hour} {
+		if got := slotLeft(v, at.Add(after)); got != want {
+			t.Errorf("after %s %s are left", after, got)
+		}
+	}
+	if slotLeft(&swarm.View{At: at}, at) > 0 {
+		t.Error("without an orchestration there is a slot")
 	}
 }
 
