@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"slices"
 	"time"
 
 	"patchmesh/content"
@@ -124,28 +125,39 @@ func (c *Core) adjacentHas(l *payload) bool {
 	if !c.adjacent.allowed {
 		return false
 	}
-	return l.lease.held && l.lease.asks > 0 && c.adjacentUp() || c.nextLacking(l, 0, func(i int) bool { return c.heldNextDoor(l, i) }) >= 0
+	if l.lease.held && l.lease.asks > 0 && c.adjacentUp() {
+		return true
+	}
+	held := c.heldNextDoor(l, func(*peer) bool { return true })
+	return held != nil && c.nextLacking(l, 0, held) >= 0
 }
 
-// heldNextDoor: an adjacent peer that may be asked holds a chunk.
-func (c *Core) heldNextDoor(l *payload, i int) bool {
+// heldNextDoor says which chunks adjacent peers hold that may be asked, of those that count; nil: there are no such
+// peers. It is asked for each chunk that is missing, so it looks at the peers once.
+func (c *Core) heldNextDoor(l *payload, counts func(*peer) bool) func(i int) bool {
+	var far []*farHave
 	for _, p := range c.peers {
-		if c.mayGive(p) && p.holdsFar(l, i) {
-			return true
+		if !p.adjacent {
+			continue
+		}
+		if h := p.far[l.id]; h != nil && h.bits.Len() == l.chunks && c.mayGive(p) && counts(p) {
+			far = append(far, h)
 		}
 	}
-	return false
+	if far == nil {
+		return nil
+	}
+	return func(i int) bool { return slices.ContainsFunc(far, func(h *farHave) bool { return h.bits.Has(i) }) }
 }
 
-// comesNextDoor: what the seed is not asked for, since an adjacent peer has it and keeps up. One that claims to have
-// everything and gives a chunk now and then would keep the site from the WAN.
-func (c *Core) comesNextDoor(l *payload, i int) bool {
-	for _, p := range c.peers {
-		if p.adjacent && p.holdsFar(l, i) && c.mayGive(p) && !c.slowFar(p) {
-			return true
-		}
+// notNextDoor says which chunks the seed is asked for; nil: all. What an adjacent peer has comes from there while it
+// keeps up: one that claims to have everything and gives a chunk now and then would keep the site from the WAN.
+func (c *Core) notNextDoor(l *payload) func(i int) bool {
+	held := c.heldNextDoor(l, func(p *peer) bool { return !c.slowFar(p) })
+	if held == nil {
+		return nil
 	}
-	return false
+	return func(i int) bool { return !held(i) }
 }
 
 // slowFar: an adjacent peer takes long for a chunk, or for the last ones.
