@@ -21,9 +21,9 @@ func (a *app) rulesCmd() *cobra.Command {
 			"What was decided by hand, for the same group or as a decline, is left alone, and so is what has a licence to accept.\n" +
 			"Two settings do the same for what is approved already: 'patchmesh policy set approve-revisions=metadata' proposes newer\n" +
 			"revisions of which only the description changed, 'decline-obsolete=yes' to decline what is withdrawn or replaced.\n" + exits,
-		Example: "  patchmesh rules try fast --severity critical --group all\n  patchmesh rules set fast --severity critical --rings standard --deadline 14\n  patchmesh rules list",
+		Example: "  patchmesh rules try fast --severity critical --group all\n  patchmesh rules set fast --severity critical --rings standard --deadline 14\n  patchmesh rules list\n  patchmesh rules templates",
 	}
-	c.AddCommand(a.rulesSetCmd(), a.rulesTryCmd(), a.rulesDropCmd(), a.rulesListCmd(), a.rulesProposeCmd())
+	c.AddCommand(a.rulesSetCmd(), a.rulesTryCmd(), a.rulesDropCmd(), a.rulesListCmd(), a.rulesProposeCmd(), a.rulesTemplatesCmd())
 	return c
 }
 
@@ -85,19 +85,27 @@ func (a *app) rulesSetCmd() *cobra.Command {
 		Short: "make or change an approval rule",
 		Long: "set makes a rule, or another one of the same name. Of each kind of condition one value must fit; a rule has at least one\n" +
 			"condition. Unless --existing is given it is about updates that come into the catalogue after it. The rule is signed like an\n" +
-			"approval, and so is everything that comes of it.\n" + exits,
+			"approval, and so is everything that comes of it. --template fills in the flags that are not given.\n" + exits,
 		Example: `  patchmesh rules set fast --severity critical --rings standard --deadline 14 --deadline-hour 18
+  patchmesh rules set fast --template fast-track --deadline 3
+  patchmesh rules set rest --template thorough-test --group servers
   patchmesh rules set drivers --classification driver --group desks --action optional --soak 30
   patchmesh rules set debian --source '*.debian.org' --severity critical,important --group servers --soak 7`,
 		Args: exactly(1, "the name of one rule"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := readRule(args[0], action, &r.Rule); err != nil {
+			template, err := a.templatedRule(c, args[0], &action, &r.Rule)
+			if err != nil {
 				return err
 			}
-			return a.decide(file, &r.Passphrase, func(s api.Service) (*api.Published, error) { return setRule(c, s, r) })
+			err = a.decide(file, &r.Passphrase, func(s api.Service) (*api.Published, error) { return setRule(c, s, r) })
+			if err == nil && template != nil && !a.json {
+				fmt.Fprintf(a.out, "the rule in full: %s\n", api.Clean(ruleCommand(args[0], c.Flags())))
+			}
+			return err
 		},
 	}
 	ruleFlags(c.Flags(), &r.Rule, &action)
+	templateFlag(c.Flags())
 	c.Flags().StringVar(&r.Reason, "reason", "", "why, for the approval log")
 	c.Flags().StringVar(&file, "passphrase-file", "", "file whose first line is the passphrase of the approver key")
 	return c
@@ -113,13 +121,14 @@ func (a *app) rulesTryCmd() *cobra.Command {
 		Example: "  patchmesh rules try fast --severity critical --group all --existing",
 		Args:    exactly(1, "the name of one rule"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := readRule(args[0], action, &r); err != nil {
+			if _, err := a.templatedRule(c, args[0], &action, &r); err != nil {
 				return err
 			}
 			return a.showRules(c, api.RulesQuery{Try: &r})
 		},
 	}
 	ruleFlags(c.Flags(), &r, &action)
+	templateFlag(c.Flags())
 	return c
 }
 

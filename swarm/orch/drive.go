@@ -11,6 +11,7 @@ func (m *Machine) Drive(w Want, t Time) Out {
 	m.clock(t)
 	was := m.Saved()
 	m.want = w
+	m.s.Begun = m.s.Begun || w.Busy && m.s.Phase == Holding
 	m.endVotes()
 	if !m.gone {
 		m.watch()
@@ -35,7 +36,7 @@ func (m *Machine) Drive(w Want, t Time) Out {
 	if c := m.card(); m.votes() && (!c.equal(m.told) || m.beatDue()) {
 		m.s.Seq++
 		c.Seq = m.s.Seq
-		m.told, m.toldAt, m.said[c.Seq] = c, t.Mono, c
+		m.told, m.toldAt, m.said[c.Seq] = c, m.now.Mono, c
 		delete(m.said, c.Seq-saidKept)
 		out.Save, out.Tell = true, &c
 	}
@@ -99,7 +100,7 @@ func (m *Machine) ownTurn() {
 
 // leaveTurn is that of one that is in no present roll.
 func (m *Machine) leaveTurn() {
-	if m.s.Phase == Holding && (m.want.Unknown || m.want.Busy || m.want.Keep) && m.elapsed() < m.limit() {
+	if m.s.Phase == Holding && m.underWay() {
 		return
 	}
 	if m.s.Phase != Idle {
@@ -121,16 +122,22 @@ func (m *Machine) rest() Phase {
 // holdOn keeps the slot as long as it is needed. A slot that was taken before a restart is good for nothing new;
 // if something was being changed then, that may still go on, so the slot is kept until its time is up.
 func (m *Machine) holdOn() {
-	m.s.Begun = m.s.Begun || m.want.Busy
 	over := m.elapsed() >= m.limit()
-	switch {
-	case m.want.Busy: // it cannot be called back: the lease of the voters is what ends it
-	case over:
+	if !m.underWay() && (m.resumed || over || !m.want.Ready || m.want.Need > m.left()) {
 		m.release()
-	case m.want.Keep || m.want.Unknown:
-	case m.resumed && m.s.Begun && (m.want.Ready || m.want.Pending):
-	case m.resumed || !m.want.Ready || m.want.Need > m.left():
-		m.release()
+	}
+}
+
+// underWay: what was begun in the slot may still be going on. Of work from before a restart nobody knows; a wall
+// clock that was set forward has not ended it, so it is waited for by elapsed time alone.
+func (m *Machine) underWay() bool {
+	switch w := m.want; {
+	case w.Busy: // it cannot be called back: the lease of the voters is what ends it
+		return true
+	case m.resumed && m.s.Begun:
+		return (w.Ready || w.Pending || w.Unknown || w.Keep) && m.now.Mono-m.asked.Mono < m.limit()
+	default:
+		return (w.Keep || w.Unknown) && m.elapsed() < m.limit()
 	}
 }
 
@@ -150,8 +157,8 @@ func (m *Machine) giveUp() {
 	m.s.Ballot++
 	m.s.Phase = m.rest()
 	pause := m.cfg.round() << min(m.fails, 3)
-	if m.yields() {
-		pause = 0
+	if m.yields() { // another slot may be free; never in the same instant, or a member could go round without end
+		pause = m.cfg.round() / 4
 	}
 	m.fails++
 	m.nextAsk = m.now.Mono + m.chance(min(pause, maxBackoff*m.cfg.round()))
@@ -164,20 +171,29 @@ func (m *Machine) chance(most time.Duration) time.Duration {
 	return most/4 + time.Duration(m.rng.Int64N(int64(most)))
 }
 
-// ask begins a ballot if it is this member's turn and a slot is free.
+// ask begins a ballot if it is this member's turn and a slot is free. A slot that one who comes first asks for is
+// that one's, and those of them that do not ask yet will take the first of the others.
 func (m *Machine) ask() {
 	free := m.free()
 	if len(free) == 0 {
 		clear(m.aheadSince)
 		return
 	}
-	before := len(m.ahead())
-	if before >= len(free) {
+	ahead := m.ahead()
+	if len(ahead) >= len(free) {
 		return
 	}
-	at := before
+	at := len(ahead)
+	theirs := map[int]bool{}
+	for _, id := range ahead {
+		if h := m.cards[id]; h != nil && h.Phase == Asking && slices.Contains(free, h.Slot) {
+			theirs[h.Slot] = true
+			at--
+		}
+	}
+	free = slices.DeleteFunc(free, func(slot int) bool { return theirs[slot] })
 	if m.fails > 0 {
-		at += m.rng.IntN(len(free) - before)
+		at += m.rng.IntN(len(free) - at)
 	}
 	m.s.Ballot++
 	m.s.Phase, m.s.Slot = Asking, free[at]

@@ -212,7 +212,7 @@ func (m *Machine) Hear(c Card, t Time) (news bool) {
 	old := m.cards[c.Member]
 	switch {
 	case old == nil:
-		m.cards[c.Member] = &heard{Card: c, at: t.Mono, ballotAt: t.Mono}
+		m.cards[c.Member] = &heard{Card: c, at: m.now.Mono, ballotAt: m.now.Mono}
 		return true
 	case c.Seq == old.Seq && !c.equal(old.Card):
 		m.false[c.Member] = true // two cards with one number: whatever it says counts no more
@@ -221,9 +221,9 @@ func (m *Machine) Hear(c Card, t Time) (news bool) {
 		return false
 	}
 	if c.Ballot != old.Ballot {
-		old.ballotAt = t.Mono
+		old.ballotAt = m.now.Mono
 	}
-	old.Card, old.at = c, t.Mono
+	old.Card, old.at = c, m.now.Mono
 	return true
 }
 

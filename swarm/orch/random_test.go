@@ -11,7 +11,11 @@ import (
 func TestRX14NeverMoreThanNHoldersOnRandomSchedules(t *testing.T) {
 	n := soak(120, 10000)
 	begun, most := 0, 0
-	for seed := range n {
+	for i := range n + len(seedsThatOnceFailed) {
+		seed := i
+		if i >= n {
+			seed = seedsThatOnceFailed[i-n]
+		}
 		w := randomWorld(t, uint64(seed))
 		func() {
 			defer func() {
@@ -30,6 +34,11 @@ func TestRX14NeverMoreThanNHoldersOnRandomSchedules(t *testing.T) {
 	}
 	t.Logf("%d schedules, %d pieces of work, at most %d at once", n, begun, most)
 }
+
+// seedsThatOnceFailed: a wall clock set forward gave back the slot of work that a restart had orphaned; so did a list
+// without its member; two that came in the same instant asked for one slot and gave up without end; and one whose
+// counting clock stood still repeated itself without end.
+var seedsThatOnceFailed = []int{482, 3018, 3534, 7674}
 
 func randomWorld(t *testing.T, seed uint64) *world {
 	w := newWorld(t, seed, 3+int(seed%5), Config{Slots: 1 + int(seed/5%3), Ordered: seed%4 == 3, Stop: false})

@@ -55,7 +55,7 @@ func (m *Machine) Status(t Time) Status {
 		}
 	}
 	for _, id := range m.cfg.roll() {
-		if h := m.cards[id]; id != m.self && (h == nil || t.Mono-h.at > 3*m.cfg.beat()) {
+		if h := m.cards[id]; id != m.self && (h == nil || m.now.Mono-h.at > 3*m.cfg.beat()) {
 			s.Silent = append(s.Silent, id)
 		}
 		if m.passed[id] {
