@@ -33,22 +33,30 @@ func (n *Node) tellCard(a swarm.TellCard) {
 	}
 }
 
-// cardArrived believes a card if a member that the approvals name has signed it for this site.
+// cardArrived hands a card that is believed to the core.
 func (n *Node) cardArrived(from string, m wire.Card) {
+	if card, ok := n.believeCard(from, m); ok {
+		n.events.send(swarm.CardHeard{From: swarm.PeerID(from), Card: card, Signed: m.Signed})
+	}
+}
+
+// believeCard believes a card if a member that the approvals name has signed it for this site. One that was locked out
+// has no session, but whoever still talks to it could pass on what it votes, or that it has failed.
+func (n *Node) believeCard(from string, m wire.Card) (card orch.Card, ok bool) {
 	body, sig := m.Signed[:len(m.Signed)-orch.SigBytes], m.Signed[len(m.Signed)-orch.SigBytes:]
 	card, err := orch.DecodeCard(body)
 	if err != nil {
 		n.refuse(from, policy.ReasonTrustBadSignature, "orchestration: "+err.Error())
-		return
+		return card, false
 	}
 	man := n.believer.current().Manifest()
-	if man == nil || !man.OrchestrationNames(card.Name, card.Member) { // of approvals that one of us does not have yet
-		return
+	if man == nil || !man.OrchestrationNames(card.Name, card.Member) || n.isRevoked(card.Member) { // of approvals that one of us does not have yet
+		return card, false
 	}
 	pub, err := keys.PublicKey(card.Member)
 	if err != nil || !ed25519.Verify(pub, orch.ToSign(n.member.Org, n.member.Site, body), sig) {
 		n.refuse(from, policy.ReasonTrustBadSignature, "orchestration "+card.Name+": a card that its member has not signed")
-		return
+		return card, false
 	}
-	n.events.send(swarm.CardHeard{From: swarm.PeerID(from), Card: card, Signed: m.Signed})
+	return card, true
 }

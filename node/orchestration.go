@@ -110,7 +110,7 @@ func (n *Node) explainOrchestration(e *explanation, man *policy.Manifest, facts 
 // restartAwaitsSlot: an orchestration binds this machine, and gives it no slot that a restart would fit into. The core
 // asks for one as soon as a restart is due.
 func (n *Node) restartAwaitsSlot() bool {
-	v, m := n.view.Load().Orch, n.believer.current().Manifest()
+	m := n.believer.current().Manifest()
 	if m == nil {
 		return true
 	}
@@ -118,7 +118,16 @@ func (n *Node) restartAwaitsSlot() bool {
 	if m.OrchestrationOf(facts) == nil {
 		return false
 	}
-	return v == nil || v.RestartFor < m.RestartNeeds(facts)
+	return slotLeft(n.view.Load(), n.cfg.Now()) < m.RestartNeeds(facts)
+}
+
+// slotLeft is how long a restart that begins now may take. A view is of when the core last moved: what has passed
+// since is not left, and a machine that slept meanwhile may have lost its slot to another one.
+func slotLeft(v *swarm.View, now time.Time) time.Duration {
+	if v.Orch == nil {
+		return 0
+	}
+	return v.Orch.RestartFor - max(0, now.Sub(v.At))
 }
 
 // SetOrchestration implements api.Orchestrator.
@@ -158,8 +167,9 @@ func (s *seed) setOrchestration(r api.OrchestrationRequest) (*api.Published, err
 		}
 		now := t.Manifest().Orchestration(r.Name) // what machines may go by; a draft that waits nobody does
 		o.Generation = t.Epoch() + 1
+		o.Since = o.Generation
 		if now != nil {
-			o.Reset = now.Reset
+			o.Since, o.Reset = now.Since, now.Reset
 		}
 		if r.Reset {
 			o.Reset++

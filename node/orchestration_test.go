@@ -18,6 +18,7 @@ import (
 	"patchmesh/node/api"
 	"patchmesh/node/restart"
 	"patchmesh/policy"
+	"patchmesh/swarm"
 	"patchmesh/swarm/orch"
 	"patchmesh/swarm/wire"
 )
@@ -285,13 +286,42 @@ func TestRH3NewcomersWaitAndUsersMayBypass(t *testing.T) {
 			t.Errorf("%s: signed", name)
 		}
 	}
+	first := func() uint64 {
+		v, err := m.seed.Orchestrations(context.Background(), api.OrchestrationQuery{Name: "o"})
+		if err != nil || len(v.Orchestrations) != 1 {
+			t.Fatalf("%+v, %v", v, err)
+		}
+		return v.Orchestrations[0].Since
+	}
+	since := first()
 	m.orchestrate(api.OrchestrationRequest{Name: "o", Drop: true})
 	if v, err := m.seed.Orchestrations(context.Background(), api.OrchestrationQuery{}); err != nil || len(v.Orchestrations) != 0 {
 		t.Errorf("%+v, %v", v, err)
 	}
+	m.orchestrate(api.OrchestrationRequest{Name: "o", Group: "office", Count: 1})
+	again := first()
+	m.orchestrate(api.OrchestrationRequest{Name: "o", Reset: true})
+	if since == 0 || again <= since || first() != again {
+		t.Errorf("set in epoch %d; dropped and set anew it is of epoch %d, and of %d after a reset", since, again, first())
+	}
 }
 
-// A card is believed from its member alone, for this site alone.
+// R-X14: a machine that held a slot and slept restarts in it no longer, though nobody has told its core yet.
+func TestRX14ASleeperHasNoTimeLeftInItsSlot(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	v := &swarm.View{At: at, Orch: &swarm.OrchView{RestartFor: time.Hour}}
+	for after, want := range map[time.Duration]time.Duration{0: time.Hour, time.Minute: 59 * time.Minute, 2 * time.Hour: -time.Hour, -time.Minute: time.Hour} {
+		if got := slotLeft(v, at.Add(after)); got != want {
+			t.Errorf("after %s %s are left", after, got)
+		}
+	}
+	if slotLeft(&swarm.View{At: at}, at) > 0 {
+		t.Error("without an orchestration there is a slot")
+	}
+}
+
+// A card is believed from its member alone, for this site alone, and no longer than the member is one of the mesh.
 func TestRX14ForgedCardsAreRefused(t *testing.T) {
 	t.Parallel()
 	m, all := orchestrated(t, api.OrchestrationRequest{Count: 1}, Config{}, "a", "b")
@@ -313,5 +343,16 @@ func TestRX14ForgedCardsAreRefused(t *testing.T) {
 	m.approve("u1")
 	for _, x := range all {
 		until(t, x.member.Name+" to install", func() bool { return x.update(t, "u1").State == "installed" })
+	}
+	good := wire.Card{Signed: append(slices.Clone(body), ed25519.Sign(b.key, orch.ToSign("acme", "main", body))...)}
+	if _, ok := a.believeCard(m.seed.id, good); !ok {
+		t.Error("a good card is not believed")
+	}
+	if _, err := m.seed.Revoke(context.Background(), api.RevokeRequest{Machine: b.id, Reason: "stolen"}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "a to know that b is locked out", func() bool { return a.isRevoked(b.id) })
+	if _, ok := a.believeCard(m.seed.id, good); ok {
+		t.Error("a card of a machine that was locked out is believed")
 	}
 }

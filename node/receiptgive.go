@@ -34,8 +34,10 @@ func (r *receipts) giveSigned(to string, after uint64) ([]byte, error) {
 // giveHeld lists what is kept after a place in the list. A place beyond its end is one of an older database: then
 // the end is said. lean holds back what will soon be replaced by its signed form: every byte of it crosses the WAN.
 func (r *receipts) giveHeld(after int64, lean bool) ([]byte, error) {
-	if err := errors.Join(r.close(time.Second, receiptAge), r.state()); err != nil {
-		return nil, err
+	if r.bringUp() {
+		if err := errors.Join(r.close(time.Second, receiptAge), r.state()); err != nil {
+			return nil, err
+		}
 	}
 	rows, err := r.db.ReceiptsAfter(after, 512)
 	if err != nil {
@@ -55,6 +57,19 @@ func (r *receipts) giveHeld(after int64, lean bool) ([]byte, error) {
 		after = min(after, last)
 	}
 	return packRows(rows, after)
+}
+
+// bringUp says whether what is given is brought up to date before: each time waits for the disk, as everybody else
+// who writes then does, and one that asks without end must not keep this machine busy.
+func (r *receipts) bringUp() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	if now.Sub(r.broughtUp).Abs() < receiptFresh {
+		return false
+	}
+	r.broughtUp = now
+	return true
 }
 
 // packRows packs as many rows as there is room for.

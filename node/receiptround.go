@@ -316,7 +316,7 @@ func (s *seed) takeReceipts(packs [][]byte, out *api.TakenReturn) error {
 		if err != nil {
 			return err
 		}
-		out.Receipts, out.Refused = out.Receipts+t.fresh, out.Refused+t.refused
+		out.Receipts, out.Refused = out.Receipts+t.fresh, out.Refused+t.refused+t.strange
 		if out.Detail == "" {
 			out.Detail = t.detail
 		}

@@ -41,6 +41,8 @@ type receipts struct {
 	faces  map[string]receipt.Machine // names and sites of machines, of when their records came
 	given  []byte                     // lines of the last statement, as they were signed
 
+	broughtUp time.Time // for somebody who asked for all
+
 	nudged sync.Map // peers, by ID, that wait for a signature
 }
 
@@ -53,6 +55,7 @@ const (
 	// maxAnsweredAtOnce bounds what one question for a signature may cost: each answer is written to disk.
 	maxAnsweredAtOnce = 64
 	receiptDoubt      = 2 * time.Second
+	receiptFresh      = time.Second // how old what is given to somebody who asks for all may be
 )
 
 // newReceipts opens the books. judge may be nil: then nothing is taken from others.
@@ -226,10 +229,11 @@ func (r *receipts) checkSet(payload content.ID, chunks int, set []byte, bytes in
 	return nil
 }
 
-// takenReceipts says what became of a pack.
+// takenReceipts says what became of a pack. What nobody here can judge is strange: whoever carries it has done
+// nothing wrong, it may know machines that are not known here, or have signed for one of a neighbour site.
 type takenReceipts struct {
-	fresh, known, refused int
-	detail                string
+	fresh, known, refused, strange int
+	detail                         string
 }
 
 func (t *takenReceipts) refuse(err error) {
@@ -244,11 +248,14 @@ func (r *receipts) take(pack *receipt.Pack) (out takenReceipts, err error) {
 	var fresh []*receipt.Record
 	for _, raw := range pack.Records { // signatures are checked without the lock
 		k, err := r.open(raw)
-		if err == nil {
-			err = r.counts(k)
-		}
 		if err != nil {
 			out.refuse(err)
+			continue
+		}
+		if err := r.counts(k); err != nil {
+			if out.strange++; out.detail == "" {
+				out.detail = api.Clean(err.Error())
+			}
 			continue
 		}
 		fresh = append(fresh, k)

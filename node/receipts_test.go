@@ -241,6 +241,11 @@ func (p *proof) forge(t *testing.T) {
 	if after := p.seed.ledgerOf(t, "north"); !reflect.DeepEqual(after, before) {
 		t.Errorf("%+v\nwas %+v", after, before)
 	}
+	// Whoever carries what is signed well by somebody that is not known here has forged nothing.
+	pack := &receipt.Pack{Records: [][]byte{p.sign(nobody, stranger).Raw}}
+	if out, err := p.seed.receipts.take(pack); err != nil || out.refused != 0 || out.strange != 1 || out.fresh != 0 {
+		t.Errorf("%+v, %v", out, err)
+	}
 	if _, err := p.seed.seed.takeReturn(api.Return{Receipts: make([][]byte, maxReceiptPacks+1)}); api.ClassOf(err) != api.ClassRefused {
 		t.Errorf("a stick full of packs: %v", err)
 	}

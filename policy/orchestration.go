@@ -20,9 +20,12 @@ type Orchestration struct {
 	Site  string `json:"site"`
 	// Generation grows with every change, also with a reset.
 	Generation uint64 `json:"generation"`
-	Count      int    `json:"count,omitempty"`   // machines at once, or
-	Percent    int    `json:"percent,omitempty"` // of the members, see Slots
-	Ordered    bool   `json:"ordered,omitempty"` // members go in the order of the list
+	// Since is the generation that it was set in first. One that was dropped and set anew is another one: what
+	// members have said in the one before must not count, and it is signed and may be brought along by anybody.
+	Since   uint64 `json:"since,omitempty"`
+	Count   int    `json:"count,omitempty"`   // machines at once, or
+	Percent int    `json:"percent,omitempty"` // of the members, see Slots
+	Ordered bool   `json:"ordered,omitempty"` // members go in the order of the list
 	// MemberMinutes is how long one may hold a slot: its install, its signed scripts and its restart. GroupMinutes
 	// is how long all may take together; 0: as long as they need.
 	MemberMinutes int  `json:"member_minutes"`
@@ -126,8 +129,8 @@ func (o *Orchestration) Validate() error {
 		return bad("it allows either a number of machines or a share of them")
 	case o.Count < 0 || o.Percent < 0 || o.Percent > 100:
 		return bad("%d machines or %d %% at once", o.Count, o.Percent)
-	case o.Generation < 1 || o.Generation > maxEpoch || o.Reset < 0 || o.Reset > 1<<30:
-		return bad("generation %d, reset %d", o.Generation, o.Reset)
+	case o.Generation < 1 || o.Generation > maxEpoch || o.Since > o.Generation || o.Reset < 0 || o.Reset > 1<<30:
+		return bad("generation %d since %d, reset %d", o.Generation, o.Since, o.Reset)
 	case o.MemberMinutes < 1 || o.MemberMinutes > maxOrchMinutes:
 		return bad("a member has %d minutes, it may have 1 to %d", o.MemberMinutes, maxOrchMinutes)
 	case o.GroupMinutes != 0 && o.GroupMinutes < o.MemberMinutes || o.GroupMinutes > 100*maxOrchMinutes:

@@ -24,6 +24,7 @@ func TestRH3OrchestrationsThatCannotBeKeptAreRefused(t *testing.T) {
 		"more than everybody":         func(o *Orchestration) { o.Count, o.Percent = 0, 101 },
 		"no member":                   func(o *Orchestration) { o.Members = nil },
 		"one twice":                   func(o *Orchestration) { o.Members = append(o.Members, o.Members[0]) },
+		"younger than itself":         func(o *Orchestration) { o.Since = 2 },
 		"no time":                     func(o *Orchestration) { o.MemberMinutes = 0 },
 		"less for all than for one":   func(o *Orchestration) { o.GroupMinutes = 30 },
 		"more liars than could be":    func(o *Orchestration) { o.Liars = 2 },

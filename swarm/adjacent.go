@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"slices"
 	"time"
 
 	"patchmesh/content"
@@ -48,6 +49,7 @@ const (
 	adjacentRetryMin = 15 * time.Second
 	adjacentRetryMax = 10 * time.Minute
 	adjacentUseless  = 5 * time.Second // of a session with one that has nothing: another machine may have more
+	adjacentSlow     = 2 * time.Second // from one chunk to the next: what takes longer is asked of the seed as well
 )
 
 // farHave is what an adjacent peer said of one payload. It does not count as held in the site.
@@ -123,17 +125,55 @@ func (c *Core) adjacentHas(l *payload) bool {
 	if !c.adjacent.allowed {
 		return false
 	}
-	return l.lease.held && l.lease.asks > 0 && c.adjacentUp() || c.nextLacking(l, 0, func(i int) bool { return c.heldNextDoor(l, i) }) >= 0
+	if l.lease.held && l.lease.asks > 0 && c.adjacentUp() {
+		return true
+	}
+	held := c.heldNextDoor(l, func(*peer) bool { return true })
+	return held != nil && c.nextLacking(l, 0, held) >= 0
 }
 
-// heldNextDoor: an adjacent peer that may be asked holds a chunk.
-func (c *Core) heldNextDoor(l *payload, i int) bool {
+// heldNextDoor says which chunks adjacent peers hold that may be asked, of those that count; nil: there are no such
+// peers. It is asked for each chunk that is missing, so it looks at the peers once.
+func (c *Core) heldNextDoor(l *payload, counts func(*peer) bool) func(i int) bool {
+	var far []*farHave
 	for _, p := range c.peers {
-		if c.mayGive(p) && p.holdsFar(l, i) {
-			return true
+		if !p.adjacent {
+			continue
+		}
+		if h := p.far[l.id]; h != nil && h.bits.Len() == l.chunks && c.mayGive(p) && counts(p) {
+			far = append(far, h)
 		}
 	}
-	return false
+	if far == nil {
+		return nil
+	}
+	return func(i int) bool { return slices.ContainsFunc(far, func(h *farHave) bool { return h.bits.Has(i) }) }
+}
+
+// notNextDoor says which chunks the seed is asked for; nil: all. What an adjacent peer has comes from there while it
+// keeps up: one that claims to have everything and gives a chunk now and then would keep the site from the WAN.
+func (c *Core) notNextDoor(l *payload) func(i int) bool {
+	held := c.heldNextDoor(l, func(p *peer) bool { return !c.slowFar(p) })
+	if held == nil {
+		return nil
+	}
+	return func(i int) bool { return !held(i) }
+}
+
+// slowFar: an adjacent peer takes long for a chunk, or for the last ones.
+func (c *Core) slowFar(p *peer) bool {
+	if p.pace > adjacentSlow {
+		return true
+	}
+	if p.asks == 0 {
+		return false
+	}
+	due := p.answeredAt.Add(adjacentSlow)
+	if c.now.Before(due) {
+		c.wakeBy(due)
+		return false
+	}
+	return true
 }
 
 func (p *peer) holdsFar(l *payload, i int) bool {
@@ -194,10 +234,10 @@ func (c *Core) pickAdjacent(l *payload) {
 	}
 }
 
-// adjacentAsks is how many chunks may be outstanding at an adjacent peer: one until it has sent a good one, then
-// what the line takes in WANSpan.
+// adjacentAsks is how many chunks may be outstanding at an adjacent peer: one until it has sent a good one, and while
+// it is slow, else what the line takes in WANSpan.
 func (c *Core) adjacentAsks(p *peer, l *payload) int {
-	if p.pace == 0 {
+	if p.pace == 0 || c.slowFar(p) {
 		return min(c.cfg.FirstAsks, c.cfg.PerPeerAsks)
 	}
 	span := min(int64(l.lease.rate*c.cfg.WANSpan.Seconds()), c.cfg.WANMaxBytes)

@@ -91,8 +91,9 @@
 //   - What a gated neighbour holds does not count as held (gate.go): a site must not wait for chunks that
 //     nobody gives.
 //   - Neighbour sites are asked under the WAN lease, by its holder and before the seed: so a chunk comes into the site
-//     once, and there is one writer. What they hold is no part of the availability, or machines without the lease
-//     would wait for what only its holder can get.
+//     once, and there is one writer. While one is slow the seed is asked for what it holds, too: it is no machine of
+//     ours, and must not keep this site from the WAN. What they hold is no part of the availability, or machines
+//     without the lease would wait for what only its holder can get.
 //   - The WAN budget is a counter per machine that only grows, merged by the larger number: no agreement is
 //     needed, and the site overshoots by what several lease holders have under way at most.
 //

@@ -329,10 +329,7 @@ func (c *Core) pickOrigin(l *payload) {
 	if !ok || c.awaitsAdjacent() {
 		return
 	}
-	var fit func(int) bool
-	if c.adjacentUp() {
-		fit = func(i int) bool { return !c.heldNextDoor(l, i) }
-	}
+	fit := c.notNextDoor(l)
 	window := min(max(int64(k.rate*c.cfg.WANSpan.Seconds()), c.cfg.WANMinBytes), c.cfg.WANMaxBytes)
 	for c.wanStops(l) == "" && c.mayAsk(rate.WAN, l) && (k.asks == 0 || k.askBytes+l.chunkBytes <= window && !c.waitsOnWAN(l)) {
 		i := c.nextLacking(l, k.cursor, fit)

@@ -132,7 +132,7 @@ func compareText(a, b string) int {
 func (o *orchestration) take(p *policy.Orchestration, epoch uint64) {
 	o.policy = p
 	o.m.Configure(orch.Config{
-		Name: p.Name, Generation: p.Generation, Epoch: epoch, Reset: p.Reset, Rolls: p.Rolls(), Slots: p.Slots(), Liars: p.Liars,
+		Name: p.Name, Generation: p.Generation, Since: p.Since, Epoch: epoch, Reset: p.Reset, Rolls: p.Rolls(), Slots: p.Slots(), Liars: p.Liars,
 		Ordered: p.Ordered, Stop: !p.GoOn, Member: p.MemberLimit(), Group: time.Duration(p.GroupMinutes) * time.Minute,
 	})
 	rolls := p.Rolls()

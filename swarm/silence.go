@@ -77,6 +77,9 @@ func (c *Core) sweepSilence() {
 			continue
 		}
 		due := p.triedAt.Add(max(c.cfg.StallAfter, 8*p.pace))
+		if p.adjacent { // no more patience the slower it is: there is the seed
+			due = p.triedAt.Add(c.cfg.StallAfter)
+		}
 		if c.now.Before(due) {
 			c.wakeBy(due)
 			continue

@@ -83,7 +83,7 @@ func writeLedger(w io.Writer, l *api.Ledger) {
 func writeMismatch(w io.Writer, m api.LedgerMismatch) {
 	name := func(name, id string) string {
 		if name == "" {
-			return shortID(id)
+			name = shortID(id)
 		}
 		return api.Clean(name)
 	}

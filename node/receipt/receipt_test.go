@@ -164,6 +164,7 @@ func TestRX6HostileRecordsAreRefused(t *testing.T) {
 		"unknown tier":        func(r *Receipt) { r.Lines[0].Tier = "moon" },
 		"site without sender": func(r *Receipt) { r.Sender = "" },
 		"long sender":         func(r *Receipt) { r.Sender = strings.Repeat("s", 200) },
+		"clears the screen":   func(r *Receipt) { r.Sender = "s\x1b[2J" },
 		"empty set":           func(r *Receipt) { r.Lines[0].Set, r.Lines[0].Bytes = make([]byte, 2), 0 },
 		"short set":           func(r *Receipt) { r.Lines[0].Set = r.Lines[0].Set[:1] },
 		"stray bits":          func(r *Receipt) { r.Lines[0].Set = []byte{1, 0xff} },
@@ -203,6 +204,17 @@ func TestRX6HostileRecordsAreRefused(t *testing.T) {
 		if _, err := Open(k.Raw, publicOf, noon); !errors.Is(err, ErrFormat) {
 			t.Errorf("denied %s: %v", what, err)
 		}
+	}
+	given := func(times int, receiver string) error {
+		g := &Given{Machine: "s", At: noon}
+		for range times {
+			g.Lines = append(g.Lines, GivenSet{Receiver: receiver, Payload: p1, Chunks: 10, Set: set(p1, "", 10, 1).Set, Bytes: 100, LastAt: noon})
+		}
+		_, err := Open(givenBy(t, g).Raw, publicOf, noon)
+		return err
+	}
+	if given(maxLayers, "r") != nil || !errors.Is(given(maxLayers+1, "r"), ErrFormat) || !errors.Is(given(1, "r\n"), ErrFormat) {
+		t.Errorf("given %d times: %v, once more: %v, to a name of two lines: %v", maxLayers, given(maxLayers, "r"), given(maxLayers+1, "r"), given(1, "r\n"))
 	}
 	for what, raw := range map[string][]byte{
 		"empty": nil, "null": []byte("null"), "too long": append(bytes.Repeat([]byte(" "), MaxRecordBytes), signedBy(t, someReceipt(7)).Raw...), "more behind": append(signedBy(t, someReceipt(7)).Raw, '1'),

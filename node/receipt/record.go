@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"patchmesh/content"
@@ -300,7 +301,7 @@ func (r *Receipt) check(now time.Time) error {
 		tiers = tiersAlone
 	}
 	switch {
-	case r.Receiver == "" || len(r.Receiver) > maxIDBytes || len(r.Sender) > maxIDBytes || r.Receiver == r.Sender:
+	case !plainID(r.Receiver) || r.Sender != "" && !plainID(r.Sender) || r.Receiver == r.Sender:
 		return fmt.Errorf("%w: machines", ErrFormat)
 	case r.Seq == 0 || int64(r.Seq) < 0:
 		return fmt.Errorf("%w: number", ErrFormat)
@@ -322,6 +323,11 @@ func (r *Receipt) check(now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// plainID: IDs that nobody has to hold yet are shown to people, as what somebody has signed about others.
+func plainID(id string) bool {
+	return id != "" && len(id) <= maxIDBytes && !strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // plausible: a clock may be wrong, but no document is from the day after tomorrow, or from before there were any.
@@ -366,15 +372,20 @@ func (r *Record) checkAnswer(now time.Time) error {
 }
 
 func (g *Given) check(now time.Time) error {
-	if g.Machine == "" || len(g.Machine) > maxIDBytes || len(g.Lines) > MaxGivens || !plausible(g.At, now) {
+	if !plainID(g.Machine) || len(g.Lines) > MaxGivens || !plausible(g.At, now) {
 		return fmt.Errorf("%w: statement", ErrFormat)
 	}
-	sets := 0
+	sets, layers := 0, map[pair]int{}
 	for _, l := range g.Lines {
+		// Every chunk of a receipt is looked up in all of them: a thousand would keep whoever sums up busy for ever.
+		p := pair{g.Machine, l.Receiver, l.Payload}
+		if layers[p]++; layers[p] > maxLayers {
+			return fmt.Errorf("%w: payload %s given more than %d times", ErrFormat, l.Payload.Short(), maxLayers)
+		}
 		if sets += len(l.Set); sets > MaxSetBytes {
 			return fmt.Errorf("%w: sets of %d bytes", ErrFormat, sets)
 		}
-		if l.Receiver == "" || len(l.Receiver) > maxIDBytes || l.Receiver == g.Machine || l.Payload.IsZero() || l.LastAt.After(now.Add(maxSkew)) {
+		if !plainID(l.Receiver) || l.Receiver == g.Machine || l.Payload.IsZero() || l.LastAt.After(now.Add(maxSkew)) {
 			return fmt.Errorf("%w: line", ErrFormat)
 		}
 		if _, err := readSet(l.Chunks, l.Set, l.Bytes); err != nil {

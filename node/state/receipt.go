@@ -16,6 +16,9 @@ const (
 	keptReceiptSum  = 8 << 20 // bytes of one machine
 )
 
+// ReceiptBytes is about how much of receipts is read at once: what one message to another machine holds.
+const ReceiptBytes = 2 << 20
+
 // ReceiptRow is one signed record: what Owner says about Peer under a number. N grows with every change.
 type ReceiptRow struct {
 	N           int64
@@ -131,9 +134,12 @@ func (db *DB) ReceiptsOf(owner, peer string, after uint64, settled bool, limit i
 		[]any{owner, peer, int64(min(after, 1<<63-1)), settled, limit}, scanReceipt)
 }
 
-// ReceiptsAfter lists what was kept after the record with number n, in that order, at most limit.
+// ReceiptsAfter lists what was kept after the record with number n, in that order, at most limit and no more than
+// makes ReceiptBytes full: others ask for these lists, many at a time.
 func (db *DB) ReceiptsAfter(n int64, limit int) ([]ReceiptRow, error) {
-	return rows(db, "read receipts", receiptColumns+`WHERE n > ? ORDER BY n LIMIT ?`, []any{n, limit}, scanReceipt)
+	return rows(db, "read receipts", receiptColumns+`WHERE n IN (SELECT n FROM
+		(SELECT n, sum(size) OVER (ORDER BY n) - size AS before FROM (SELECT n, length(body) AS size FROM receipts WHERE n > ? ORDER BY n LIMIT ?))
+		WHERE before < ?) ORDER BY n`, []any{n, limit, ReceiptBytes}, scanReceipt)
 }
 
 // LastReceiptRow is the N of what was kept last; 0 if there is nothing.

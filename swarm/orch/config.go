@@ -7,6 +7,7 @@ type Config struct {
 	Name       string
 	Generation uint64 // grows with each change of it
 	Epoch      uint64 // of the approvals
+	Since      uint64 // the first generation: one that was dropped and set anew is another one, see Config.first
 	Reset      int    // how often approvers have reset it
 	// Rolls are the members: the present ones, in order, then earlier lists of which some member may not know
 	// yet that they are over. A slot needs a quorum of each.
@@ -35,6 +36,10 @@ const (
 // lease is how long a vote stands without a word of the one it is for: beyond the holder's own limit by more than
 // two clocks differ in speed.
 func (c Config) lease() time.Duration { return c.Member + c.Member/8 + time.Minute }
+
+// first is the number below which a card is one of an orchestration that had the same name before. Its members
+// count from there, so that what they said then, and others may have kept, is never newer than what they say now.
+func (c Config) first() uint64 { return min(c.Since, maxCount>>32) << 31 }
 
 func (c Config) round() time.Duration {
 	if c.Round > 0 {

@@ -28,6 +28,8 @@
 //     clock: a voter goes by elapsed time alone, a holder by whichever of the two has gone further, so that a
 //     machine that slept does not think that it has time left.
 //   - What was begun before a restart of the program is not gone on with on the old ballot.
+//   - An orchestration that was dropped and set anew under its old name is another one: its cards are counted from
+//     where no card of the first can be (Config.Since). Those are signed too, and whoever was away brings them along.
 //   - Without a quorum nothing begins.
 //
 // # What a liar can do

@@ -147,11 +147,29 @@ func (m *Machine) Configure(c Config) {
 			m.ids[MarkOf(id)], m.in[id] = id, true
 		}
 	}
-	for id := range m.cards {
-		if !m.in[id] {
+	m.begin(c.first())
+	for id, h := range m.cards {
+		if !m.in[id] || h.Seq < c.first() {
 			delete(m.cards, id)
 		}
 	}
+}
+
+// begin: what this member said in an orchestration that had the name before is over, but for its votes and for what
+// it is in the middle of.
+func (m *Machine) begin(first uint64) {
+	if m.s.Seq >= first {
+		return
+	}
+	m.dirty = true
+	m.s.Seq = first
+	if m.s.Phase < Asking {
+		m.s.Ballot = max(m.s.Ballot, first)
+	}
+	m.s.Failed, m.s.Locked, m.s.Why, m.s.Run = 0, 0, "", 0
+	clear(m.false)
+	clear(m.had)
+	clear(m.said)
 }
 
 // leaseOfVotes: a lease that has become shorter does not end votes that were given for longer.
@@ -183,7 +201,7 @@ func (m *Machine) votes() bool { return !m.gone && m.in[m.self] }
 
 // Hear takes up a card whose signature holds. news: it is newer than what was known, and worth passing on.
 func (m *Machine) Hear(c Card, t Time) (news bool) {
-	if m.gone || c.Name != m.cfg.Name || !m.in[c.Member] {
+	if m.gone || c.Name != m.cfg.Name || !m.in[c.Member] || c.Seq < m.cfg.first() {
 		return false
 	}
 	m.clock(t)
