@@ -32,18 +32,6 @@ func (m *mesh) closedNow() {
 	}
 }
 
-// fileWith is file with rules.
-func (m *mesh) fileWith(id string, rules api.ImportRules) {
-	m.t.Helper()
-	body := payload(1000)
-	_, err := m.seed.Import(context.Background(), api.ImportRequest{
-		FileName: id, SizeBytes: int64(len(body)), ID: id, Installer: "file", InstallerArgs: map[string]string{"dest": "/srv/" + id}, ImportRules: rules,
-	}, bytes.NewReader(body))
-	if err != nil {
-		m.t.Fatal(err)
-	}
-}
-
 // R-C5: of two updates that wait for a window the one that is declared to disturb nobody does not, where policy says so.
 func TestRC5WhatDisturbsNobodyIsInstalledWhileItsWindowIsClosed(t *testing.T) {
 	t.Parallel()

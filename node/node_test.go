@@ -474,3 +474,15 @@ func TestSecondNodeOnOneFolderIsRefused(t *testing.T) {
 		t.Fatalf("port in use: %v", err)
 	}
 }
+
+// fileWith is file with rules.
+func (m *mesh) fileWith(id string, rules api.ImportRules) {
+	m.t.Helper()
+	body := payload(1000)
+	_, err := m.seed.Import(context.Background(), api.ImportRequest{
+		FileName: id, SizeBytes: int64(len(body)), ID: id, Installer: "file", InstallerArgs: map[string]string{"dest": "/srv/" + id}, ImportRules: rules,
+	}, bytes.NewReader(body))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+}

@@ -96,7 +96,7 @@ func TestRJ11AProgramForAnotherSystemIsNotForThisMachine(t *testing.T) {
 
 func TestRJ11WithoutALauncherNothingIsInstalled(t *testing.T) {
 	j := agentJobOf(t, []byte("x"), agentSpec("2.0", nil))
-	if err := os.RemoveAll(filepath.Join(j.Root, "usr")); err != nil {
+	if err := os.RemoveAll(filepath.Join(j.Root, filepath.FromSlash(AgentDir))); err != nil {
 		t.Fatal(err)
 	}
 	_, err := agentInstaller{}.Install(t.Context(), j)
