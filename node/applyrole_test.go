@@ -337,3 +337,20 @@ func TestJournalOfTheSeparateProcessIsItsOwn(t *testing.T) {
 		t.Errorf("the net side keeps a journal of installs: %+v, %v", rows, err)
 	}
 }
+
+// Approvals that came a moment ago are offered whole: an installer that is given the head and not what is behind it
+// cannot look at the machine, and does so again only after a pause.
+func TestApprovalsAreOfferedWholeTheMomentTheyAreInForce(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t)
+	m.join("a") // and with it the group
+	m.file("u1", payload(1000))
+	m.approve("u1")
+	m.seed.docs.setTrusted(policy.Files{}) // the library has not heard of them
+	o := offers{m.seed.Node}
+	for _, want := range m.seed.believer.current().Files().Documents() {
+		if got, err := o.Document(content.Sum(want)); len(want) > 0 && (err != nil || !bytes.Equal(got, want)) {
+			t.Errorf("a document of %d bytes is not offered: %d bytes, %v", len(want), len(got), err)
+		}
+	}
+}
