@@ -63,7 +63,8 @@ type checked struct {
 
 type checkedSite struct {
 	wan  map[string]int64
-	held map[string]int // holders of a lease, by update
+	held map[string]int   // holders of a lease, by update
+	over map[string]int64 // since when they are too many
 }
 
 type checkedUpdate struct{ chunks, chunkBytes, bytes int64 }
@@ -202,7 +203,7 @@ var factReaders map[string]func(*Checker, fact)
 func init() {
 	factReaders = map[string]func(*Checker, fact){
 		"site": func(c *Checker, f fact) {
-			c.sites[f.str("name")] = &checkedSite{wan: map[string]int64{}, held: map[string]int{}}
+			c.sites[f.str("name")] = &checkedSite{wan: map[string]int64{}, held: map[string]int{}, over: map[string]int64{}}
 		},
 		"machine": (*Checker).machineLine,
 		"update": func(c *Checker, f fact) {
@@ -412,8 +413,12 @@ const (
 )
 
 // maxHolders is how many machines of a site may hold one lease at once. There is one as a rule; parts
-// of a torn site and a handover make a few for a moment.
-const maxHolders = 6
+// of a torn site and a handover make a few for a moment. Several that come in line at the same instant, after
+// holders that brought nothing, take theirs back as soon as they hear of each other.
+const (
+	maxHolders  = 6
+	holdersSoon = int64(time.Second)
+)
 
 func (c *Checker) claimLine(f fact) {
 	m := c.machine(f)
@@ -429,7 +434,15 @@ func (c *Checker) claimLine(f fact) {
 		return
 	}
 	m.claims[u], m.claimed[u] = true, true
-	if s.held[u]++; s.held[u] > maxHolders {
+	if s.held[u]++; s.held[u] == maxHolders+1 {
+		s.over[u] = c.now
+	}
+	c.crowded(s, m, u)
+}
+
+// crowded is a fault if too many have held a lease for longer than it takes to hear of each other.
+func (c *Checker) crowded(s *checkedSite, m *checked, u string) {
+	if s.held[u] > maxHolders && c.now-s.over[u] > holdersSoon {
 		c.fault(m.id, "lease", "%d machines of %s hold the lease of %s", s.held[u], m.site, u)
 	}
 }
@@ -442,6 +455,7 @@ func (c *Checker) releaseLine(f fact) {
 
 func (c *Checker) endClaim(m *checked, u string) {
 	if m.claims[u] {
+		c.crowded(c.sites[m.site], m, u)
 		delete(m.claims, u)
 		c.sites[m.site].held[u]--
 	}

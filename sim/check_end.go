@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"maps"
 	"slices"
 	"sort"
 	"strconv"
@@ -66,6 +67,11 @@ func (c *Checker) finishSites() {
 		}
 		if want > 0 {
 			c.within("wan", name, float64(got)/float64(want))
+		}
+		for _, u := range slices.Sorted(maps.Keys(s.held)) {
+			if s.held[u] > maxHolders && c.now-s.over[u] > holdersSoon {
+				c.fault("", "lease", "%d machines of %s hold the lease of %s", s.held[u], name, u)
+			}
 		}
 	}
 }

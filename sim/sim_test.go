@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -392,5 +394,35 @@ func TestClockNeverGoesBackAndNeverStands(t *testing.T) {
 			t.Fatalf("second %d: %v after %v", i, at, last)
 		}
 		last = at
+	}
+}
+
+// Holders of a lease that are too many are a fault where they last, and none where they take it back as soon as they
+// hear of each other.
+func TestCheckerSeesLeasesThatPileUp(t *testing.T) {
+	for _, c := range []struct {
+		machines int
+		lasts    time.Duration
+		released bool
+		faults   int
+	}{{7, time.Millisecond, true, 0}, {7, 2 * time.Second, true, 1}, {7, 2 * time.Second, false, 1}, {6, time.Hour, true, 0}} {
+		text := "patchmesh-trace 1 scenario=x seed=1\n0 site name=s wan=1 lan=1 machines=7\n"
+		at := func(d time.Duration, kind string) {
+			for i := range c.machines {
+				text += fmt.Sprintf("%d %s m=s-%d u=u1\n", d, kind, i)
+			}
+		}
+		for i := range c.machines {
+			text += fmt.Sprintf("0 machine m=s-%d site=s egress=1 seed=0 groups=- lies=-\n", i)
+		}
+		at(time.Second, "claim")
+		if c.released {
+			at(time.Second+c.lasts, "release")
+		}
+		got, err := Check(strings.NewReader(text + fmt.Sprintf("%d end why=done\n", time.Second+c.lasts)))
+		got = slices.DeleteFunc(got, func(v Violation) bool { return v.Rule != "lease" })
+		if err != nil || len(got) != c.faults {
+			t.Errorf("%d machines for %v: %v, %v", c.machines, c.lasts, got, err)
+		}
 	}
 }
