@@ -144,6 +144,7 @@ func (c *Core) manifestArrived(e ManifestArrived) {
 	}
 	if e.Root > n.root && n.manifest != nil {
 		c.doubtAbsent()
+		c.doubtHeads()
 	}
 	n.version, n.root = e.Version, max(n.root, e.Root)
 	if n.root > n.heardRoot || e.Version > n.heard {
@@ -161,6 +162,14 @@ func (c *Core) manifestArrived(e ManifestArrived) {
 	c.replan()
 	c.sweepNews()
 	c.sweepReports()
+}
+
+// doubtHeads forgets which heads neighbours have: those that they showed under newer keys could not be read here,
+// they are not shown again, and who passed for being behind would not be asked any more.
+func (c *Core) doubtHeads() {
+	for _, p := range c.peers {
+		p.headVersion = 0
+	}
 }
 
 // listDescriptors notes which documents the manifest names and this node lacks, and forgets those
