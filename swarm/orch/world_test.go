@@ -27,8 +27,7 @@ type world struct {
 	mail letters
 	loss float64
 	slow time.Duration
-	most int // allowed at work, by the signed number
-	log  []string
+	most int                 // allowed at work, by the signed number
 	part func(a, b int) bool // whether they reach each other
 	done []string            // names in the order in which they began
 	peak int
