@@ -247,14 +247,7 @@ func (c *Core) adjacentAsks(p *peer, l *payload) int {
 func (c *Core) askAdjacent(l *payload, p *peer, i int) {
 	l.lease.cursor = i
 	id := c.begin(request{kind: reqAdjacent, peer: p.id, holder: p, payload: l, index: i, bytes: l.chunkBytes})
-	if p.asks == 0 {
-		p.answeredAt = c.now
-	}
-	if p.triedAt.IsZero() {
-		p.triedAt = c.now
-		c.wakeBy(c.now.Add(c.cfg.StallAfter))
-	}
-	p.asks++
+	c.countAsk(p)
 	l.lease.asks++
 	c.spend(rate.Site, l)
 	c.startFetching(l, i)

@@ -292,6 +292,16 @@ func (p *peer) wait(now time.Time) time.Duration {
 // fetch asks a neighbour for a chunk.
 func (c *Core) fetch(l *payload, p *peer, i int) {
 	id := c.begin(request{kind: reqChunk, peer: p.id, holder: p, payload: l, index: i, bytes: l.chunkBytes})
+	c.countAsk(p)
+	c.askBytes += l.chunkBytes
+	c.spend(rate.LAN, l)
+	c.startFetching(l, i)
+	c.wakeBy(c.now.Add(c.cfg.EndgameHedgeAfter))
+	c.act(FetchChunk{Req: id, From: p.id, Payload: l.id, Index: i})
+}
+
+// countAsk books that a peer owes one chunk more, and since when.
+func (c *Core) countAsk(p *peer) {
 	if p.asks == 0 {
 		p.answeredAt = c.now
 	}
@@ -300,11 +310,6 @@ func (c *Core) fetch(l *payload, p *peer, i int) {
 		c.wakeBy(c.now.Add(c.cfg.StallAfter))
 	}
 	p.asks++
-	c.askBytes += l.chunkBytes
-	c.spend(rate.LAN, l)
-	c.startFetching(l, i)
-	c.wakeBy(c.now.Add(c.cfg.EndgameHedgeAfter))
-	c.act(FetchChunk{Req: id, From: p.id, Payload: l.id, Index: i})
 }
 
 func (c *Core) startFetching(l *payload, i int) {

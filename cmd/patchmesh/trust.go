@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -156,17 +155,9 @@ func (a *app) printTUF(s *node.TUFState) error {
 
 // readAtMost reads a file that must not be larger than limit.
 func readAtMost(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if os.IsNotExist(err) {
-		return nil, api.Errorf(api.ClassNotFound, "no file %s", path)
-	}
+	b, err := readBounded(path, limit)
 	if err != nil {
-		return nil, api.Errorf(api.ClassFailed, "%v", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, api.Errorf(api.ClassFailed, "%v", err)
+		return nil, err
 	}
 	if int64(len(b)) > limit {
 		return nil, api.Errorf(api.ClassRefused, "%s is larger than a root may be", path)

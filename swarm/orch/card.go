@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"unicode/utf8"
 )
@@ -189,7 +190,7 @@ func (r *reader) number(most uint64) uint64 {
 func (r *reader) text(most int) string { return string(r.take(int(r.number(uint64(most))))) }
 
 func (c Card) equal(o Card) bool {
-	votes := slices.Equal(c.Votes, o.Votes)
+	votes := slices.Equal(c.Votes, o.Votes) // none is none, whether nil or empty
 	c.Votes, o.Votes = nil, nil
-	return votes && fmt.Sprint(c) == fmt.Sprint(o)
+	return votes && reflect.DeepEqual(c, o)
 }
