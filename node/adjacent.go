@@ -132,6 +132,8 @@ func (n *Node) adjacentUp(p transport.Peer) {
 	n.adjacents.mu.Unlock()
 	if w == [2]bool{} { // the roster changed while it was being admitted
 		n.host.Disconnect(p.ID, errForeignSite)
+	} else if n.between(p.Site) != w { // it changed just now, and rosterChanged may not have seen this session
+		n.host.Disconnect(p.ID, errWallMove)
 	}
 	n.contacts.met(p, n.member.Site, n.cfg.Now())
 	n.events.send(swarm.PeerUp{Peer: swarm.PeerID(p.ID), Site: swarm.SiteID(p.Site), Gives: w[0], Takes: w[1]})
@@ -330,7 +332,15 @@ func (a *adjacents) arrived(from string, m wire.SitePeers) {
 	if !a.n.isSeed(from) || m.Site == "" {
 		return
 	}
-	r := a.n.reach.Load()
+	b, err := json.Marshal(a.learn(m, a.n.reach.Load()))
+	if err == nil {
+		_ = a.n.db.PutValue(nextDoorName, b) // a hint for the next time without a seed
+	}
+	a.poke()
+}
+
+// learn replaces what is known of a site and returns all that is known then.
+func (a *adjacents) learn(m wire.SitePeers, r *reach) []nextDoor {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.answered = a.n.cfg.Now()
@@ -344,10 +354,7 @@ func (a *adjacents) arrived(from string, m wire.SitePeers) {
 			a.known = append(a.known, nextDoor{Site: m.Site, ID: p.ID, Addr: p.Addr})
 		}
 	}
-	if b, err := json.Marshal(a.known); err == nil {
-		_ = a.n.db.PutValue(nextDoorName, b) // a hint for the next time without a seed
-	}
-	a.poke()
+	return slices.Clone(a.known)
 }
 
 // sitePeers is the message of both directions: a question to a seed, or its answer.
