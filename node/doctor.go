@@ -257,8 +257,25 @@ func (n *Node) lookAtUpdates(e *examination, v *swarm.View) {
 		n.events.send(swarm.ScanAsked{})
 		return "it is looked for again now", nil
 	}
+	n.lookAtLocal(e)
 	for _, k := range v.Tasks {
-		e.judge(n.updateRow(*v, k), rescan)
+		fix := rescan
+		if k.State == policy.StateRolledBack || k.State == policy.StateFailedRollback {
+			fix = nil // looking again changes nothing: it takes a new approval, or somebody at the machine
+		}
+		e.judge(n.updateRow(*v, k), fix)
+	}
+}
+
+// lookAtLocal tells of a local policy that cannot be read: it holds everything back.
+func (n *Node) lookAtLocal(e *examination) {
+	n.people.mu.Lock()
+	defer n.people.mu.Unlock()
+	switch {
+	case n.people.trouble != nil:
+		e.wrong(api.ScopeUpdates, "local policy", policy.ReasonLocalHold, "every update is held back until it is mended or removed: "+n.people.trouble.Error(), nil, nil)
+	case n.people.there:
+		e.fine(api.ScopeUpdates, "local policy", "%s: %d settings, %d holds", localPolicyFile, len(n.people.local.Settings), len(n.people.local.Hold))
 	}
 }
 

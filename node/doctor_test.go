@@ -33,6 +33,10 @@ func TestRG8DoctorFindsAndExplainsWithoutNetwork(t *testing.T) {
 	m.file("u1", payload(50_000))
 	m.approve("u1")
 	until(t, "the install", func() bool { return a.update(t, "u1").State == "installed" })
+	if _, err := m.seed.Hold(context.Background(), api.HoldRequest{Update: "u1", Reason: "what is there stays"}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the hold to arrive", func() bool { return len(a.believer.current().Manifest().Holds) == 1 })
 	d, err := a.Doctor(context.Background(), api.DoctorQuery{})
 	if err != nil || !d.Healthy || !d.Running || len(d.Findings) < 7 {
 		t.Fatalf("a healthy machine: %+v, %v", d, err)
@@ -86,7 +90,7 @@ func TestRG8DoctorFindsAndExplainsWithoutNetwork(t *testing.T) {
 		t.Errorf("the installed update of a stopped node: %+v", d.Findings)
 	}
 	e, err = ExplainStopped(context.Background(), dir, "u1", "a", time.Now)
-	if err != nil || e.State != "installed" || e.Owner == "" || len(e.Chain) < 3 {
+	if err != nil || e.State != "installed" || e.Reason != "" || e.Owner == "" || len(e.Chain) < 3 {
 		t.Errorf("explained without a node: %+v, %v", e, err)
 	}
 	if _, err := ExplainStopped(context.Background(), dir, "u1", "somebody", time.Now); api.ClassOf(err) != api.ClassNotFound {

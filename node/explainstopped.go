@@ -76,8 +76,9 @@ func (n *Node) savedRow() (*api.Machine, error) {
 	if t.Manifest() == nil {
 		return row, nil
 	}
-	now := n.cfg.Now()
-	for _, v := range policy.MakePlan(t.Manifest(), n.describer(), n.machineFacts(), t.Stale(now), now).Verdicts {
+	now, facts := n.cfg.Now(), n.machineFacts()
+	facts.Detected = lastSeen(last.Tasks)
+	for _, v := range policy.MakePlan(t.Manifest(), n.describer(), facts, t.Stale(now), now).Verdicts {
 		u := api.Update{Update: string(v.Update), Revision: v.Revision, Compliance: string(v.Compliance), State: policy.StateOffered.String(),
 			Reason: string(v.Reason), Detail: api.Clean(v.Detail)}
 		i := slices.IndexFunc(last.Tasks, func(s swarm.SavedTask) bool { return s.Update == v.Update && s.Revision == v.Revision })
@@ -95,4 +96,17 @@ func (n *Node) savedRow() (*api.Machine, error) {
 		row.Updates = append(row.Updates, u)
 	}
 	return row, nil
+}
+
+// lastSeen is what the last run had found on the machine, where its states say it: without that an update that is
+// there would seem to wait for what it was installed after.
+func lastSeen(tasks []swarm.SavedTask) map[policy.UpdateID]policy.Detection {
+	seen := map[policy.UpdateID]policy.Detection{}
+	for _, s := range tasks {
+		switch s.State {
+		case policy.StateInstalled, policy.StateRemoved:
+			seen[s.Update] = policy.Detection{Present: s.State == policy.StateInstalled, At: s.Since}
+		}
+	}
+	return seen
 }

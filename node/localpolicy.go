@@ -29,10 +29,8 @@ const (
 	maxLocalHolds       = 1000
 )
 
-// brokenPolicy holds every update back.
-var brokenPolicy = localPolicy{Hold: []string{"*"}}
-
-// readLocalPolicy reads the file; without one nothing is said, and one that cannot be read holds everything.
+// readLocalPolicy reads the file; without one nothing is said. One that cannot be read holds everything, see
+// policy.Machine.LocalTrouble.
 func readLocalPolicy(dataDir string) (p localPolicy, there bool, err error) {
 	f, err := os.Open(filepath.Join(dataDir, localPolicyFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -43,7 +41,7 @@ func readLocalPolicy(dataDir string) (p localPolicy, there bool, err error) {
 		p, err = parseLocalPolicy(f)
 	}
 	if err != nil {
-		return brokenPolicy, true, fmt.Errorf("%s: %w", localPolicyFile, err)
+		return localPolicy{}, true, fmt.Errorf("%s: %w", localPolicyFile, err)
 	}
 	return p, true, nil
 }

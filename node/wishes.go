@@ -57,6 +57,9 @@ func (p *people) said(m *policy.Machine) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m.Local, m.LocalHolds, m.Wishes = p.local.Settings, p.local.Hold, maps.Clone(p.wishes)
+	if p.trouble != nil {
+		m.LocalTrouble = api.Clean(p.trouble.Error())
+	}
 }
 
 // watchLocal takes the local file up when it changes.
@@ -77,7 +80,7 @@ func (n *Node) reloadLocal() {
 	local, there, err := readLocalPolicy(n.cfg.DataDir)
 	p := &n.people
 	p.mu.Lock()
-	same := p.there == there && p.local.equal(local)
+	same := p.there == there && p.local.equal(local) && (p.trouble == nil) == (err == nil)
 	p.local, p.there, p.trouble = local, there, err
 	p.mu.Unlock()
 	if same {
@@ -202,6 +205,7 @@ func (n *Node) Policy(ctx context.Context, q api.PolicyQuery) (*api.Policy, erro
 			a.Local = localPolicyFile
 		}
 		if n.people.trouble != nil {
+			a.Holds = []string{"*"}
 			a.Trouble = api.Clean(n.people.trouble.Error())
 		}
 	}

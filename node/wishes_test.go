@@ -93,6 +93,11 @@ func TestRC13TheLocalFileMayOnlyBeStricter(t *testing.T) {
 	if err != nil || v.Trouble == "" || !slices.Equal(v.Holds, []string{"*"}) {
 		t.Errorf("a broken file: %+v, %v", v, err)
 	}
+	until(t, "the machine to say that its file is broken", func() bool { return strings.Contains(a.update(t, "u1").Detail, "cannot be read") })
+	d, err := a.Doctor(context.Background(), api.DoctorQuery{Scopes: []string{api.ScopeUpdates}})
+	if err != nil || d.Healthy || finding(t, d, api.ScopeUpdates, string(policy.ReasonLocalHold)).NextStep == "" {
+		t.Errorf("the doctor of a broken file: %+v, %v", d, err)
+	}
 	if err := os.Remove(filepath.Join(m.dir, "a", localPolicyFile)); err != nil {
 		t.Fatal(err)
 	}

@@ -429,11 +429,22 @@ func TestRH10WhatFitsMayBeInstalledAtShutdown(t *testing.T) {
 	}
 }
 
+// R-C13: where nobody can read what the machine's own file would hold back, it holds everything, and says why.
+func TestRC13AFileThatCannotBeReadHoldsEverythingAndSaysSo(t *testing.T) {
+	m, describe := mitigating(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC))
+	mach := Machine{Installers: []string{"file", "script"}, LocalTrouble: "policy.json: unexpected end"}
+	for _, v := range MakePlan(m, describe, mach, false, time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)).Verdicts {
+		if v.Verb != VerbHold || v.Reason != ReasonLocalHold || !strings.Contains(v.Detail, "cannot be read") || !strings.Contains(v.Detail, "unexpected end") {
+			t.Errorf("%s: %+v", v.Update, v)
+		}
+	}
+}
+
 // R-C13 of the settings here: the machine's own file may be stricter, and in no case looser.
 func TestRC13OfTimesTheLocalFileMayOnlyBeStricter(t *testing.T) {
 	for _, c := range []struct{ name, signed, stricter, looser string }{
 		{SetMissedWindow, "15m", "next", "now"}, {SetMissedWindow, "15m", "30m", "5m"}, {SetEscalateAfter, "3", "none", "2"}, {SetEscalateAfter, "3", "5", "1"},
-		{SetQuietHours, "08:00-18:00", "07:00-19:00", "09:00-17:00"}, {SetQuietHours, "22:00-06:00", "21:00-06:00", "none"}, {SetUndisturbing, "yes", "no", ""},
+		{SetQuietHours, "08:00-18:00", "07:00-19:00", "09:00-17:00"}, {SetQuietHours, "22:00-06:00", "21:00-06:00", "none"}, {SetActiveHours, "08:00-18:00", "07:00-19:00", "09:00-17:00"}, {SetUndisturbing, "yes", "no", ""},
 		{SetMinBattery, "50", "80", "20"}, {SetMinBattery, "50", "never", "0"}, {SetAtShutdown, "5m", "none", "10m"}, {SetAtShutdown, "5m", "2m", ""},
 		{SetInternet, "allow", "never", ""}, {SetMetered, "peers-only", "never", "allow"}, {SetSources, "a.example,b.example", "a.example", "any"}, {SetWake, "yes", "no", ""},
 	} {
@@ -445,7 +456,7 @@ func TestRC13OfTimesTheLocalFileMayOnlyBeStricter(t *testing.T) {
 		if e := value(c.stricter); e.Value != c.stricter || e.Source != "local" || e.Signed != c.signed {
 			t.Errorf("%s=%s, stricter %s: %+v", c.name, c.signed, c.stricter, e)
 		}
-		if e := value(c.looser); c.looser != "" && (e.Value != c.signed || e.Source != "all") {
+		if e := value(c.looser); c.looser != "" && (e.Value != c.signed || e.Source != "all" || e.Ignored != c.looser) {
 			t.Errorf("%s=%s, looser %s: %+v", c.name, c.signed, c.looser, e)
 		}
 	}

@@ -21,6 +21,8 @@ type Machine struct {
 	Local      map[string]string
 	LocalHolds []string
 	Wishes     map[UpdateID]Wish
+	// LocalTrouble: the file cannot be read, so nobody knows what it would hold back. Empty: it can, or there is none.
+	LocalTrouble string
 
 	// What changes from moment to moment, see client.go. Zero: on mains power, nothing waits, nobody shuts it down.
 	Power        Power

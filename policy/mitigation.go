@@ -39,6 +39,14 @@ func (q question) lifted() (why string, is bool) {
 	return "", false
 }
 
+// liftText is what people read where a mitigation is taken off; empty: this is none.
+func (q question) liftText() string {
+	if q.lift == "" {
+		return ""
+	}
+	return "the mitigation is not needed any more: " + q.lift
+}
+
 // settleMitigated tells machines that are spared by a mitigation from those that are as they should be and
 // those that are open.
 func settleMitigated(asked []question, verdicts []Verdict) {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,6 +47,9 @@ func TestRM1AMitigationComesAndIsLiftedOnceItsUpdateIsInstalled(t *testing.T) {
 		p := MakePlan(m, describe, mach, false, c.at)
 		if p.Verdicts[1].Verb != c.verb || p.Verdicts[0].Compliance != c.fixIs {
 			t.Errorf("%s: the mitigation is %q, the fix %q; want %q, %q", c.name, p.Verdicts[1].Verb, p.Verdicts[0].Compliance, c.verb, c.fixIs)
+		}
+		if v := p.Verdicts[1]; v.Verb == VerbRemove && (!v.Lift || !strings.Contains(v.Detail, "not needed any more: ")) {
+			t.Errorf("%s: taken off without saying why: %+v", c.name, v)
 		}
 		if c.at.Before(ends) && !c.fix.Present && !p.NextAt.Equal(ends) {
 			t.Errorf("%s: the next look is at %s, want the end", c.name, p.NextAt)

@@ -33,6 +33,7 @@ type Verdict struct {
 	Losing     []int     // other approvals that address this machine
 	Hold       string    // id of the hold, if one stops it
 	Deadline   time.Time // when it must be done; zero: no deadline
+	Lift       bool      // a removal that nobody asked for: the mitigation is not needed any more
 	Await      State     // the state of an update that is ready and waits; zero: nothing more than its verb says
 
 	closesAt time.Time // when an install stops being right, because its window closes

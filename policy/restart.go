@@ -35,7 +35,7 @@ var restartInfos = []SettingInfo{
 	{SetRestartDelay, "15m", "how long people at the machine are warned before it restarts", within(0, day), byLonger},
 	{SetRestartSpread, "1h", "machines that are to restart begin one after the other over so long", within(0, 7*day), nil},
 	{SetRestartDeadline, "none", "how long after an update asked for it a restart waits no more for users, active hours and what blocks it; never outside the windows", noneOr(within(time.Hour, 60*day)), nil},
-	{SetActiveHours, "none", "when people work, in the machine's own time, like 08:00-18:00: it does not restart then", noneOr(checkHours), nil},
+	{SetActiveHours, "none", "when people work, in the machine's own time, like 08:00-18:00: it does not restart then", noneOr(checkHours), noneLoosest},
 }
 
 func oneOf(values []string) func(string) error {

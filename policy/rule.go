@@ -106,7 +106,7 @@ func rulePresent(q question, v *Verdict) bool {
 		v.Verb, v.Compliance, v.Reason = VerbNone, Installed, ""
 		return true
 	case !d.Present && q.approval.Action == ActionRemove:
-		v.Verb, v.Compliance, v.Reason = VerbNone, NotApplicable, ""
+		v.Verb, v.Compliance, v.Reason, v.Detail = VerbNone, NotApplicable, "", q.liftText()
 		return true
 	}
 	return false
@@ -186,7 +186,7 @@ func ruleAct(q question, v *Verdict) bool {
 	case ActionInstall:
 		v.Verb = VerbInstall
 	case ActionRemove:
-		v.Verb = VerbRemove
+		v.Verb, v.Lift, v.Detail = VerbRemove, q.lift != "", q.liftText()
 	case ActionStageOnly:
 		v.Verb = VerbStage
 	default: // an action that a newer version added and this rule forgot

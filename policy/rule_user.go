@@ -17,6 +17,11 @@ type Wish struct {
 // ruleLocalHold: the machine's own list may hold an update back. Only what is signed can lift a hold that
 // is signed, and only the machine's own file one of its own.
 func ruleLocalHold(q question, v *Verdict) bool {
+	if q.machine.LocalTrouble != "" {
+		v.Verb, v.Reason = VerbHold, ReasonLocalHold
+		v.Detail = "this machine's own policy file cannot be read; until it is mended or removed every update is held back: " + q.machine.LocalTrouble
+		return true
+	}
 	for _, pattern := range q.machine.LocalHolds {
 		if match, err := path.Match(pattern, string(q.approval.Update)); match || err != nil {
 			v.Verb, v.Reason = VerbHold, ReasonLocalHold

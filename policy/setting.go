@@ -214,6 +214,8 @@ type Effective struct {
 	Source string `json:"source"`           // default, the name of a group, or local
 	Signed string `json:"signed,omitempty"` // what the mesh says, where the machine's own file is stricter
 	Text   string `json:"text"`
+	// Ignored is what the machine's own file says without effect: it is not stricter than what is signed.
+	Ignored string `json:"ignored,omitempty"`
 }
 
 // Effectives are all settings of a machine: the signed ones of its groups, and what its own file says. The
@@ -261,6 +263,11 @@ func (e *Effective) local(info SettingInfo, own string) {
 	if own == "" || info.check(own) != nil {
 		return
 	}
+	defer func(said string) {
+		if e.Source != "local" && e.Value != own {
+			e.Ignored = said
+		}
+	}(own)
 	if info.Name == SetAutomation {
 		own = string(automation(own))
 	}

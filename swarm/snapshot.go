@@ -34,6 +34,7 @@ type SavedTask struct {
 	Failures int             `json:"failures,omitempty"`
 	RetryAt  time.Time       `json:"retry_at,omitzero"`
 	Undone   *undone         `json:"undone,omitempty"`
+	Failed   *failure        `json:"failed,omitempty"`
 	// WaitsSince is since when it waits for a maintenance window; zero: it does not, or nobody counts.
 	WaitsSince time.Time `json:"waits_since,omitzero"`
 	// MetAt is when this machine first heard that it is meant; zero: nobody counts.
@@ -54,7 +55,8 @@ func (c *Core) save() {
 	for _, k := range c.tasks.tasks {
 		s.Tasks = append(s.Tasks, SavedTask{
 			Update: k.verdict.Update, Revision: k.verdict.Revision, State: k.state, Reason: k.reason,
-			Detail: k.detail, Since: k.since, Attempts: k.attempts, Failures: k.failures, RetryAt: k.retryAt, Undone: k.undone, WaitsSince: k.waitsSince, MetAt: k.metAt,
+			Detail: k.detail, Since: k.since, Attempts: k.attempts, Failures: k.failures, RetryAt: k.retryAt, Undone: k.undone, Failed: k.failed,
+			WaitsSince: k.waitsSince, MetAt: k.metAt,
 		})
 	}
 	for _, l := range c.payloads {

@@ -39,6 +39,7 @@ type task struct {
 	blind      int    // detections that did not work, in a row
 	version    string // found on the machine
 	undone     *undone
+	failed     *failure  // how the last attempt went, if another one is to come
 	waitsSince time.Time // for a maintenance window, see missed.go; zero: it does not
 	metAt      time.Time // see missed.go; zero: nobody counts
 	lookDue    bool      // it is looked for as soon as may be, see scan.go
@@ -96,6 +97,7 @@ func (c *Core) newTask(v policy.Verdict) *task {
 	for _, s := range c.tasks.kept {
 		if s.Update == v.Update && s.Revision == v.Revision {
 			k.attempts, k.failures, k.retryAt, k.since, k.undone = s.Attempts, s.Failures, s.RetryAt, s.Since, s.Undone
+			k.failed = s.Failed
 			k.waitsSince, k.metAt = s.WaitsSince, s.MetAt
 			k.before = s
 			if s.State == policy.StateRolledBack || s.State == policy.StateInstalled || s.State < 0 {
@@ -189,7 +191,7 @@ func (c *Core) driveTask(k *task) {
 	case policy.VerbNone:
 		c.settleNone(k)
 	case policy.VerbHold:
-		if !c.keepUndone(k) { // that it did harm here says more than the hold that followed from it
+		if !c.keepUndone(k) && !c.keepFailed(k) { // that it did harm here says more than the hold that followed from it
 			c.setState(k, policy.StateHeld, k.verdict.Reason, k.verdict.Detail, nil)
 		}
 	case policy.VerbWait:
@@ -314,8 +316,7 @@ func (c *Core) whyNoContent(l *payload) (policy.Reason, string) {
 // startChange installs or removes, one update at a time. The intent is durable before it begins, so
 // that after a crash the machine is looked at before anything is tried again.
 func (c *Core) startChange(k *task) {
-	if c.now.Before(k.retryAt) {
-		c.wakeBy(k.retryAt)
+	if c.backOff(k) {
 		return
 	}
 	if c.tasks.busy != nil {
@@ -386,7 +387,7 @@ func (c *Core) installed(e Installed) {
 	}
 	k := r.task
 	c.tasks.busy = nil
-	k.attempts, k.failures, k.retryAt, k.undone = 0, 0, time.Time{}, nil
+	k.attempts, k.failures, k.retryAt, k.undone, k.failed = 0, 0, time.Time{}, nil, nil
 	k.detectedAt = c.now
 	if now := findTask(c.tasks.tasks, k.verdict.Update); now != nil && now != k {
 		now.detectedAt = time.Time{} // the old revision changed the machine: look again for the new one
@@ -397,12 +398,16 @@ func (c *Core) installed(e Installed) {
 			o.retryAt = time.Time{}
 		}
 	}
+	reason, detail := policy.ReasonRolledBackAdmin, "an approval asks to remove it"
+	if k.verdict.Lift {
+		reason, detail = "", k.verdict.Detail
+	}
 	switch {
 	case c.awaitsRestart(k):
 	case r.kind == reqInstall:
 		c.setState(k, policy.StateInstalled, "", "", nil)
 	default:
-		c.setState(k, policy.StateRemoved, policy.ReasonRolledBackAdmin, "an approval asks to remove it", nil)
+		c.setState(k, policy.StateRemoved, reason, detail, nil)
 	}
 	c.save()
 	c.replan()
@@ -415,7 +420,7 @@ func (c *Core) installFailed(r *request, e Failed) {
 	}
 	c.tasks.busy = nil
 	k.attempts++
-	if info, _ := e.Reason.Info(); info.Owner != "machine" && e.Reason != policy.ReasonDepMissing {
+	if blames(e.Reason) {
 		c.slotFailed(k)
 		k.failures++ // what is missing was found before anything was tried: that does not speak against the update
 	}
@@ -425,7 +430,7 @@ func (c *Core) installFailed(r *request, e Failed) {
 		c.driveTasks()
 		return
 	}
-	c.setState(k, failedState(e.Reason), e.Reason, e.Detail, e.Facts)
+	c.fail(k, e)
 	if d := c.describe(k.verdict.Descriptor); d != nil && c.byMap[d.Payload] != nil {
 		c.makeSpace(c.byMap[d.Payload], e)
 	}
@@ -435,17 +440,6 @@ func (c *Core) installFailed(r *request, e Failed) {
 		c.payloadDamaged(c.byMap[d.Payload])
 	}
 	c.driveTasks()
-}
-
-// failedState is what an install that failed for this reason is called.
-func failedState(r policy.Reason) policy.State {
-	switch r {
-	case policy.ReasonVerifyNotDetected, policy.ReasonTrustBadChunk:
-		return policy.StateFailedVerify
-	case policy.ReasonDepMissing: // nothing was begun: it waits for other software
-		return policy.StateWaitingPrerequisite
-	}
-	return policy.StateFailedInstall
 }
 
 func (c *Core) inventoryChanged(e InventoryChanged) {

@@ -27,7 +27,7 @@ func (c *Core) undo(k *task, e Failed) bool {
 	default:
 		return false
 	}
-	k.undone = u
+	k.undone, k.failed = u, nil
 	k.detectedAt = time.Time{} // what is there now is found by looking
 	c.setState(k, u.State, u.Reason, u.Detail, e.Facts)
 	return true

@@ -57,6 +57,9 @@ func writePolicy(w io.Writer, v *api.Policy) {
 		if e.Signed != "" {
 			source += " (signed: " + e.Signed + ")"
 		}
+		if e.Ignored != "" {
+			source += " (policy.json says " + api.Clean(e.Ignored) + ", which is not stricter and has no effect)"
+		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", e.Name, api.Clean(e.Value), api.Clean(source), e.Text)
 	}
 	_ = t.Flush()
