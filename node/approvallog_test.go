@@ -42,7 +42,7 @@ func approvalLogOf(t *testing.T, n *Node) *api.ApprovalLog {
 
 // Somebody with the database removes an entry. Verification says so; approvals go on, in a log that
 // says that it begins anew; and it never verifies, since this machine has seen the longer one.
-func TestLostLogEntryIsNoticedAndStopsNothing(t *testing.T) {
+func TestRB16LostLogEntryIsNoticedAndStopsNothing(t *testing.T) {
 	n := loggedSeed(t)
 	l := approvalLogOf(t, n)
 	if !l.Verified || len(l.Entries) != 4 || l.Witnessed != 3 || l.Entries[3].Reason != "three" {
@@ -67,7 +67,7 @@ func TestLostLogEntryIsNoticedAndStopsNothing(t *testing.T) {
 
 // A crash between writing an entry and publishing it leaves an entry that no roster names: the next
 // publication writes its own, and the log holds.
-func TestUnpublishedLogEntryIsWrittenAnew(t *testing.T) {
+func TestRB16UnpublishedLogEntryIsWrittenAnew(t *testing.T) {
 	n := loggedSeed(t)
 	s, tr := n.seed, n.believer.current()
 	d, err := s.redraft(tr, nil, wish{}, func(*sheet) error { return nil })

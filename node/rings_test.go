@@ -46,7 +46,7 @@ func (m *mesh) rollout(id string) api.Rollout {
 }
 
 // R-B9, R-B10: the pilot ring first; when its reports say that it works, the rest, without anybody's help.
-func TestRB10SuccessInThePilotRingOpensTheNext(t *testing.T) {
+func TestRB9RB10SuccessInThePilotRingOpensTheNext(t *testing.T) {
 	t.Parallel()
 	m, a, b := ringed(t, policy.Ring{SuccessCount: 1, FailCount: 1, Manual: true})
 	body := payload(100_000)

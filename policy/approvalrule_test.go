@@ -185,7 +185,7 @@ func TestRB7RevisionsAreProposedForTheSameBytesOnly(t *testing.T) {
 
 // R-B7: to decline is proposed for what its vendor has withdrawn, and for what is replaced everywhere and needed nowhere;
 // a mitigation that has ended is to be taken off, not declined.
-func TestRB7ObsoleteApprovalsAreProposedForDecline(t *testing.T) {
+func TestRB7RB8ObsoleteApprovalsAreProposedForDecline(t *testing.T) {
 	b := newBench(t)
 	b.m.Groups = []Group{{Name: "desks"}}
 	b.m.RingPlans = []RingPlan{{Name: "std", Rings: []Ring{{Name: "one", Groups: []string{"desks"}}, {Name: "two", Groups: []string{"all"}}}}}

@@ -128,7 +128,7 @@ func rewriteFrom(rng *rand.Rand, i int, lines [][]byte) [][]byte {
 	return lines
 }
 
-func TestAuditFinds200Of200Edits(t *testing.T) {
+func TestRB16AuditFinds200Of200Edits(t *testing.T) {
 	_, lines, roots := logOf(t)
 	h, err := verifyLines(lines, roots, &Checkpoint{})
 	if err == nil {
@@ -186,7 +186,7 @@ func TestLogCannotClaimWhatNobodySigned(t *testing.T) {
 }
 
 // What was approved at any time is made again from the log alone, to the byte.
-func TestLogReplaysEveryManifest(t *testing.T) {
+func TestRB16LogReplaysEveryManifest(t *testing.T) {
 	m, lines, roots := logOf(t)
 	h := &History{}
 	for i, l := range lines {

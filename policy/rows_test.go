@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -324,6 +325,23 @@ func TestRH8PrerequisitesAndExclusiveUpdatesComeInOrder(t *testing.T) {
 	b.approve(b.update("alone", 1, func(d *Descriptor) { d.Exclusive = "yes" }), "all", ActionInstall, nil)
 	if p = b.plan(Machine{}, t0); p["alone"].Verb != VerbInstall || p["base"].Reason != ReasonExclusive || p["base"].Await != StateWaitingOtherInstall {
 		t.Errorf("beside an exclusive one: %+v", p)
+	}
+}
+
+// R-H8: updates that need each other in a circle can never be installed in order; all of them hold and say why. What
+// one of them brought here some other way ends the circle.
+func TestRH8UpdatesThatNeedEachOtherInACircleHold(t *testing.T) {
+	b := newBench(t)
+	b.approve(b.update("a", 1, func(d *Descriptor) { d.Prerequisites = []UpdateID{"c"} }), "all", ActionInstall, nil)
+	b.approve(b.update("b", 1, func(d *Descriptor) { d.Prerequisites = []UpdateID{"a"} }), "all", ActionInstall, nil)
+	b.approve(b.update("c", 1, func(d *Descriptor) { d.Prerequisites = []UpdateID{"b"} }), "all", ActionInstall, nil)
+	for u, v := range b.plan(Machine{}, t0) {
+		if v.Verb != VerbHold || v.Reason != ReasonPolicyConflict || !strings.Contains(v.Detail, "circle") {
+			t.Errorf("%s in a circle: %+v", u, v)
+		}
+	}
+	if p := b.plan(Machine{Detected: present("b")}, t0); p["c"].Verb != VerbInstall || p["a"].Reason != ReasonDepOtherFirst {
+		t.Errorf("b is there: %+v", p)
 	}
 }
 
