@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"patchmesh/content"
+	"patchmesh/node/api"
 	"patchmesh/node/apply"
 	"patchmesh/node/install"
+	"patchmesh/node/state"
 	"patchmesh/node/trustdir"
 	"patchmesh/policy"
 	"patchmesh/swarm"
@@ -167,7 +169,15 @@ func (n *Node) install(ctx context.Context, req swarm.Req, id content.ID, want a
 		n.lookRestart(ctx)
 	}
 	n.stockChanged()
+	n.keepLog(id, got.Log)
 	n.events.send(swarm.Installed{Req: req, Version: got.Version})
+}
+
+// keepLog keeps what an installer printed for those who look later what it did here.
+func (n *Node) keepLog(id content.ID, log string) {
+	if d, err := n.descriptor(id); err == nil && log != "" {
+		n.record(state.EventRow{Kind: api.EventInstaller, Update: string(d.Update), Detail: api.CleanLines(log)})
+	}
 }
 
 // descriptor reads a descriptor that is at home.

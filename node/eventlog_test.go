@@ -1,8 +1,11 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,5 +49,27 @@ func TestEventLogTellsTheLifeOfAnUpdate(t *testing.T) {
 	}
 	if l, err := ReadEvents(a.cfg.DataDir, api.EventQuery{Limit: 1}, time.Now); err != nil || len(l.Events) != 1 || !l.More || l.Events[0].Kind != api.EventStopped {
 		t.Errorf("the newest: %+v, %v", l, err)
+	}
+}
+
+// R-H4: what an installer printed that did its work can be read afterwards, on the machine, also when nothing runs.
+func TestRH4WhatAnInstallerPrintedIsKept(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("the script is one of a POSIX shell")
+	}
+	m := newMesh(t)
+	a := m.machine("a", "", Config{Egress: EgressYes})
+	body := []byte("#!/bin/sh\nprintf 'first line\\nlast \\033[31mline\\n'\nmkdir -p \"$PATCHMESH_ROOT/srv\"\n: > \"$PATCHMESH_ROOT/srv/tuned\"\n")
+	if _, err := m.seed.Import(context.Background(), api.ImportRequest{FileName: "tune.sh", SizeBytes: int64(len(body)), ID: "tune", Installer: "script",
+		ImportRules: api.ImportRules{Installed: []byte(`{"file":{"path":"/srv/tuned"}}`)}}, bytes.NewReader(body)); err != nil {
+		t.Fatal(err)
+	}
+	m.approve("tune")
+	installed(t, "tune", a)
+	a.stop()
+	l, err := ReadEvents(a.cfg.DataDir, api.EventQuery{Kind: api.EventInstaller, Update: "tune"}, time.Now)
+	if err != nil || len(l.Events) != 1 || !strings.Contains(l.Events[0].Detail, "first line\nlast ") || strings.ContainsRune(l.Events[0].Detail, 0x1b) {
+		t.Errorf("%+v, %v", l, err)
 	}
 }

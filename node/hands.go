@@ -74,7 +74,7 @@ func (h hands) Install(ctx context.Context, d *policy.Descriptor, open func() (i
 	j.Step = step
 	res, err := install.Bring(ctx, inst, j)
 	err = h.restartFor(j.Spec.Update, res, err)
-	return apply.Outcome{Version: res.Version, Restart: res.RestartNeeded}, handsError(err)
+	return apply.Outcome{Version: res.Version, Restart: res.RestartNeeded, Log: res.Log}, handsError(err)
 }
 
 // Remove implements apply.Hands.
@@ -88,7 +88,7 @@ func (h hands) Remove(ctx context.Context, d *policy.Descriptor) (apply.Outcome,
 		err = h.restart.Forget(string(d.Update)) // what it asked for was undone
 	}
 	err = h.restartFor(string(d.Update), res, err)
-	return apply.Outcome{Version: res.Version, Restart: res.RestartNeeded}, handsError(err)
+	return apply.Outcome{Version: res.Version, Restart: res.RestartNeeded, Log: res.Log}, handsError(err)
 }
 
 // job describes the work for an installer.

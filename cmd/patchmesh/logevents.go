@@ -19,7 +19,7 @@ func (a *app) logEventsCmd() *cobra.Command {
 		Use:   "events",
 		Short: "what happened on this machine",
 		Long: "events prints this machine's own event log, oldest first: updates that changed their state, approvals that were taken up,\n" +
-			"what was refused and why, ways to the WAN that came and went. It is kept in the data folder, and can be read when the\n" +
+			"what was refused and why, ways to the WAN that came and went, and what installers printed (--kind installer). It is kept in the data folder, and can be read when the\n" +
 			"node is not running. The newest some thousands of each kind are kept.\n" + exits,
 		Example: "  patchmesh log events --since 24h --kind refused\n  patchmesh log events --update openssl-3.0.15 --json",
 		Args:    exactly(0, "no arguments"),
@@ -34,7 +34,7 @@ func (a *app) logEventsCmd() *cobra.Command {
 	f := c.Flags()
 	newest.flags(f, 200)
 	f.StringVar(&q.Update, "update", "", "of this update alone")
-	f.StringVar(&q.Kind, "kind", "", "of this kind alone: task, news, refused, link, lease, gate, store, carried, started or stopped")
+	f.StringVar(&q.Kind, "kind", "", "of this kind alone: task, news, refused, link, lease, gate, store, carried, installer, started or stopped")
 	return c
 }
 
@@ -63,10 +63,13 @@ func writeEvents(w io.Writer, l *api.EventLog) {
 		if e.Peer != "" {
 			words = append(words, "from "+shortID(api.Clean(e.Peer)))
 		}
-		if e.Detail != "" {
+		if e.Detail != "" && e.Kind != api.EventInstaller {
 			words = append(words, "("+api.Clean(e.Detail)+")")
 		}
 		fmt.Fprintf(w, "%s  %-8s %s\n", clockText(e.At), api.Clean(e.Kind), strings.Join(words, " "))
+		if e.Kind == api.EventInstaller {
+			fmt.Fprintf(w, "    %s\n", strings.ReplaceAll(strings.TrimSpace(api.CleanLines(e.Detail)), "\n", "\n    "))
+		}
 	}
 	if len(l.Events) == 0 {
 		fmt.Fprintf(w, "nothing of this kind is in the event log of %s\n", api.Clean(l.Machine))

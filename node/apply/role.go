@@ -91,6 +91,7 @@ type Outcome struct {
 	Present bool   `json:"present,omitempty"` // of Detect
 	Version string `json:"version,omitempty"` // what is there now; empty where the kind has no versions
 	Restart bool   `json:"restart,omitempty"` // of Install and Remove: it is complete only after a restart
+	Log     string `json:"log,omitempty"`     // of Install and Remove: end of what the installer printed, at most 4 KiB
 	// Of Detect: why the update is not for this machine, and what was seen; empty: it is.
 	Foreign policy.Reason `json:"foreign,omitempty"`
 	Detail  string        `json:"detail,omitempty"`

@@ -10,7 +10,7 @@ import (
 const (
 	// Longer texts are cut: strangers choose some of them, and an event must not be lost for its length.
 	maxEventText = 256 // of a kind, update, state, reason or peer
-	maxDetail    = 2 << 10
+	maxDetail    = 4 << 10
 	keptEvents   = 4000 // of each kind, so that what strangers cause does not push out what the machine did
 )
 
