@@ -41,6 +41,9 @@
 //   - Sites go to whichever worker is free; what they said and sent is joined in their own order, what
 //     they said once all of them have got as far. The longer a window, the less often the memory of a site has to
 //     come back to a processor: so each site has one as long as its own line allows.
+//   - A site's memory comes cold to a processor in each of its windows, so what a chunk costs grows with how little
+//     happens in one: a fleet whose seed has less of a line for each site costs more per chunk, at any size. Compare
+//     sites-2000x50 with sites-20x50-thin, which has the same share of it, and not with sites-20x50.
 //   - Heads travel as pointers that stand for their bytes; a liar's stale head is an old pointer.
 //   - Gossip is a model: rumours with memberlist's fan-out, interval and number of transmissions, and push
 //     and pull. Membership itself is not modelled: who is on and reachable, and how many they are, is known after

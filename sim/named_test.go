@@ -18,6 +18,7 @@ func TestNamedScenariosHaveTheirShapeAndKeepTheirPromises(t *testing.T) {
 		{"branch-40", 1, 40, "always", "wan=2Mbit/s"},
 		{"sites-200x50", 200, 10_000, "", "count=200"},
 		{"site-1000", 1, 1000, "", "machines=1000"},
+		{"sites-20x50-thin", 20, 1000, "", "up=400Mbit/s"},
 		{"sites-2000x50", 2000, 100_000, "", "size=64MB"},
 		{"vlan", 1, 20, "always", "vlan=8"},
 		{"offline-3", 4, 22, "always", "fault  roam machine=depot-2"},

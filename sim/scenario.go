@@ -134,6 +134,15 @@ func OpenScenario(name string) (*Scenario, error) {
 	return ParseScenario(name, string(b))
 }
 
+// MostMachines is how many machines a run may have.
+func (sc *Scenario) MostMachines() int {
+	n := 1 + sc.seed.machines.high
+	for _, s := range sc.sites {
+		n += max(s.count.high, 1) * max(s.machines.high, 1)
+	}
+	return int(n)
+}
+
 // MaxScenarioBytes bounds a scenario's text.
 const MaxScenarioBytes = 1 << 20
 

@@ -44,7 +44,7 @@ func (c *Core) rememberPeer(p *peer) {
 func (c *Core) peerNow(p *peer) SavedPeer {
 	s := SavedPeer{Peer: p.id, Groups: p.groups, Head: p.headVersion, SeenAt: c.now}
 	for _, l := range c.payloads {
-		if r := p.have[l.id]; r != nil && r.want && !r.bits.Full() {
+		if r := p.have.of(l.id); r != nil && r.want && !r.bits.Full() {
 			s.Lacks = append(s.Lacks, l.id)
 		}
 	}
@@ -63,7 +63,7 @@ func (c *Core) forgetAbsent(id PeerID) {
 
 // savedPeers are the absent, and the present as if they left now: after a restart nobody is connected yet.
 func (c *Core) savedPeers() []SavedPeer {
-	all := slices.Clone(c.retain.absent)
+	all := slices.Grow(slices.Clone(c.retain.absent), len(c.peers))
 	c.toNeighbours(func(p *peer) {
 		if !p.seed {
 			all = append(all, c.peerNow(p))

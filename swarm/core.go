@@ -35,7 +35,8 @@ type Core struct {
 	ended   []*request // by this step
 	spare   []*request // ended before: used again
 
-	peers      []*peer // sorted by id
+	peers      []*peer  // sorted by id
+	tails      []uint32 // of their names, in the same order
 	byID       map[PeerID]*peer
 	neighbours int // of peers
 

@@ -206,7 +206,7 @@ func (c *Core) peerGated(e PeerGated) {
 	p.gate.serve, p.gate.wan, p.closed = e.Serve, e.WAN, e.Serve != ""
 	if was && e.Serve == "" {
 		for _, l := range c.payloads {
-			if r := p.have[l.id]; r != nil {
+			if r := p.have.of(l.id); r != nil {
 				c.countHolder(l, p, r)
 			}
 		}
@@ -220,7 +220,7 @@ func (c *Core) peerGated(e PeerGated) {
 func (c *Core) gatedHolders(l *payload) string {
 	var why []string
 	c.toNeighbours(func(p *peer) {
-		if r := p.have[l.id]; r != nil && r.bits.Count() > 0 && p.gate.serve != "" && !slices.Contains(why, string(p.gate.serve)) {
+		if r := p.have.of(l.id); r != nil && r.bits.Count() > 0 && p.gate.serve != "" && !slices.Contains(why, string(p.gate.serve)) {
 			why = append(why, string(p.gate.serve))
 		}
 	})

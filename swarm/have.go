@@ -27,7 +27,7 @@ func (c *Core) haveArrived(e HaveArrived) {
 	if c.shunned(p.id) {
 		r.bits = *content.NewBits(e.Bits.Len()) // what it claims to hold does not count; what it wants does
 	}
-	p.have[e.Payload] = r
+	p.have.put(e.Payload, r)
 	if l != nil {
 		p.keep(l, r)
 	}
@@ -62,7 +62,7 @@ func (c *Core) yieldTurns(l *payload, want bool) {
 }
 
 func (c *Core) gainedArrived(e GainedArrived) {
-	p := c.byID[e.From]
+	p := c.peer(e.From)
 	if p != nil && p.adjacent {
 		c.adjacentGained(p, e)
 		return
@@ -121,9 +121,9 @@ func (c *Core) lostArrived(e LostArrived) {
 
 // forget drops what a peer said of a payload; the caller has uncounted it. l is nil if it is not known here.
 func (p *peer) forget(id content.ID, l *payload) {
-	if r := p.have[id]; r != nil {
+	if r := p.have.of(id); r != nil {
 		p.haveChunks -= r.bits.Len()
-		delete(p.have, id)
+		p.have.drop(id)
 	}
 	if l != nil {
 		p.keep(l, nil)
@@ -217,7 +217,7 @@ func (c *Core) countSole(l *payload) {
 
 // uncountHolder takes a peer's have-list out of the availability.
 func (c *Core) uncountHolder(l *payload, p *peer) {
-	r := p.have[l.id]
+	r := p.have.of(l.id)
 	if r == nil || r.bits.Len() != l.chunks || !p.gives() {
 		return
 	}
@@ -246,6 +246,6 @@ func (c *Core) forgetHolder(l *payload, p *peer) {
 
 // holds says whether a neighbour is known to hold a chunk.
 func holds(p *peer, id content.ID, i int) bool {
-	r := p.have[id]
+	r := p.have.of(id)
 	return r != nil && i < r.bits.Len() && r.bits.Has(i)
 }

@@ -26,8 +26,8 @@ type peer struct {
 	busyUntil time.Time // refused or silent: not asked before
 	id        PeerID
 
-	have        map[content.ID]*remote // looked up by id only, never walked
-	haveChunks  int                    // length of all its have-lists together
+	have        haveLists // by payload
+	haveChunks  int       // length of all its have-lists together
 	site        SiteID
 	adjacent    bool // its site gives chunks to this one, see adjacent.go
 	takes       bool // its site takes chunks from this one
@@ -78,7 +78,7 @@ func (c *Core) peerUp(e PeerUp) {
 	}
 	p := &peer{
 		id: e.Peer, site: e.Site, near: e.Site == c.self.Site, seed: e.Seed, egress: e.Egress, webEgress: e.Egress, sameSubnet: e.SameSubnet,
-		headVersion: e.HeadVersion, upAt: c.now, have: map[content.ID]*remote{}, groups: e.Groups,
+		headVersion: e.HeadVersion, upAt: c.now, groups: e.Groups,
 	}
 	foreign := !p.near && !p.seed && !c.self.Seed
 	p.adjacent, p.takes = foreign && e.Gives, foreign && e.Takes

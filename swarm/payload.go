@@ -115,10 +115,10 @@ func (c *Core) addPayload(i PayloadInfo) {
 	c.payloads = slices.Insert(c.payloads, at, l)
 	c.byMap[l.id] = l
 	for _, p := range c.peers {
-		p.keep(l, p.have[l.id])
+		p.keep(l, p.have.of(l.id))
 	}
 	c.toNeighbours(func(p *peer) {
-		if r := p.have[l.id]; r != nil {
+		if r := p.have.of(l.id); r != nil {
 			r.movedAt, r.base = c.now, baseWeight(l.key, p.id)
 			c.countHolder(l, p, r)
 		}

@@ -265,7 +265,8 @@ func (h *hostile) books() {
 			h.fail("%d have-lists of %s are kept", len(p.have)+len(p.far), p.id)
 		}
 		kept := 0
-		for _, r := range p.have {
+		for _, h := range p.have {
+			r := h.said
 			kept += r.bits.Len()
 		}
 		for _, r := range p.far {
@@ -341,10 +342,10 @@ func (h *hostile) payloadBooks(l *payload) {
 		}
 	}
 	for _, p := range c.peers {
-		if p.of(l) != p.have[l.id] {
+		if p.of(l) != p.have.of(l.id) {
 			h.fail("what %s said is kept twice, and differs", p.id)
 		}
-		if r := p.have[l.id]; r != nil && p.site == h.self.Site && r.sole != sole[p] {
+		if r := p.have.of(l.id); r != nil && p.site == h.self.Site && r.sole != sole[p] {
 			h.fail("%s alone has %d chunks, the core counts %d", p.id, sole[p], r.sole)
 		}
 	}

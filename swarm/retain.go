@@ -145,7 +145,7 @@ func (c *Core) countHeld() {
 	for _, p := range c.peers {
 		p.held = held{}
 		for _, l := range c.payloads {
-			r := p.have[l.id]
+			r := p.have.of(l.id)
 			if r == nil {
 				continue
 			}
@@ -333,7 +333,7 @@ func (c *Core) pendingHere(l *payload) bool {
 func (c *Core) wanting(l *payload) int {
 	n := 0
 	c.toNeighbours(func(p *peer) {
-		if r := p.have[l.id]; r != nil && r.want && !r.bits.Full() {
+		if r := p.have.of(l.id); r != nil && r.want && !r.bits.Full() {
 			n++
 		}
 	})
@@ -347,7 +347,7 @@ func (c *Core) wanting(l *payload) int {
 func (c *Core) copies(l *payload) (rank, copies int) {
 	mine := weight(l.key, keepSalt, c.self.Peer)
 	c.toNeighbours(func(p *peer) {
-		r := p.have[l.id]
+		r := p.have.of(l.id)
 		if r == nil || !r.bits.Full() || r.bits.Len() != l.chunks || c.shunned(p.id) {
 			return
 		}

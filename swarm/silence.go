@@ -51,7 +51,7 @@ func (c *Core) heardFrom(p *peer) {
 // setMute takes a peer's have-lists out of the availability, or puts them back.
 func (c *Core) setMute(p *peer, mute bool) {
 	for _, l := range c.payloads {
-		r := p.have[l.id]
+		r := p.have.of(l.id)
 		if r == nil || r.bits.Len() != l.chunks {
 			continue
 		}

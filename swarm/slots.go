@@ -30,7 +30,7 @@ type upload struct {
 // uploadAsked serves, queues or refuses an ask. Only members of this site are served, and of sites that signed
 // policy lets take from here; a seed serves every member. Only what the manifest names is served: approved content and nothing else.
 func (c *Core) uploadAsked(e UploadAsked) {
-	p := c.byID[e.From]
+	p := c.peer(e.From)
 	l := c.byMap[e.Payload]
 	switch {
 	case p == nil || (!c.self.Seed && !c.neighbour(p) && !p.takes):

@@ -40,7 +40,7 @@ func (c *Core) shun(p *peer, reason policy.Reason, detail string) {
 		c.tasks.shuns = slices.Delete(c.tasks.shuns, first, first+1)
 	}
 	for _, l := range c.payloads {
-		if p.have[l.id] != nil {
+		if p.have.of(l.id) != nil {
 			c.uncountHolder(l, p)
 			p.keep(l, nil)
 			for i := range l.chunks {
@@ -48,7 +48,7 @@ func (c *Core) shun(p *peer, reason policy.Reason, detail string) {
 			}
 		}
 	}
-	clear(p.have)
+	p.have = nil
 	clear(p.far)
 	p.haveChunks = 0
 	c.save()

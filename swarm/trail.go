@@ -162,7 +162,7 @@ func (c *Core) openBook(id content.ID) *trailBook {
 
 // trailHeard books what a neighbour tells. A trail that leads here is this machine's own voice.
 func (c *Core) trailHeard(e TrailHeard) {
-	p, t := c.byID[e.From], e.Trail
+	p, t := c.peer(e.From), e.Trail
 	if p == nil || !c.neighbour(p) || !t.valid(e.From) {
 		return
 	}

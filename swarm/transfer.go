@@ -278,7 +278,7 @@ func (c *Core) absent(l *payload, p *peer, i int) {
 	if h := p.far[l.id]; h != nil && i < h.bits.Len() {
 		h.bits.Clear(i)
 	}
-	if r := p.have[l.id]; r != nil && i < r.bits.Len() && r.bits.Has(i) {
+	if r := p.have.of(l.id); r != nil && i < r.bits.Len() && r.bits.Has(i) {
 		r.bits.Clear(i)
 		if now := c.byMap[l.id]; now != nil && p.gives() { // not l: it may have been withdrawn and approved again since
 			c.loseHolder(now, p, i)

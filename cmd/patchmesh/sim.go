@@ -142,8 +142,18 @@ func replay(name string, seed uint64) string {
 // it, and would else take twice what they need. Closer to what they need, collecting costs more than the run.
 const simMemoryBytes = 5400 << 20
 
+// From manyMachines on a run does better with large pages. A machine takes about bytesOfMachine, with its share of the
+// garbage.
+const (
+	manyMachines   = 5000
+	bytesOfMachine = 54 << 10
+)
+
 // simOnce runs once, with the sites shared out to all cores.
 func (a *app) simOnce(sc *sim.Scenario, f simFlags) (*sim.Report, error) {
+	if n := sc.MostMachines(); n >= manyMachines {
+		useHugePages(min(n*bytesOfMachine, simMemoryBytes))
+	}
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(simMemoryBytes))
 	o := sim.Options{Seed: f.seed, Workers: runtime.GOMAXPROCS(0), Check: !f.noCheck}
 	if term.IsTerminal(int(os.Stderr.Fd())) && !a.json {
