@@ -115,7 +115,11 @@ func (m *machine) openPayload(a swarm.OpenPayload) {
 func (m *machine) assemble(a swarm.Assemble) {
 	u := m.site.w.updateOf(a.Payload)
 	f := m.disk.file(u)
-	m.soon(m.hashing(u), func() {
+	took := openTime // the install that follows hashes its own copy, and nobody before it
+	if !a.Installs {
+		took = m.hashing(u)
+	}
+	m.soon(took, func() {
 		switch {
 		case f == nil || !f.have.Full():
 			m.step(swarm.Failed{Req: a.Req, Class: swarm.Retry, Reason: policy.ReasonDiskError, Detail: "incomplete"})

@@ -58,7 +58,7 @@
 //     nothing else; who hears of it looks at those chunks only, since a full look follows with the next chunk.
 //   - Who takes a fresh chunk first is agreed by rendezvous hashing over (payload, chunk, peer)
 //     (Thaler and Ravishankar, "A Name-Based Mapping Scheme for Rendezvous", 1996): one taker while there is
-//     one holder, then two for each, so copies multiply and whoever serves a cold site sends every chunk once
+//     one holder, then three for each, so copies multiply and whoever serves a cold site sends every chunk once
 //     before it sends any twice. Every machine's uplink carries its share, and the slowest line is never idle:
 //     who has nothing left to ask for by its turn asks out of turn, where the others would come last.
 //   - In a wide site the best claim of the WAN lease is passed on to all, and stands for a moment before it is

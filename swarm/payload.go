@@ -48,11 +48,12 @@ type payload struct {
 	said     []*remote  // what each of Core.peers said of it; nil: nothing
 	unnamed  bool       // no approval names it any more, and said is not kept
 
-	base      uint64    // of this machine, see baseWeight
-	idleSince time.Time // nothing is under way although something is missing; zero: busy
-	arrivals  int       // chunks that came here
-	untold    []int     // gained, and not told yet
-	told      []int     // told last: an action may still speak of it, so it is used again only after that
+	base      uint64        // of this machine, see baseWeight
+	idleSince time.Time     // nothing is under way although something is missing; zero: busy
+	arrivals  int           // chunks that came here
+	took      time.Duration // from ask to chunk, of late
+	untold    []int         // gained, and not told yet
+	told      []int         // told last: an action may still speak of it, so it is used again only after that
 	untoldAt  time.Time
 
 	lease lease

@@ -131,13 +131,13 @@ func (c *Core) place(l *payload, wishes []wish) {
 
 // mayTake says whether this machine may ask for a chunk yet. A chunk with one holder is for the first of those that
 // want it, in the chunk's hash order, so that whoever serves a cold site sends each chunk once before it sends any
-// twice. With k holders to spare the first 2k go, so that the copies multiply instead of queueing at the first one. A taker that gets nothing any more, while this machine does,
+// twice. With k holders to spare the first takersEach of each go, so that the copies multiply instead of queueing at the first one. A taker that gets nothing any more, while this machine does,
 // is not waited for.
 func (c *Core) mayTake(l *payload, i int) bool {
 	allowed := 1
 	if l.each[i].avail > 1 {
 		k := int(l.each[i].avail) - c.soleHolders(l, i)
-		allowed = max(2*k, 1)
+		allowed = max(takersEach*k, 1)
 	}
 	if allowed >= len(c.peers) {
 		return true
@@ -157,6 +157,10 @@ func (c *Core) mayTake(l *payload, i int) bool {
 	}
 	return true
 }
+
+// takersEach is how many may ask for a chunk for each holder to spare. More of them make fewer generations from the
+// first copy to the last, which is how long the site is behind the line that feeds it, until they queue at one holder.
+const takersEach = 3
 
 // soleHolders counts the holders of a chunk that alone have others: they are not asked for this one.
 func (c *Core) soleHolders(l *payload, i int) int {

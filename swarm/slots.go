@@ -108,7 +108,8 @@ func (c *Core) slotsFor(far bool) int {
 }
 
 // nextUpload picks the ask to serve next; -1: none waits. The peer with the fewest running goes first, so
-// that one fast peer with a deep pipeline cannot starve the others. Of those the payload with the nearest deadline goes first, then a chunk that nobody else has goes
+// that one fast peer with a deep pipeline cannot starve the others; one running is as good as none, or a second copy for
+// whoever is idle would go before a first one, which all wait for. Of those the payload with the nearest deadline goes first, then a chunk that nobody else has goes
 // first, then the peer that was served longest ago, then the chunk that the fewest have, those counted to whom
 // it is on its way.
 func (c *Core) nextUpload(far bool) int {
@@ -119,7 +120,7 @@ func (c *Core) nextUpload(far bool) int {
 		if u.far != far || c.firstCopyLeaves(u) {
 			continue
 		}
-		running := uint64(u.peer.running)
+		running := uint64(max(u.peer.running, 1))
 		if best >= 0 && running > order[0] {
 			continue
 		}

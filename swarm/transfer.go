@@ -40,14 +40,16 @@ func (c *Core) hedge(l *payload) {
 }
 
 // lateAt is when a request counts as late: its holder has sent nothing for so long, or for four times as long
-// as it takes from one chunk to the next. A holder that serves others in between is not silent.
+// as it takes from one chunk to the next, or, since a holder that has sent none yet is no slower than others, for twice as
+// long as chunks take here as a rule. That bound has an end, or slow liars could do away with hedges. A holder that
+// serves others in between is not silent.
 func (c *Core) lateAt(r *request, after time.Duration) time.Time {
 	from := r.at
 	if p := r.holder; p != nil {
 		if p.answeredAt.After(from) {
 			from = p.answeredAt
 		}
-		after = max(after, 4*p.pace)
+		after = max(after, 4*p.pace, min(2*r.payload.took, 2*c.cfg.HedgeAfter))
 	}
 	return from.Add(after)
 }
@@ -65,6 +67,7 @@ func (c *Core) chunkStored(e ChunkStored) {
 		c.heardFrom(p)
 		p.bytesIn += e.Bytes
 		p.answered(c.now)
+		l.arrivedIn(c.now.Sub(r.at))
 	}
 	l.arrivals++
 	if !l.dropping && l.have.Set(r.index) {
@@ -89,6 +92,14 @@ func (c *Core) chunkStored(e ChunkStored) {
 	c.driveBefore(l)
 	c.drive(l)
 	c.payloadChanged(l)
+}
+
+// arrivedIn measures how long a chunk takes from its ask until it is here.
+func (l *payload) arrivedIn(d time.Duration) {
+	if l.took > 0 {
+		d = (7*l.took + d) / 8
+	}
+	l.took = d
 }
 
 // countArrival books the bytes on the tier that they came from.
