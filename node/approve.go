@@ -254,7 +254,7 @@ func (s *seed) addressed(m *policy.Manifest) int {
 	n := 0
 	for _, k := range members {
 		groups := withMemberships(k.Groups, s.membershipsOf(k))
-		if k.ReplacedBy == "" && slices.ContainsFunc(m.Approvals, func(a policy.Approval) bool { return m.InGroup(groups, a.Group) }) {
+		if k.ReplacedBy == "" && slices.ContainsFunc(m.Approvals, func(a policy.Approval) bool { return !a.Listed() && m.InGroup(groups, a.Group) }) {
 			n++
 		}
 	}

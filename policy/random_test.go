@@ -136,8 +136,11 @@ func naiveGroups(m *Manifest, mach Machine) (yes, perhaps map[string]int) {
 }
 
 // naiveBeats: the deeper group; then install before remove before the rest, required before optional; then a deadline
-// before none, an earlier one before a later.
+// before none, an earlier one before a later. To detect it everywhere is nobody's decision and comes last.
 func naiveBeats(x, y Approval, depth map[string]int) bool {
+	if bare := func(a Approval) bool { return a.Action == ActionDetectOnly && a.Group == "all" }; bare(x) || bare(y) {
+		return !bare(x)
+	}
 	order := []Action{ActionInstall, ActionRemove, ActionStageOnly, ActionOptional, ActionDetectOnly, ActionDecline}
 	if depth[x.Group] != depth[y.Group] {
 		return depth[x.Group] > depth[y.Group]

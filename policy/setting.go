@@ -20,6 +20,7 @@ type Setting struct {
 const (
 	SetAutomation      = "automation"
 	SetScanInterval    = "scan-interval"
+	SetScanAfterNews   = "scan-after-news"
 	SetWindowsRequired = "windows-required"
 	SetDefaultRun      = "default-run"
 	SetPostponeTimes   = "postpone-times"
@@ -63,11 +64,12 @@ type SettingInfo struct {
 }
 
 // SettingInfos are all settings, in the order in which people read them.
-var SettingInfos = slices.Concat(updateInfos, filterInfos, switchInfos, carryInfos, restartInfos, stallInfos(), clientInfos)
+var SettingInfos = slices.Concat(updateInfos, filterInfos, switchInfos, listInfos, carryInfos, restartInfos, stallInfos(), clientInfos)
 
 var updateInfos = []SettingInfo{
 	{SetAutomation, string(AutomationScheduled), "how much a machine does by itself: off, detect, notify-download (2), download-notify (3), scheduled (4), local-choice (5), server-manual (7)", checkAutomation, byAutomation},
 	{SetScanInterval, "22h", "how often a machine looks whether its updates are there; each up to a fifth earlier, so that not all look at once", within(time.Hour, 7*day), nil},
+	{SetScanAfterNews, "5m", "when approvals have changed a machine looks at all of its updates once more, at a moment of its own within this time; none: it does not. What is newly approved waits for none of it", noneOr(within(time.Second, day)), nil},
 	{SetWindowsRequired, "no", "yes: a machine that no maintenance window addresses is never changed", checkYesNo, byYes},
 	{SetDefaultRun, "30m", "what an update is taken to need in a window when its descriptor does not say", within(time.Minute, day), byLonger},
 	{SetPostponeTimes, "0", "how often a user may postpone an update", checkTimes, byFewer},
@@ -297,6 +299,7 @@ type settings struct {
 	deadlines       map[string]time.Duration // by severity
 	grace           time.Duration            // 0: none
 	scanInterval    time.Duration
+	scanAfterNews   time.Duration // 0: never
 	postponeTimes   int
 	postponeFor     time.Duration
 	takeClasses     string
@@ -325,6 +328,8 @@ func readSettings(all []Effective) settings {
 			if e.Source != "default" { // else the machine's own number counts
 				s.scanInterval = duration(e.Value)
 			}
+		case SetScanAfterNews:
+			s.scanAfterNews = duration(e.Value) // of "none" 0
 		case SetPostponeTimes:
 			s.postponeTimes, _ = times(e.Value)
 		case SetTakeClasses:
