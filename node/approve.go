@@ -39,12 +39,15 @@ func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) er
 	if !r.Deadline.IsZero() && r.Deadline.Before(r.NotBefore) {
 		return a, nil, api.Errorf(api.ClassUsage, "the deadline lies before the available time")
 	}
+	if r.LocalTime && r.Deadline.IsZero() && r.NotBefore.IsZero() {
+		return a, nil, api.Errorf(api.ClassUsage, "no time is given that could be local").WithHint("--local goes with --deadline or --not-before")
+	}
 	if err := suits(row, action, *r); err != nil {
 		return a, nil, err
 	}
 	a = policy.Approval{
 		Update: policy.UpdateID(row.Update), Revision: row.Revision, Descriptor: row.Descriptor, DescriptorBytes: len(row.Body),
-		Group: r.Group, Action: action, NotBefore: r.NotBefore.UTC(), Deadline: r.Deadline.UTC(), Expedite: r.Expedite, IgnoreWindows: r.IgnoreWindows, At: s.stamp(),
+		Group: r.Group, Action: action, NotBefore: r.NotBefore.UTC(), Deadline: r.Deadline.UTC(), Expedite: r.Expedite, IgnoreWindows: r.IgnoreWindows, LocalTime: r.LocalTime, At: s.stamp(),
 	}
 	if r.Rings != "" {
 		a.RingPlan, a.RingsOpened, a.Group = r.Rings, []time.Time{a.At}, first(r.Group, policy.GroupAll)

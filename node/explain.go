@@ -54,6 +54,8 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 		a := man.Approvals[v.Approval]
 		e.add(a.At, "approval", "%s of revision %d is approved for group %s%s", a.Action, a.Revision, a.Group, byRole(a.Role()))
 		switch {
+		case !a.Deadline.IsZero() && a.LocalTime:
+			e.add(a.At, "approval", "deadline %s, on this machine %s", a.TimeText(a.Deadline), v.Deadline.UTC().Format(time.RFC3339))
 		case !a.Deadline.IsZero():
 			e.add(a.At, "approval", "deadline %s", a.Deadline.UTC().Format(time.RFC3339))
 		case !v.Deadline.IsZero():

@@ -200,8 +200,12 @@ func (s *seed) importPayload(r api.ImportRequest, body io.Reader) (*api.Imported
 			return nil, err
 		}
 	}
+	listing, err := s.listing(d.Update)
+	if err != nil {
+		return nil, err
+	}
 	return &api.Imported{
-		Update: string(d.Update), Revision: d.Revision, Title: d.Title, Installer: d.Installer,
+		Listing: listing, Update: string(d.Update), Revision: d.Revision, Title: d.Title, Installer: d.Installer,
 		Descriptor: d.ID().String(), Payload: d.Payload.String(), SizeBytes: m.PlainBytes, StoredBytes: m.StoredBytes(),
 		Chunks: m.Len(), SHA256: d.SHA256, Unchanged: unchanged,
 	}, nil

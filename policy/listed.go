@@ -28,6 +28,9 @@ func (a Approval) Listed() bool {
 	return a.Action == ActionDetectOnly && a.Group == GroupAll && a.RingPlan == ""
 }
 
+// ListsNew says whether what nobody has decided about is listed.
+func (m *Manifest) ListsNew() bool { return m.switchOf(SetListNew, GroupAll) == "yes" }
+
 // listVerdict is the answer for an update that is only listed here.
 func listVerdict(q question, v *Verdict) {
 	v.Verb, v.Listed = VerbNone, true
@@ -123,7 +126,7 @@ func (m *Manifest) List(catalogue []Candidate, said func(UpdateID) bool, now tim
 	for _, c := range slices.Backward(catalogue) {
 		d := c.Descriptor
 		at, is := place[d.Update]
-		passive := !d.Withdrawn && d.Mitigates == "" && !replaced[d.Update] && m.switchOf(SetListNew, GroupAll) == "yes"
+		passive := !d.Withdrawn && d.Mitigates == "" && !replaced[d.Update] && m.ListsNew()
 		wanted := passive && (is || !decided[d.Update] && !said(d.Update))
 		if wanted && n == MaxListed {
 			l.Over++

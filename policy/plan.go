@@ -57,6 +57,7 @@ type Plan struct {
 // begun already are the caller's to finish.
 func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, stale bool, now time.Time) Plan {
 	p := Plan{Epoch: m.Epoch}
+	m = m.localized(mach.Zone)
 	groups := m.belongs(mach)
 	in := groups.in
 	holds, windows, set := m.holdsFor(groups.either(), mach, now), m.calendarFor(in, mach), m.settingsFor(in, mach)

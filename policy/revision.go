@@ -154,7 +154,7 @@ func (m *Manifest) replacedEverywhere(a Approval, describe func(content.ID) *Des
 		_, covers := around[b.Group]
 		plan := m.RingPlan(b.RingPlan)
 		held := slices.ContainsFunc(m.Holds, func(h Hold) bool { return h.Update == b.Update || h.Update == AllUpdates })
-		if d == nil || !covers || b.Action != ActionInstall || !slices.Contains(d.Supersedes, a.Update) || held || now.Before(b.NotBefore) ||
+		if d == nil || !covers || b.Action != ActionInstall || !slices.Contains(d.Supersedes, a.Update) || held || now.Before(b.latestStart()) ||
 			plan != nil && !b.Expedite && len(b.RingsOpened) < len(plan.Rings) {
 			continue
 		}

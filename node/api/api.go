@@ -291,6 +291,7 @@ type Imported struct {
 	Chunks      int    `json:"chunks"`
 	SHA256      string `json:"sha256"`
 	Unchanged   bool   `json:"unchanged,omitempty"` // the same revision was there already
+	Listing     string `json:"listing,omitempty"`   // what becomes of it undecided, see ListingNext; empty: it is listed, or decided about
 }
 
 // ApproveRequest changes what is approved. Passphrase opens the approver keys and is never stored.
@@ -300,6 +301,7 @@ type ApproveRequest struct {
 	Action    string    `json:"action"` // empty: install
 	NotBefore time.Time `json:"not_before,omitzero"`
 	Deadline  time.Time `json:"deadline,omitzero"`
+	LocalTime bool      `json:"local_time,omitempty"` // both are what each machine's own clock shows, written as if it were UTC
 	Expedite  bool      `json:"expedite,omitempty"`
 
 	// IgnoreWindows lets it be installed while every maintenance window is closed.
@@ -350,4 +352,5 @@ type Published struct {
 	Role       string   `json:"role,omitempty"`      // the delegated role that decided; Epoch is its serial then
 
 	Changes []DraftChange `json:"changes,omitempty"` // what was shown before signing
+	Listed  []string      `json:"listed,omitempty"`  // updates that join it as detect-only for all, since nobody has decided about them
 }
