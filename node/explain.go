@@ -59,7 +59,7 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 		case !a.Deadline.IsZero():
 			e.add(a.At, "approval", "deadline %s", a.Deadline.UTC().Format(time.RFC3339))
 		case !v.Deadline.IsZero():
-			e.add(a.At, "approval", "deadline %s, by its severity", v.Deadline.UTC().Format(time.RFC3339))
+			e.add(a.At, "approval", "deadline %s, by its severity%s", v.Deadline.UTC().Format(time.RFC3339), n.deadlineFrom(man, a, facts))
 		}
 		if a.RingPlan != "" {
 			e.add(a.RingsOpened[len(a.RingsOpened)-1], "ring", "along ring plan %s, %d ring(s) open", a.RingPlan, len(a.RingsOpened))

@@ -41,19 +41,19 @@ func TestRB1AListChangesNoPlan(t *testing.T) {
 		without.Approvals = slices.DeleteFunc(slices.Clone(l.m.Approvals), Approval.Listed)
 		with := without
 		with.Approvals = slices.Clone(without.Approvals)
-		bare := l.mach
+		describe := func(id content.ID) *Descriptor { return meant[id] }
+		decided := map[UpdateID]bool{}
+		for _, v := range MakePlan(&without, describe, l.mach, false, l.now).Verdicts {
+			decided[v.Update] = true
+		}
+		bare := l.mach // without the list nothing else is looked for
 		bare.Detected = map[UpdateID]Detection{}
 		for u, d := range l.mach.Detected {
-			if slices.ContainsFunc(without.Approvals, func(a Approval) bool { return a.Update == u }) {
+			if decided[u] {
 				bare.Detected[u] = d
 			}
 		}
-		decided := map[UpdateID]bool{}
-		describe := func(id content.ID) *Descriptor { return meant[id] }
 		was := MakePlan(&without, describe, bare, false, l.now)
-		for _, v := range was.Verdicts {
-			decided[v.Update] = true
-		}
 		mach := bare
 		mach.Detected = map[UpdateID]Detection{}
 		for u, d := range bare.Detected {

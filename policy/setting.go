@@ -75,10 +75,10 @@ var updateInfos = []SettingInfo{
 	{SetPostponeTimes, "0", "how often a user may postpone an update", checkTimes, byFewer},
 	{SetPostponeFor, "24h", "how long a user may postpone an update each time; never past its deadline", within(time.Minute, 30*day), byShorter},
 	{SetMediaImport, "no", "yes: 'patchmesh bundle watch' feeds a machine from a medium that is put in, and writes the way back, without being asked", checkYesNo, byNo},
-	{setDeadline + "critical", "none", "deadline of critical updates whose approval names none, counted from it", noneOr(within(time.Hour, 1000*day)), nil},
-	{setDeadline + "important", "none", "deadline of important updates whose approval names none", noneOr(within(time.Hour, 1000*day)), nil},
-	{setDeadline + "moderate", "none", "deadline of moderate updates whose approval names none", noneOr(within(time.Hour, 1000*day)), nil},
-	{setDeadline + "low", "none", "deadline of updates of low severity whose approval names none", noneOr(within(time.Hour, 1000*day)), nil},
+	{setDeadline + "critical", "none", "deadline of critical updates whose approval names none, counted from it; a new mesh begins with 168h", noneOr(within(time.Hour, 1000*day)), nil},
+	{setDeadline + "important", "none", "deadline of important updates whose approval names none; a new mesh begins with 336h", noneOr(within(time.Hour, 1000*day)), nil},
+	{setDeadline + "moderate", "none", "deadline of moderate updates whose approval names none; a new mesh begins with 720h", noneOr(within(time.Hour, 1000*day)), nil},
+	{setDeadline + "low", "none", "deadline of updates of low severity whose approval names none; a new mesh begins with 2160h", noneOr(within(time.Hour, 1000*day)), nil},
 	graceInfo,
 }
 
@@ -287,6 +287,9 @@ var defaults = readSettings((&Manifest{}).Effectives(Machine{}))
 func (m *Manifest) settingsFor(in map[string]int, mach Machine) settings {
 	if len(m.Settings) == 0 && len(mach.Local) == 0 {
 		return defaults
+	}
+	if len(mach.Local) == 0 && m.onlyDeadlines() {
+		return m.withDeadlines()
 	}
 	return readSettings(m.effectives(in, mach))
 }

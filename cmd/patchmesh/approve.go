@@ -112,6 +112,9 @@ func (a *app) published(p *api.Published, err error) error {
 			fmt.Fprintf(w, "not published yet: %s\nsignatures %d of %d; missing one of:\n  %s\nnext: 'patchmesh sign' where one of those keys lies here, 'patchmesh draft export' where it is elsewhere\n",
 				p.Summary, p.Signatures, p.Threshold, strings.Join(p.Missing, "\n  "))
 		}
+		if p.DeadlineBy != "" {
+			fmt.Fprintf(w, "deadline: by its severity, %s; another one with --deadline\n", p.DeadlineBy)
+		}
 		if len(p.Listed) > 0 {
 			fmt.Fprintf(w, "with it, as detect-only for all, since nobody has decided about them: %s\n", listOf(p.Listed, 10))
 		}

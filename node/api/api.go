@@ -351,6 +351,8 @@ type Published struct {
 	Unchanged  bool     `json:"unchanged,omitempty"` // the draft said so already: nothing was published
 	Role       string   `json:"role,omitempty"`      // the delegated role that decided; Epoch is its serial then
 
+	DeadlineBy string `json:"deadline_by,omitempty"` // of an approval without a deadline: the setting that gives it one, NAME=VALUE for a group
+
 	Changes []DraftChange `json:"changes,omitempty"` // what was shown before signing
 	Listed  []string      `json:"listed,omitempty"`  // updates that join it as detect-only for all, since nobody has decided about them
 }
