@@ -64,7 +64,7 @@ type SettingInfo struct {
 }
 
 // SettingInfos are all settings, in the order in which people read them.
-var SettingInfos = slices.Concat(updateInfos, filterInfos, switchInfos, listInfos, carryInfos, restartInfos, stallInfos(), clientInfos)
+var SettingInfos = slices.Concat(updateInfos, filterInfos, switchInfos, listInfos, carryInfos, restartInfos, remindInfos, stallInfos(), clientInfos)
 
 var updateInfos = []SettingInfo{
 	{SetAutomation, string(AutomationScheduled), "how much a machine does by itself: off, detect, notify-download (2), download-notify (3), scheduled (4), local-choice (5), server-manual (7)", checkAutomation, byAutomation},
@@ -315,10 +315,11 @@ type settings struct {
 	activeHours     string        // empty: none
 
 	client
+	reminding
 }
 
 func readSettings(all []Effective) settings {
-	s := settings{deadlines: map[string]time.Duration{}, client: readClient(all)}
+	s := settings{deadlines: map[string]time.Duration{}, client: readClient(all), reminding: readReminding(all)}
 	for _, e := range all {
 		switch e.Name {
 		case SetAutomation:
