@@ -52,6 +52,10 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 			continue
 		}
 		a := man.Approvals[v.Approval]
+		if v.Listed {
+			e.add(a.At, "approval", "nobody has decided about revision %d: it is looked for on all machines, and nothing else", a.Revision)
+			return
+		}
 		e.add(a.At, "approval", "%s of revision %d is approved for group %s%s", a.Action, a.Revision, a.Group, byRole(a.Role()))
 		switch {
 		case !a.Deadline.IsZero() && a.LocalTime:

@@ -3,7 +3,9 @@ package node
 import (
 	"fmt"
 	"slices"
+	"sync"
 
+	"patchmesh/content"
 	"patchmesh/node/api"
 	"patchmesh/policy"
 )
@@ -12,6 +14,12 @@ import (
 // see policy.Manifest.List: whoever signs sees it among the changes. Nothing is signed for it alone, and nothing that
 // nobody reads before it is signed has it in it.
 
+// decoded are descriptors of the catalogue that were read already: every change of the draft looks at all of them.
+type decoded struct {
+	mu   sync.Mutex
+	byID map[content.ID]*policy.Descriptor // never changed
+}
+
 // wholeCatalogue lists the newest revision of every update, newest last, without when it first came.
 func (s *seed) wholeCatalogue() ([]policy.Candidate, error) {
 	all, err := s.db.Updates()
@@ -19,10 +27,18 @@ func (s *seed) wholeCatalogue() ([]policy.Candidate, error) {
 		return nil, err
 	}
 	out := make([]policy.Candidate, 0, len(all))
+	s.decoded.mu.Lock()
+	defer s.decoded.mu.Unlock()
+	if s.decoded.byID == nil || len(s.decoded.byID) > 2*len(all)+1000 { // revisions that were overtaken
+		s.decoded.byID = map[content.ID]*policy.Descriptor{}
+	}
 	for _, r := range all {
-		d, err := policy.DecodeDescriptor(r.Body)
-		if err != nil {
-			return nil, fmt.Errorf("catalogue: %s: %w", r.Update, err)
+		d := s.decoded.byID[r.Descriptor]
+		if d == nil {
+			if d, err = policy.DecodeDescriptor(r.Body); err != nil {
+				return nil, fmt.Errorf("catalogue: %s: %w", r.Update, err)
+			}
+			s.decoded.byID[r.Descriptor] = d
 		}
 		out = append(out, policy.Candidate{ID: r.Descriptor, Bytes: len(r.Body), Descriptor: d, RevisionAt: r.At})
 	}
@@ -73,9 +89,10 @@ func newlyListed(was *policy.Manifest, d *policy.Draft) []string {
 	return out
 }
 
-// listing says what becomes of an update that was imported, if nobody decides about it.
-func (s *seed) listing(u policy.UpdateID) (string, error) {
-	t := s.believer.current()
+// listing says what becomes of an update that was imported, if nobody decides about it. A fresh revision is the newest
+// of all, so that the catalogue is not looked through for each of many imports.
+func (s *seed) listing(d *policy.Descriptor, fresh bool) (string, error) {
+	u, t := d.Update, s.believer.current()
 	if t.Manifest() == nil {
 		return "", nil
 	}
@@ -83,17 +100,23 @@ func (s *seed) listing(u policy.UpdateID) (string, error) {
 	if own, err := policy.DecodeManifest(t.Files().Manifest); err == nil {
 		m = *own
 	}
-	catalogue, err := s.wholeCatalogue()
-	if err != nil {
-		return "", err
-	}
-	l := m.List(catalogue, saidByRoles(t), s.now())
 	decided := slices.ContainsFunc(t.Manifest().Approvals, func(a policy.Approval) bool { return a.Update == u && !a.Listed() })
 	switch {
 	case decided:
 		return "", nil
 	case !m.ListsNew():
 		return api.ListingOff, nil
+	case d.Withdrawn || d.Mitigates != "":
+		return api.ListingNot, nil
+	case fresh:
+		return api.ListingNext, nil
+	}
+	catalogue, err := s.wholeCatalogue()
+	if err != nil {
+		return "", err
+	}
+	l := m.List(catalogue, saidByRoles(t), s.now())
+	switch {
 	case slices.Contains(l.Added, u):
 		return api.ListingNext, nil
 	case slices.ContainsFunc(l.Approvals, func(a policy.Approval) bool { return a.Update == u }):

@@ -47,6 +47,8 @@ type seed struct {
 	// published is told of a new trust; nil beside a stopped node.
 	published func(*policy.Trust)
 
+	decoded decoded
+
 	stocks stockbook // inventories, see stockseed.go
 
 	receipts *receipts // nil beside a stopped node
@@ -200,7 +202,7 @@ func (s *seed) importPayload(r api.ImportRequest, body io.Reader) (*api.Imported
 			return nil, err
 		}
 	}
-	listing, err := s.listing(d.Update)
+	listing, err := s.listing(d, !unchanged)
 	if err != nil {
 		return nil, err
 	}
