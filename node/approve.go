@@ -21,7 +21,11 @@ func (s *seed) approve(r api.ApproveRequest) (*api.Published, error) {
 		return nil, err
 	}
 	w := wish{role: r.Role, passphrase: r.Passphrase, summary: fmt.Sprintf("%s %s for group %s", a.Action, a.Update, r.Group), reason: r.Reason}
-	return s.change(w, edit)
+	p, err := s.change(w, edit)
+	if err == nil {
+		p.DeadlineBy = s.deadlineBy(s.believer.current().Manifest(), a)
+	}
+	return p, err
 }
 
 // approval is what a request asks for, and the change of the draft that it is. It completes the request.
@@ -39,12 +43,15 @@ func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) er
 	if !r.Deadline.IsZero() && r.Deadline.Before(r.NotBefore) {
 		return a, nil, api.Errorf(api.ClassUsage, "the deadline lies before the available time")
 	}
+	if r.LocalTime && r.Deadline.IsZero() && r.NotBefore.IsZero() {
+		return a, nil, api.Errorf(api.ClassUsage, "no time is given that could be local").WithHint("--local goes with --deadline or --not-before")
+	}
 	if err := suits(row, action, *r); err != nil {
 		return a, nil, err
 	}
 	a = policy.Approval{
 		Update: policy.UpdateID(row.Update), Revision: row.Revision, Descriptor: row.Descriptor, DescriptorBytes: len(row.Body),
-		Group: r.Group, Action: action, NotBefore: r.NotBefore.UTC(), Deadline: r.Deadline.UTC(), Expedite: r.Expedite, IgnoreWindows: r.IgnoreWindows, At: s.stamp(),
+		Group: r.Group, Action: action, NotBefore: r.NotBefore.UTC(), Deadline: r.Deadline.UTC(), Expedite: r.Expedite, IgnoreWindows: r.IgnoreWindows, LocalTime: r.LocalTime, At: s.stamp(),
 	}
 	if r.Rings != "" {
 		a.RingPlan, a.RingsOpened, a.Group = r.Rings, []time.Time{a.At}, first(r.Group, policy.GroupAll)
@@ -254,7 +261,7 @@ func (s *seed) addressed(m *policy.Manifest) int {
 	n := 0
 	for _, k := range members {
 		groups := withMemberships(k.Groups, s.membershipsOf(k))
-		if k.ReplacedBy == "" && slices.ContainsFunc(m.Approvals, func(a policy.Approval) bool { return m.InGroup(groups, a.Group) }) {
+		if k.ReplacedBy == "" && slices.ContainsFunc(m.Approvals, func(a policy.Approval) bool { return !a.Listed() && m.InGroup(groups, a.Group) }) {
 			n++
 		}
 	}

@@ -53,6 +53,13 @@ func (n *Node) Notices(context.Context, api.NoticesQuery) (*api.Notices, error) 
 	for i := range a.List {
 		a.List[i].Text = api.Clean(a.List[i].Text)
 	}
+	a.Told = n.told()
+	for i := range a.Told {
+		a.Told[i].Text = api.Clean(a.Told[i].Text)
+	}
+	if _, due, next := m.RemindRestart(facts, restart, a.Told, n.cfg.Now()); !due {
+		a.TellAt = next
+	}
 	return a, nil
 }
 

@@ -84,7 +84,7 @@ func (s *seed) change(w wish, edit func(*sheet) error) (*api.Published, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Summary = w.summary
+	p.Summary, p.Listed = w.summary, newlyListed(t.Manifest(), d)
 	p.Machines = s.addressed(s.believer.current().Manifest())
 	if !p.Published && w.role == "" {
 		if m, err := policy.DecodeManifest(d.Manifest()); err == nil {
@@ -135,6 +135,9 @@ func (s *seed) redraft(t *policy.Trust, pending *policy.Draft, w wish, edit func
 	m.Groups, m.Approvals, m.Holds = sh.groups, sh.approvals, sh.holds
 	m.Windows, m.RingPlans, m.Settings = sh.windows, sh.ringPlans, sh.settings
 	m.ApprovalRules, m.Baselines, m.Orchestrations = sh.rules, sh.baselines, sh.orchestrations
+	if err := s.listNew(t, m, w); err != nil {
+		return nil, err
+	}
 	m.Epoch, m.IssuedAt = t.Epoch()+1, s.stamp()
 	var d *policy.Draft
 	if pending != nil {

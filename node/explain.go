@@ -52,12 +52,18 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 			continue
 		}
 		a := man.Approvals[v.Approval]
+		if v.Listed {
+			e.add(a.At, "approval", "nobody has decided about revision %d: it is looked for on all machines, and nothing else", a.Revision)
+			return
+		}
 		e.add(a.At, "approval", "%s of revision %d is approved for group %s%s", a.Action, a.Revision, a.Group, byRole(a.Role()))
 		switch {
+		case !a.Deadline.IsZero() && a.LocalTime:
+			e.add(a.At, "approval", "deadline %s, on this machine %s", a.TimeText(a.Deadline), v.Deadline.UTC().Format(time.RFC3339))
 		case !a.Deadline.IsZero():
 			e.add(a.At, "approval", "deadline %s", a.Deadline.UTC().Format(time.RFC3339))
 		case !v.Deadline.IsZero():
-			e.add(a.At, "approval", "deadline %s, by its severity", v.Deadline.UTC().Format(time.RFC3339))
+			e.add(a.At, "approval", "deadline %s, by its severity%s", v.Deadline.UTC().Format(time.RFC3339), n.deadlineFrom(man, a, facts))
 		}
 		if a.RingPlan != "" {
 			e.add(a.RingsOpened[len(a.RingsOpened)-1], "ring", "along ring plan %s, %d ring(s) open", a.RingPlan, len(a.RingsOpened))

@@ -81,6 +81,11 @@ func (n *Node) watchRestarts(ctx context.Context) {
 func (n *Node) turnRestart(ctx context.Context) (waits bool) {
 	n.lookRestart(ctx)
 	plan, ok := n.planRestart()
+	if ok {
+		if err := n.remindRestart(plan, n.cfg.Now()); err != nil {
+			n.log.Warn("people were not told of a restart", "err", err)
+		}
+	}
 	if !ok || !plan.Due {
 		return false
 	}

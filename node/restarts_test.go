@@ -48,6 +48,17 @@ func TestRC6ARestartIsOrderedByPolicyAndEndsInAScan(t *testing.T) {
 	if u := a.update(t, "u1"); u.Reason != "restart-pending" || !strings.Contains(u.Detail, "leaves it to people") || u.Failures != 0 {
 		t.Errorf("%+v", u)
 	}
+	told := func() string {
+		v, err := a.Notices(context.Background(), api.NoticesQuery{})
+		if err != nil || len(v.Told) == 0 {
+			return ""
+		}
+		return v.Told[len(v.Told)-1].Kind
+	}
+	until(t, "people to be told that it waits", func() bool { a.turnRestart(context.Background()); return told() == policy.ToldWaits })
+	if n := len(a.told()); n != 1 {
+		t.Errorf("people were told %d times within moments", n)
+	}
 	client := apply.NewClient(socket, offers{a.Node})
 	var refusal *apply.Error
 	if err := client.Restart(context.Background()); !errors.As(err, &refusal) || refusal.Reason != policy.ReasonRestartPending || restarts.Load() != 0 {
@@ -61,6 +72,7 @@ func TestRC6ARestartIsOrderedByPolicyAndEndsInAScan(t *testing.T) {
 	until(t, "the restart to be ordered", func() bool { a.turnRestart(context.Background()); return restarts.Load() > 0 })
 	a.turnRestart(context.Background())
 	until(t, "people to be told", func() bool { return strings.Contains(a.update(t, "u1").Detail, "people were warned") })
+	until(t, "people to be told that it comes", func() bool { a.turnRestart(context.Background()); return told() == policy.ToldComes })
 	if n := restarts.Load(); n != 1 {
 		t.Errorf("it was restarted %d times", n)
 	}

@@ -47,6 +47,8 @@ type seed struct {
 	// published is told of a new trust; nil beside a stopped node.
 	published func(*policy.Trust)
 
+	decoded decoded
+
 	stocks stockbook // inventories, see stockseed.go
 
 	receipts *receipts // nil beside a stopped node
@@ -200,8 +202,12 @@ func (s *seed) importPayload(r api.ImportRequest, body io.Reader) (*api.Imported
 			return nil, err
 		}
 	}
+	listing, err := s.listing(d, !unchanged)
+	if err != nil {
+		return nil, err
+	}
 	return &api.Imported{
-		Update: string(d.Update), Revision: d.Revision, Title: d.Title, Installer: d.Installer,
+		Listing: listing, Update: string(d.Update), Revision: d.Revision, Title: d.Title, Installer: d.Installer,
 		Descriptor: d.ID().String(), Payload: d.Payload.String(), SizeBytes: m.PlainBytes, StoredBytes: m.StoredBytes(),
 		Chunks: m.Len(), SHA256: d.SHA256, Unchanged: unchanged,
 	}, nil

@@ -119,7 +119,7 @@ func wouldBe(now *policy.Manifest, d *policy.Draft) (*policy.Manifest, error) {
 	add := func(a policy.Approval) {
 		key := string(a.Update) + "\x00" + a.Group
 		if !said[key] {
-			said[key] = true
+			said[key] = !a.Listed()
 			m.Approvals = append(m.Approvals, a)
 		}
 	}

@@ -103,7 +103,7 @@ func (n *Node) Wish(_ context.Context, r api.WishRequest) (*api.WishTaken, error
 	facts := n.machineFacts()
 	now := n.cfg.Now()
 	plan := policy.MakePlan(m, n.describer(), facts, false, now)
-	i := slices.IndexFunc(plan.Verdicts, func(v policy.Verdict) bool { return string(v.Update) == r.Update })
+	i := slices.IndexFunc(plan.Verdicts, func(v policy.Verdict) bool { return string(v.Update) == r.Update && !v.Listed })
 	if i < 0 {
 		return nil, api.Errorf(api.ClassNotFound, "no update %q is approved for this machine", api.Clean(r.Update)).WithHint("'patchmesh status' lists what is")
 	}

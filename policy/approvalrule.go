@@ -218,7 +218,7 @@ func (m *Manifest) objection(r *ApprovalRule, c Candidate, due, now time.Time) s
 	u := c.Descriptor.Update
 	for _, a := range m.Approvals {
 		switch {
-		case a.Update != u:
+		case a.Update != u || a.Listed():
 		case a.Group == r.Group:
 			return fmt.Sprintf("decided already: %s of revision %d for group %s", a.Action, a.Revision, a.Group)
 		case a.Action == ActionDecline:

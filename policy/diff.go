@@ -276,10 +276,10 @@ func (c Change) Text() string {
 func (a Approval) text() string {
 	s := fmt.Sprintf("%s %s revision %d for group %s, descriptor %s", a.Action, a.Update, a.Revision, a.Group, a.Descriptor)
 	if !a.NotBefore.IsZero() {
-		s += ", not before " + a.NotBefore.UTC().Format("2006-01-02T15:04:05Z")
+		s += ", not before " + a.TimeText(a.NotBefore)
 	}
 	if !a.Deadline.IsZero() {
-		s += ", deadline " + a.Deadline.UTC().Format("2006-01-02T15:04:05Z")
+		s += ", deadline " + a.TimeText(a.Deadline)
 	}
 	if a.Expedite {
 		s += ", expedited"

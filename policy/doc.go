@@ -45,7 +45,17 @@
 // signatures: from it alone the manifest of any time is made again, to the byte. The roster carries a
 // Checkpoint of it, so every machine witnesses how far it had come.
 //
+// # What nobody has decided about
+//
+// What is in a catalogue and was not decided about stands in the manifest as detect-only for all machines (listed.go): they
+// look for it, report it as policy-not-approved, and do nothing else. Such a word beats no other, and MakePlan gives its
+// answer apart from all others, so that who signs a list need not think of what hangs on its entries.
+//
 // # When, and who is told
+//
+// Times may be signed as what each machine's own clock shows (localtime.go); they become instants in MakePlan. An install
+// whose approval names no deadline has one by its severity (deadlines.go), from settings with which a new mesh begins.
+// Of a restart people are told again and again, and once more before it comes (remind.go).
 //
 // A machine is changed in its windows, beside its quiet hours, and not on battery (client.go). Windows that passed
 // without an update may let go of it: after a number of them, or because the machine was off (missed-window); since when

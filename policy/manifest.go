@@ -24,6 +24,9 @@ type Approval struct {
 	IgnoreWindows   bool       `json:"ignore_windows,omitempty"` // may be installed while every maintenance window is closed
 	At              time.Time  `json:"at"`
 
+	// LocalTime: NotBefore and Deadline are what each machine's own clock shows, written as if it were UTC.
+	LocalTime bool `json:"local_time,omitempty"`
+
 	// RingPlan sends it along a plan's rings, one after the other; RingsOpened says when each was opened.
 	RingPlan    string      `json:"ring_plan,omitempty"`
 	RingsOpened []time.Time `json:"rings_opened,omitempty"`
@@ -195,6 +198,9 @@ func (a Approval) check() error {
 	}
 	if a.Revision < 1 || a.Descriptor.IsZero() || a.DescriptorBytes < 2 || a.DescriptorBytes > MaxDescriptorBytes {
 		return fmt.Errorf("approval of %s names no descriptor: %w", a.Update, ErrFormat)
+	}
+	if a.LocalTime && a.NotBefore.IsZero() && a.Deadline.IsZero() {
+		return fmt.Errorf("approval of %s has no time that could be local: %w", a.Update, ErrFormat)
 	}
 	if err := a.checkRings(); err != nil {
 		return err

@@ -27,7 +27,8 @@ const unreadable = "the document of this role was signed but cannot be read by t
 // decided within their limits. The epoch is the main manifest's; only the version of the head tells
 // two merges of one epoch apart.
 //
-// For one update and one group the main approvers' word stands. Otherwise approvals compete as
+// For one update and one group the main approvers' word stands, unless it is no more than that there is the update
+// (see Approval.Listed): who wants a role's approval gone declines the update. Otherwise approvals compete as
 // always: the deeper group wins. Holds add up.
 func merge(main *Manifest, roles []RoleState) *Manifest {
 	if len(roles) == 0 {
@@ -37,6 +38,9 @@ func merge(main *Manifest, roles []RoleState) *Manifest {
 	m.Approvals, m.Holds = slices.Clone(main.Approvals), slices.Clone(main.Holds)
 	said := map[[2]string]bool{}
 	for _, a := range main.Approvals {
+		if a.Listed() { // it decides nothing, and must not silence who does
+			continue
+		}
 		said[[2]string{string(a.Update), a.Group}] = true
 	}
 	for _, r := range roles {

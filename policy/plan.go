@@ -36,6 +36,8 @@ type Verdict struct {
 	Lift       bool      // a removal that nobody asked for: the mitigation is not needed any more
 	Await      State     // the state of an update that is ready and waits; zero: nothing more than its verb says
 
+	Listed bool // nobody has decided about it: it is looked for, see listed.go
+
 	closesAt time.Time // when an install stops being right, because its window closes
 	Urgent   bool      // its content is wanted in the foreground, see urgent.go
 }
@@ -45,8 +47,10 @@ type Plan struct {
 	Epoch     uint64
 	Verdicts  []Verdict
 	ScanEvery time.Duration // how often the machine looks whether its updates are there; zero: nobody said
-	Habits    Habits        // how the machine uses its links and time
-	NextAt    time.Time     // the earliest time at which an answer may change by itself; zero: none
+	// ScanAfterNews is within what time the machine looks at everything again when approvals have changed; 0: it does not.
+	ScanAfterNews time.Duration
+	Habits        Habits    // how the machine uses its links and time
+	NextAt        time.Time // the earliest time at which an answer may change by itself; zero: none
 }
 
 // MakePlan decides about every update that an approval addresses to this machine. describe gives
@@ -54,15 +58,22 @@ type Plan struct {
 // begun already are the caller's to finish.
 func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, stale bool, now time.Time) Plan {
 	p := Plan{Epoch: m.Epoch}
+	m = m.localized(mach.Zone)
 	groups := m.belongs(mach)
 	in := groups.in
 	holds, windows, set := m.holdsFor(groups.either(), mach, now), m.calendarFor(in, mach), m.settingsFor(in, mach)
-	var asked []question
-	for _, w := range effective(m, in, now) {
+	won := effective(m, in, now)
+	known, anyListed := m.withoutListed(won, mach)
+	var asked, listed []question
+	for _, w := range won {
 		a := m.Approvals[w.index]
+		if a.Listed() {
+			listed = append(listed, question{approval: a, desc: describe(a.Descriptor), machine: mach, won: w})
+			continue
+		}
 		rings := m.RingPlan(a.RingPlan)
 		q := question{
-			approval: a, desc: describe(a.Descriptor), machine: mach, holds: holds, calendar: windows, in: in, rings: rings, settings: set, stale: stale, now: now,
+			approval: a, desc: describe(a.Descriptor), machine: known, holds: holds, calendar: windows, in: in, rings: rings, settings: set, stale: stale, now: now,
 			manifest: m, doubt: groups.doubt,
 		}
 		if why, over := q.lifted(); over {
@@ -71,7 +82,7 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 		q.deadline = q.graced(deadlineOf(a, q.desc, rings, in, set))
 		v := Verdict{
 			Update: a.Update, Revision: a.Revision, Descriptor: a.Descriptor, Approval: w.index, Losing: w.losing,
-			Compliance: compliance(mach, a), Deadline: q.deadline,
+			Compliance: compliance(known, a), Deadline: q.deadline,
 		}
 		for _, r := range rules {
 			if r.ask(q, &v) {
@@ -96,7 +107,10 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 		p.changesAt(v.Until)
 		p.changesAt(v.closesAt)
 	}
-	p.ScanEvery, p.Habits = set.scanInterval, set.habits()
+	if anyListed {
+		p.listed(listed)
+	}
+	p.ScanEvery, p.ScanAfterNews, p.Habits = set.scanInterval, set.scanAfterNews, set.habits()
 	return p
 }
 
@@ -153,8 +167,12 @@ func effective(m *Manifest, in map[string]int, now time.Time) []winner {
 }
 
 // beats is the order that WSUS uses: the deeper group wins; then install beats remove and required
-// beats optional; then any deadline beats none, and the earlier one the later.
+// beats optional; then any deadline beats none, and the earlier one the later. What is only listed beats nothing,
+// not even a decline.
 func beats(a, b Approval, in map[string]int) bool {
+	if a.Listed() != b.Listed() {
+		return b.Listed()
+	}
 	if in[a.Group] != in[b.Group] {
 		return in[a.Group] > in[b.Group]
 	}

@@ -54,6 +54,7 @@ func draw(t *testing.T, r *rand.Rand) lot {
 			if r.IntN(2) == 0 {
 				a.Deadline = t0.Add(time.Duration(r.IntN(90*24)) * time.Hour)
 			}
+			a.LocalTime = r.IntN(3) == 0 && !(a.NotBefore.IsZero() && a.Deadline.IsZero())
 			m.Approvals = append(m.Approvals, a)
 		}
 	}
@@ -69,7 +70,8 @@ func draw(t *testing.T, r *rand.Rand) lot {
 		m.Holds = append(m.Holds, h)
 	}
 	l.m = grouped(t, m)
-	l.mach = Machine{ID: fmt.Sprint(r.IntN(1000)), Name: pick(r, "till-1", "pc"), Site: "s", Arch: "amd64", OS: "linux", Installers: []string{"file"}, Detected: map[UpdateID]Detection{}}
+	l.mach = Machine{ID: fmt.Sprint(r.IntN(1000)), Name: pick(r, "till-1", "pc"), Site: "s", Arch: "amd64", OS: "linux", Installers: []string{"file"}, Detected: map[UpdateID]Detection{},
+		Zone: zone(t, pick(r, "UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo"))}
 	for _, g := range names {
 		if r.IntN(4) == 0 {
 			l.mach.Groups = append(l.mach.Groups, g)
@@ -136,8 +138,11 @@ func naiveGroups(m *Manifest, mach Machine) (yes, perhaps map[string]int) {
 }
 
 // naiveBeats: the deeper group; then install before remove before the rest, required before optional; then a deadline
-// before none, an earlier one before a later.
+// before none, an earlier one before a later. To detect it everywhere is nobody's decision and comes last.
 func naiveBeats(x, y Approval, depth map[string]int) bool {
+	if bare := func(a Approval) bool { return a.Action == ActionDetectOnly && a.Group == "all" }; bare(x) || bare(y) {
+		return !bare(x)
+	}
 	order := []Action{ActionInstall, ActionRemove, ActionStageOnly, ActionOptional, ActionDetectOnly, ActionDecline}
 	if depth[x.Group] != depth[y.Group] {
 		return depth[x.Group] > depth[y.Group]
@@ -168,6 +173,7 @@ func TestRB4RandomPoliciesAgreeWithANaiveReading(t *testing.T) {
 		if again := MakePlan(l.m, describe, shuffled, false, l.now); !reflect.DeepEqual(p, again) {
 			t.Fatalf("seed %d: two plans of one world\n%+v\n%+v", seed, p, again)
 		}
+		l.m = naiveTimes(l.m, l.mach.Zone) // from here on nothing is local
 		yes, perhaps := naiveGroups(l.m, l.mach)
 		told := map[UpdateID]Verdict{}
 		for _, v := range p.Verdicts {

@@ -40,6 +40,7 @@ const (
 	ReasonPolicyDeferred     Reason = "policy-deferred"
 	ReasonPolicyDeclined     Reason = "policy-declined"
 	ReasonPolicyClass        Reason = "policy-class"
+	ReasonNotApproved        Reason = "policy-not-approved"
 	ReasonPolicyConflict     Reason = "policy-conflict"
 	ReasonLocalHold          Reason = "policy-local-hold"
 	ReasonUserPostponed      Reason = "policy-user-postponed"
@@ -121,6 +122,7 @@ var reasons = map[Reason]ReasonInfo{
 	"policy-hold":             {"admin", "an admin has stopped this update", "release the hold when the cause is gone", false},
 	"policy-deferred":         {"admin", "it is approved for later", "wait", true},
 	"policy-declined":         {"admin", "no approval asks for it on this machine", "approve it for one of the machine's groups if it is wanted", false},
+	"policy-not-approved":     {"admin", "nobody has decided about it; the machine only looks whether it has it", "approve it for a group if it is wanted, decline it if not", false},
 	"policy-class":            {"admin", "this machine does not take updates of this kind", "'patchmesh policy show' says what it takes and who says so", false},
 	"policy-local-hold":       {"machine", "the machine's own policy.json holds it back", "change that file on the machine", false},
 	"policy-conflict":         {"admin", "approvals contradict each other", "see the losing approvals", false},

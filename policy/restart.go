@@ -199,6 +199,9 @@ func (s settings) restartTurn(machine string, since time.Time) time.Duration {
 
 // restartWaits is what people at the machine are spared.
 func (s settings) restartWaits(mach Machine, now time.Time) (RestartPlan, bool) {
+	if r, waits := s.restartTime(mach.Zone, now); waits {
+		return r, true
+	}
 	for _, hours := range []string{s.activeHours, s.quietHours} {
 		if end, active := activeUntil(hours, mach.Zone, now); active {
 			return RestartPlan{Reason: ReasonRestartPending, Until: end, Detail: fmt.Sprintf("people work here at %s; it restarts afterwards", hours)}, true

@@ -86,7 +86,7 @@ func (m *Manifest) ProposeRevisions(catalogue []Candidate, describe func(content
 	for _, a := range m.Approvals {
 		c, there := newest[a.Update]
 		value := m.switchOf(SetRevisions, a.Group)
-		if !there || c.Descriptor.Revision <= a.Revision || a.role != "" || a.Action == ActionDecline || a.Action == ActionRemove || value == revisionsOff {
+		if !there || c.Descriptor.Revision <= a.Revision || a.role != "" || a.Listed() || a.Action == ActionDecline || a.Action == ActionRemove || value == revisionsOff {
 			continue
 		}
 		p := Proposal{Rule: SetRevisions, Approval: a, DueAt: c.RevisionAt}
@@ -122,7 +122,7 @@ func (m *Manifest) ProposeDeclines(catalogue []Candidate, describe func(content.
 	var out []Proposal
 	for _, a := range m.Approvals {
 		d := describe(a.Descriptor)
-		if a.role != "" || a.Action == ActionDecline || a.Action == ActionRemove || d == nil || d.Mitigates != "" || m.switchOf(SetDeclines, a.Group) != "yes" {
+		if a.role != "" || a.Listed() || a.Action == ActionDecline || a.Action == ActionRemove || d == nil || d.Mitigates != "" || m.switchOf(SetDeclines, a.Group) != "yes" {
 			continue
 		}
 		by := m.replacedEverywhere(a, describe, now)
@@ -154,7 +154,7 @@ func (m *Manifest) replacedEverywhere(a Approval, describe func(content.ID) *Des
 		_, covers := around[b.Group]
 		plan := m.RingPlan(b.RingPlan)
 		held := slices.ContainsFunc(m.Holds, func(h Hold) bool { return h.Update == b.Update || h.Update == AllUpdates })
-		if d == nil || !covers || b.Action != ActionInstall || !slices.Contains(d.Supersedes, a.Update) || held || now.Before(b.NotBefore) ||
+		if d == nil || !covers || b.Action != ActionInstall || !slices.Contains(d.Supersedes, a.Update) || held || now.Before(b.latestStart()) ||
 			plan != nil && !b.Expedite && len(b.RingsOpened) < len(plan.Rings) {
 			continue
 		}

@@ -21,6 +21,7 @@ type question struct {
 	now      time.Time
 	manifest *Manifest
 	doubt    map[string]Answer // groups that the machine may be in, see belonging
+	won      winner            // of what is only listed
 	lift     string            // why a mitigation is taken off; empty: it is none, or stays
 }
 

@@ -77,7 +77,7 @@ func earlier(a, b time.Time) time.Time {
 
 // deadlineOf is when an approval must be carried out: what it says itself, or what the severity of its
 // update asks for, counted from when the machine's ring was opened or the approval was given. What may ask the
-// user has none.
+// user has none, and severity asks for none but installs.
 func deadlineOf(a Approval, d *Descriptor, rings *RingPlan, in map[string]int, s settings) time.Time {
 	if d != nil && d.MayAsk() && a.Action == ActionInstall {
 		return time.Time{}
@@ -86,7 +86,7 @@ func deadlineOf(a Approval, d *Descriptor, rings *RingPlan, in map[string]int, s
 		return a.Deadline
 	}
 	life, set := s.deadlines[d.Severity]
-	if !set {
+	if !set || a.Action != ActionInstall {
 		return time.Time{}
 	}
 	return availableFrom(a, rings, in).Add(life)

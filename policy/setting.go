@@ -20,6 +20,7 @@ type Setting struct {
 const (
 	SetAutomation      = "automation"
 	SetScanInterval    = "scan-interval"
+	SetScanAfterNews   = "scan-after-news"
 	SetWindowsRequired = "windows-required"
 	SetDefaultRun      = "default-run"
 	SetPostponeTimes   = "postpone-times"
@@ -63,20 +64,21 @@ type SettingInfo struct {
 }
 
 // SettingInfos are all settings, in the order in which people read them.
-var SettingInfos = slices.Concat(updateInfos, filterInfos, switchInfos, carryInfos, restartInfos, stallInfos(), clientInfos)
+var SettingInfos = slices.Concat(updateInfos, filterInfos, switchInfos, listInfos, carryInfos, restartInfos, remindInfos, stallInfos(), clientInfos)
 
 var updateInfos = []SettingInfo{
 	{SetAutomation, string(AutomationScheduled), "how much a machine does by itself: off, detect, notify-download (2), download-notify (3), scheduled (4), local-choice (5), server-manual (7)", checkAutomation, byAutomation},
 	{SetScanInterval, "22h", "how often a machine looks whether its updates are there; each up to a fifth earlier, so that not all look at once", within(time.Hour, 7*day), nil},
+	{SetScanAfterNews, "5m", "when approvals have changed a machine looks at all of its updates once more, at a moment of its own within this time; none: it does not. What is newly approved waits for none of it", noneOr(within(time.Second, day)), nil},
 	{SetWindowsRequired, "no", "yes: a machine that no maintenance window addresses is never changed", checkYesNo, byYes},
 	{SetDefaultRun, "30m", "what an update is taken to need in a window when its descriptor does not say", within(time.Minute, day), byLonger},
 	{SetPostponeTimes, "0", "how often a user may postpone an update", checkTimes, byFewer},
 	{SetPostponeFor, "24h", "how long a user may postpone an update each time; never past its deadline", within(time.Minute, 30*day), byShorter},
 	{SetMediaImport, "no", "yes: 'patchmesh bundle watch' feeds a machine from a medium that is put in, and writes the way back, without being asked", checkYesNo, byNo},
-	{setDeadline + "critical", "none", "deadline of critical updates whose approval names none, counted from it", noneOr(within(time.Hour, 1000*day)), nil},
-	{setDeadline + "important", "none", "deadline of important updates whose approval names none", noneOr(within(time.Hour, 1000*day)), nil},
-	{setDeadline + "moderate", "none", "deadline of moderate updates whose approval names none", noneOr(within(time.Hour, 1000*day)), nil},
-	{setDeadline + "low", "none", "deadline of updates of low severity whose approval names none", noneOr(within(time.Hour, 1000*day)), nil},
+	{setDeadline + "critical", "none", "deadline of critical updates whose approval names none, counted from it; a new mesh begins with 168h", noneOr(within(time.Hour, 1000*day)), nil},
+	{setDeadline + "important", "none", "deadline of important updates whose approval names none; a new mesh begins with 336h", noneOr(within(time.Hour, 1000*day)), nil},
+	{setDeadline + "moderate", "none", "deadline of moderate updates whose approval names none; a new mesh begins with 720h", noneOr(within(time.Hour, 1000*day)), nil},
+	{setDeadline + "low", "none", "deadline of updates of low severity whose approval names none; a new mesh begins with 2160h", noneOr(within(time.Hour, 1000*day)), nil},
 	graceInfo,
 }
 
@@ -293,6 +295,9 @@ func (m *Manifest) settingsFor(in map[string]int, mach Machine) settings {
 	if len(m.Settings) == 0 && len(mach.Local) == 0 {
 		return defaults
 	}
+	if len(mach.Local) == 0 && m.onlyDeadlines() {
+		return m.withDeadlines()
+	}
 	return readSettings(m.effectives(in, mach))
 }
 
@@ -304,6 +309,7 @@ type settings struct {
 	deadlines       map[string]time.Duration // by severity
 	grace           time.Duration            // 0: none
 	scanInterval    time.Duration
+	scanAfterNews   time.Duration // 0: never
 	postponeTimes   int
 	postponeFor     time.Duration
 	takeClasses     string
@@ -316,10 +322,11 @@ type settings struct {
 	activeHours     string        // empty: none
 
 	client
+	reminding
 }
 
 func readSettings(all []Effective) settings {
-	s := settings{deadlines: map[string]time.Duration{}, client: readClient(all)}
+	s := settings{deadlines: map[string]time.Duration{}, client: readClient(all), reminding: readReminding(all)}
 	for _, e := range all {
 		switch e.Name {
 		case SetAutomation:
@@ -332,6 +339,8 @@ func readSettings(all []Effective) settings {
 			if e.Source != "default" { // else the machine's own number counts
 				s.scanInterval = duration(e.Value)
 			}
+		case SetScanAfterNews:
+			s.scanAfterNews = duration(e.Value) // of "none" 0
 		case SetPostponeTimes:
 			s.postponeTimes, _ = times(e.Value)
 		case SetTakeClasses:

@@ -93,12 +93,13 @@ func FirstRoot(org string, k RoleKeys, now time.Time) ([]byte, error) {
 	return b, nil
 }
 
-// FirstDraft is the empty manifest of epoch 1 of an organisation that has nothing but its root yet.
+// FirstDraft is the manifest of epoch 1 of an organisation that has nothing but its root yet. It decides about no
+// update; its settings are UsualDeadlines.
 // Approvers sign it, then Publish takes it together with the first roster.
 func FirstDraft(t *Trust, online OnlineKeys, now time.Time) (*Draft, error) {
 	if online.Roster.key == nil {
 		return nil, fmt.Errorf("role %s has an empty key: %w", RosterRole, ErrFormat)
 	}
-	m := &Manifest{Org: t.Org(), Epoch: 1, IssuedAt: stamp(now)}
+	m := &Manifest{Org: t.Org(), Epoch: 1, IssuedAt: stamp(now), Settings: UsualDeadlines()}
 	return newDraft(m, delegate(online.Roster), expiry(now, online.life().Targets))
 }

@@ -17,7 +17,7 @@ func (a Approval) Urgent(now time.Time) (urgent bool, changesAt time.Time) {
 	case a.Deadline.IsZero():
 		return false, time.Time{}
 	}
-	if near := a.Deadline.Add(-urgentWithin); now.Before(near) {
+	if near := a.EarliestDeadline().Add(-urgentWithin); now.Before(near) {
 		return false, near
 	}
 	return true, time.Time{}

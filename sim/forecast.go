@@ -222,7 +222,7 @@ func (e *forecaster) approval() *policy.Approval {
 	var newest *policy.Approval
 	for i := range e.manifest.Approvals {
 		a := &e.manifest.Approvals[i]
-		if a.Update == e.target.Update && (newest == nil || a.At.After(newest.At)) {
+		if a.Update == e.target.Update && (newest == nil || newest.Listed() || a.At.After(newest.At) && !a.Listed()) {
 			newest = a
 		}
 	}

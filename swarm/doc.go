@@ -47,7 +47,9 @@
 //	                                                              └─▶ rolled-back: not again until it is approved anew
 //
 // The machine is looked at when a task begins, every ScanEvery, when somebody asks, and before a fetch or a
-// change if the last look is older than ScanFresh. What an installer calls a failure is one only if the
+// change if the last look is older than ScanFresh. Changed approvals have it looked at once more, within the time that
+// is signed for that (newsscan.go); that look, and those for what is only listed (listed.go), are taken at leisure: they
+// put off nothing that somebody has approved. What an installer calls a failure is one only if the
 // machine, looked at again (verifying), agrees. A state that was left by a restart goes on since when it began.
 //
 // # Decisions

@@ -51,7 +51,7 @@ func (c *Core) noteWaits() {
 	begun := false
 	for _, k := range c.tasks.tasks {
 		switch counts := c.tasks.plan.Habits.CountsMet; {
-		case !counts:
+		case !counts || k.verdict.Listed: // it is meant for the machine only when somebody has approved it
 			k.metAt = time.Time{}
 		case k.metAt.IsZero():
 			k.metAt, begun = c.now, true

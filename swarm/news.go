@@ -150,6 +150,7 @@ func (c *Core) manifestArrived(e ManifestArrived) {
 	if n.root > n.heardRoot || e.Version > n.heard {
 		n.heard, n.heardRoot = e.Version, n.root
 	}
+	was := n.manifest
 	n.manifest = e.Manifest
 	n.expiresAt = e.ExpiresAt
 	if n.descs == nil {
@@ -160,6 +161,7 @@ func (c *Core) manifestArrived(e ManifestArrived) {
 	c.listDescriptors()
 	c.headRenewed()
 	c.replan()
+	c.scanForNews(was)
 	c.sweepNews()
 	c.sweepReports()
 }
@@ -195,6 +197,7 @@ func (c *Core) listDescriptors() {
 		}
 		n.wantDescs = append(n.wantDescs, w)
 	}
+	listedLast(n.manifest, n.wantDescs)
 	for id := range n.descs { // deletes only: order does not matter
 		if !named[id] {
 			delete(n.descs, id)

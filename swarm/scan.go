@@ -13,10 +13,16 @@ import (
 
 // earlier is this machine's own share of a time, the same at every start: a fleet that was switched on together, or
 // virtual machines of one host, do not all look at their disks together ever after.
-func (s Self) earlier(most time.Duration) time.Duration {
+func (s Self) earlier(most time.Duration) time.Duration { return s.share(most, "") }
+
+// share is earlier for an occasion: another share for each, and the same one for the same.
+func (s Self) share(most time.Duration, occasion string) time.Duration {
 	sum := uint32(2166136261)
 	for i := range len(s.Peer) {
 		sum = (sum ^ uint32(s.Peer[i])) * 16777619
+	}
+	for i := range len(occasion) {
+		sum = (sum ^ uint32(occasion[i])) * 16777619
 	}
 	for _, by := range []uint32{0x85ebca6b, 0xc2b2ae35} { // ids that differ at their end alone are to differ in front
 		sum = (sum ^ sum>>15) * by

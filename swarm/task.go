@@ -20,6 +20,8 @@ type taskState struct {
 	counted []SavedPayload // likewise, byte counters
 
 	urgentAt time.Time // when something becomes urgent by itself; zero: never
+
+	newsScanAt time.Time // when everything is looked at because of news, see newsscan.go; zero: nothing is due
 }
 
 // task is the life of one update on this machine.
@@ -69,6 +71,7 @@ func (c *Core) replan() {
 		k.verdict = v
 		t.tasks = append(t.tasks, k)
 	}
+	c.forgetListed(old)
 	c.noteWaits()
 	if !t.plan.NextAt.IsZero() {
 		c.wakeBy(t.plan.NextAt)
@@ -163,6 +166,7 @@ func (c *Core) sweepTasks() {
 	if next := c.tasks.plan.NextAt; !next.IsZero() {
 		c.wakeBy(next)
 	}
+	c.sweepNewsScan()
 	for _, k := range c.tasks.tasks {
 		c.driveTask(k)
 	}
@@ -212,7 +216,7 @@ func (c *Core) detectDue(k *task) bool {
 		return false
 	}
 	every := c.scanEvery(k)
-	if !k.detecting && (k.detectedAt.IsZero() || k.lookDue || c.now.Sub(k.detectedAt) >= every) {
+	if !k.detecting && (k.detectedAt.IsZero() || k.lookDue || c.now.Sub(k.detectedAt) >= every) && !c.putOff(k) {
 		k.detecting, k.lookDue = true, false
 		id := c.begin(request{kind: reqDetect, task: k})
 		c.act(Detect{Req: id, Descriptor: k.verdict.Descriptor})

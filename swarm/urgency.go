@@ -35,8 +35,8 @@ func (c *Core) markUrgent() {
 		}
 		l := c.byMap[d.Payload]
 		l.urgent = l.urgent || urgent
-		if !a.Deadline.IsZero() && (l.deadline.IsZero() || a.Deadline.Before(l.deadline)) {
-			l.deadline = a.Deadline
+		if by := a.EarliestDeadline(); !by.IsZero() && (l.deadline.IsZero() || by.Before(l.deadline)) {
+			l.deadline = by
 		}
 	}
 	c.orderPayloads()

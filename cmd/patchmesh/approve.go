@@ -22,6 +22,7 @@ func (a *app) approveCmd() *cobra.Command {
 		Example: `  patchmesh approve openssl-3.0.15 --group office
   patchmesh approve openssl-3.0.15 --rings standard
   patchmesh approve openssl-3.0.15 --group all --not-before 2026-04-01T20:00:00Z --deadline 2026-04-08T20:00:00Z
+  patchmesh approve openssl-3.0.15 --group all --deadline 2026-04-08T18:00 --local
   patchmesh approve openssl-3.0.15 --group all --deadline 48h --what-if --line branch=2Mbit`,
 		Args: exactly(1, "the id of one update"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
@@ -29,10 +30,10 @@ func (a *app) approveCmd() *cobra.Command {
 			if r.Group == "" && r.Rings == "" {
 				return api.Errorf(api.ClassUsage, "for which group?").WithHint("add --group NAME, or --group all for every machine, or --rings PLAN")
 			}
-			if r.NotBefore, err = readTime("--not-before", notBefore); err != nil {
+			if r.NotBefore, err = readTimeAt("--not-before", notBefore, r.LocalTime); err != nil {
 				return err
 			}
-			if r.Deadline, err = readTime("--deadline", deadline); err != nil {
+			if r.Deadline, err = readTimeAt("--deadline", deadline, r.LocalTime); err != nil {
 				return err
 			}
 			if ask.on {
@@ -49,6 +50,7 @@ func (a *app) approveCmd() *cobra.Command {
 	f.StringVar(&r.Action, "action", "install", "install, remove, detect-only, decline, optional or stage-only")
 	f.StringVar(&notBefore, "not-before", "", "available from this time (RFC 3339, or a duration from now)")
 	f.StringVar(&deadline, "deadline", "", "install no later than (RFC 3339, or a duration from now)")
+	f.BoolVar(&r.LocalTime, "local", false, "--not-before and --deadline, like 2026-04-01T20:00, are by each machine's own clock")
 	f.StringVar(&r.Role, "role", "", "decide as this delegated role (default: as the main approvers)")
 	f.StringVar(&r.Reason, "reason", "", "why, for the approval log")
 	f.BoolVar(&r.Expedite, "expedite", false, "out of band: skip what would delay it")
@@ -67,11 +69,35 @@ func readTime(flag, s string) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, nil
 	}
+	if _, err := readClock(s); err == nil { // a zone that was forgotten must not mean one
+		return time.Time{}, api.Errorf(api.ClassUsage, "%s %q names no zone", flag, s).WithHint("%sZ for UTC, or add --local for each machine's own clock", s)
+	}
 	d, err := time.ParseDuration(s)
 	if err != nil {
 		return time.Time{}, api.Errorf(api.ClassUsage, "%s %q is no time", flag, s).WithHint("like 2026-04-01T20:00:00Z, or 72h for a time from now")
 	}
 	return time.Now().Add(d), nil
+}
+
+// readTimeAt is readTime, or with local what a clock shows.
+func readTimeAt(flag, s string, local bool) (time.Time, error) {
+	if !local || s == "" {
+		return readTime(flag, s)
+	}
+	t, err := readClock(s)
+	if err != nil {
+		return t, api.Errorf(api.ClassUsage, "%s %q is not what a clock shows", flag, s).WithHint("with --local a time has no zone and is none from now: like 2026-04-01T20:00")
+	}
+	return t, nil
+}
+
+// readClock reads a time without a zone.
+func readClock(s string) (time.Time, error) {
+	t, err := time.Parse("2006-01-02T15:04:05", s)
+	if err != nil {
+		t, err = time.Parse("2006-01-02T15:04", s)
+	}
+	return t, err
 }
 
 // published prints what became of a change to the draft.
@@ -86,10 +112,24 @@ func (a *app) published(p *api.Published, err error) error {
 			fmt.Fprintf(w, "not published yet: %s\nsignatures %d of %d; missing one of:\n  %s\nnext: 'patchmesh sign' where one of those keys lies here, 'patchmesh draft export' where it is elsewhere\n",
 				p.Summary, p.Signatures, p.Threshold, strings.Join(p.Missing, "\n  "))
 		}
+		if p.DeadlineBy != "" {
+			fmt.Fprintf(w, "deadline: by its severity, %s; another one with --deadline\n", p.DeadlineBy)
+		}
+		if len(p.Listed) > 0 {
+			fmt.Fprintf(w, "with it, as detect-only for all, since nobody has decided about them: %s\n", listOf(p.Listed, 10))
+		}
 		if p.Hold != "" {
 			fmt.Fprintf(w, "hold: %s\n", p.Hold)
 		}
 	})
+}
+
+// listOf names the first of some, and how many more there are.
+func listOf(all []string, most int) string {
+	if len(all) <= most {
+		return strings.Join(all, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(all[:most], ", "), len(all)-most)
 }
 
 // whoseEpoch names the count that a publication has moved.

@@ -29,7 +29,8 @@ func (a *app) noticesCmd() *cobra.Command {
 		Short: "what policy has the people at this machine told now",
 		Long: "notices lists what those who use this machine should know: restarts, and updates that come or wait for their word.\n" +
 			"The setting notify says how much of it (none, restart-only, all); in quiet hours there is nothing to tell. A desktop\n" +
-			"may ask for it now and then and show it. With the setting wake it tells when the machine should be awake for a\n" +
+			"may ask for it now and then and show it. What was told of restarts is listed with its time: that one waits, every\n" +
+			"restart-remind; that it was ordered; and once more restart-last-warning before it comes. With the setting wake it tells when the machine should be awake for a\n" +
 			"maintenance window: rtcwake(8) and its like can be given that time.\n" + exits,
 		Example: "  patchmesh notices\n  patchmesh notices --json",
 		Args:    exactly(0, "no arguments"),
@@ -42,6 +43,12 @@ func (a *app) noticesCmd() *cobra.Command {
 				return a.print(v, func(w io.Writer) {
 					for _, n := range v.List {
 						fmt.Fprintf(w, "%s: %s\n", n.Kind, api.Clean(n.Text))
+					}
+					for _, t := range v.Told {
+						fmt.Fprintf(w, "told at %s: %s\n", clockText(t.At), api.Clean(t.Text))
+					}
+					if !v.TellAt.IsZero() {
+						fmt.Fprintf(w, "told again at %s\n", clockText(v.TellAt))
 					}
 					if !v.WakeAt.IsZero() {
 						fmt.Fprintf(w, "this machine should be awake at %s\n", clockText(v.WakeAt))

@@ -23,7 +23,7 @@ func (a *app) importCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "import PATH...",
 		Short: "put files into the catalogue",
-		Long:  "import reads files into the seed's catalogue and prints the id of each update. What a file says of itself\n(.deb: name, version, architecture) is read from it. Nothing reaches a machine before it is approved.\n" + exits,
+		Long:  "import reads files into the seed's catalogue and prints the id of each update. What a file says of itself\n(.deb: name, version, architecture) is read from it. Nothing reaches a machine before it is approved.\nWhat nobody has decided about joins the next signed approvals as detect-only for all machines (the setting list-new):\nthey look whether it is for them and whether they have it, report that as not approved, and fetch nothing.\n" + exits,
 		Example: `  patchmesh import openssl_3.0.15_amd64.deb
   patchmesh import hosts --installer file --installer-arg dest=/etc/hosts --id hosts-2026-03 --severity important
   patchmesh import tool_2.1_amd64.deb --origin https://vendor.example/pool/tool_2.1_amd64.deb
@@ -76,6 +76,19 @@ func (a *app) importCmd() *cobra.Command {
 	return c
 }
 
+// listingText says what becomes of an update that nobody decides about, and how that is hurried on.
+func listingText(i *api.Imported) string {
+	switch i.Listing {
+	case api.ListingNext:
+		return fmt.Sprintf("%s is not approved: with the next signed approvals machines begin to look whether they have it; at once with 'patchmesh approve %s --group all --action detect-only'", i.Update, i.Update)
+	case api.ListingNot:
+		return fmt.Sprintf("%s is not approved, and not looked for by machines: it is withdrawn, replaced or a mitigation, or 200 newer ones are looked for", i.Update)
+	case api.ListingOff:
+		return fmt.Sprintf("%s is not approved, and not looked for by machines: the setting list-new is no", i.Update)
+	}
+	return ""
+}
+
 func keyValues(args []string) (map[string]string, error) {
 	out := map[string]string{}
 	for _, x := range args {
@@ -104,6 +117,9 @@ func (a *app) importAll(ctx context.Context, s api.Service, r api.ImportRequest,
 				note = " (was there already)"
 			}
 			fmt.Fprintf(a.errOut, "%s: %s, %s in %d chunks, installer %s, revision %d%s\n", filepath.Base(p), i.Title, api.Size(i.SizeBytes), i.Chunks, i.Installer, i.Revision, note)
+			if next := listingText(i); next != "" {
+				fmt.Fprintln(a.errOut, next)
+			}
 			fmt.Fprintln(a.out, i.Update)
 		}
 	}

@@ -20,7 +20,7 @@ func (a *app) initCmd() *cobra.Command {
 		Use:   "init --org NAME | init FILE",
 		Short: "begin an organisation: root of trust, approval and online keys, the first seed",
 		Long: "init makes all keys of a new organisation and the data folder of its first seed.\nThe keys that can approve are encrypted with a passphrase, which is asked for at each signing and never stored.\n" +
-			"\nWhere keys were made elsewhere ('patchmesh key new'), init takes their public halves with --approver and --root-key,\nwrites what has to be signed to a file, says by whom, and goes on with 'init FILE' when the file comes back: first the\nroot, then the first manifest, which is empty.\n" + exits,
+			"\nWhere keys were made elsewhere ('patchmesh key new'), init takes their public halves with --approver and --root-key,\nwrites what has to be signed to a file, says by whom, and goes on with 'init FILE' when the file comes back: first the\nroot, then the first manifest, which approves nothing\nand holds the usual deadlines by severity.\n" + exits,
 		Example: `  patchmesh init --org "Example Ltd"
   patchmesh init --org "Example Ltd" --threshold 2 --passphrase-file /root/pass --data /srv/seed
   patchmesh init --org "Example Ltd" --threshold 2 --approver alice.pub --approver bob.pub --root-key r1.pub --root-key r2.pub --root-threshold 2

@@ -89,6 +89,7 @@ func writeFleet(w io.Writer, f *api.Fleet) {
 	_ = t.Flush()
 	writeGates(w, f)
 	writeLacking(w, f)
+	writeNotApproved(w, f)
 	for _, v := range f.Vendors {
 		fmt.Fprintf(w, "%s (revision %d) is made around a vendor's file: %s, sha256 %s%s\n", v.Update, v.Revision, api.Clean(v.FileName), v.SHA256, from(v.Origin))
 	}

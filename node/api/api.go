@@ -291,6 +291,7 @@ type Imported struct {
 	Chunks      int    `json:"chunks"`
 	SHA256      string `json:"sha256"`
 	Unchanged   bool   `json:"unchanged,omitempty"` // the same revision was there already
+	Listing     string `json:"listing,omitempty"`   // what becomes of it undecided, see ListingNext; empty: it is listed, or decided about
 }
 
 // ApproveRequest changes what is approved. Passphrase opens the approver keys and is never stored.
@@ -300,6 +301,7 @@ type ApproveRequest struct {
 	Action    string    `json:"action"` // empty: install
 	NotBefore time.Time `json:"not_before,omitzero"`
 	Deadline  time.Time `json:"deadline,omitzero"`
+	LocalTime bool      `json:"local_time,omitempty"` // both are what each machine's own clock shows, written as if it were UTC
 	Expedite  bool      `json:"expedite,omitempty"`
 
 	// IgnoreWindows lets it be installed while every maintenance window is closed.
@@ -349,5 +351,8 @@ type Published struct {
 	Unchanged  bool     `json:"unchanged,omitempty"` // the draft said so already: nothing was published
 	Role       string   `json:"role,omitempty"`      // the delegated role that decided; Epoch is its serial then
 
+	DeadlineBy string `json:"deadline_by,omitempty"` // of an approval without a deadline: the setting that gives it one, NAME=VALUE for a group
+
 	Changes []DraftChange `json:"changes,omitempty"` // what was shown before signing
+	Listed  []string      `json:"listed,omitempty"`  // updates that join it as detect-only for all, since nobody has decided about them
 }

@@ -25,6 +25,9 @@ type Notices struct {
 	List  []policy.Notice `json:"notices"`
 	// WakeAt is when the machine should be awake for what waits for a window; zero: nothing, or policy wakes nobody.
 	WakeAt time.Time `json:"wake_at,omitzero"`
+	// Told is what people were told of restarts lately, the newest last; TellAt is when they are told again, if nothing changes.
+	Told   []policy.Told `json:"told,omitempty"`
+	TellAt time.Time     `json:"tell_at,omitzero"`
 }
 
 // ShutdownRequest says how long the machine may still be used.

@@ -28,7 +28,7 @@ func (r *Role) mitigated(m *policy.Manifest, d *policy.Descriptor, want Order) p
 	}
 	for _, a := range m.Approvals {
 		other := r.cfg.Shelf.Describe(a.Descriptor)
-		if other == nil || other.ID() != a.Descriptor || other.Update != a.Update || other.Update == d.Update {
+		if other == nil || a.Listed() || other.ID() != a.Descriptor || other.Update != a.Update || other.Update == d.Update {
 			continue
 		}
 		forThis := here[other.Update].Descriptor == a.Descriptor

@@ -1,0 +1,175 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// What is in a catalogue and was not decided about is "not approved": machines look whether it is for them and
+// whether they have it, and report that, so that people see who would need it before they approve it. Nothing else
+// follows from it. It stands in the manifest as detect-only for every machine, since machines evaluate only what a
+// threshold has signed: a rule may run a command.
+
+// SetListNew is the switch for it. It counts for the whole mesh alone.
+const SetListNew = "list-new"
+
+// MaxListed bounds how many updates are listed by themselves: every machine looks for each of them.
+const MaxListed = 200
+
+var listInfos = []SettingInfo{
+	{SetListNew, "yes", "no, for group all: what is in the catalogue and was not decided about is not looked for by machines; yes: it joins the next signed approvals as detect-only for all, the newest 200", checkYesNo, byNo},
+}
+
+// Listed says whether an approval says no more than that there is the update: every machine may look for it, and none
+// is changed. Such a word weighs less than any other about the same update.
+func (a Approval) Listed() bool {
+	return a.Action == ActionDetectOnly && a.Group == GroupAll && a.RingPlan == ""
+}
+
+// ListsNew says whether what nobody has decided about is listed.
+func (m *Manifest) ListsNew() bool { return m.switchOf(SetListNew, GroupAll) == "yes" }
+
+// listVerdict is the answer for an update that is only listed here.
+func listVerdict(q question, v *Verdict) {
+	v.Verb, v.Listed = VerbNone, true
+	d := q.machine.Detected[q.approval.Update]
+	if ruleDocuments(q, v) {
+		v.Verb = VerbNone // it is waited for by nobody
+		return
+	}
+	if ruleArch(q, v) {
+		return
+	}
+	switch {
+	case d.Err != "":
+		v.Compliance, v.Reason, v.Detail = ComplianceError, d.Err, "not approved; "+d.Detail
+	case d.Foreign != "" && !d.Present:
+		v.Compliance, v.Reason, v.Detail = NotApplicable, d.Foreign, d.Detail
+	case v.Compliance == Installed:
+		v.Reason, v.Detail = ReasonNotApproved, "not approved, and on the machine all the same"
+	default:
+		v.Reason, v.Detail = ReasonNotApproved, "not approved; the machine only looks for it"
+	}
+}
+
+// withoutListed is what a machine was seen to have, without what is only listed for it. Who signs a list does not
+// think of what hangs on each entry: it must neither lift a mitigation nor stand for what another update needs.
+func (m *Manifest) withoutListed(won []winner, mach Machine) (Machine, bool) {
+	var out map[UpdateID]Detection
+	any := false
+	for _, w := range won {
+		a := &m.Approvals[w.index]
+		if !a.Listed() {
+			continue
+		}
+		any = true
+		if _, seen := mach.Detected[a.Update]; !seen {
+			continue
+		}
+		if out == nil {
+			out = make(map[UpdateID]Detection, len(mach.Detected))
+			for u, d := range mach.Detected {
+				out[u] = d
+			}
+		}
+		delete(out, a.Update)
+	}
+	if out != nil {
+		mach.Detected = out
+	}
+	return mach, any
+}
+
+// listed plans what is only listed, apart from everything else, and puts it in its place.
+func (p *Plan) listed(asked []question) {
+	for _, q := range asked {
+		v := Verdict{Update: q.approval.Update, Revision: q.approval.Revision, Descriptor: q.approval.Descriptor, Approval: q.won.index, Losing: q.won.losing,
+			Compliance: compliance(q.machine, q.approval)}
+		listVerdict(q, &v)
+		p.Verdicts = append(p.Verdicts, v)
+	}
+	slices.SortFunc(p.Verdicts, func(a, b Verdict) int { return cmp.Compare(a.Update, b.Update) })
+}
+
+// Listing is what List changes.
+type Listing struct {
+	Approvals []Approval // all, with the list brought up to date
+	Added     []UpdateID // newly listed, or with a newer revision
+	Dropped   []UpdateID // not listed any more
+	Over      int        // would be listed, and are too many
+}
+
+// List brings up to date what is listed among approvals of the main approvers. The catalogue has the newest last;
+// said tells of updates that somebody else, a delegated role, has decided about. What is replaced by another update
+// of the catalogue, withdrawn, or stands in for another for a while, is not listed: what would follow from it for
+// people is told by the other one.
+func (m *Manifest) List(catalogue []Candidate, said func(UpdateID) bool, now time.Time) Listing {
+	l := Listing{Approvals: slices.Clone(m.Approvals)}
+	decided, place := map[UpdateID]bool{}, map[UpdateID]int{}
+	for i, a := range l.Approvals {
+		if a.Listed() {
+			place[a.Update] = i
+		} else {
+			decided[a.Update] = true
+		}
+	}
+	replaced := map[UpdateID]bool{}
+	for _, c := range catalogue {
+		for _, u := range c.Descriptor.Supersedes {
+			replaced[u] = replaced[u] || u != c.Descriptor.Update && !c.Descriptor.Withdrawn
+		}
+	}
+	drop := map[UpdateID]bool{}
+	n := 0
+	for _, c := range slices.Backward(catalogue) {
+		d := c.Descriptor
+		at, is := place[d.Update]
+		passive := !d.Withdrawn && d.Mitigates == "" && !replaced[d.Update] && m.ListsNew()
+		wanted := passive && (is || !decided[d.Update] && !said(d.Update))
+		if wanted && n == MaxListed {
+			l.Over++
+			wanted = false
+		}
+		switch {
+		case !wanted && is:
+			drop[d.Update] = true
+			l.Dropped = append(l.Dropped, d.Update)
+			continue
+		case !wanted:
+			continue
+		}
+		n++
+		a := Approval{Update: d.Update, Revision: d.Revision, Descriptor: c.ID, DescriptorBytes: c.Bytes, Group: GroupAll, Action: ActionDetectOnly, At: now.UTC().Truncate(time.Second)}
+		switch {
+		case !is:
+			l.Approvals = append(l.Approvals, a)
+		case l.Approvals[at].Revision < d.Revision:
+			l.Approvals[at] = a
+		default:
+			continue
+		}
+		l.Added = append(l.Added, d.Update)
+	}
+	l.Approvals = slices.DeleteFunc(l.Approvals, func(a Approval) bool { return a.Listed() && drop[a.Update] })
+	return l
+}
+
+// Text says what a listing does, for people; empty: nothing.
+func (l Listing) Text() string {
+	s := ""
+	for _, x := range []struct {
+		n    int
+		word string
+	}{{len(l.Added), "%d update(s) listed that nobody has decided about: machines look for them, and change nothing"}, {len(l.Dropped), "%d not listed any more"}, {l.Over, "%d not listed: that many more than the 200 that are looked for at a time"}} {
+		if x.n == 0 {
+			continue
+		}
+		if s != "" {
+			s += "; "
+		}
+		s += fmt.Sprintf(x.word, x.n)
+	}
+	return s
+}
