@@ -132,17 +132,41 @@ func (n *Node) keepReceipts(ctx context.Context) {
 		return
 	}
 	pauses := map[string]*receiptPause{}
+	lull := lull{at: n.cfg.Now()}
 	for sleep(ctx, every) {
 		if err := n.receipts.close(min(receiptIdle, every), receiptAge); err != nil {
 			n.log.Warn("receipts not made; they are tried again", "err", err)
 			continue
 		}
-		n.settleReceipts(ctx, every, pauses)
+		n.settleReceipts(ctx, every, pauses, lull.come(n.cfg.Now(), n.chunkBytes()))
 	}
 }
 
+// lull tells when what can wait may be done: no chunk has moved since the last look, or it has waited for long.
+type lull struct {
+	moved int64
+	at    time.Time // of the last
+}
+
+// come is given how many bytes have moved so far. To ask everybody for everything is a twentieth of what a
+// payload of 64 MiB costs the machines of a site, just while they are busy with it.
+func (l *lull) come(now time.Time, moved int64) bool {
+	busy := moved != l.moved
+	l.moved = moved
+	if busy && now.Sub(l.at).Abs() < receiptGather {
+		return false
+	}
+	l.at = now
+	return true
+}
+
+func (n *Node) chunkBytes() int64 {
+	in, out := n.host.Traffic()
+	return in + out
+}
+
 // settleReceipts asks each peer with which something is open, one after the other: nothing of it is urgent.
-func (n *Node) settleReceipts(ctx context.Context, every time.Duration, pauses map[string]*receiptPause) {
+func (n *Node) settleReceipts(ctx context.Context, every time.Duration, pauses map[string]*receiptPause, lull bool) {
 	waiting, err := n.db.Unsettled(n.id)
 	if err != nil {
 		n.log.Warn("receipts not read", "err", err)
@@ -150,7 +174,7 @@ func (n *Node) settleReceipts(ctx context.Context, every time.Duration, pauses m
 	}
 	// Not while chunks still go there: the receiver makes its receipt in a pause.
 	gave := n.receipts.book.Receivers(n.cfg.Now().Add(-min(receiptIdle, every) - every))
-	gather := n.gathersReceipts()
+	gather := lull && n.gathersReceipts()
 	present := map[string]bool{}
 	for _, p := range n.host.Peers() {
 		present[p.ID] = true

@@ -109,7 +109,7 @@ func DefaultConfig() Config {
 	return Config{
 		PerPeerAsks: 4, FirstAsks: 1, MaxAskBytes: 8 << 20,
 		ServeSlots: 6, FarSlots: 64, ServeQueue: 512,
-		Patience: 300 * time.Millisecond, GainDelay: 20 * time.Millisecond, FirstCopy: 2 * time.Second,
+		Patience: 300 * time.Millisecond, GainDelay: 80 * time.Millisecond, FirstCopy: 2 * time.Second,
 		HedgeAfter: 2 * time.Second, EndgameHedgeAfter: 700 * time.Millisecond,
 		WANMinBytes: 3 << 19, WANMaxBytes: 8 << 20, WANSpan: 250 * time.Millisecond,
 		LeaseSilence: 20 * time.Second,

@@ -131,8 +131,20 @@ func (c *Core) tellGained(l *payload, i int) {
 		c.flushGained(l)
 		return
 	}
-	c.gainBy(l.untoldAt.Add(c.cfg.GainDelay))
+	c.gainBy(l.untoldAt.Add(c.gainDelay(l)))
 }
+
+// gainDelay is how long gains may gather. At the end of a payload others have little else to ask for: what is told
+// late then is time lost.
+func (c *Core) gainDelay(l *payload) time.Duration {
+	if missing := l.have.Len() - l.have.Count(); missing <= l.have.Len()/lastGains {
+		return c.cfg.GainDelay / 4
+	}
+	return c.cfg.GainDelay
+}
+
+// lastGains: the end of a payload is so small a part of it.
+const lastGains = 16
 
 // gainBy makes sure that what was gained is told no later than t. It is a wake of its own: there are many of them,
 // and they ask for nothing but this.
@@ -149,7 +161,7 @@ func (c *Core) sweepGained() {
 		if len(l.untold) == 0 {
 			continue
 		}
-		if due := l.untoldAt.Add(c.cfg.GainDelay); c.now.Before(due) {
+		if due := l.untoldAt.Add(c.gainDelay(l)); c.now.Before(due) {
 			c.gainBy(due)
 		} else {
 			c.flushGained(l)

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// StartStoring asks the kernel to begin writing a range to disk, without waiting for it. It promises
-// nothing; the sync before the rename does.
+// StartStoring asks the kernel to begin writing a range to disk, without waiting for it; 0 bytes are all up to
+// the end. It promises nothing; the sync before the rename does.
 func StartStoring(f *os.File, offset, bytes int64) {
 	_ = unix.SyncFileRange(int(f.Fd()), offset, bytes, unix.SYNC_FILE_RANGE_WRITE)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"patchmesh/content"
@@ -43,6 +44,8 @@ type payload struct {
 	slots [writeSlots]sync.Mutex
 
 	sums sums // of chunks that were verified since the store was opened
+
+	unsent atomic.Int64 // bytes written since the disk was last asked to begin
 
 	hintMu sync.Mutex // owns hinted and writes of the hint file
 	hinted []byte
@@ -156,7 +159,7 @@ func (p *payload) write(i int, stored []byte) (bool, error) {
 		return false, mapSpace(fmt.Errorf("write chunk %d: %w", i, err))
 	}
 	p.sums.note(i, p.m.Len(), stored)
-	StartStoring(h.data, p.m.Offset(i), int64(len(stored)))
+	p.startStoring(h, len(stored))
 	if err := p.writeHint(h.hint, i); err != nil {
 		return false, err
 	}
@@ -167,6 +170,17 @@ func (p *payload) write(i int, stored []byte) (bool, error) {
 	p.dirty = true
 	p.pending += int64(len(stored))
 	return true, nil
+}
+
+// storeAheadBytes are written before the disk is asked to begin with them: asked for each chunk it gets many
+// small pieces, since chunks come in any order.
+const storeAheadBytes = 8 << 20
+
+// startStoring has the disk begin with all that was written, once there is much: the sync at the end is then short.
+func (p *payload) startStoring(h *handle, bytes int) {
+	if n := p.unsent.Add(int64(bytes)); n >= storeAheadBytes && p.unsent.CompareAndSwap(n, 0) {
+		StartStoring(h.data, 0, 0)
+	}
 }
 
 // read reads the stored form of a chunk. Bytes that the disk does not give back are ErrDamaged.

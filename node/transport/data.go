@@ -15,8 +15,9 @@ import (
 // less and fewer goroutines to wake. It belongs to the session and ends with it. Where it cannot be had,
 // since the peer is older, or cannot be dialled because of a firewall, the stream stays what is used.
 const (
-	// dataAfterBytes of chunks are received before: a handshake costs about as much as that saves.
-	dataAfterBytes = 8 << 20
+	// dataAfterBytes of chunks are received before: a handshake costs about as much as that saves, some
+	// 1.4 ms of both processors against some 0.7 ms for each megabyte.
+	dataAfterBytes = 2 << 20
 	// dataRetry is how long nothing is tried after it has failed, and for how long one lies idle before
 	// it is given up.
 	dataRetry = time.Minute
@@ -24,7 +25,7 @@ const (
 	dataReady = '+'
 
 	// What is read at once on the side that fetches and on the one that only reads asks.
-	dataGatherBytes = 256 << 10
+	dataGatherBytes = 128 << 10
 	asksGatherBytes = 8 << 10
 )
 

@@ -77,6 +77,26 @@ func BenchmarkPath(b *testing.B) {
 	b.ReportMetric((processor(b)-began).Seconds()*1e9/float64(b.N)/payloadBytes, "cpu-s/GB")
 }
 
+// BenchmarkDataConnection opens one and gives it up: what it costs the processor at both ends is what
+// dataAfterBytes weighs against what it saves.
+func BenchmarkDataConnection(b *testing.B) {
+	x, y := joined(b)
+	began := processor(b)
+	for b.Loop() {
+		l, err := x.dialWith(b.Context(), x.stack.data, y.ID(), y.ListenAddr())
+		if err != nil {
+			b.Fatal(err)
+		}
+		st, err := l.awaitData()
+		l.close()
+		if err != nil {
+			b.Fatal(err)
+		}
+		_ = st.Reset()
+	}
+	b.ReportMetric((processor(b)-began).Seconds()*1e3/float64(b.N), "cpu-ms/op")
+}
+
 // processor is what this process has cost so far.
 func processor(b *testing.B) time.Duration {
 	var u syscall.Rusage
