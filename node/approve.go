@@ -42,9 +42,22 @@ func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) er
 	if err := suits(row, action, *r); err != nil {
 		return a, nil, err
 	}
+	if r.Expedite {
+		now := s.stamp()
+		if r.Deadline.After(now) && r.Deadline.After(r.NotBefore) {
+			return a, nil, api.Errorf(api.ClassUsage, "what is expedited has its deadline at once, not at %s", r.Deadline.UTC().Format(time.RFC3339)).WithHint("leave out --deadline or --expedite")
+		}
+		if action == policy.ActionInstall || action == policy.ActionRemove {
+			r.Deadline = now
+			if r.NotBefore.After(now) {
+				r.Deadline = r.NotBefore
+			}
+		}
+	}
 	a = policy.Approval{
 		Update: policy.UpdateID(row.Update), Revision: row.Revision, Descriptor: row.Descriptor, DescriptorBytes: len(row.Body),
-		Group: r.Group, Action: action, NotBefore: r.NotBefore.UTC(), Deadline: r.Deadline.UTC(), Expedite: r.Expedite, IgnoreWindows: r.IgnoreWindows, At: s.stamp(),
+		Group: r.Group, Action: action, NotBefore: r.NotBefore.UTC(), Deadline: r.Deadline.UTC(), Expedite: r.Expedite, IgnoreWindows: r.IgnoreWindows,
+		IgnoreBudget: r.IgnoreBudget, At: s.stamp(),
 	}
 	if r.Rings != "" {
 		a.RingPlan, a.RingsOpened, a.Group = r.Rings, []time.Time{a.At}, first(r.Group, policy.GroupAll)

@@ -53,6 +53,9 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 		}
 		a := man.Approvals[v.Approval]
 		e.add(a.At, "approval", "%s of revision %d is approved for group %s%s", a.Action, a.Revision, a.Group, byRole(a.Role()))
+		if a.Expedite {
+			e.add(a.At, "approval", "expedited: its deadline is now; %s", overrides(a))
+		}
 		switch {
 		case !a.Deadline.IsZero():
 			e.add(a.At, "approval", "deadline %s", a.Deadline.UTC().Format(time.RFC3339))

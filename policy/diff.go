@@ -282,7 +282,7 @@ func (a Approval) text() string {
 		s += ", deadline " + a.Deadline.UTC().Format("2006-01-02T15:04:05Z")
 	}
 	if a.Expedite {
-		s += ", expedited"
+		s += ", expedited: its deadline is now"
 	}
 	if a.RingPlan != "" {
 		s += fmt.Sprintf(", along ring plan %s with %d ring(s) open", a.RingPlan, len(a.RingsOpened))
@@ -292,6 +292,9 @@ func (a Approval) text() string {
 	}
 	if a.IgnoreWindows {
 		s += ", also while every maintenance window is closed"
+	}
+	if a.IgnoreBudget {
+		s += ", also beyond the WAN budget of a site"
 	}
 	return s
 }

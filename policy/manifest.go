@@ -22,6 +22,7 @@ type Approval struct {
 	Deadline        time.Time  `json:"deadline,omitzero"`
 	Expedite        bool       `json:"expedite,omitempty"`
 	IgnoreWindows   bool       `json:"ignore_windows,omitempty"` // may be installed while every maintenance window is closed
+	IgnoreBudget    bool       `json:"ignore_budget,omitempty"`  // its content may pass the WAN budget of a site
 	At              time.Time  `json:"at"`
 
 	// RingPlan sends it along a plan's rings, one after the other; RingsOpened says when each was opened.

@@ -47,7 +47,7 @@ func draw(t *testing.T, r *rand.Rand) lot {
 				continue
 			}
 			a := Approval{Update: u, Revision: 1, Descriptor: d.ID(), DescriptorBytes: 1000, Group: g, At: t0.Add(time.Duration(r.IntN(1000)) * time.Hour),
-				Action: pick(r, ActionInstall, ActionInstall, ActionInstall, ActionRemove, ActionStageOnly, ActionOptional, ActionDetectOnly, ActionDecline), IgnoreWindows: r.IntN(8) == 0, Expedite: r.IntN(8) == 0}
+				Action: pick(r, ActionInstall, ActionInstall, ActionInstall, ActionRemove, ActionStageOnly, ActionOptional, ActionDetectOnly, ActionDecline), IgnoreWindows: r.IntN(8) == 0, IgnoreBudget: r.IntN(8) == 0, Expedite: r.IntN(8) == 0}
 			if r.IntN(2) == 0 {
 				a.NotBefore = t0.Add(time.Duration(r.IntN(90*24)) * time.Hour)
 			}

@@ -96,7 +96,7 @@ func (d Delegation) beyond(m *RoleManifest) error {
 			return fmt.Errorf("role %s approves %s for group %s: %w", d.Role, a.Update, a.Group, ErrLimit)
 		case !may(string(a.Action)):
 			return fmt.Errorf("role %s approves %s of %s: %w", d.Role, a.Action, a.Update, ErrLimit)
-		case (a.Expedite || a.IgnoreWindows) && !may(MayExpedite):
+		case (a.Expedite || a.IgnoreWindows || a.IgnoreBudget) && !may(MayExpedite):
 			return fmt.Errorf("role %s expedites %s: %w", d.Role, a.Update, ErrLimit)
 		}
 	}

@@ -304,6 +304,7 @@ type ApproveRequest struct {
 
 	// IgnoreWindows lets it be installed while every maintenance window is closed.
 	IgnoreWindows bool   `json:"ignore_windows,omitempty"`
+	IgnoreBudget  bool   `json:"ignore_budget,omitempty"` // its content may pass the WAN budget of a site
 	Rings         string `json:"rings,omitempty"` // ring plan that it goes along; Group empty: all
 
 	Role       string `json:"role,omitempty"`   // delegated role that decides it; empty: the main approvers
