@@ -116,7 +116,7 @@ func (h *History) InForce() *Manifest {
 		}
 		roles = append(roles, r)
 	}
-	return merge(main, roles)
+	return merge(main, roles, nil)
 }
 
 // Next makes the entry for a draft that is about to be published on top of t. A nil draft stands for

@@ -35,7 +35,6 @@ func TestRB12ExpeditedHasItsDeadlineNow(t *testing.T) {
 	}
 }
 
-
 // R-B12: only the approvers' explicit word lets content pass a WAN budget, for as long as they may give it; and they
 // are shown that word before they sign.
 func TestRB12OnlyAnExplicitWordPassesTheBudget(t *testing.T) {

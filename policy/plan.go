@@ -32,8 +32,10 @@ type Verdict struct {
 	Approval   int       // index of the winning approval in the manifest
 	Losing     []int     // other approvals that address this machine
 	Hold       string    // id of the hold, if one stops it
-	Deadline   time.Time // when it must be done; zero: no deadline
-	Await      State     // the state of an update that is ready and waits; zero: nothing more than its verb says
+	// Excepted are holds that would stop it here, were it not for exceptions.
+	Excepted []Excepted
+	Deadline time.Time // when it must be done; zero: no deadline
+	Await    State     // the state of an update that is ready and waits; zero: nothing more than its verb says
 
 	closesAt time.Time // when an install stops being right, because its window closes
 	Urgent   bool      // its content is wanted in the foreground, see urgent.go
@@ -55,7 +57,7 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 	p := Plan{Epoch: m.Epoch}
 	groups := m.belongs(mach)
 	in := groups.in
-	holds, windows, set := m.holdsFor(groups.either(), mach, now), m.calendarFor(in, mach), m.settingsFor(in, mach)
+	holds, windows, set := m.holdsFor(groups, mach, now), m.calendarFor(in, mach), m.settingsFor(in, mach)
 	var asked []question
 	for _, w := range effective(m, in, now) {
 		a := m.Approvals[w.index]
@@ -70,7 +72,7 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 		q.deadline = q.graced(deadlineOf(a, q.desc, rings, in, set))
 		v := Verdict{
 			Update: a.Update, Revision: a.Revision, Descriptor: a.Descriptor, Approval: w.index, Losing: w.losing,
-			Compliance: compliance(mach, a), Deadline: q.deadline,
+			Compliance: compliance(mach, a), Deadline: q.deadline, Excepted: holds.excepted(a.Update, a.Revision),
 		}
 		for _, r := range rules {
 			if r.ask(q, &v) {
@@ -78,6 +80,9 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 			}
 		}
 		p.changesAt(a.until)
+		for _, e := range v.Excepted { // then the hold counts again
+			p.changesAt(e.Until)
+		}
 		if q.desc != nil && q.lift == "" {
 			p.changesAt(q.desc.MitigationEnds)
 		}
