@@ -168,6 +168,10 @@ func (s *seed) release(r api.ReleaseRequest) (*api.Published, error) {
 	if !ofRole {
 		role = ""
 	}
+	if man := s.believer.current().Manifest(); man != nil && slices.ContainsFunc(man.Holds, func(h policy.Hold) bool { return h.ID == r.Hold && h.Kind == policy.HoldBrake }) {
+		return nil, api.Errorf(api.ClassRefused, "%s is the seed's own brake: it ends by itself, or by what approvers sign", r.Hold).
+			WithHint("'patchmesh hold except %s --group all --until 168h --reason TEXT' lets the update go on; 'patchmesh sign' makes a hold of it", r.Hold)
+	}
 	w := wish{role: role, passphrase: r.Passphrase, summary: "release " + r.Hold, reason: r.Reason}
 	p, err := s.change(w, func(m *sheet) error {
 		var known []string
@@ -176,6 +180,7 @@ func (s *seed) release(r api.ReleaseRequest) (*api.Published, error) {
 			known = append(known, h.ID)
 		}
 		m.holds = slices.DeleteFunc(m.holds, func(h policy.Hold) bool { return h.ID == r.Hold })
+		m.exceptions = slices.DeleteFunc(m.exceptions, func(e policy.HoldException) bool { return e.Hold == r.Hold })
 		if len(m.holds) == n {
 			e := api.Errorf(api.ClassNotFound, "no hold %q", api.Clean(r.Hold))
 			if n > 0 {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"patchmesh/content"
@@ -47,7 +48,8 @@ type seed struct {
 	// published is told of a new trust; nil beside a stopped node.
 	published func(*policy.Trust)
 
-	stocks stockbook // inventories, see stockseed.go
+	stocks stockbook                       // inventories, see stockseed.go
+	unheld atomic.Pointer[[]api.Attention] // halts that nothing holds, see brakes.go
 
 	receipts *receipts // nil beside a stopped node
 

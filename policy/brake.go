@@ -131,3 +131,17 @@ func (m *Manifest) HeldEverywhere(u UpdateID, revision int, now time.Time) (held
 	}
 	return held, signed
 }
+
+// Revision is the one that a brake is about; 0 for holds of every revision.
+func (h Hold) Revision() int { return h.revision }
+
+// AsSafeguard is a brake as approvers could have signed it, for documents that no online key has a part in; other holds
+// stay as they are. ok is false where it is about another revision than the one approved.
+func (h Hold) AsSafeguard(approved []Approval) (safeguard Hold, ok bool) {
+	if h.Kind != HoldBrake {
+		return h, true
+	}
+	ok = slices.ContainsFunc(approved, func(a Approval) bool { return h.Covers(a.Update, a.Revision) })
+	h.Kind = HoldSafeguard
+	return h, ok
+}

@@ -148,3 +148,13 @@ func (c Change) exceptionText(sign string) string {
 	}
 	return s
 }
+
+// ExceptionsFrom lists the exceptions that open a hold, those that have ended too.
+func (m *Manifest) ExceptionsFrom(h Hold) (out []HoldException) {
+	for _, e := range m.HoldExceptions {
+		if e.opens(h) {
+			out = append(out, e)
+		}
+	}
+	return out
+}

@@ -96,6 +96,9 @@ func (a *app) published(p *api.Published, err error) error {
 		if p.Hold != "" {
 			fmt.Fprintf(w, "hold: %s\n", p.Hold)
 		}
+		if p.Exception != "" {
+			fmt.Fprintf(w, "exception: %s\n", p.Exception)
+		}
 	})
 }
 
