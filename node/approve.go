@@ -49,9 +49,25 @@ func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) er
 	if err := suits(row, action, *r); err != nil {
 		return a, nil, err
 	}
+	if r.Expedite {
+		now := s.stamp()
+		if r.LocalTime {
+			return a, nil, api.Errorf(api.ClassUsage, "what is expedited is due everywhere at once, not by each machine's clock").WithHint("leave out --local or --expedite")
+		}
+		if r.Deadline.After(now) && r.Deadline.After(r.NotBefore) {
+			return a, nil, api.Errorf(api.ClassUsage, "what is expedited has its deadline at once, not at %s", r.Deadline.UTC().Format(time.RFC3339)).WithHint("leave out --deadline or --expedite")
+		}
+		if action == policy.ActionInstall || action == policy.ActionRemove {
+			r.Deadline = now
+			if r.NotBefore.After(now) {
+				r.Deadline = r.NotBefore
+			}
+		}
+	}
 	a = policy.Approval{
 		Update: policy.UpdateID(row.Update), Revision: row.Revision, Descriptor: row.Descriptor, DescriptorBytes: len(row.Body),
-		Group: r.Group, Action: action, NotBefore: r.NotBefore.UTC(), Deadline: r.Deadline.UTC(), Expedite: r.Expedite, IgnoreWindows: r.IgnoreWindows, LocalTime: r.LocalTime, At: s.stamp(),
+		Group: r.Group, Action: action, NotBefore: r.NotBefore.UTC(), Deadline: r.Deadline.UTC(), Expedite: r.Expedite, IgnoreWindows: r.IgnoreWindows,
+		IgnoreBudget: r.IgnoreBudget, LocalTime: r.LocalTime, At: s.stamp(),
 	}
 	if r.Rings != "" {
 		a.RingPlan, a.RingsOpened, a.Group = r.Rings, []time.Time{a.At}, first(r.Group, policy.GroupAll)
@@ -162,6 +178,10 @@ func (s *seed) release(r api.ReleaseRequest) (*api.Published, error) {
 	if !ofRole {
 		role = ""
 	}
+	if man := s.believer.current().Manifest(); man != nil && slices.ContainsFunc(man.Holds, func(h policy.Hold) bool { return h.ID == r.Hold && h.Kind == policy.HoldBrake }) {
+		return nil, api.Errorf(api.ClassRefused, "%s is the seed's own brake: it ends by itself, or by what approvers sign", r.Hold).
+			WithHint("'patchmesh hold except %s --group all --until 168h --reason TEXT' lets the update go on; 'patchmesh sign' makes a hold of it", r.Hold)
+	}
 	w := wish{role: role, passphrase: r.Passphrase, summary: "release " + r.Hold, reason: r.Reason}
 	p, err := s.change(w, func(m *sheet) error {
 		var known []string
@@ -170,6 +190,7 @@ func (s *seed) release(r api.ReleaseRequest) (*api.Published, error) {
 			known = append(known, h.ID)
 		}
 		m.holds = slices.DeleteFunc(m.holds, func(h policy.Hold) bool { return h.ID == r.Hold })
+		m.exceptions = slices.DeleteFunc(m.exceptions, func(e policy.HoldException) bool { return e.Hold == r.Hold })
 		if len(m.holds) == n {
 			e := api.Errorf(api.ClassNotFound, "no hold %q", api.Clean(r.Hold))
 			if n > 0 {

@@ -29,8 +29,8 @@ type Config struct {
 	SitePrefixes []string
 	// Limits are how fast chunks may be sent and received, with a timetable. See ParseLimit.
 	Limits rate.Limits
-	// Budget is what the machines of this site together may take from the WAN; unless BudgetStrict, urgent
-	// updates are exempt.
+	// Budget is what the machines of this site together may take from the WAN. What approvers explicitly let
+	// pass a budget passes it, unless BudgetStrict.
 	Budget       rate.Budget
 	BudgetStrict bool
 	// Gates are the conditions under which this machine serves nobody. Nil: DefaultGates.

@@ -27,6 +27,7 @@ type sheet struct {
 	baselines []policy.Baseline
 
 	orchestrations []policy.Orchestration
+	exceptions     []policy.HoldException
 }
 
 // wish is one change as it was asked for.
@@ -128,12 +129,13 @@ func (s *seed) redraft(t *policy.Trust, pending *policy.Draft, w wish, edit func
 		return nil, err
 	}
 	sh := sheet{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, windows: m.Windows, ringPlans: m.RingPlans, settings: m.Settings,
-		rules: m.ApprovalRules, baselines: m.Baselines, orchestrations: m.Orchestrations}
+		rules: m.ApprovalRules, baselines: m.Baselines, orchestrations: m.Orchestrations, exceptions: m.HoldExceptions}
 	if err := edit(&sh); err != nil {
 		return nil, err
 	}
 	m.Groups, m.Approvals, m.Holds = sh.groups, sh.approvals, sh.holds
 	m.Windows, m.RingPlans, m.Settings = sh.windows, sh.ringPlans, sh.settings
+	m.HoldExceptions = sh.exceptions
 	m.ApprovalRules, m.Baselines, m.Orchestrations = sh.rules, sh.baselines, sh.orchestrations
 	if err := s.listNew(t, m, w); err != nil {
 		return nil, err
@@ -168,11 +170,11 @@ func (s *seed) redraftRole(t *policy.Trust, pending *policy.Draft, role string, 
 			return nil, err
 		}
 	}
-	sh := sheet{role: role, groups: t.Manifest().Groups, approvals: m.Approvals, holds: m.Holds}
+	sh := sheet{role: role, groups: t.Manifest().Groups, approvals: m.Approvals, holds: m.Holds, exceptions: m.HoldExceptions}
 	if err := edit(&sh); err != nil {
 		return nil, err
 	}
-	m.Approvals, m.Holds, m.IssuedAt = sh.approvals, sh.holds, s.stamp()
+	m.Approvals, m.Holds, m.HoldExceptions, m.IssuedAt = sh.approvals, sh.holds, sh.exceptions, s.stamp()
 	d, err := policy.NewRoleDraft(t, m, s.now())
 	if errors.Is(err, policy.ErrLimit) {
 		return nil, api.Errorf(api.ClassRefused, "%v", err).WithHint("'patchmesh trust show' lists what each role may decide; the main approvers change it with 'patchmesh role grant'")

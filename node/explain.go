@@ -57,6 +57,9 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 			return
 		}
 		e.add(a.At, "approval", "%s of revision %d is approved for group %s%s", a.Action, a.Revision, a.Group, byRole(a.Role()))
+		if a.Expedite {
+			e.add(a.At, "approval", "expedited: its deadline is now; %s", overrides(a))
+		}
 		switch {
 		case !a.Deadline.IsZero() && a.LocalTime:
 			e.add(a.At, "approval", "deadline %s, on this machine %s", a.TimeText(a.Deadline), v.Deadline.UTC().Format(time.RFC3339))
@@ -64,6 +67,9 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 			e.add(a.At, "approval", "deadline %s", a.Deadline.UTC().Format(time.RFC3339))
 		case !v.Deadline.IsZero():
 			e.add(a.At, "approval", "deadline %s, by its severity%s", v.Deadline.UTC().Format(time.RFC3339), n.deadlineFrom(man, a, facts))
+		}
+		for _, x := range v.Excepted {
+			e.add(time.Time{}, "hold", "hold %s does not count on this machine until %s: exception %s (%s)", x.Hold, x.Until.UTC().Format(time.RFC3339), x.Exception, x.Reason)
 		}
 		if a.RingPlan != "" {
 			e.add(a.RingsOpened[len(a.RingsOpened)-1], "ring", "along ring plan %s, %d ring(s) open", a.RingPlan, len(a.RingsOpened))
@@ -100,22 +106,6 @@ func explainGroups(e *explanation, all []policy.Membership) {
 			e.add(time.Time{}, "group", "whether it is in %s cannot be found out: %s", g.Group, g.Detail)
 		case policy.MemberRefused, policy.MemberNoGroup:
 			e.add(time.Time{}, "group", "that it says it is in %s does not count (%s)", g.Group, g.Source)
-		}
-	}
-}
-
-func (n *Node) explainHolds(e *explanation, m api.Machine) {
-	man := n.believer.current().Manifest()
-	if man == nil {
-		return
-	}
-	for _, h := range man.Holds {
-		if h.Update == policy.AllUpdates || string(h.Update) == e.Update {
-			scope := "every machine"
-			if h.Group != "" {
-				scope = "group " + h.Group
-			}
-			e.add(h.At, "hold", "hold %s (%s) for %s: %s", h.ID, h.Kind, scope, h.Reason)
 		}
 	}
 }

@@ -230,6 +230,11 @@ func (m *sheet) unused(name string) error {
 			by = append(by, "hold "+h.ID)
 		}
 	}
+	for _, e := range m.exceptions {
+		if e.Group == name {
+			by = append(by, "exception "+e.ID)
+		}
+	}
 	for _, w := range m.windows {
 		if w.Group == name {
 			by = append(by, "window "+w.ID)

@@ -13,15 +13,15 @@ func narrowHold(h *policy.Hold, r api.HoldScope, now time.Time) error {
 		return api.Errorf(api.ClassUsage, "the hold would end at %s, which is over", r.ExpiresAt.UTC().Format(time.RFC3339))
 	}
 	m := r.Match
-	if len(m.OS)+len(m.Arch)+len(m.Present)+len(m.Installer) > 0 {
-		h.Match = &policy.HoldMatch{OS: m.OS, Arch: m.Arch, Installer: m.Installer}
+	if len(m.OS)+len(m.Arch)+len(m.Present)+len(m.Installer) > 0 || m.Query != nil {
+		h.Match = &policy.HoldMatch{OS: m.OS, Arch: m.Arch, Installer: m.Installer, Query: m.Query}
 		for _, u := range m.Present {
 			h.Match.Present = append(h.Match.Present, policy.UpdateID(u))
 		}
 	}
 	if err := h.Validate(); err != nil {
 		return api.Errorf(api.ClassUsage, "%v", err).
-			WithHint("--kind pause, or safeguard with --if-os, --if-arch, --if-present, --if-installer, or freeze for all with --for or --until")
+			WithHint("--kind pause, or safeguard with --if-os, --if-arch, --if-present, --if-installer or --if, or freeze for all with --for or --until")
 	}
 	return nil
 }

@@ -84,9 +84,9 @@ func (m *mesh) importFrom(id string, body []byte, urls ...string) {
 	}
 }
 
-// The site stops where its budget ends and says so; what is expedited goes all the same; neighbours know
-// what was taken, and it survives a restart.
-func TestSiteStopsAtItsWANBudget(t *testing.T) {
+// R-B12: the site stops where its budget ends and says so. Expediting alone changes nothing about that; what the
+// approvers let pass it goes all the same. Neighbours know what was taken, and it survives a restart.
+func TestRB12SiteStopsAtItsWANBudgetUnlessTheApprovalSaysSo(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t)
 	cfg := Config{Egress: EgressYes, Budget: rate.Budget{DayBytes: 1 << 20, Zone: time.UTC}}
@@ -113,7 +113,14 @@ func TestSiteStopsAtItsWANBudget(t *testing.T) {
 	if _, err := m.seed.Approve(context.Background(), api.ApproveRequest{Update: "small", Group: "office", Expedite: true}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the expedited update", func() bool {
+	until(t, "the expedited update to meet the budget", func() bool {
+		u := a.update(t, "small")
+		return u.Reason == string(policy.ReasonWanBudgetSpent)
+	})
+	if _, err := m.seed.Approve(context.Background(), api.ApproveRequest{Update: "small", Group: "office", Expedite: true, IgnoreBudget: true}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the update that may pass the budget", func() bool {
 		return a.update(t, "small").State == "installed" && b.update(t, "small").State == "installed"
 	})
 	e, err := a.Explain(context.Background(), "big", "a")

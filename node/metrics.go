@@ -52,6 +52,7 @@ func newMetrics(n *Node) *metrics {
 		}
 		return float64(sum)
 	})
+	gauge("patchmesh_attention", "Updates that wait for approvers: held by a seed's brake, or halted and not held.", func() float64 { return float64(len(n.attentions())) })
 	m.traffic(n)
 	return m
 }

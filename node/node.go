@@ -65,6 +65,7 @@ type Node struct {
 	reach     atomic.Pointer[reach] // what may be dialled
 	foreign   foreigners            // peers of other sites that knocked lately
 	locked    atomic.Pointer[lockout]
+	alarmed   alarmbook
 
 	outsideNoted atomic.Bool
 	handingOver  atomic.Bool // another version takes this one's place

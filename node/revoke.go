@@ -48,6 +48,7 @@ func (n *Node) farewell(peerID string) string {
 // trustChanged follows a newly adopted trust: sessions, addresses and gossip of machines that are
 // locked out end, and what the roster says of keys and places counts at once.
 func (n *Node) trustChanged(t *policy.Trust) {
+	n.raiseAlarms()
 	n.renewReach()
 	if n.host == nil {
 		return

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -151,6 +150,7 @@ func (n *Node) turnRings(ctx context.Context) {
 		case <-t.C:
 		}
 		err := n.seed.turnRings()
+		n.raiseAlarms()
 		if err != nil && err.Error() != said { // once, not every few seconds
 			n.log.Error("an update does not go on along its rings", "err", err)
 		}
@@ -170,28 +170,37 @@ func (s *seed) turnRings() error {
 	if err != nil {
 		return err
 	}
-	for _, r := range all {
-		step, why, err := s.judgeRollout(r, false)
-		if err != nil {
-			return err
-		}
-		switch {
-		case step == policy.RingPromote && !heldEverywhere(m, r.approval.Update):
-			_, err = s.promote(r, why, wish{unattended: true})
-		case step == policy.RingHalt:
-			err = s.halt(m, r, why)
-		default:
-			continue
-		}
-		if err != nil && !errors.Is(err, errNoChange) {
-			return fmt.Errorf("%s: %w", r.approval.Update, err)
+	var errs []error
+	for _, due := range []policy.RingStep{policy.RingHalt, policy.RingPromote} { // what stops comes first
+		for _, r := range all { // and what goes wrong with one keeps no other from being stopped
+			if err := s.turnRing(m, r, due); err != nil && !errors.Is(err, errNoChange) {
+				errs = append(errs, fmt.Errorf("%s: %w", r.approval.Update, err))
+			}
 		}
 	}
-	return nil
+	errs = append(errs, s.unbrake(s.believer.current().Manifest()))
+	unheld, err := s.alarms(s.believer.current().Manifest(), all)
+	s.unheld.Store(&unheld)
+	return errors.Join(append(errs, err)...)
 }
 
-func heldEverywhere(m *policy.Manifest, u policy.UpdateID) bool {
-	return slices.ContainsFunc(m.Holds, func(h policy.Hold) bool { return h.Group == "" && (h.Update == u || h.Update == policy.AllUpdates) })
+// turnRing does what is due for one rollout, if it is of this kind.
+func (s *seed) turnRing(m *policy.Manifest, r rollout, due policy.RingStep) error {
+	step, why, err := s.judgeRollout(r, false)
+	switch {
+	case err != nil || step != due:
+		return err
+	case step == policy.RingHalt:
+		return s.halt(m, r, why)
+	case !s.heldEverywhere(m, r.approval):
+		_, err = s.promote(r, why, wish{unattended: true})
+	}
+	return err
+}
+
+func (s *seed) heldEverywhere(m *policy.Manifest, a policy.Approval) bool {
+	held, _ := m.HeldEverywhere(a.Update, a.Revision, s.now())
+	return held
 }
 
 // promote opens the next ring. It is signed as any approval is: where the keys are elsewhere, or want a
@@ -220,35 +229,6 @@ func (s *seed) promote(r rollout, why string, w wish) (*api.Published, error) {
 // hold has seen those.
 func haltKey(a policy.Approval) string { return fmt.Sprintf("ring-halt/%s/%d", a.Update, a.Revision) }
 
-// halt holds an update everywhere. Released by an admin, it is held again only when more machines fail.
-func (s *seed) halt(m *policy.Manifest, r rollout, why string) error {
-	if heldEverywhere(m, r.approval.Update) {
-		return nil
-	}
-	failed := 0
-	for _, t := range r.tallies {
-		failed += t.Failed
-	}
-	if b, err := s.db.Value(haltKey(r.approval)); err == nil {
-		if seen, err := strconv.Atoi(string(b)); err == nil && failed <= seen {
-			return nil
-		}
-	}
-	h := policy.Hold{ID: fmt.Sprintf("ring-%s-%d", s.stamp().Format("20060102T150405"), r.approval.Revision), Update: r.approval.Update, Kind: "pause",
-		Reason: fmt.Sprintf("halted by ring plan %s: %s", r.plan.Name, why), At: s.stamp()}
-	p, err := s.change(wish{unattended: true, summary: "halt " + string(h.Update), reason: h.Reason}, func(sh *sheet) error {
-		if slices.ContainsFunc(sh.holds, func(o policy.Hold) bool { return o.Update == h.Update && o.Group == "" }) {
-			return errNoChange
-		}
-		sh.holds = append(sh.holds, h)
-		return nil
-	})
-	if err != nil || !p.Published {
-		return err
-	}
-	return s.db.PutValue(haltKey(r.approval), []byte(strconv.Itoa(failed)))
-}
-
 // promoteByHand opens the next ring because somebody says so.
 func (s *seed) promoteByHand(r api.PromoteRequest) (*api.Published, error) {
 	m := s.believer.current().Manifest()
@@ -263,7 +243,7 @@ func (s *seed) promoteByHand(r api.PromoteRequest) (*api.Published, error) {
 	if i < 0 {
 		return nil, api.Errorf(api.ClassNotFound, "%q is not approved along a ring plan", api.Clean(r.Update)).WithHint("'patchmesh rings list' shows what is")
 	}
-	if heldEverywhere(m, all[i].approval.Update) {
+	if s.heldEverywhere(m, all[i].approval) {
 		return nil, api.Errorf(api.ClassRefused, "%s is held", api.Clean(r.Update)).WithHint("'patchmesh release' ends the hold; 'patchmesh explain' tells its reason")
 	}
 	step, why, err := s.judgeRollout(all[i], true)
@@ -307,7 +287,7 @@ func (s *seed) rings(q api.RingsQuery) (*api.Rings, error) {
 		}
 		o := api.Rollout{
 			Update: string(r.approval.Update), Revision: r.approval.Revision, Plan: r.plan.Name, Next: string(step), Why: why,
-			Held: heldEverywhere(m, r.approval.Update),
+			Held: s.heldEverywhere(m, r.approval),
 		}
 		for i, ring := range r.plan.Rings {
 			row := api.RingRow{Ring: ring.Name, Machines: r.tallies[i].Machines, Needed: r.tallies[i].Needed, Installed: r.tallies[i].Installed, Failed: r.tallies[i].Failed}

@@ -159,12 +159,15 @@ func TestRB10PromotionWaitsForAPassphrase(t *testing.T) {
 	if _, err := n.Import(ctx, api.ImportRequest{FileName: "u1", SizeBytes: int64(len(body)), ID: "u1", Installer: "file", InstallerArgs: map[string]string{"dest": "/srv/u1"}}, bytes.NewReader(body)); err != nil {
 		t.Fatal(err)
 	}
-	plan := policy.RingPlan{Name: "p", Rings: []policy.Ring{{Name: "one", Groups: []string{"unassigned"}}, {Name: "two", Groups: []string{"all"}}}}
+	plan := policy.RingPlan{Name: "p", Rings: []policy.Ring{{Name: "one", Groups: []string{"unassigned"}, SkipEmpty: true}, {Name: "two", Groups: []string{"all"}}}}
 	if _, err := n.SetRings(ctx, api.RingsRequest{Plan: plan, Passphrase: "open sesame"}); err != nil {
 		t.Fatal(err)
 	}
 	if p, err := n.Approve(ctx, api.ApproveRequest{Update: "u1", Rings: "p", Passphrase: "open sesame"}); err != nil || !p.Published {
 		t.Fatalf("%+v, %v", p, err)
+	}
+	if o, err := n.Rings(ctx, api.RingsQuery{}); err != nil || o.Rollouts[0].Next != "promote" {
+		t.Fatalf("%+v, %v", o, err)
 	}
 	for range 2 {
 		if err := n.seed.turnRings(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"patchmesh/content"
@@ -49,7 +50,8 @@ type seed struct {
 
 	decoded decoded
 
-	stocks stockbook // inventories, see stockseed.go
+	stocks stockbook                       // inventories, see stockseed.go
+	unheld atomic.Pointer[[]api.Attention] // halts that nothing holds, see brakes.go
 
 	receipts *receipts // nil beside a stopped node
 

@@ -42,6 +42,7 @@ func (n *Node) statusInDetail(q api.StatusQuery) (*api.Fleet, error) {
 	if t := n.nodeTrouble(); t != nil {
 		f.Reason, f.Detail = string(t.reason), t.detail
 	}
+	f.Attention = n.attentions()
 	if n.seed != nil {
 		rows, err := n.seed.fleet(n.connected())
 		if err != nil {

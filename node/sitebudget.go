@@ -12,14 +12,14 @@ import (
 // siteBudget is the WAN budget that holds here: what the roster states for the site, and what this machine
 // was told itself where that is stricter.
 func (n *Node) siteBudget() swarm.BudgetChanged {
-	e := swarm.BudgetChanged{Budget: n.cfg.Budget, ExemptUrgent: !n.cfg.BudgetStrict}
+	e := swarm.BudgetChanged{Budget: n.cfg.Budget, MayPass: !n.cfg.BudgetStrict}
 	s := n.believer.current().Roster().SiteBudget(n.member.Site)
 	if s == nil {
 		return e
 	}
 	e.Budget.DayBytes = stricter(e.Budget.DayBytes, s.DayBytes)
 	e.Budget.MonthBytes = stricter(e.Budget.MonthBytes, s.MonthBytes)
-	e.ExemptUrgent = e.ExemptUrgent && !s.Strict
+	e.MayPass = e.MayPass && !s.Strict
 	e.Budget.Zone = time.UTC // all machines of a site must turn the page together, so the roster's word counts
 	if s.Zone != "" {
 		z, err := time.LoadLocation(s.Zone)

@@ -113,8 +113,10 @@ func wouldBe(now *policy.Manifest, d *policy.Draft) (*policy.Manifest, error) {
 			return nil, err
 		}
 		approvals, holds = draft.Approvals, draft.Holds
+		m.HoldExceptions = draft.HoldExceptions
 	}
-	m.Approvals, m.Holds, m.Delegations = []policy.Approval{}, []policy.Hold{}, nil
+	exceptions := m.HoldExceptions // of this draft's approvers, or all in force
+	m.Approvals, m.Holds, m.HoldExceptions, m.Delegations = []policy.Approval{}, []policy.Hold{}, nil, nil
 	said := map[string]bool{}
 	add := func(a policy.Approval) {
 		key := string(a.Update) + "\x00" + a.Group
@@ -145,9 +147,12 @@ func wouldBe(now *policy.Manifest, d *policy.Draft) (*policy.Manifest, error) {
 	for _, h := range holds {
 		if !ids[h.ID] {
 			ids[h.ID] = true
-			m.Holds = append(m.Holds, h)
+			if h, ok := h.AsSafeguard(m.Approvals); ok {
+				m.Holds = append(m.Holds, h)
+			}
 		}
 	}
+	m.HoldExceptions = wouldExcept(now, d.Role(), exceptions)
 	return &m, nil
 }
 
@@ -211,3 +216,16 @@ func leastRTT(peers []api.PeerInfo, site string) float64 {
 }
 
 var _ api.Prophet = (*Node)(nil)
+
+// wouldExcept are the exceptions beside a draft: its own, and those in force of everybody else.
+func wouldExcept(now *policy.Manifest, role string, own []policy.HoldException) []policy.HoldException {
+	var out []policy.HoldException
+	ids := map[string]bool{}
+	for _, e := range append(slices.Clone(own), now.HoldExceptions...) {
+		if drafted := e.Role() == role; !ids[e.ID] && (!drafted || slices.Contains(own, e)) {
+			ids[e.ID] = true
+			out = append(out, e)
+		}
+	}
+	return out
+}

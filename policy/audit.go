@@ -116,7 +116,7 @@ func (h *History) InForce() *Manifest {
 		}
 		roles = append(roles, r)
 	}
-	return merge(main, roles)
+	return merge(main, roles, nil)
 }
 
 // Next makes the entry for a draft that is about to be published on top of t. A nil draft stands for
@@ -179,7 +179,7 @@ func (d *Draft) decisions() (decisions, time.Time, error) {
 		if err != nil {
 			return decisions{}, time.Time{}, err
 		}
-		return decisions{approvals: m.Approvals, holds: m.Holds}, m.IssuedAt, nil
+		return m.decisions(), m.IssuedAt, nil
 	}
 	m, err := DecodeManifest(d.manifest)
 	if err != nil {
@@ -279,12 +279,12 @@ func (e *Entry) manifest(d decisions, targets *metadata.Metadata[metadata.Target
 		for _, r := range d.roles {
 			m.Delegations = append(m.Delegations, r.Delegation)
 		}
-		doc, err = spelled(m, e.Manifest, func(null bool) {
-			m.Groups, m.Approvals, m.Holds = lists(m.Groups, null), lists(m.Approvals, null), lists(m.Holds, null)
+		doc, err = spelled(m, e.Manifest, func(null int) {
+			m.Groups, m.Approvals, m.Holds = lists(m.Groups, null&1 > 0), lists(m.Approvals, null&2 > 0), lists(m.Holds, null&4 > 0)
 		})
 	} else {
-		m := &RoleManifest{Org: e.Org, Role: e.Role, Granted: e.Granted, Serial: e.After, IssuedAt: e.IssuedAt, Approvals: d.approvals, Holds: d.holds}
-		doc, err = spelled(m, e.Manifest, func(null bool) { m.Approvals, m.Holds = lists(m.Approvals, null), lists(m.Holds, null) })
+		m := &RoleManifest{Org: e.Org, Role: e.Role, Granted: e.Granted, Serial: e.After, IssuedAt: e.IssuedAt, Approvals: d.approvals, Holds: d.holds, HoldExceptions: d.exceptions}
+		doc, err = spelled(m, e.Manifest, func(null int) { m.Approvals, m.Holds = lists(m.Approvals, null&2 > 0), lists(m.Holds, null&4 > 0) })
 	}
 	if err != nil {
 		return nil, err
@@ -299,9 +299,10 @@ func (e *Entry) manifest(d decisions, targets *metadata.Metadata[metadata.Target
 	return doc, nil
 }
 
-// spelled encodes a manifest whose empty lists may have been null or [] when it was signed.
-func spelled[T interface{ Encode() ([]byte, error) }](m T, want string, set func(null bool)) ([]byte, error) {
-	for _, null := range []bool{false, true} {
+// spelled encodes a manifest whose empty lists may each have been null or [] when it was signed: one that was emptied is
+// not written like one that never held anything.
+func spelled[T interface{ Encode() ([]byte, error) }](m T, want string, set func(null int)) ([]byte, error) {
+	for _, null := range []int{0, 7, 1, 2, 3, 4, 5, 6} {
 		set(null)
 		b, err := m.Encode()
 		if err != nil {

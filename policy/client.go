@@ -21,7 +21,7 @@ type Wait struct {
 
 // changes says whether the approval asks to change the machine.
 func (q question) changes() bool {
-	return q.approval.Action == ActionInstall || q.approval.Action == ActionRemove
+	return q.approval.acts()
 }
 
 // need is how long the update is taken to need, with the signed scripts before and after it.

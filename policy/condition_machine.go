@@ -15,8 +15,10 @@ type MachineTest struct {
 	Sites []string  `json:"sites,omitempty"`
 	Agent *Versions `json:"agent,omitempty"` // version of patchmesh, in Debian's order
 	// Hardware, in MiB of 2^20 bytes.
-	MemoryMiB *Amount `json:"memory_mib,omitempty"`
-	DiskMiB   *Amount `json:"disk_mib,omitempty"` // size of the disk that holds patchmesh's data, not what is free of it
+	Vendors   []string `json:"vendors,omitempty"` // patterns like those of names: who made it, in any case of letters
+	Models    []string `json:"models,omitempty"`  // patterns: what its maker calls it
+	MemoryMiB *Amount  `json:"memory_mib,omitempty"`
+	DiskMiB   *Amount  `json:"disk_mib,omitempty"` // size of the disk that holds patchmesh's data, not what is free of it
 }
 
 // Amount is a range; a bound of zero is none.
@@ -32,7 +34,7 @@ func (t *MachineTest) check() error {
 	for _, l := range []struct {
 		what string
 		list []string
-	}{{"id", t.IDs}, {"name", t.Names}, {"site", t.Sites}} {
+	}{{"id", t.IDs}, {"name", t.Names}, {"site", t.Sites}, {"vendor", t.Vendors}, {"model", t.Models}} {
 		if len(l.list) > maxTestNames {
 			return fmt.Errorf("machine test of %d %ss: %w", len(l.list), l.what, ErrTooLarge)
 		}
@@ -40,7 +42,7 @@ func (t *MachineTest) check() error {
 			if err := checkText("machine test", s, 128); err != nil {
 				return err
 			}
-			if _, err := path.Match(s, ""); s == "" || l.what == "name" && err != nil {
+			if _, err := path.Match(s, ""); s == "" || l.what != "id" && l.what != "site" && err != nil {
 				return fmt.Errorf("machine test for %s %.60q: %w", l.what, s, ErrFormat)
 			}
 		}
@@ -73,7 +75,7 @@ func (t *MachineTest) ask(s System) Answer {
 	}
 	// What is known to differ decides before what is not known.
 	open := []Answer{}
-	for _, a := range []Answer{t.askAgent(s), t.MemoryMiB.ask("memory", s.MemoryBytes), t.DiskMiB.ask("its disk", s.DiskBytes)} {
+	for _, a := range []Answer{t.askAgent(s), askHardware("maker", t.Vendors, s.Vendor), askHardware("model", t.Models, s.Model), t.MemoryMiB.ask("memory", s.MemoryBytes), t.DiskMiB.ask("its disk", s.DiskBytes)} {
 		if a.Truth == No {
 			return a
 		}
@@ -95,6 +97,19 @@ func (t *MachineTest) askAgent(s System) Answer {
 		return Answer{Reason: ReasonUnknownFirstScan, Detail: "the version of patchmesh on the machine is not known"}
 	}
 	return answer(t.Agent.hold(SystemDeb, s.Agent), ReasonCompatEdition, "patchmesh is of version %s, asked is %s", s.Agent, t.Agent)
+}
+
+// askHardware asks for what the firmware says, which people write in any case and with any sign in it.
+func askHardware(what string, patterns []string, is string) Answer {
+	plain := func(s string) string { return strings.ReplaceAll(strings.ToLower(s), "/", "\x01") } // "*" goes past a slash
+	switch {
+	case len(patterns) == 0:
+		return Answer{Truth: Yes}
+	case is == "":
+		return Answer{Reason: ReasonUnknownFirstScan, Detail: "the " + what + " of the machine is not known"}
+	}
+	fits := slices.ContainsFunc(patterns, func(p string) bool { ok, err := path.Match(plain(p), plain(is)); return ok && err == nil })
+	return answer(fits, ReasonCompatEdition, "the %s of the machine is %s, asked is %s", what, is, strings.Join(patterns, " or "))
 }
 
 func (a *Amount) ask(what string, bytes int64) Answer {

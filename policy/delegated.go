@@ -238,5 +238,5 @@ func (r *Refresh) endDelegates() (*Manifest, []RoleState, []byte) {
 			keep = append(keep, delegatedFile{Role: g.Role, Signed: g.signed, Document: g.doc})
 		}
 	}
-	return merge(r.manifest, states), states, encodeDelegated(keep)
+	return merge(r.manifest, states, r.roster), states, encodeDelegated(keep)
 }

@@ -40,7 +40,7 @@ const (
 )
 
 // reservedRoles are names that mean something else in TUF or here.
-var reservedRoles = []string{metadata.ROOT, metadata.TARGETS, metadata.SNAPSHOT, metadata.TIMESTAMP, RosterRole, "manifest", "main"}
+var reservedRoles = []string{metadata.ROOT, metadata.TARGETS, metadata.SNAPSHOT, metadata.TIMESTAMP, RosterRole, "manifest", "main", brakePrefix}
 
 // ValidRole says whether a delegated role may have this name: lower case, as it becomes a file name.
 func ValidRole(name string) bool {

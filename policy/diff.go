@@ -12,10 +12,14 @@ import (
 // the approval log keeps. Exactly one pair of fields is set; Was alone is a removal, the other alone
 // an addition.
 type Change struct {
-	Approval    *Approval  `json:"approval,omitempty"`
-	WasApproval *Approval  `json:"was_approval,omitempty"`
-	Hold        *Hold      `json:"hold,omitempty"`
-	WasHold     *Hold      `json:"was_hold,omitempty"`
+	Approval    *Approval `json:"approval,omitempty"`
+	WasApproval *Approval `json:"was_approval,omitempty"`
+	Hold        *Hold     `json:"hold,omitempty"`
+	WasHold     *Hold     `json:"was_hold,omitempty"`
+
+	HoldException    *HoldException `json:"hold_exception,omitempty"`
+	WasHoldException *HoldException `json:"was_hold_exception,omitempty"`
+
 	Group       *Group     `json:"group,omitempty"`
 	WasGroup    *Group     `json:"was_group,omitempty"`
 	Window      *Window    `json:"window,omitempty"`
@@ -46,9 +50,9 @@ type RoleGrant struct {
 // Op says what kind of change it is: add, remove or change.
 func (c Change) Op() string {
 	was := c.WasApproval != nil || c.WasHold != nil || c.WasGroup != nil || c.WasWindow != nil || c.WasRingPlan != nil || c.WasSetting != nil || c.WasRole != nil ||
-		c.WasApprovalRule != nil || c.WasBaseline != nil || c.WasOrchestration != nil
+		c.WasHoldException != nil || c.WasApprovalRule != nil || c.WasBaseline != nil || c.WasOrchestration != nil
 	is := c.Approval != nil || c.Hold != nil || c.Group != nil || c.Window != nil || c.RingPlan != nil || c.Setting != nil || c.Role != nil ||
-		c.ApprovalRule != nil || c.Baseline != nil || c.Orchestration != nil
+		c.HoldException != nil || c.ApprovalRule != nil || c.Baseline != nil || c.Orchestration != nil
 	switch {
 	case was && is:
 		return "change"
@@ -71,18 +75,19 @@ type decisions struct {
 	baselines []Baseline
 
 	orchestrations []Orchestration
+	exceptions     []HoldException
 }
 
 // decisions are everything that a signature under the manifest says, for approvers to see.
 func (m *Manifest) decisions(roles []RoleGrant) decisions {
 	return decisions{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, windows: m.Windows, ringPlans: m.RingPlans, settings: m.Settings, roles: roles,
-		rules: m.ApprovalRules, baselines: m.Baselines, orchestrations: m.Orchestrations}
+		rules: m.ApprovalRules, baselines: m.Baselines, orchestrations: m.Orchestrations, exceptions: m.HoldExceptions}
 }
 
 // manifest is the way back: one that says the same, apart from roles.
 func (a decisions) manifest() *Manifest {
 	return &Manifest{Groups: a.groups, Approvals: a.approvals, Holds: a.holds, Windows: a.windows, RingPlans: a.ringPlans, Settings: a.settings,
-		ApprovalRules: a.rules, Baselines: a.baselines, Orchestrations: a.orchestrations}
+		ApprovalRules: a.rules, Baselines: a.baselines, Orchestrations: a.orchestrations, HoldExceptions: a.exceptions}
 }
 
 func (a decisions) diff(b decisions) []Change {
@@ -109,6 +114,9 @@ func (a decisions) diff(b decisions) []Change {
 		out = append(out, Change{WasApproval: was, Approval: is})
 	})
 	pairs(a.holds, b.holds, func(h Hold) string { return h.ID }, func(was, is *Hold) { out = append(out, Change{WasHold: was, Hold: is}) })
+	pairs(a.exceptions, b.exceptions, func(e HoldException) string { return e.ID }, func(was, is *HoldException) {
+		out = append(out, Change{WasHoldException: was, HoldException: is})
+	})
 	return out
 }
 
@@ -159,6 +167,8 @@ func (a decisions) apply(changes []Change) (decisions, error) {
 			a.approvals, err = replace(a.approvals, c.WasApproval, c.Approval)
 		case c.Hold != nil || c.WasHold != nil:
 			a.holds, err = replace(a.holds, c.WasHold, c.Hold)
+		case c.HoldException != nil || c.WasHoldException != nil:
+			a.exceptions, err = replace(a.exceptions, c.WasHoldException, c.HoldException)
 		}
 		if err != nil {
 			return a, err
@@ -194,7 +204,7 @@ func (d *Draft) Changes(t *Trust) ([]Change, error) {
 		if err != nil {
 			return nil, err
 		}
-		return decisions{approvals: was.Approvals, holds: was.Holds}.diff(decisions{approvals: is.Approvals, holds: is.Holds}), nil
+		return was.decisions().diff(is.decisions()), nil
 	}
 	is, err := DecodeManifest(d.manifest)
 	if err != nil {
@@ -241,6 +251,8 @@ func (c Change) Text() string {
 		return fmt.Sprintf("%s approval  %s", sign, firstOf(c.Approval, c.WasApproval).text())
 	case c.Hold != nil || c.WasHold != nil:
 		return fmt.Sprintf("%s hold      %s", sign, firstOf(c.Hold, c.WasHold).text())
+	case c.HoldException != nil || c.WasHoldException != nil:
+		return c.exceptionText(sign)
 	case c.Group != nil && c.WasGroup != nil:
 		return fmt.Sprintf("%s group     %s\n            was: %s", sign, c.Group, c.WasGroup)
 	case c.Group != nil || c.WasGroup != nil:
@@ -282,7 +294,7 @@ func (a Approval) text() string {
 		s += ", deadline " + a.TimeText(a.Deadline)
 	}
 	if a.Expedite {
-		s += ", expedited"
+		s += ", expedited: its deadline is now"
 	}
 	if a.RingPlan != "" {
 		s += fmt.Sprintf(", along ring plan %s with %d ring(s) open", a.RingPlan, len(a.RingsOpened))
@@ -292,6 +304,9 @@ func (a Approval) text() string {
 	}
 	if a.IgnoreWindows {
 		s += ", also while every maintenance window is closed"
+	}
+	if a.IgnoreBudget {
+		s += ", also beyond the WAN budget of a site"
 	}
 	return s
 }
@@ -312,6 +327,9 @@ func (h Hold) text() string {
 	s := fmt.Sprintf("%s (%s) of %s for group %s: %s", h.ID, h.Kind, h.Update, firstText(h.Group, GroupAll), h.Reason)
 	if !h.ExpiresAt.IsZero() {
 		s += ", until " + h.ExpiresAt.UTC().Format("2006-01-02T15:04:05Z")
+	}
+	if h.Match != nil {
+		s += ", only on machines of " + h.Match.String()
 	}
 	return s
 }

@@ -89,6 +89,13 @@
 //
 //	{"machine":{"names":["till-*"],"sites":["branch"],"memory_mib":{"at_least":4096}}}
 //
+// A safeguard's predicate is a query of the inventory, as that of a group; what is not known fits. An exception, signed
+// and with an end, opens a safeguard for one machine or one group; pauses and freezes are released, not gone around.
+// Who is in a group that machines are enrolled into is the seed's word, for exceptions as for approvals. A brake is
+// the seed's own stop of one revision for at most a week, in the roster: it approves and releases nothing, and a
+// threshold ends it by an exception, or makes a hold of it. Neither a deadline nor expediting opens a window or passes
+// a WAN budget: the approval says so, each by a word of its own.
+//
 // Where it cannot be found out whether a machine is in a group, what the group forbids counts (holds,
 // windows, settings, a refusal) and what it allows does not.
 //

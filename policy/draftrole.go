@@ -190,7 +190,7 @@ func (t *Trust) RoleManifest(role string) (*RoleManifest, error) {
 		return &RoleManifest{Role: role, Approvals: []Approval{}, Holds: []Hold{}}, nil
 	}
 	m := *r.Document
-	m.Approvals, m.Holds = slices.Clone(m.Approvals), slices.Clone(m.Holds)
+	m.Approvals, m.Holds, m.HoldExceptions = slices.Clone(m.Approvals), slices.Clone(m.Holds), slices.Clone(m.HoldExceptions)
 	return &m, nil
 }
 

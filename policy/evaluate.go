@@ -31,7 +31,8 @@ type System struct {
 	// What queries of groups ask besides; Known is false where that is not asked for.
 	Known                  bool
 	ID, Name, Site, Agent  string
-	MemoryBytes, DiskBytes int64 // 0: unknown
+	MemoryBytes, DiskBytes int64  // 0: unknown
+	Vendor, Model          string // of the hardware; empty: unknown
 }
 
 // Facts are how a condition looks at a machine. An error is "cannot be found out"; one that is a

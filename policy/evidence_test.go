@@ -37,7 +37,10 @@ func TestRH11ARingOpensOnlyWithTheEvidenceThatItAsksFor(t *testing.T) {
 		"same number, other bytes": {func(_ *RingPlan, a *Approval, _ []Tally, _ *[]Evidence) { a.Descriptor = content.Sum([]byte("2b")) }, RingWait, "changed since tested"},
 		"not effective everywhere": {func(_ *RingPlan, _ *Approval, t []Tally, _ *[]Evidence) { t[0].Installed = 1 }, RingWait, "effectiveness check: found on 1 of 2 machines"},
 		"one pilot failed":         {func(_ *RingPlan, _ *Approval, t []Tally, _ *[]Evidence) { t[0].Installed, t[0].Failed = 1, 1 }, RingWait, "1 failed"},
-		"nobody had it to try":     {func(_ *RingPlan, _ *Approval, t []Tally, _ *[]Evidence) { t[0] = Tally{} }, RingWait, "found on 0 of 0 machines"},
+		"nobody had it to try":     {func(_ *RingPlan, _ *Approval, t []Tally, _ *[]Evidence) { t[0] = Tally{} }, RingWait, "none of its 0 machines needs"},
+		"nobody had it, and may": {func(p *RingPlan, _ *Approval, t []Tally, _ *[]Evidence) {
+			t[0], p.Rings[0].SkipEmpty, p.Rings[1].SkipEmpty = Tally{}, true, true
+		}, RingWait, "found on 0 of 0 machines"},
 		"only what it asks for": {func(p *RingPlan, _ *Approval, t []Tally, ev *[]Evidence) {
 			p.Rings[1].Evidence, *ev = []Check{CheckRestart}, (*ev)[1:2]
 			t[0].Installed = 1

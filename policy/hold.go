@@ -2,39 +2,64 @@ package policy
 
 import "time"
 
-// activeHolds are the holds that stop something on one machine now, by update; those for every
-// update stand under AllUpdates. Where several stop one update, the one that lasts longest is kept:
-// it is the one to talk about, and the one to wait for.
-type activeHolds map[UpdateID]Hold
+// Kinds of holds. The last one is not found in documents of approvers: see Brake.
+const (
+	HoldPause     = "pause"
+	HoldSafeguard = "safeguard"
+	HoldFreeze    = "freeze"
+	HoldBrake     = "brake"
+)
 
-// holdsFor picks the holds that address a machine in these groups, fit it, and have not expired.
-func (m *Manifest) holdsFor(in map[string]int, mach Machine, now time.Time) activeHolds {
-	active := activeHolds{}
+// activeHolds are the holds that stop something on one machine now. Where several stop the same, the one that lasts
+// longest is kept: it is the one to talk about, and the one to wait for.
+type activeHolds struct {
+	held map[heldKey]Hold
+	open []Excepted // what exceptions keep from counting here
+}
+
+// heldKey is what a hold stops: one update, or AllUpdates; one revision of it, or 0 for all.
+type heldKey struct {
+	update   UpdateID
+	revision int
+}
+
+// holdsFor picks the holds that address a machine in these groups, fit it, and have not expired. A hold counts where
+// the machine may be meant, an exception only where it is.
+func (m *Manifest) holdsFor(groups belonging, mach Machine, now time.Time) activeHolds {
+	active := activeHolds{held: map[heldKey]Hold{}}
+	in := groups.either()
 	for _, h := range m.Holds {
 		if _, addressed := in[h.Group]; h.Group != "" && !addressed {
 			continue
 		}
-		if !h.Match.fits(mach) {
+		if h.over(now) || h.early(now) || !h.Match.fits(mach) {
 			continue
 		}
-		if !h.ExpiresAt.IsZero() && !now.Before(h.ExpiresAt) {
+		if e, open := m.exceptionFor(h, groups.in, mach, now); open {
+			active.open = append(active.open, e)
 			continue
 		}
-		if old, double := active[h.Update]; !double || outlasts(h, old) {
-			active[h.Update] = h
+		key := heldKey{h.Update, h.revision}
+		if old, double := active.held[key]; !double || outlasts(h, old) {
+			active.held[key] = h
 		}
 	}
 	return active
 }
 
-// on finds the hold that stops an update.
-func (a activeHolds) on(u UpdateID) (Hold, bool) {
-	h, held := a[u]
-	every, all := a[AllUpdates]
-	if all && (!held || outlasts(every, h)) {
-		return every, true
+// over: the hold has ended by itself.
+func (h Hold) over(now time.Time) bool { return !h.ExpiresAt.IsZero() && !now.Before(h.ExpiresAt) }
+
+// on finds the hold that stops a revision of an update.
+func (a activeHolds) on(u UpdateID, revision int) (Hold, bool) {
+	var best Hold
+	found := false
+	for _, key := range []heldKey{{u, 0}, {u, revision}, {AllUpdates, 0}} {
+		if h, held := a.held[key]; held && (!found || outlasts(h, best)) {
+			best, found = h, true
+		}
 	}
-	return h, held
+	return best, found
 }
 
 // outlasts compares ends; a hold without one never ends.

@@ -21,7 +21,7 @@ func TestRB13ASafeguardStopsOnlyMachinesThatItIsFor(t *testing.T) {
 		{"not looked at yet", Machine{Arch: "arm64"}, true},
 		{"looking did not work", Machine{Arch: "arm64", Detected: map[UpdateID]Detection{"driver": {Err: ReasonDiskError}}}, true},
 	} {
-		if _, held := m.holdsFor(m.depths(nil), c.mach, now).on("u"); held != c.held {
+		if _, held := m.holdsFor(belonging{in: m.depths(nil)}, c.mach, now).on("u", 1); held != c.held {
 			t.Errorf("%s: held %v", c.name, held)
 		}
 	}
@@ -52,7 +52,7 @@ func TestRB11AFreezeEndsByItself(t *testing.T) {
 	end := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	m := &Manifest{Holds: []Hold{{ID: "h", Update: AllUpdates, Kind: "freeze", Reason: "year end", ExpiresAt: end}}}
 	for at, want := range map[time.Time]bool{end.Add(-time.Second): true, end: false} {
-		if _, held := m.holdsFor(m.depths(nil), Machine{}, at).on("u"); held != want {
+		if _, held := m.holdsFor(belonging{in: m.depths(nil)}, Machine{}, at).on("u", 1); held != want {
 			t.Errorf("at %s it is held: %v", at, held)
 		}
 	}

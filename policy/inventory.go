@@ -19,9 +19,11 @@ type Inventory struct {
 	Version      string    `json:"version,omitempty"`      // VERSION_ID of os-release, or that of Windows; empty: unknown
 	Kernel       string    `json:"kernel,omitempty"`
 	Serial       string    `json:"serial,omitempty"` // what stays when the system is set up anew; empty: unknown
-	MemoryBytes  int64     `json:"memory_bytes"`     // 0: unknown
-	DiskBytes    int64     `json:"disk_bytes"`       // of the disk with the data folder; 0: unknown
-	FreeBytes    int64     `json:"free_bytes"`       //
+	Vendor       string    `json:"vendor,omitempty"` // who made the hardware, by its firmware; empty: unknown
+	Model        string    `json:"model,omitempty"`
+	MemoryBytes  int64     `json:"memory_bytes"` // 0: unknown
+	DiskBytes    int64     `json:"disk_bytes"`   // of the disk with the data folder; 0: unknown
+	FreeBytes    int64     `json:"free_bytes"`   //
 	BootedAt     time.Time `json:"booted_at,omitzero"`
 	Agent        string    `json:"agent_version"`
 	At           time.Time `json:"at"` // when it was collected
@@ -74,7 +76,7 @@ func (v *Inventory) Check() error {
 			return fmt.Errorf("inventory with an amount of %d bytes: %w", n, ErrFormat)
 		}
 	}
-	texts := []string{v.OS, v.Arch, v.Distribution, v.Version, v.Kernel, v.Serial, v.Agent}
+	texts := []string{v.OS, v.Arch, v.Distribution, v.Version, v.Kernel, v.Serial, v.Agent, v.Vendor, v.Model}
 	for _, s := range v.Systems {
 		texts = append(texts, s.Name, s.Error)
 	}
@@ -148,6 +150,7 @@ func (f inventoryFacts) System() System {
 	s := System{ID: f.machine.ID, Name: f.machine.Name, Site: f.machine.Site, Known: true}
 	if v := f.inv; v != nil {
 		s.OS, s.Arch, s.Distribution, s.Version = v.OS, v.Arch, v.Distribution, v.Version
+		s.Vendor, s.Model = v.Vendor, v.Model
 		s.Agent, s.MemoryBytes, s.DiskBytes = v.Agent, v.MemoryBytes, v.DiskBytes
 	}
 	return s

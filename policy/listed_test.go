@@ -196,7 +196,7 @@ func TestRB1AListedUpdateIsFreeToBeDecidedAbout(t *testing.T) {
 	d := &Descriptor{Update: "u", Revision: 1}
 	main := &Manifest{Epoch: 1, Approvals: []Approval{listing("u")}}
 	role := RoleState{Delegation: Delegation{Role: "canary"}, Document: &RoleManifest{Approvals: []Approval{{Update: "u", Revision: 1, Descriptor: d.ID(), Group: GroupAll, Action: ActionInstall}}}}
-	m := merge(main, []RoleState{role})
+	m := merge(main, []RoleState{role}, nil)
 	v := MakePlan(m, func(content.ID) *Descriptor { return d }, Machine{Installers: []string{""}, Detected: map[UpdateID]Detection{"u": {}}}, false, t0).Verdicts
 	if len(v) != 1 || v[0].Verb != VerbInstall || v[0].Listed {
 		t.Errorf("the role's word is lost: %+v", v)

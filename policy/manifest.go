@@ -22,6 +22,7 @@ type Approval struct {
 	Deadline        time.Time  `json:"deadline,omitzero"`
 	Expedite        bool       `json:"expedite,omitempty"`
 	IgnoreWindows   bool       `json:"ignore_windows,omitempty"` // may be installed while every maintenance window is closed
+	IgnoreBudget    bool       `json:"ignore_budget,omitempty"`  // its content may pass the WAN budget of a site
 	At              time.Time  `json:"at"`
 
 	// LocalTime: NotBefore and Deadline are what each machine's own clock shows, written as if it were UTC.
@@ -49,7 +50,8 @@ type Hold struct {
 	ExpiresAt time.Time  `json:"expires_at,omitzero"`
 	Match     *HoldMatch `json:"match,omitempty"` // of a safeguard: which machines; nil: every one
 
-	role string
+	role     string
+	revision int // that a brake is about; 0: all
 }
 
 // Role is the delegated role that a hold comes from; empty for the main approvers.
@@ -70,6 +72,9 @@ type Manifest struct {
 	Groups    []Group    `json:"groups"`
 	Approvals []Approval `json:"approvals"`
 	Holds     []Hold     `json:"holds"`
+	// HoldExceptions open some of the holds for some machines, for a time.
+	HoldExceptions []HoldException `json:"hold_exceptions,omitempty"`
+
 	Windows   []Window   `json:"windows,omitempty"`
 	RingPlans []RingPlan `json:"ring_plans,omitempty"`
 	Settings  []Setting  `json:"settings,omitempty"`
@@ -102,6 +107,7 @@ func (m *Manifest) Encode() ([]byte, error) {
 	slices.SortFunc(m.Groups, func(a, b Group) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(m.Approvals, compareApprovals)
 	slices.SortFunc(m.Holds, func(a, b Hold) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(m.HoldExceptions, compareExceptions)
 	slices.SortFunc(m.RingPlans, func(a, b RingPlan) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(m.Settings, compareSettings)
 	slices.SortFunc(m.Windows, func(a, b Window) int { return strings.Compare(a.ID, b.ID) })
@@ -159,7 +165,7 @@ func (m *Manifest) check() error {
 	if err := m.checkRings(); err != nil {
 		return err
 	}
-	if err := errors.Join(m.checkApprovalRules(), m.checkBaselines(), m.checkOrchestrations()); err != nil {
+	if err := errors.Join(checkExceptions(m.HoldExceptions, maxExceptions), m.checkApprovalRules(), m.checkBaselines(), m.checkOrchestrations()); err != nil {
 		return err
 	}
 	if err := m.checkDelegations(); err != nil {
@@ -223,7 +229,7 @@ func (h Hold) check() error {
 		}
 	}
 	switch h.Kind {
-	case "pause", "safeguard", "freeze":
+	case HoldPause, HoldSafeguard, HoldFreeze:
 	default:
 		return fmt.Errorf("hold %s of kind %.20q: %w", h.ID, h.Kind, ErrFormat)
 	}

@@ -29,13 +29,14 @@ const unreadable = "the document of this role was signed but cannot be read by t
 //
 // For one update and one group the main approvers' word stands, unless it is no more than that there is the update
 // (see Approval.Listed): who wants a role's approval gone declines the update. Otherwise approvals compete as
-// always: the deeper group wins. Holds add up.
-func merge(main *Manifest, roles []RoleState) *Manifest {
-	if len(roles) == 0 {
+// always: the deeper group wins. Holds add up, those of the seed too (see Brake; nil roster: none).
+func merge(main *Manifest, roles []RoleState, roster *Roster) *Manifest {
+	brakes := roster.holds()
+	if len(roles)+len(brakes) == 0 {
 		return main
 	}
 	m := *main
-	m.Approvals, m.Holds = slices.Clone(main.Approvals), slices.Clone(main.Holds)
+	m.Approvals, m.Holds, m.HoldExceptions = slices.Clone(main.Approvals), append(slices.Clone(main.Holds), brakes...), slices.Clone(main.HoldExceptions)
 	said := map[[2]string]bool{}
 	for _, a := range main.Approvals {
 		if a.Listed() { // it decides nothing, and must not silence who does
@@ -61,8 +62,13 @@ func merge(main *Manifest, roles []RoleState) *Manifest {
 			h.role = r.Role
 			m.Holds = append(m.Holds, h)
 		}
+		for _, e := range r.Document.HoldExceptions {
+			e.role = r.Role
+			m.HoldExceptions = append(m.HoldExceptions, e)
+		}
 	}
 	slices.SortStableFunc(m.Approvals, compareApprovals) // stable: roles come in the order of their names
+	slices.SortStableFunc(m.HoldExceptions, compareExceptions)
 	slices.SortStableFunc(m.Holds, func(a, b Hold) int { return strings.Compare(a.ID, b.ID) })
 	return &m
 }

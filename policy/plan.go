@@ -32,9 +32,11 @@ type Verdict struct {
 	Approval   int       // index of the winning approval in the manifest
 	Losing     []int     // other approvals that address this machine
 	Hold       string    // id of the hold, if one stops it
-	Deadline   time.Time // when it must be done; zero: no deadline
-	Lift       bool      // a removal that nobody asked for: the mitigation is not needed any more
-	Await      State     // the state of an update that is ready and waits; zero: nothing more than its verb says
+	// Excepted are holds that would stop it here, were it not for exceptions.
+	Excepted []Excepted
+	Deadline time.Time // when it must be done; zero: no deadline
+	Lift     bool      // a removal that nobody asked for: the mitigation is not needed any more
+	Await    State     // the state of an update that is ready and waits; zero: nothing more than its verb says
 
 	Listed bool // nobody has decided about it: it is looked for, see listed.go
 
@@ -61,7 +63,7 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 	m = m.localized(mach.Zone)
 	groups := m.belongs(mach)
 	in := groups.in
-	holds, windows, set := m.holdsFor(groups.either(), mach, now), m.calendarFor(in, mach), m.settingsFor(in, mach)
+	holds, windows, set := m.holdsFor(groups, mach, now), m.calendarFor(in, mach), m.settingsFor(in, mach)
 	won := effective(m, in, now)
 	known, anyListed := m.withoutListed(won, mach)
 	var asked, listed []question
@@ -82,7 +84,7 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 		q.deadline = q.graced(deadlineOf(a, q.desc, rings, in, set))
 		v := Verdict{
 			Update: a.Update, Revision: a.Revision, Descriptor: a.Descriptor, Approval: w.index, Losing: w.losing,
-			Compliance: compliance(known, a), Deadline: q.deadline,
+			Compliance: compliance(known, a), Deadline: q.deadline, Excepted: holds.excepted(a.Update, a.Revision),
 		}
 		for _, r := range rules {
 			if r.ask(q, &v) {
@@ -90,6 +92,9 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 			}
 		}
 		p.changesAt(a.until)
+		for _, e := range v.Excepted { // then the hold counts again
+			p.changesAt(e.Until)
+		}
 		if q.desc != nil && q.lift == "" {
 			p.changesAt(q.desc.MitigationEnds)
 		}

@@ -37,6 +37,7 @@ const (
 	ReasonMediaIncomplete    Reason = "media-incomplete"
 	ReasonMediaDamaged       Reason = "media-damaged"
 	ReasonPolicyHold         Reason = "policy-hold"
+	ReasonPolicyBrake        Reason = "policy-brake"
 	ReasonPolicyDeferred     Reason = "policy-deferred"
 	ReasonPolicyDeclined     Reason = "policy-declined"
 	ReasonPolicyClass        Reason = "policy-class"
@@ -120,6 +121,7 @@ var reasons = map[Reason]ReasonInfo{
 	"clock-behind":            {"machine", "the machine's clock is far behind times that are proven", "set the clock; until then expiry is judged by the proven time", true},
 	"trust-bad-chunk":         {"network", "bytes did not match their signed hash", "nothing; they are fetched from somebody else", true},
 	"policy-hold":             {"admin", "an admin has stopped this update", "release the hold when the cause is gone", false},
+	"policy-brake":            {"admin", "the seed has stopped this update by itself, until approvers decide", "approvers: 'patchmesh sign' makes a hold of it, 'patchmesh hold except' lets it go on; it ends by itself", true},
 	"policy-deferred":         {"admin", "it is approved for later", "wait", true},
 	"policy-declined":         {"admin", "no approval asks for it on this machine", "approve it for one of the machine's groups if it is wanted", false},
 	"policy-not-approved":     {"admin", "nobody has decided about it; the machine only looks whether it has it", "approve it for a group if it is wanted, decline it if not", false},

@@ -151,7 +151,7 @@ func (m *Manifest) planRestart(mach Machine, stale bool, now time.Time) RestartP
 	wait := func(r Reason, until time.Time, format string, args ...any) RestartPlan {
 		return RestartPlan{Reason: r, Until: until, Detail: fmt.Sprintf(format, args...)}
 	}
-	if h, held := m.holdsFor(in, mach, now).on(AllUpdates); held {
+	if h, held := m.holdsFor(belonging{in: in}, mach, now).on(AllUpdates, 0); held {
 		return wait(ReasonPolicyHold, h.ExpiresAt, "hold %s: %s", h.ID, h.Reason)
 	}
 	switch {

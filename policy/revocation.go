@@ -69,6 +69,9 @@ func (r *Roster) Unrevoke(peer string) (*Roster, bool) {
 // that nobody may use any more.
 func (r *Roster) prune(now time.Time) {
 	r.Revoked = slices.DeleteFunc(slices.Clone(r.Revoked), func(v Revocation) bool { return now.After(v.Until) })
+	if len(r.Brakes) > 0 {
+		r.Brakes = slices.DeleteFunc(slices.Clone(r.Brakes), func(b Brake) bool { return !now.Before(b.Until) })
+	}
 	r.Gossip = slices.DeleteFunc(slices.Clone(r.Gossip), func(g GossipEpoch) bool {
 		return !g.EndAt.IsZero() && now.After(g.EndAt)
 	})

@@ -26,6 +26,9 @@ type Ring struct {
 	SuccessPercent int  `json:"success_percent,omitempty"` // of its machines that need the update
 	SuccessCount   int  `json:"success_count,omitempty"`   // machines; a ring that has fewer needs all it has
 	Manual         bool `json:"manual,omitempty"`          // and somebody says so: 'patchmesh promote'
+	// SkipEmpty: where no machine of the ring needs the update, so that none can show whether it works, the next ring
+	// opens all the same once this one has soaked. Else somebody has to say so.
+	SkipEmpty bool `json:"skip_empty,omitempty"`
 
 	// When so many machines have failed, the update is held everywhere. Rings of a few machines go by the
 	// count: of two, one is half.
@@ -214,6 +217,9 @@ func (p *RingPlan) Judge(a Approval, tallies []Tally, by bool, now time.Time) (R
 	if r.Manual {
 		missing = append(missing, "it is promoted by hand")
 	}
+	if t.Needed == 0 && !r.SkipEmpty {
+		missing = append(missing, fmt.Sprintf("none of its %d machines needs the update, so nobody can show that it works: 'patchmesh promote' goes on without, and the plan may let it be skipped (skip-empty)", t.Machines))
+	}
 	if len(missing) > 0 {
 		return RingWait, fmt.Sprintf("ring %s: %s", r.Name, strings.Join(missing, "; "))
 	}
@@ -251,6 +257,9 @@ func (r Ring) String() string {
 	add(r.SoakMinutes, ", soaks %d min")
 	if r.Manual {
 		s += ", promoted by hand"
+	}
+	if r.SkipEmpty {
+		s += ", skipped where no machine needs it"
 	}
 	add(r.FailPercent, ", halt at %d %% failed")
 	add(r.FailCount, ", halt at %d failed")

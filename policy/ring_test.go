@@ -40,7 +40,14 @@ func TestRB10PromotionAndHalt(t *testing.T) {
 		"failures below the threshold":          {Ring{FailPercent: 50, FailCount: 3}, Tally{9, 9, 7, 2}, 9, false, RingPromote, ""},
 		"a failure wins over enough successes":  {Ring{SuccessCount: 1, FailCount: 1}, Tally{9, 9, 8, 1}, 9, false, RingHalt, ""},
 		"no failure halts where none is named":  {Ring{}, Tally{9, 9, 0, 9}, 9, false, RingPromote, ""},
-		"an empty ring holds nobody up":         {Ring{SuccessPercent: 100, SuccessCount: 1}, Tally{}, 9, false, RingPromote, ""},
+		"an empty ring asks":                    {Ring{SuccessPercent: 100, SuccessCount: 1}, Tally{}, 9, false, RingWait, "none of its 0 machines"},
+		"an empty ring that asks for nothing":   {Ring{}, Tally{}, 999, false, RingWait, "none of its 0 machines"},
+		"an empty ring, by hand":                {Ring{}, Tally{}, 0, true, RingPromote, "by hand"},
+		"nobody in it needs the update":         {Ring{SuccessPercent: 95}, Tally{7, 0, 0, 0}, 9, false, RingWait, "none of its 7 machines"},
+		"it may be skipped, and soaks":          {Ring{SkipEmpty: true, SoakMinutes: 120}, Tally{}, 1, false, RingWait, "soaks until 2026-03-01T14:00:00Z"},
+		"it may be skipped, and has soaked":     {Ring{SkipEmpty: true, SoakMinutes: 120, SuccessPercent: 100}, Tally{}, 2, false, RingPromote, ""},
+		"what may be skipped is not empty":      {Ring{SkipEmpty: true, SuccessCount: 1}, Tally{1, 1, 0, 0}, 9, false, RingWait, "0 of 1"},
+		"a ring of one machine":                 {Ring{SuccessCount: 3, SuccessPercent: 95}, Tally{1, 1, 1, 0}, 9, false, RingPromote, ""},
 		"nobody has reported what it needs yet": {Ring{SuccessCount: 2, SuccessPercent: 100}, Tally{2, 2, 0, 0}, 9, false, RingWait, "0 of 2"},
 	} {
 		a := Approval{RingPlan: "standard", RingsOpened: []time.Time{t0}}

@@ -18,6 +18,8 @@ type RoleManifest struct {
 	IssuedAt  time.Time  `json:"issued_at"`
 	Approvals []Approval `json:"approvals"`
 	Holds     []Hold     `json:"holds"` // ids begin with the role's name and a dot
+	// HoldExceptions open the role's own holds; their ids begin like those.
+	HoldExceptions []HoldException `json:"hold_exceptions,omitempty"`
 }
 
 // Limits of a delegated role's documents.
@@ -34,6 +36,7 @@ func (m *RoleManifest) Encode() ([]byte, error) {
 	m.Format = RoleManifestFormat
 	slices.SortFunc(m.Approvals, compareApprovals)
 	slices.SortFunc(m.Holds, func(a, b Hold) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(m.HoldExceptions, compareExceptions)
 	if err := m.check(); err != nil {
 		return nil, err
 	}
@@ -79,6 +82,14 @@ func (m *RoleManifest) check() error {
 			return fmt.Errorf("hold %.80q of role %s does not begin with its name: %w", h.ID, m.Role, ErrFormat)
 		}
 	}
+	for _, e := range m.HoldExceptions {
+		if own := m.Role + "."; !strings.HasPrefix(e.ID, own) || !strings.HasPrefix(e.Hold, own) {
+			return fmt.Errorf("exception %.80q of role %s is not from one of its own holds: %w", e.ID, m.Role, ErrFormat)
+		}
+	}
+	if err := checkExceptions(m.HoldExceptions, maxRoleHolds); err != nil {
+		return err
+	}
 	for _, a := range m.Approvals {
 		if a.RingPlan != "" { // plans stand in the main manifest, and change without this document
 			return fmt.Errorf("role %s approves %s along ring plan %s: %w", m.Role, a.Update, a.RingPlan, ErrFormat)
@@ -96,7 +107,7 @@ func (d Delegation) beyond(m *RoleManifest) error {
 			return fmt.Errorf("role %s approves %s for group %s: %w", d.Role, a.Update, a.Group, ErrLimit)
 		case !may(string(a.Action)):
 			return fmt.Errorf("role %s approves %s of %s: %w", d.Role, a.Action, a.Update, ErrLimit)
-		case (a.Expedite || a.IgnoreWindows) && !may(MayExpedite):
+		case (a.Expedite || a.IgnoreWindows || a.IgnoreBudget) && !may(MayExpedite):
 			return fmt.Errorf("role %s expedites %s: %w", d.Role, a.Update, ErrLimit)
 		}
 	}
@@ -109,5 +120,15 @@ func (d Delegation) beyond(m *RoleManifest) error {
 			return fmt.Errorf("role %s holds %s for group %s: %w", d.Role, h.Update, group, ErrLimit)
 		}
 	}
+	for _, e := range m.HoldExceptions {
+		if !may(MayHold) || e.Group != "" && !slices.Contains(d.Groups, e.Group) {
+			return fmt.Errorf("role %s makes an exception from %s for %s: %w", d.Role, e.Hold, e.For(), ErrLimit)
+		}
+	}
 	return nil
+}
+
+// decisions are everything that a signature under the document says, for approvers to see.
+func (m *RoleManifest) decisions() decisions {
+	return decisions{approvals: m.Approvals, holds: m.Holds, exceptions: m.HoldExceptions}
 }

@@ -60,6 +60,10 @@ func TestDraftOfARoleKeepsToItsLimits(t *testing.T) {
 		"another action":     approveRole("tool", "canary", ActionRemove),
 		"a hold for all":     holdRole("canary.h", ""),
 		"a hold for a group": holdRole("canary.h", "office"),
+		"past the budget": func(rm *RoleManifest) {
+			approveRole("tool", "canary", ActionInstall)(rm)
+			rm.Approvals[0].IgnoreBudget = true
+		},
 		"expedited": func(rm *RoleManifest) {
 			approveRole("tool", "canary", ActionInstall)(rm)
 			rm.Approvals[0].Expedite = true

@@ -126,12 +126,16 @@ func ruleApplicable(q question, v *Verdict) bool {
 
 // ruleHold: a signed stop wins over everything that would change the machine.
 func ruleHold(q question, v *Verdict) bool {
-	h, held := q.holds.on(q.approval.Update)
+	h, held := q.holds.on(q.approval.Update, q.approval.Revision)
 	if !held {
 		return false
 	}
 	v.Verb, v.Reason, v.Hold, v.Until = VerbHold, ReasonPolicyHold, h.ID, h.ExpiresAt
 	v.Detail = fmt.Sprintf("hold %s: %s", h.ID, h.Reason)
+	if h.Kind == HoldBrake {
+		v.Reason = ReasonPolicyBrake
+		v.Detail = fmt.Sprintf("%s until %s, by the seed alone: %s", h.ID, h.ExpiresAt.UTC().Format(time.RFC3339), h.Reason)
+	}
 	return true
 }
 

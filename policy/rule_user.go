@@ -77,10 +77,13 @@ func earlier(a, b time.Time) time.Time {
 
 // deadlineOf is when an approval must be carried out: what it says itself, or what the severity of its
 // update asks for, counted from when the machine's ring was opened or the approval was given. What may ask the
-// user has none, and severity asks for none but installs.
+// user has none; what is expedited has it at once, and severity asks for none but installs.
 func deadlineOf(a Approval, d *Descriptor, rings *RingPlan, in map[string]int, s settings) time.Time {
 	if d != nil && d.MayAsk() && a.Action == ActionInstall {
 		return time.Time{}
+	}
+	if at := later(a.At, a.NotBefore); a.Expedite && a.acts() && (a.Deadline.IsZero() || at.Before(a.Deadline)) {
+		return at
 	}
 	if !a.Deadline.IsZero() || d == nil {
 		return a.Deadline

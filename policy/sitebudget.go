@@ -11,7 +11,7 @@ type SiteBudget struct {
 	DayBytes   int64  `json:"day_bytes,omitempty"`
 	MonthBytes int64  `json:"month_bytes,omitempty"`
 	Zone       string `json:"zone,omitempty"`   // IANA name of where days and months begin; empty: UTC
-	Strict     bool   `json:"strict,omitempty"` // urgent updates are not exempt
+	Strict     bool   `json:"strict,omitempty"` // no approval passes it, whatever it says
 }
 
 const maxZoneBytes = 64

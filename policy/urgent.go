@@ -22,3 +22,19 @@ func (a Approval) Urgent(now time.Time) (urgent bool, changesAt time.Time) {
 	}
 	return true, time.Time{}
 }
+
+// OverBudget says whether the approvers let the content of an approval pass the WAN budget of a site. Neither a
+// deadline nor expediting does: the line that it would take belongs to a site's work, so the approval has to say so.
+// changesAt is when the answer changes by itself; zero: never.
+func (a Approval) OverBudget(now time.Time) (over bool, changesAt time.Time) {
+	if !a.IgnoreBudget || !a.Brings(now) {
+		return false, time.Time{}
+	}
+	if a.until.IsZero() {
+		return true, time.Time{}
+	}
+	return true, a.until.Add(time.Nanosecond)
+}
+
+// acts says whether the approval asks to change the machine.
+func (a Approval) acts() bool { return a.Action == ActionInstall || a.Action == ActionRemove }

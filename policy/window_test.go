@@ -215,6 +215,9 @@ func TestEveryPartOfAManifestIsShownToApprovers(t *testing.T) {
 		"Groups":    func(m *Manifest) { m.Groups = []Group{{Name: "g"}} },
 		"Approvals": func(m *Manifest) { m.Approvals = []Approval{{Update: "u", Group: "all", Action: ActionInstall}} },
 		"Holds":     func(m *Manifest) { m.Holds = []Hold{{ID: "h", Update: "u", Kind: "pause"}} },
+		"HoldExceptions": func(m *Manifest) {
+			m.HoldExceptions = []HoldException{{ID: "x", Hold: "h", Group: "all"}}
+		},
 		"Settings":  func(m *Manifest) { m.Settings = []Setting{{Name: "n"}} },
 		"RingPlans": func(m *Manifest) { m.RingPlans = []RingPlan{{Name: "p"}} },
 		"Windows":   func(m *Manifest) { m.Windows = []Window{{ID: "w", Group: "all"}} },

@@ -35,7 +35,7 @@ type FleetSite struct {
 
 	DayBytes, MonthBytes int64  // WAN budget; 0: none
 	Zone                 string // where its days begin; empty: UTC
-	Strict               bool   // urgent updates are not exempt
+	Strict               bool   // no approval passes the budget, whatever it says
 	DaySpent, MonthSpent int64
 }
 

@@ -71,7 +71,7 @@ func (e *forecaster) wakeMachines() {
 			tell(swarm.RatesChanged{Down: down})
 		}
 		if site := e.siteOf(f.Site); site.budget().Set() {
-			tell(swarm.BudgetChanged{Budget: site.budget(), ExemptUrgent: !site.Strict})
+			tell(swarm.BudgetChanged{Budget: site.budget(), MayPass: !site.Strict})
 		}
 	}
 }

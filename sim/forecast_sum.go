@@ -198,7 +198,7 @@ func (e *forecaster) delayed(v policy.Verdict) (reason, text string) {
 		return "not-before", v.Detail
 	case policy.ReasonDepOtherFirst, policy.ReasonDepMissing, policy.ReasonExclusive:
 		return "other-update", v.Detail
-	case policy.ReasonPolicyHold:
+	case policy.ReasonPolicyHold, policy.ReasonPolicyBrake:
 		return "hold", v.Detail
 	}
 	if v.Await == policy.StateWaitingWindow {

@@ -11,10 +11,11 @@ import (
 
 type (
 	// BudgetChanged says what the machines of this site together may take from the WAN, in chunks: what
-	// documents and reports take is a trickle and is not counted. Urgent updates may be exempt.
+	// documents and reports take is a trickle and is not counted. MayPass: what the approvers let pass a budget
+	// (policy.Approval.OverBudget) passes this one.
 	BudgetChanged struct {
-		Budget       rate.Budget
-		ExemptUrgent bool
+		Budget  rate.Budget
+		MayPass bool
 	}
 	// SpentHeard is what a neighbour says that machines of the site have taken.
 	SpentHeard struct {
@@ -44,13 +45,13 @@ const relaySpent = 5 * time.Second
 //
 // Each machine counts what it takes itself and believes what neighbours say of the rest; what is heard is
 // kept, so that a machine that was switched off still counts. A member that lies can make the site stop
-// early, until the period ends and for updates that are not urgent; it cannot make it take more.
+// early, until the period ends and for updates that may not pass the budget; it cannot make it take more.
 type budgetState struct {
-	limit        rate.Budget
-	exemptUrgent bool
-	ledger       rate.Ledger
-	news         []string // machines whose entries changed since they were passed on
-	relayAt      time.Time
+	limit   rate.Budget
+	mayPass bool
+	ledger  rate.Ledger
+	news    []string // machines whose entries changed since they were passed on
+	relayAt time.Time
 }
 
 func (c *Core) restoreLedger(l rate.Ledger) {
@@ -60,7 +61,7 @@ func (c *Core) restoreLedger(l rate.Ledger) {
 }
 
 func (c *Core) budgetChanged(e BudgetChanged) {
-	c.budget.limit, c.budget.exemptUrgent = e.Budget, e.ExemptUrgent
+	c.budget.limit, c.budget.mayPass = e.Budget, e.MayPass
 	c.toNeighbours(c.tellLedger)
 	c.driveAll()
 	c.driveLink()
@@ -70,7 +71,7 @@ func (c *Core) budgetChanged(e BudgetChanged) {
 // wanAllows says whether one more chunk of a payload may be taken from the WAN now.
 func (c *Core) wanAllows(l *payload) bool {
 	b := &c.budget
-	if !b.limit.Set() || b.exemptUrgent && l.urgent {
+	if !b.limit.Set() || b.mayPass && l.overBudget {
 		return true
 	}
 	p := b.limit.Period(c.now)

@@ -73,7 +73,7 @@ func (c *Core) noteWaits() {
 // it to wait for its window.
 func kept(v policy.Verdict) bool {
 	switch v.Reason {
-	case policy.ReasonPolicyHold, policy.ReasonLocalHold, policy.ReasonRingNotReached:
+	case policy.ReasonPolicyHold, policy.ReasonPolicyBrake, policy.ReasonLocalHold, policy.ReasonRingNotReached:
 		return true
 	case policy.ReasonPolicyDeferred:
 		return v.Verb == policy.VerbWait && v.Await == 0 // it is approved for later

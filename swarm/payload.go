@@ -27,13 +27,14 @@ type payload struct {
 	dropping  bool // an Evict is under way
 	heal      bool // chunks were lost to damage: neighbours give them again
 
-	selfWant bool      // the plan of this machine needs it
-	urgent   bool      // in the foreground, see urgency.go
-	deadline time.Time // the nearest one; zero: none
-	place    int       // in Core.order
-	help     bool      // this machine fetches it across the WAN for neighbours only
-	relay    bool      // a neighbour asks this machine to fetch it, see relay.go
-	relayBy  PeerID    // the neighbour that was asked to relay it
+	selfWant   bool      // the plan of this machine needs it
+	urgent     bool      // in the foreground, see urgency.go
+	overBudget bool      // the approvers let it pass the site's WAN budget
+	deadline   time.Time // the nearest one; zero: none
+	place      int       // in Core.order
+	help       bool      // this machine fetches it across the WAN for neighbours only
+	relay      bool      // a neighbour asks this machine to fetch it, see relay.go
+	relayBy    PeerID    // the neighbour that was asked to relay it
 
 	blockedUntil time.Time // disk full or the like
 	reason       policy.Reason

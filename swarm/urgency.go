@@ -7,8 +7,9 @@ import (
 
 // Urgency has two classes. In the foreground is what the approvers have expedited or what is close to its
 // deadline; all else is background. It is decided by policy (policy.Verdict.Urgent, policy.Approval.Urgent)
-// and used here: the nearer deadline goes first within a class, what is urgent may be exempt from the site's WAN budget, goes first where machines
-// choose, and does not yield to other traffic.
+// and used here: the nearer deadline goes first within a class, what is urgent goes first where machines
+// choose, and does not yield to other traffic. The site's WAN budget binds it like all else, unless the approval says
+// otherwise (policy.Approval.OverBudget).
 //
 // A machine that fetches for its neighbours only has no verdict of its own about the update, so all
 // approvals of the manifest count, whomever they address.
@@ -17,7 +18,7 @@ import (
 func (c *Core) markUrgent() {
 	c.tasks.urgentAt = time.Time{}
 	for _, l := range c.payloads {
-		l.urgent, l.deadline = false, time.Time{}
+		l.urgent, l.overBudget, l.deadline = false, false, time.Time{}
 	}
 	for _, v := range c.tasks.plan.Verdicts {
 		if d := c.describe(v.Descriptor); d != nil && v.Urgent && c.byMap[d.Payload] != nil {
@@ -26,15 +27,18 @@ func (c *Core) markUrgent() {
 	}
 	for _, a := range c.news.manifest.Approvals {
 		urgent, at := a.Urgent(c.now)
-		if !at.IsZero() && (c.tasks.urgentAt.IsZero() || at.Before(c.tasks.urgentAt)) {
-			c.tasks.urgentAt = at
+		over, ends := a.OverBudget(c.now)
+		for _, at := range []time.Time{at, ends} {
+			if at.After(c.now) && (c.tasks.urgentAt.IsZero() || at.Before(c.tasks.urgentAt)) {
+				c.tasks.urgentAt = at
+			}
 		}
 		d := c.describe(a.Descriptor)
 		if d == nil || c.byMap[d.Payload] == nil {
 			continue
 		}
 		l := c.byMap[d.Payload]
-		l.urgent = l.urgent || urgent
+		l.urgent, l.overBudget = l.urgent || urgent, l.overBudget || over
 		if by := a.EarliestDeadline(); !by.IsZero() && (l.deadline.IsZero() || by.Before(l.deadline)) {
 			l.deadline = by
 		}

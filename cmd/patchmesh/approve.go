@@ -11,6 +11,11 @@ import (
 	"patchmesh/node/api"
 )
 
+// expediteHelp says what expediting overrides, and what it leaves alone.
+const expediteHelp = "--expedite sets the deadline to now and skips rings, users, deferral and quiet hours. It opens no maintenance window and\n" +
+	"passes no WAN budget: that takes --ignore-windows and --ignore-budget, each signed with the approval and shown to every\n" +
+	"approver. A hold stops what is expedited too, and a site whose budget is strict lets nothing pass it.\n\n"
+
 func (a *app) approveCmd() *cobra.Command {
 	var r api.ApproveRequest
 	var notBefore, deadline, file string
@@ -18,11 +23,12 @@ func (a *app) approveCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "approve UPDATE --group GROUP",
 		Short: "approve an update for the machines of a group",
-		Long:  "approve changes the draft and, where the threshold of signatures is met with the keys at hand, signs and publishes\nit. Else it says whose signatures are missing.\n\n" + whatIfHelp + exits,
+		Long:  "approve changes the draft and, where the threshold of signatures is met with the keys at hand, signs and publishes\nit. Else it says whose signatures are missing.\n\n" + expediteHelp + whatIfHelp + exits,
 		Example: `  patchmesh approve openssl-3.0.15 --group office
   patchmesh approve openssl-3.0.15 --rings standard
   patchmesh approve openssl-3.0.15 --group all --not-before 2026-04-01T20:00:00Z --deadline 2026-04-08T20:00:00Z
   patchmesh approve openssl-3.0.15 --group all --deadline 2026-04-08T18:00 --local
+  patchmesh approve openssl-3.0.15 --group all --expedite --ignore-windows --ignore-budget --reason "exploited in the wild"
   patchmesh approve openssl-3.0.15 --group all --deadline 48h --what-if --line branch=2Mbit`,
 		Args: exactly(1, "the id of one update"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
@@ -53,8 +59,9 @@ func (a *app) approveCmd() *cobra.Command {
 	f.BoolVar(&r.LocalTime, "local", false, "--not-before and --deadline, like 2026-04-01T20:00, are by each machine's own clock")
 	f.StringVar(&r.Role, "role", "", "decide as this delegated role (default: as the main approvers)")
 	f.StringVar(&r.Reason, "reason", "", "why, for the approval log")
-	f.BoolVar(&r.Expedite, "expedite", false, "out of band: skip what would delay it")
+	f.BoolVar(&r.Expedite, "expedite", false, "out of band: its deadline is now, and it skips rings, users and quiet hours")
 	f.BoolVar(&r.IgnoreWindows, "ignore-windows", false, "install it even while every maintenance window is closed")
+	f.BoolVar(&r.IgnoreBudget, "ignore-budget", false, "fetch it even where the WAN budget of a site is used up")
 	f.StringVar(&r.Rings, "rings", "", "reach machines ring by ring along this plan, see 'patchmesh rings'")
 	f.StringVar(&file, "passphrase-file", "", "file whose first line is the passphrase of the approver key")
 	ask.flags(f)
@@ -120,6 +127,9 @@ func (a *app) published(p *api.Published, err error) error {
 		}
 		if p.Hold != "" {
 			fmt.Fprintf(w, "hold: %s\n", p.Hold)
+		}
+		if p.Exception != "" {
+			fmt.Fprintf(w, "exception: %s\n", p.Exception)
 		}
 	})
 }

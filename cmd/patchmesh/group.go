@@ -80,6 +80,7 @@ const groupSetLong = `set makes a group, or changes one: what is not given is ta
   {"arch":["amd64"]}
   {"package":{"system":"deb","name":"openssl","version":{"below":"3.0.15-1"}}}   deb, rpm or windows
   {"machine":{"names":["till-*"],"sites":["branch"],"ids":["12D3..."],"agent":{"below":"1.2"},
+              "vendors":["Lenovo"],"models":["ThinkPad X1*"],
               "memory_mib":{"at_least":4096},"disk_mib":{"at_least":32768}}}
 What an inventory does not tell is neither yes nor no: then nothing is installed that the group could forbid.
 `

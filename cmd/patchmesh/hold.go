@@ -13,9 +13,10 @@ func (a *app) holdCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "hold UPDATE|all --reason TEXT",
 		Short: "stop an update, signed",
-		Long:  "hold stops an update, or all, on every machine or those of one group. It travels as fast as gossip and is\nsigned like an approval. It prints the id with which it is released.\nA safeguard is for machines of a kind on which the update is known to do harm; a freeze is for all updates and\nhas an end.\n" + exits,
+		Long:  "hold stops an update, or all, on every machine or those of one group. It travels as fast as gossip and is\nsigned like an approval. It prints the id with which it is released.\nA safeguard is for machines of a kind on which the update is known to do harm: --if asks the inventory as the query of\na group does ('patchmesh group set --help'), and what is not known of a machine counts as fitting. A freeze is for all\nupdates and has an end.\n" + exits,
 		Example: `  patchmesh hold openssl-3.0.15 --reason "breaks the till software"
   patchmesh hold driver-7.1 --kind safeguard --if-arch arm64 --reason "hangs on resume, see KI-12"
+  patchmesh hold driver-7.1 --kind safeguard --if '{"all":[{"machine":{"vendors":["Lenovo"],"models":["ThinkPad X1*"]}},{"package":{"system":"deb","name":"firmware-x","version":{"below":"1.9-1"}}}]}' --reason "KI-12"
   patchmesh hold all --kind freeze --group servers --until 2027-01-04T06:00:00Z --reason "year-end freeze"`,
 		Args: exactly(1, "the id of one update, or all"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -29,6 +30,7 @@ func (a *app) holdCmd() *cobra.Command {
 	c.Flags().StringVar(&r.Role, "role", "", "hold as this delegated role (default: as the main approvers)")
 	c.Flags().StringVar(&r.Group, "group", "", "only for this group (default: every machine)")
 	scope.flags(c.Flags(), &r.HoldScope)
+	c.AddCommand(a.holdListCmd(), a.holdExceptCmd(), a.holdUnexceptCmd())
 	c.Flags().StringVar(&r.Reason, "reason", "", "why; everybody who meets the hold reads it")
 	c.Flags().StringVar(&file, "passphrase-file", "", "file whose first line is the passphrase of the approver key")
 	return c

@@ -11,6 +11,7 @@ import (
 // holdScope is what the flags of a hold say of its kind and end.
 type holdScope struct {
 	until string
+	query string
 	span  time.Duration
 }
 
@@ -21,10 +22,18 @@ func (h *holdScope) flags(f *pflag.FlagSet, r *api.HoldScope) {
 	f.StringArrayVar(&r.Match.OS, "if-os", nil, "safeguard: only on this system (linux, windows, darwin); may be repeated")
 	f.StringArrayVar(&r.Match.Arch, "if-arch", nil, "safeguard: only on this architecture; may be repeated")
 	f.StringArrayVar(&r.Match.Present, "if-present", nil, "safeguard: only where this update is installed; may be repeated")
+	f.StringVar(&h.query, "if", "", "safeguard: JSON or @FILE: only on machines whose inventory fits: maker, model, distribution, version, packages, memory")
 	f.StringArrayVar(&r.Match.Installer, "if-installer", nil, "safeguard: only where this kind can be installed; may be repeated")
 }
 
 func (h *holdScope) read(r *api.HoldScope) error {
+	if h.query != "" {
+		q, err := readQuery(h.query)
+		if err != nil {
+			return err
+		}
+		r.Match.Query = q
+	}
 	switch {
 	case h.until != "" && h.span != 0:
 		return api.Errorf(api.ClassUsage, "--until and --for both say when the hold ends")

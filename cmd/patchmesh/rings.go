@@ -38,6 +38,7 @@ func (a *app) ringsSetCmd() *cobra.Command {
 			"  count=2       ... and at least so many machines; a smaller ring needs all it has\n" +
 			"  soak=24h      ... and no sooner than so long after this ring was opened\n" +
 			"  manual        ... and only by 'patchmesh promote'\n" +
+			"  skip-empty    where no machine of this ring needs the update, go on once it has soaked; else 'patchmesh promote' must\n" +
 			"  fail=1        hold the update everywhere when so many machines have failed, or fail=10%\n" +
 			"  evidence=C+C  it opens only after these checks: business, restart, rollback, effectiveness; see 'patchmesh evidence'\n" +
 			"  spread=8h     its machines begin one after the other over so long\n" +
@@ -89,6 +90,8 @@ func addRing(r *api.RingsRequest, text string) error {
 			}
 		case key == "manual" && value == "":
 			ring.Manual = true
+		case key == "skip-empty" && value == "":
+			ring.SkipEmpty = true
 		case key == "success" && percent && numberErr == nil:
 			ring.SuccessPercent = n
 		case key == "count" && !percent && numberErr == nil:

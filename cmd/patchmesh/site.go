@@ -56,7 +56,7 @@ func (a *app) siteCmd() *cobra.Command {
 	c.Flags().StringArrayVar(&r.Prefixes, "prefix", nil, "network/length in which machines of the site are; may be repeated, replaces what was stated")
 	c.Flags().BoolVar(&r.Clear, "clear", false, "state nothing any more")
 	c.Flags().StringArrayVar(&r.WANBudget, "wan-budget", nil, "day=SIZE or month=SIZE[@ZONE] that its machines together may take over the WAN; may be repeated, replaces what was stated")
-	c.Flags().BoolVar(&r.WANBudgetStrict, "wan-budget-strict", false, "the budget holds for expedited updates and those near their deadline too")
+	c.Flags().BoolVar(&r.WANBudgetStrict, "wan-budget-strict", false, "the budget holds even for what approvers let pass it ('patchmesh approve --ignore-budget')")
 	c.Flags().IntVar(&r.StaleDays, "stale-days", 0, "for so many days after their time machines of the site still take each other's certificates, and go on with approvals; -1: no more")
 	c.Flags().StringArrayVar(&r.Neighbours, "neighbour", nil, "site whose machines give payload bytes to machines of this one; may be repeated, replaces what was stated; none: none any more")
 	c.MarkFlagsMutuallyExclusive("neighbour", "clear")

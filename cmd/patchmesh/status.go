@@ -54,6 +54,7 @@ func writeFleet(w io.Writer, f *api.Fleet) {
 	if f.Reason != "" {
 		fmt.Fprintf(w, "TROUBLE: %s: %s\n", f.Reason, f.Detail)
 	}
+	writeAttention(w, f)
 	for _, r := range f.Refused {
 		fmt.Fprintf(w, "refused %d time(s): %s from %s: %s\n", r.Count, r.Reason, shortID(r.Peer), r.Detail)
 	}
@@ -90,6 +91,7 @@ func writeFleet(w io.Writer, f *api.Fleet) {
 	writeGates(w, f)
 	writeLacking(w, f)
 	writeNotApproved(w, f)
+	writeExcepted(w, f)
 	for _, v := range f.Vendors {
 		fmt.Fprintf(w, "%s (revision %d) is made around a vendor's file: %s, sha256 %s%s\n", v.Update, v.Revision, api.Clean(v.FileName), v.SHA256, from(v.Origin))
 	}

@@ -22,7 +22,7 @@ func (t *trafficFlags) add(c *cobra.Command) {
 	f := c.Flags()
 	f.StringArrayVar(&t.limits, "limit", nil, "CLASS.DIR=RATE[@DAYS/HH:MM-HH:MM[@ZONE]], as wan.down=10Mbit, lan.up=50% or wan.down=2Mbit@Mon-Fri/08:00-18:00@Europe/Berlin; classes lan, site, wan; may be repeated")
 	f.StringArrayVar(&t.budget, "wan-budget", nil, "day=SIZE or month=SIZE[@ZONE] that the machines of this site together may take over the WAN; may be repeated")
-	f.BoolVar(&t.strict, "wan-budget-strict", false, "the budget holds for expedited updates and those near their deadline too")
+	f.BoolVar(&t.strict, "wan-budget-strict", false, "the budget holds even for what approvers let pass it ('patchmesh approve --ignore-budget')")
 	f.StringArrayVar(&t.gates, "gate", nil, "when this machine stops serving others: battery=40 (percent), cpu=80 (percent), disk-queue=10, free=512MiB (0 is never), other-traffic=1Mbit (of this machine, from which on background fetching over the WAN becomes a trickle), or link=metered|vpn|plain where the system cannot tell; may be repeated")
 	f.StringVar(&t.metered, "metered", "peers-only", "what a metered link is for: allow, peers-only or never")
 	f.StringVar(&t.origin, "origin", "auto", "when web hosts that an update names are asked for its bytes: auto (no seed can be asked), first or never")

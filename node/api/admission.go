@@ -28,7 +28,7 @@ type SiteRequest struct {
 	Clear    bool     `json:"clear,omitempty"`
 	// WANBudget is what its machines together may take over the WAN: day=SIZE, month=SIZE[@ZONE].
 	WANBudget       []string `json:"wan_budget,omitempty"`
-	WANBudgetStrict bool     `json:"wan_budget_strict,omitempty"` // urgent updates are not exempt
+	WANBudgetStrict bool     `json:"wan_budget_strict,omitempty"` // no approval passes it, whatever it says
 	// StaleDays is the staleness budget, for sites that are visited more rarely than certificates and
 	// approvals last. Negative: none any more.
 	StaleDays int `json:"stale_days,omitempty"`

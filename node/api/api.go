@@ -79,14 +79,16 @@ type StatusQuery struct {
 
 // Fleet is the answer of Status.
 type Fleet struct {
-	Org      string    `json:"org"`
-	Epoch    uint64    `json:"epoch"` // newest trusted manifest here; 0 before the first
-	AsOf     time.Time `json:"as_of"`
-	Stale    bool      `json:"stale,omitempty"`   // the timestamp expired: nothing new is taken up
-	Reason   string    `json:"reason,omitempty"`  // node-wide trouble, from the closed list
-	Detail   string    `json:"detail,omitempty"`  // facts for Reason
-	Refused  []Refusal `json:"refused,omitempty"` // newest last, bounded: what this node turned away
-	Machines []Machine `json:"machines"`
+	Org     string    `json:"org"`
+	Epoch   uint64    `json:"epoch"` // newest trusted manifest here; 0 before the first
+	AsOf    time.Time `json:"as_of"`
+	Stale   bool      `json:"stale,omitempty"`   // the timestamp expired: nothing new is taken up
+	Reason  string    `json:"reason,omitempty"`  // node-wide trouble, from the closed list
+	Detail  string    `json:"detail,omitempty"`  // facts for Reason
+	Refused []Refusal `json:"refused,omitempty"` // newest last, bounded: what this node turned away
+	// Attention is what waits for a person: brakes of a seed that approvers have not decided about.
+	Attention []Attention `json:"attention,omitempty"`
+	Machines  []Machine   `json:"machines"`
 	// Vendors are of the updates in Machines whose payload was made around a vendor's file, each once.
 	Vendors []UpdateVendor `json:"vendors,omitempty"`
 }
@@ -144,6 +146,9 @@ type Update struct {
 	Facts map[string]int64 `json:"facts,omitempty"`
 	// Failures to install it, in a row, that were not the machine's own trouble, such as a full disk.
 	Failures int `json:"failures,omitempty"`
+	// Hold is the id of the hold that stops it; Excepted are holds that would, were it not for an exception.
+	Hold     string     `json:"hold,omitempty"`
+	Excepted []Excepted `json:"excepted,omitempty"`
 }
 
 // Bytes counts payload bytes by the tier they came from. Seed and Origin crossed the WAN.
@@ -306,7 +311,8 @@ type ApproveRequest struct {
 
 	// IgnoreWindows lets it be installed while every maintenance window is closed.
 	IgnoreWindows bool   `json:"ignore_windows,omitempty"`
-	Rings         string `json:"rings,omitempty"` // ring plan that it goes along; Group empty: all
+	IgnoreBudget  bool   `json:"ignore_budget,omitempty"` // its content may pass the WAN budget of a site
+	Rings         string `json:"rings,omitempty"`         // ring plan that it goes along; Group empty: all
 
 	Role       string `json:"role,omitempty"`   // delegated role that decides it; empty: the main approvers
 	Reason     string `json:"reason,omitempty"` // for the approval log
@@ -343,6 +349,7 @@ type Published struct {
 	Epoch      uint64   `json:"epoch"`               // of the manifest that holds the change
 	Published  bool     `json:"published"`           // false: signatures are missing
 	Hold       string   `json:"hold,omitempty"`      // id of the hold that was added or released
+	Exception  string   `json:"exception,omitempty"` // id of the exception that was made or taken back
 	Signatures int      `json:"signatures"`          // made so far
 	Threshold  int      `json:"threshold"`           // needed
 	Missing    []string `json:"missing,omitempty"`   // ids of approver keys that have not signed

@@ -16,4 +16,5 @@ type HoldMatch struct {
 	Arch      []string `json:"arch,omitempty"`      // as Go names them
 	Present   []string `json:"present,omitempty"`   // updates that are there
 	Installer []string `json:"installer,omitempty"` // kinds that the machine has
+	Query     *Query   `json:"query,omitempty"`     // asked of the inventory, as that of a group
 }

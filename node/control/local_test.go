@@ -99,7 +99,7 @@ var orderRoutes = []string{
 	"/invite", "/approve", "/hold", "/release", "/sign", "/revoke", "/site", "/window", "/ring-plan", "/promote", "/setting", "/wish", "/enrol/requests", "/enrol/decide", "/enrol/answer", "/enrol/keys", "/trust/life", "/enrol/keys/change",
 	"/draft", "/draft/export", "/draft/import", "/grant", "/root/draft", "/root/adopt",
 	"/store/verify", "/store/pin", "/store/drop", "/shutdown", "/scan", "/group", "/claim", "/doctor",
-	"/baseline", "/approval-rules", "/approval-rule", "/propose", "/evidence/record",
+	"/baseline", "/approval-rules", "/approval-rule", "/propose", "/evidence/record", "/hold/except",
 }
 
 // localRequests are 150: every route well-formed and malformed in many ways, and paths that are none.

@@ -68,6 +68,7 @@ func routes(s api.Service) http.Handler {
 	proposerRoutes(m, s)
 	baselineRoutes(m, s)
 	orchestrationRoutes(m, s)
+	holdRoutes(m, s)
 	return m
 }
 

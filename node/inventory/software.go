@@ -45,6 +45,7 @@ func Collect(ctx context.Context, q Question) *policy.Inventory {
 	if hw := Hardware(); len(hw) > 0 && q.system() {
 		v.Serial = line(hw[0])
 	}
+	v.Vendor, v.Model = maker()
 	if free, total, err := Free(q.DataDir); err == nil {
 		v.FreeBytes, v.DiskBytes = free, total
 	}

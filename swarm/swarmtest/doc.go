@@ -37,7 +37,7 @@
 //   - queued NAME seq=N; acked NAME
 //   - store [over=BYTES] [pinned] UPDATES: what the store holds, and what has to go; damage UPDATE/CHUNK
 //   - rates [lan=N] [site=N] [wan=N]: KiB/s that may be received, "none" or, left out, without limit; budget
-//     [day=N] [month=N] [exempt]: of the site, in KiB; spent NAME MACHINE=N...: what NAME says was taken today
+//     [day=N] [month=N] [passable]: of the site, in KiB; spent NAME MACHINE=N...: what NAME says was taken today
 //   - conditions [battery=PERCENT] [cpu=PERCENT] [disk-queue=N] [free=MIB] [other=KIB/S] [metered] [vpn]; gated NAME [serve=REASON] [wan=REASON]
 //   - sized N: machines in the site; trail NAME lease|source|sought|none [UPDATE] [holder=NAME] [hops=N] seq=N: what NAME
 //     tells of; relay NAME on|off [UPDATE]: NAME asks for it to be fetched for it

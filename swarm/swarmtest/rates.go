@@ -33,7 +33,7 @@ func doRates(s *story, l *line) error {
 
 // doBudget sets the WAN budget of the site in KiB.
 func doBudget(s *story, l *line) error {
-	e := swarm.BudgetChanged{ExemptUrgent: l.take("exempt")}
+	e := swarm.BudgetChanged{MayPass: l.take("passable")}
 	for name, into := range map[string]*int64{"day": &e.Budget.DayBytes, "month": &e.Budget.MonthBytes} {
 		if v := l.option(name); v != "" {
 			n, err := strconv.ParseInt(v, 10, 64)
@@ -114,13 +114,16 @@ func prefix(p string, r policy.Reason) string {
 	return p + string(r)
 }
 
-// hurry gives an approval what follows its action: "install+expedite", "install+deadline:48h".
+// hurry gives an approval what follows its action: "install+expedite", "install+deadline:48h", "install+expedite+budget".
 func hurry(a *policy.Approval, now time.Time) {
-	action, how, _ := strings.Cut(string(a.Action), "+")
-	a.Action, a.Expedite = policy.Action(action), how == "expedite"
-	if text, ok := strings.CutPrefix(how, "deadline:"); ok {
-		if d, err := time.ParseDuration(text); err == nil {
-			a.Deadline = now.Add(d)
+	action, rest, _ := strings.Cut(string(a.Action), "+")
+	a.Action = policy.Action(action)
+	for how := range strings.SplitSeq(rest, "+") {
+		a.Expedite, a.IgnoreBudget = a.Expedite || how == "expedite", a.IgnoreBudget || how == "budget"
+		if text, ok := strings.CutPrefix(how, "deadline:"); ok {
+			if d, err := time.ParseDuration(text); err == nil {
+				a.Deadline = now.Add(d)
+			}
 		}
 	}
 }
