@@ -241,7 +241,9 @@ func (n *Node) lookAtUpdates(e *examination, v *swarm.View) {
 		return "it is looked for again now", nil
 	}
 	for _, k := range v.Tasks {
-		e.judge(n.updateRow(*v, k), rescan)
+		u := n.updateRow(*v, k)
+		n.budgets().tell(&u, n.cfg.Now())
+		e.judge(u, rescan)
 	}
 }
 

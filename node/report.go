@@ -211,7 +211,6 @@ func (n *Node) updateRow(v swarm.View, k swarm.TaskView) api.Update {
 		Update: string(k.Verdict.Update), Revision: k.Verdict.Revision, Compliance: string(k.Verdict.Compliance),
 		State: k.State.String(), Reason: string(k.Reason), Detail: api.Clean(k.Detail), Since: k.Since.UTC(), Facts: k.Facts, Failures: k.Failures,
 	}
-	n.budgets().tell(&u, n.cfg.Now())
 	if d, err := n.descriptor(k.Verdict.Descriptor); err == nil {
 		u.Title, u.SizeBytes = d.Title, d.PlainBytes
 	}

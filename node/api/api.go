@@ -144,6 +144,8 @@ type Update struct {
 	Facts map[string]int64 `json:"facts,omitempty"`
 	// Failures to install it, in a row, that were not the machine's own trouble, such as a full disk.
 	Failures int `json:"failures,omitempty"`
+	// StalledIn is what an update of state stalled was last known to do, Since when it began that.
+	StalledIn string `json:"stalled_in,omitempty"`
 }
 
 // Bytes counts payload bytes by the tier they came from. Seed and Origin crossed the WAN.
