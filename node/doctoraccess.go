@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"patchmesh/node/api"
+	"patchmesh/node/console"
 	"patchmesh/policy"
 )
 
@@ -28,7 +29,7 @@ const maxLoose = 100_000
 
 // privatePaths are what nobody else may touch in any way; of the folder itself others may not write, since its sockets may
 // be for a group.
-var privatePaths = []string{"keys", "trust", "payloads", "kept", "state.db", "state.db-wal", "state.db-shm"}
+var privatePaths = []string{"keys", "trust", "payloads", "kept", "state.db", "state.db-wal", "state.db-shm", console.FileName}
 
 // looseModes walks without following links.
 func looseModes(root *os.Root) (found []loose, err error) {

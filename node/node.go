@@ -192,6 +192,9 @@ func (n *Node) Run(ctx context.Context) error {
 	if err := n.serveMetrics(n.ctx); err != nil {
 		return err
 	}
+	if err := n.serveConsole(n.ctx); err != nil {
+		return err
+	}
 	if err := n.prepareSeed(); err != nil {
 		return err
 	}
