@@ -268,7 +268,7 @@ func served(t *testing.T) (c *Console, at, link string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.read = time.Second
+	c.read = 2 * time.Second
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- c.Serve(ctx, ln) }()
@@ -327,6 +327,7 @@ func TestSWEBOnTheWire(t *testing.T) {
 		defer c.Close()
 		_ = c.SetDeadline(time.Now().Add(time.Minute))
 		_, _ = io.WriteString(c, text) // it may be cut off before the end
+		_ = c.(*net.TCPConn).CloseWrite()
 		line, _ := bufio.NewReader(c).ReadString('\n')
 		return line
 	}
@@ -346,6 +347,8 @@ func TestSWEBOnTheWire(t *testing.T) {
 			t.Errorf("%s: %s", name, line)
 		}
 	}
+	_, at, link = served(t) // one where nothing is just ending, which would let somebody in
+	base, secret, _ = strings.Cut(link, "#")
 	var silent []net.Conn
 	for range 3 * maxConns {
 		if c, err := net.Dial("tcp", at); err == nil {
