@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"patchmesh/node/console"
 	"patchmesh/node/restart"
 	"patchmesh/swarm/rate"
 )
@@ -51,6 +52,8 @@ type Config struct {
 	StoreQuota, StoreReserve string
 	// Metrics is IP:PORT for /metrics. Empty: none.
 	Metrics string
+	// Console is IP:PORT of loopback where a seed shows its fleet to a browser. Empty: none.
+	Console string
 	// Sockets is the folder of the local sockets. Empty: DataDir.
 	Sockets string
 	// Admins is a group, by name or number, whose members may give orders. Empty: its user and root alone.
@@ -128,6 +131,11 @@ func (c *Config) Validate() error {
 	}
 	for _, p := range c.SitePrefixes {
 		if _, err := parseSitePrefix(p); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if c.Console != "" {
+		if err := console.CheckListen(c.Console); err != nil {
 			errs = append(errs, err)
 		}
 	}

@@ -40,6 +40,9 @@
 //     that it visits.
 //   - The errands are renewals without a way to the seed (errands.go, errandspread.go): sealed requests gather at
 //     the machine that packs a medium, a list that the seed has signed spreads from the one that was fed.
+//   - The doctor looks at a running node (doctor.go) or, under the lock of the folder, at a stopped one and mends it
+//     (doctorstopped.go, doctoraccess.go); doctordisk.go is which file systems count, runsettings.go what the last run's
+//     command line said of them. console.go opens a seed's page for browsers (package console).
 //   - offlinesign.go needs no data folder at all: it is for approvers on machines of their own.
 //
 // # Invariants
@@ -115,8 +118,10 @@
 //     reports carry what changed since that letter, so none of them takes anything with it when it is lost.
 //   - The apply process reads the inventory itself, and the groups that this machine has joined from its own
 //     folder: the net process could otherwise choose which approvals count here.
-//   - That an update is stalled is worked out where it is told and stored nowhere: a machine that has fallen
-//     silent cannot say it of itself.
+//   - That an update is stalled is worked out where it is told and neither reported nor stored: a machine that has
+//     fallen silent cannot say it of itself, and budgets that are signed later hold for what it said before.
+//   - On a stopped machine the doctor installs and removes nothing: whether that may be now depends on people and
+//     windows as well, which the running node asks. It asks the machine what came of what was cut off.
 //   - A machine gives a neighbour its report only while it knows no way to a seed: what a machine lacks is
 //     nobody's business where reports can go their own way.
 //   - Gossip key and token secrets are derived from or sealed to keys on the seed; a relay that

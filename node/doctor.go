@@ -41,9 +41,9 @@ func (e *examination) fine(scope, check, format string, args ...any) {
 func (e *examination) wrong(scope, check string, r policy.Reason, detail string, facts map[string]int64, fix func() (string, error)) {
 	f := api.Finding{Scope: scope, Check: check, Reason: string(r), Detail: api.Clean(detail), Facts: facts}
 	if info, known := r.Info(); known {
-		f.Owner, f.NextStep, f.CanFix = info.Owner, info.NextStep, info.CanFix
+		f.Owner, f.NextStep, f.Heals = info.Owner, info.NextStep, info.CanFix
 	}
-	f.CanFix = f.CanFix || fix != nil
+	f.CanFix = fix != nil
 	if e.q.Fix && fix != nil {
 		did, err := fix()
 		if err != nil {
@@ -52,6 +52,16 @@ func (e *examination) wrong(scope, check string, r policy.Reason, detail string,
 		f.Did = api.Clean(did)
 	}
 	e.Findings = append(e.Findings, f)
+}
+
+// last is the newest finding; next says what to do about it where its reason alone does not say enough.
+func (e *examination) last() *api.Finding { return &e.Findings[len(e.Findings)-1] }
+
+func (e *examination) next(step, owner string) { e.last().NextStep, e.last().Owner = step, owner }
+
+// did says what was mended where nothing was wrong.
+func (e *examination) did(format string, args ...any) {
+	e.last().Did = api.Clean(fmt.Sprintf(format, args...))
 }
 
 func (e *examination) end() *api.Diagnosis {
@@ -76,7 +86,7 @@ func (n *Node) Doctor(ctx context.Context, q api.DoctorQuery) (*api.Diagnosis, e
 	}{
 		{api.ScopeService, func() { n.lookAtService(ctx, e) }},
 		{api.ScopeTime, func() { lookAtTime(e, n.believer, n.cfg.Now(), n.late()) }},
-		{api.ScopeDisk, func() { lookAtDisk(e, n.cfg.DataDir, n.cfg.Root, func() (string, error) { return n.makeRoom(ctx) }) }},
+		{api.ScopeDisk, func() { lookAtDisk(e, n.places(), func() (string, error) { return n.makeRoom(ctx) }) }},
 		{api.ScopeStore, func() { n.lookAtStore(ctx, e) }},
 		{api.ScopeP2P, func() { n.lookAtPeers(e, v) }},
 		{api.ScopeWAN, func() { n.lookAtWAN(e, v) }},
@@ -117,33 +127,6 @@ func lookAtTime(e *examination, b *believer, now time.Time, late time.Duration) 
 		return
 	}
 	e.fine(api.ScopeTime, "clock and approvals", "no proof that the clock is behind; the approvals last until %s", b.current().ExpiresAt().UTC().Format(time.RFC3339))
-}
-
-// Room that a machine needs to work at all.
-const (
-	leastFree   = 256 << 20
-	leastMemory = 64 << 20
-)
-
-// lookAtDisk looks at the disks that bytes are written to, and at memory.
-func lookAtDisk(e *examination, dataDir, root string, fix func() (string, error)) {
-	for _, d := range []struct{ check, path string }{{"disk of the data folder", dataDir}, {"disk of the system", first(root, "/")}} {
-		free, total, err := inventory.Free(d.path)
-		switch {
-		case err != nil:
-			e.wrong(api.ScopeDisk, d.check, policy.ReasonDiskError, err.Error(), nil, nil)
-		case free < leastFree:
-			e.wrong(api.ScopeDisk, d.check, policy.ReasonDiskShort, fmt.Sprintf("%s of %s are free", api.Size(free), api.Size(total)),
-				map[string]int64{"needed_bytes": leastFree, "free_bytes": free}, fix)
-		default:
-			e.fine(api.ScopeDisk, d.check, "%s of %s are free", api.Size(free), api.Size(total))
-		}
-	}
-	if free, known := inventory.MemoryFree(); known && free < leastMemory {
-		e.wrong(api.ScopeDisk, "memory", policy.ReasonMemoryShort, api.Size(free)+" of memory are free", map[string]int64{"needed_bytes": leastMemory, "free_bytes": free}, nil)
-	} else if known {
-		e.fine(api.ScopeDisk, "memory", "%s are free", api.Size(free))
-	}
 }
 
 // makeRoom has the core evict what nobody needs.
@@ -263,7 +246,9 @@ func (n *Node) lookAtUpdates(e *examination, v *swarm.View) {
 		if k.State == policy.StateRolledBack || k.State == policy.StateFailedRollback {
 			fix = nil // looking again changes nothing: it takes a new approval, or somebody at the machine
 		}
-		e.judge(n.updateRow(*v, k), fix)
+		u := n.updateRow(*v, k)
+		n.budgets().tell(&u, n.cfg.Now())
+		e.judge(u, fix)
 	}
 }
 

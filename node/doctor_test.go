@@ -71,17 +71,17 @@ func TestRG8DoctorFindsAndExplainsWithoutNetwork(t *testing.T) {
 		t.Errorf("explained offline: %+v, %v", e, err)
 	}
 	dir := a.cfg.DataDir
-	if _, err := DoctorStopped(dir, api.DoctorQuery{}, time.Now); err == nil {
+	if _, err := DoctorStopped(context.Background(), dir, api.DoctorQuery{}, time.Now); err == nil {
 		t.Error("the folder of a running node was opened")
 	}
 	a.stop()
-	d, err = DoctorStopped(dir, api.DoctorQuery{}, time.Now)
+	d, err = DoctorStopped(context.Background(), dir, api.DoctorQuery{}, time.Now)
 	if err != nil || d.Running || d.Healthy {
 		t.Fatalf("a stopped node: %+v, %v", d, err)
 	}
 	finding(t, d, api.ScopeService, string(policy.ReasonAgentStopped))
 	for _, scope := range []string{api.ScopeP2P, api.ScopeWAN, api.ScopeUpdates} { // looked at alone they are no healthier
-		d, err = DoctorStopped(dir, api.DoctorQuery{Scopes: []string{scope}}, time.Now)
+		d, err = DoctorStopped(context.Background(), dir, api.DoctorQuery{Scopes: []string{scope}}, time.Now)
 		if err != nil || d.Healthy {
 			t.Errorf("%s of a stopped node: %+v, %v", scope, d, err)
 		}
@@ -99,13 +99,13 @@ func TestRG8DoctorFindsAndExplainsWithoutNetwork(t *testing.T) {
 	if _, err := ExplainStopped(context.Background(), dir, "nonsense", "a", time.Now); api.ClassOf(err) != api.ClassNotFound {
 		t.Errorf("another update: %v", err)
 	}
-	if _, err := DoctorStopped(t.TempDir(), api.DoctorQuery{}, time.Now); api.ClassOf(err) != api.ClassUsage {
+	if _, err := DoctorStopped(context.Background(), t.TempDir(), api.DoctorQuery{}, time.Now); api.ClassOf(err) != api.ClassUsage {
 		t.Errorf("a folder of no mesh: %v", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "state.db"), []byte("not a database"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if d, err := DoctorStopped(dir, api.DoctorQuery{}, time.Now); err != nil || finding(t, d, api.ScopeStore, string(policy.ReasonDiskError)).Owner == "" {
+	if d, err := DoctorStopped(context.Background(), dir, api.DoctorQuery{}, time.Now); err != nil || finding(t, d, api.ScopeStore, string(policy.ReasonDiskError)).Owner == "" {
 		t.Errorf("a damaged folder: %+v, %v", d, err)
 	}
 }

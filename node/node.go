@@ -185,11 +185,15 @@ func (n *Node) Run(ctx context.Context) error {
 	if err := os.RemoveAll(filepath.Join(n.cfg.DataDir, "work")); err != nil { // always safe to delete
 		return fmt.Errorf("clear work folder: %w", err)
 	}
+	n.rememberRun()
 	n.reportInterrupted()
 	if err := n.openGossip(); err != nil {
 		return err
 	}
 	if err := n.serveMetrics(n.ctx); err != nil {
+		return err
+	}
+	if err := n.serveConsole(n.ctx); err != nil {
 		return err
 	}
 	if err := n.prepareSeed(); err != nil {

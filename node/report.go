@@ -215,7 +215,6 @@ func (n *Node) updateRow(v swarm.View, k swarm.TaskView) api.Update {
 	for _, e := range k.Verdict.Excepted {
 		u.Excepted = append(u.Excepted, api.Excepted{Hold: e.Hold, Exception: e.Exception, Until: e.Until.UTC()})
 	}
-	n.budgets().tell(&u, n.cfg.Now())
 	if d, err := n.descriptor(k.Verdict.Descriptor); err == nil {
 		u.Title, u.SizeBytes = d.Title, d.PlainBytes
 	}

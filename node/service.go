@@ -52,6 +52,7 @@ func (n *Node) statusInDetail(q api.StatusQuery) (*api.Fleet, error) {
 	} else {
 		own := n.ownRow(*v)
 		own.LastContact = f.AsOf
+		n.budgets().tellAll(&own, f.AsOf)
 		f.Machines = []api.Machine{own}
 	}
 	n.measureBaseline(f.Machines)
@@ -97,10 +98,6 @@ func (s *seed) fleet(connected map[string]bool) ([]api.Machine, error) {
 			m.LastContact = r.ContactAt.UTC()
 		}
 		m.ID, m.Name, m.Site, m.Groups = k.ID, k.Name, k.Site, s.groupsOf(k)
-		stall := s.budgets(k)
-		for i := range m.Updates {
-			stall.tell(&m.Updates[i], s.now())
-		}
 		if connected[k.ID] {
 			m.LastContact = s.now().UTC()
 		}
@@ -123,6 +120,7 @@ func (s *seed) fleet(connected map[string]bool) ([]api.Machine, error) {
 		if v, ok := s.believer.current().Roster().Revocation(k.ID); ok {
 			m.Online, m.Reason, m.Detail = false, string(policy.ReasonHostRevoked), revokedError(v).Error()
 		}
+		s.worked(k).budgets.tellAll(&m, s.now())
 		out = append(out, m)
 	}
 	slices.SortFunc(out, func(a, b api.Machine) int { return strings.Compare(a.Name+a.ID, b.Name+b.ID) })

@@ -6,13 +6,12 @@ import (
 	"time"
 
 	"patchmesh/node/api"
-	"patchmesh/node/state"
 	"patchmesh/policy"
 )
 
 // An update that stays in a state for longer than its budget is told as stalled, with the reason and the state that
-// it is stalled in. That is worked out where it is told: on the machine, and on the seed too, since a machine
-// that has fallen silent cannot say it of itself.
+// it is stalled in. That is worked out where it is told and not reported: a machine that has fallen silent cannot say it
+// of itself, and budgets that are signed later hold for what it said before as well.
 
 // stall is the budgets of one machine.
 type stall policy.Budgets
@@ -30,7 +29,25 @@ func (b stall) tell(u *api.Update, now time.Time) {
 	if u.Detail != "" {
 		detail += ": " + u.Detail
 	}
-	u.State, u.Detail = policy.StateStalled.String(), detail
+	u.State, u.StalledIn, u.Detail = policy.StateStalled.String(), u.State, detail
+}
+
+// tellAll is tell for all that a machine reported. Of one that has fallen silent nothing can be waited for, so what it
+// was doing is shown with that reason, for as long as it has said nothing else.
+func (b stall) tellAll(m *api.Machine, now time.Time) {
+	for i := range m.Updates {
+		u := &m.Updates[i]
+		if st, known := policy.ParseState(u.State); known && !m.Online && u.Reason == "" && st > 0 && st < policy.StateInstalled {
+			u.Reason = string(policy.ReasonHostSilent)
+			if m.Reason == string(policy.ReasonHostOffline) {
+				u.Reason = m.Reason
+			}
+			if u.Detail == "" && !m.LastContact.IsZero() {
+				u.Detail = "the last that was heard from it, " + api.Duration(now.Sub(m.LastContact)) + " ago"
+			}
+		}
+		b.tell(u, now)
+	}
 }
 
 // says: the manifest has budgets of its own.
@@ -45,13 +62,4 @@ func (n *Node) budgets() stall {
 		return usualStall
 	}
 	return stall(m.Budgets(n.machineFacts()))
-}
-
-// budgets are those of a machine, as the seed knows it.
-func (s *seed) budgets(k state.MemberRow) stall {
-	m := s.believer.current().Manifest()
-	if !says(m) {
-		return usualStall
-	}
-	return stall(m.Budgets(policy.Machine{ID: k.ID, Name: k.Name, Site: k.Site, Groups: s.groupsOf(k)}))
 }

@@ -39,6 +39,7 @@ type workedGroups struct {
 	manifest *policy.Manifest
 	member   string // what else it was worked out from
 	groups   []policy.Membership
+	budgets  stall
 }
 
 const (
@@ -240,17 +241,20 @@ func (s *seed) inventoryOf(id string) (v *policy.Inventory, claims []string, det
 }
 
 // membershipsOf are the groups of a machine under the manifest in force, by the same rules as the machine's own.
-func (s *seed) membershipsOf(k state.MemberRow) []policy.Membership {
+func (s *seed) membershipsOf(k state.MemberRow) []policy.Membership { return s.worked(k).groups }
+
+// worked is what the manifest in force says of a machine, as it last described itself: it need not be on.
+func (s *seed) worked(k state.MemberRow) workedGroups {
 	m := s.believer.current().Manifest()
 	if m == nil {
-		return nil
+		return workedGroups{budgets: usualStall}
 	}
 	member := fmt.Sprint(k.Name, "\x00", k.Site, "\x00", k.Groups)
 	s.stocks.mu.Lock()
 	w, known := s.stocks.groups[k.ID]
 	s.stocks.mu.Unlock()
 	if known && w.manifest == m && w.member == member {
-		return w.groups
+		return w
 	}
 	facts := policy.Machine{ID: k.ID, Name: k.Name, Site: k.Site, Groups: k.Groups}
 	if m.AsksPackages() {
@@ -258,14 +262,17 @@ func (s *seed) membershipsOf(k state.MemberRow) []policy.Membership {
 	} else if st, err := s.stock(k.ID); err == nil { // a fleet's lists of packages are large, and nobody asks for them
 		facts.Inventory, facts.Claims = &st.Facts, st.Claims
 	}
-	w = workedGroups{m, member, m.Memberships(facts)}
+	w = workedGroups{m, member, m.Memberships(facts), usualStall}
+	if says(m) {
+		w.budgets = stall(m.Budgets(facts))
+	}
 	s.stocks.mu.Lock()
 	defer s.stocks.mu.Unlock()
 	if s.stocks.groups == nil {
 		s.stocks.groups = map[string]workedGroups{}
 	}
 	s.stocks.groups[k.ID] = w
-	return w.groups
+	return w
 }
 
 // groupsOf names the groups that a machine is in: those that it was enrolled into, and those that it came

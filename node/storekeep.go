@@ -61,16 +61,21 @@ const (
 // openStorekeeping sets the limits of the store, and hears of damage from now on.
 func (n *Node) openStorekeeping() error {
 	n.keeper.pace = scrubPace{share: scrubShare, every: scrubEvery}
-	opt := disk.Options{OnDamage: n.damageFound}
+	n.limitStore(n.damageFound)
+	n.ledger = newLedger(n)
+	n.openReceipts()
+	return n.loadPins()
+}
+
+// limitStore sets the limits, and who hears of damage.
+func (n *Node) limitStore(heard func(content.ID, []int)) {
+	opt := disk.Options{OnDamage: heard}
 	opt.QuotaBytes, opt.QuotaPercent, _ = parseLimit(n.cfg.StoreQuota) // checked by Validate
 	if n.seed != nil && n.cfg.StoreQuota == "" {
 		opt.QuotaBytes = -1 // nothing of a catalogue goes by itself, so only the disk bounds it
 	}
 	opt.ReserveBytes, opt.ReservePercent, _ = parseLimit(n.cfg.StoreReserve)
 	n.store.Tune(opt)
-	n.ledger = newLedger(n)
-	n.openReceipts()
-	return n.loadPins()
 }
 
 func (n *Node) loadPins() error {
@@ -128,23 +133,29 @@ func (n *Node) flushLedger() {
 
 // checkStore tells the core what the store holds, and how much of that has to go.
 func (n *Node) checkStore() {
-	infos, err := n.store.List()
-	if err != nil {
-		return // the node is stopping
-	}
 	u, err := n.store.Usage()
 	if err != nil {
 		n.log.Warn("the store was not measured", "err", err)
 		return
 	}
+	ev, err := n.storeChecked(u.OverBytes())
+	if err != nil {
+		return // the node is stopping
+	}
 	n.keeper.usage.Store(&u)
 	n.keeper.checks.Add(1)
 	n.keeper.checkedAt.Store(n.cfg.Now().Unix())
-	ev := swarm.StoreChecked{OverBytes: u.OverBytes()}
+	n.events.send(ev)
+}
+
+// storeChecked is what the store holds, and that so many bytes have to go.
+func (n *Node) storeChecked(over int64) (swarm.StoreChecked, error) {
+	infos, err := n.store.List()
+	ev := swarm.StoreChecked{OverBytes: over}
 	for _, i := range infos {
 		ev.Items = append(ev.Items, swarm.StoredItem{Payload: i.ID, Bytes: i.StoredBytes, Pinned: n.pinned(i.ID)})
 	}
-	n.events.send(ev)
+	return ev, err
 }
 
 // pinned looks a payload up. A pin that was set before the update was known finds its payload here.

@@ -345,6 +345,47 @@ func TestRH8UpdatesThatNeedEachOtherInACircleHold(t *testing.T) {
 	}
 }
 
+// R-H8: one exclusive item in a pass, and nothing else with it: what is removed goes before it, the other installs after it.
+// While a removal is due, perhaps again and again, everything else goes on.
+func TestRH8OneExclusiveItemInAPassWithRemovalsBeforeIt(t *testing.T) {
+	alone := func(d *Descriptor) { d.Exclusive = "yes" }
+	b := newBench(t)
+	for _, id := range []UpdateID{"a-alone", "b-alone"} {
+		b.approve(b.update(id, 1, alone), "all", ActionInstall, nil)
+	}
+	b.approve(b.update("plain", 1, nil), "all", ActionInstall, nil)
+	b.approve(b.update("old", 1, nil), "all", ActionRemove, nil)
+	b.approve(b.update("older", 1, nil), "all", ActionRemove, nil)
+	due := func(there ...UpdateID) (list []UpdateID) {
+		p := b.plan(Machine{Detected: present(there...)}, t0)
+		for _, id := range []UpdateID{"a-alone", "b-alone", "old", "older", "plain"} {
+			switch v := p[id]; {
+			case v.Verb == VerbInstall || v.Verb == VerbRemove && v.Compliance == Installed:
+				list = append(list, id)
+			case v.Verb == VerbStage && (v.Await != StateWaitingOtherInstall || v.Detail == "" || v.Reason != ReasonExclusive && v.Reason != ReasonDepOtherFirst):
+				t.Errorf("%s waits for nothing that it names: %+v", id, v)
+			}
+		}
+		return list
+	}
+	for _, pass := range []struct{ there, want []UpdateID }{
+		{[]UpdateID{"old", "older"}, []UpdateID{"old", "older", "plain"}},
+		{[]UpdateID{"old"}, []UpdateID{"old", "plain"}},
+		{nil, []UpdateID{"a-alone"}},
+		{[]UpdateID{"a-alone"}, []UpdateID{"b-alone"}},
+		{[]UpdateID{"a-alone", "b-alone"}, []UpdateID{"plain"}},
+		{[]UpdateID{"a-alone", "b-alone", "plain"}, nil},
+	} {
+		if got := due(pass.there...); !slices.Equal(got, pass.want) {
+			t.Errorf("with %v there: %v go, want %v", pass.there, got, pass.want)
+		}
+	}
+	b.approve(b.update("c-alone", 1, alone), "all", ActionRemove, nil)
+	if p := b.plan(Machine{Detected: present("c-alone", "old")}, t0); p["c-alone"].Verb != VerbRemove || p["old"].Verb != VerbRemove || p["plain"].Reason != ReasonExclusive || p["a-alone"].Verb != VerbStage {
+		t.Errorf("an exclusive one is removed: %+v", p)
+	}
+}
+
 // R-H9: the machine's own list holds back, and the reason says that it does.
 func TestRH9ALocalHoldIsReportedAsReason(t *testing.T) {
 	b := newBench(t)

@@ -7,8 +7,8 @@ import (
 )
 
 // settleOrder looks at other verdicts, after supersedence: an update waits for those that must be there
-// before it (prerequisites; a checkpoint is one that later updates name), and everything waits while one
-// that must be installed alone is due. What waits is fetched meanwhile.
+// before it (prerequisites; a checkpoint is one that later updates name), and one that must be installed alone goes
+// alone, see settleExclusive. What waits is fetched meanwhile.
 func settleOrder(asked []question, verdicts []Verdict) {
 	o := newOrder(asked, verdicts)
 	for i := range verdicts {
@@ -108,19 +108,31 @@ func (o order) settleNeeds(i int) {
 	}
 }
 
-// settleExclusive lets the first update that must be alone go alone.
+// settleExclusive lets one update that must be alone go in a pass, with nothing else. What is to be removed goes
+// before it: an exclusive one may need the room that it takes or the place that it holds, and a remedy must not wait for an
+// install that may fail again and again. While a removal is due the exclusive one waits, and the others go on; then it
+// goes before all other installs. To remove an exclusive update holds back installs as well.
 func (o order) settleExclusive() {
-	first := slices.IndexFunc(o.verdicts, func(v Verdict) bool {
+	exclusive := func(v Verdict) bool {
 		d := o.asked[o.place[v.Update]].desc
-		return v.Verb == VerbInstall && d != nil && d.Exclusive == "yes"
-	})
-	if first < 0 {
-		return
+		return d != nil && d.Exclusive == "yes"
 	}
+	removal := func(v Verdict) bool { return v.Verb == VerbRemove && v.Compliance == Installed }
+	if at := slices.IndexFunc(o.verdicts, func(v Verdict) bool { return removal(v) && exclusive(v) }); at >= 0 {
+		o.holdInstalls(at, ReasonExclusive, "%s must be removed alone, and goes first", func(Verdict) bool { return true })
+	} else if at := slices.IndexFunc(o.verdicts, removal); at >= 0 {
+		o.holdInstalls(at, ReasonDepOtherFirst, "it must be installed alone, and %s is removed first", exclusive)
+	} else if at := slices.IndexFunc(o.verdicts, func(v Verdict) bool { return v.Verb == VerbInstall && exclusive(v) }); at >= 0 {
+		o.holdInstalls(at, ReasonExclusive, "%s must be installed alone, and goes first", func(Verdict) bool { return true })
+	}
+}
+
+// holdInstalls has those installs wait that which says, but for the one at first, whose name goes into the detail.
+func (o order) holdInstalls(first int, r Reason, detail string, which func(Verdict) bool) {
 	for i := range o.verdicts {
-		if v := &o.verdicts[i]; i != first && v.Verb == VerbInstall {
-			v.Verb, v.Await, v.Reason, v.Until, v.closesAt = VerbStage, StateWaitingOtherInstall, ReasonExclusive, time.Time{}, time.Time{}
-			v.Detail = fmt.Sprintf("%s must be installed alone, and goes first", o.verdicts[first].Update)
+		if v := &o.verdicts[i]; i != first && v.Verb == VerbInstall && which(*v) {
+			v.Verb, v.Await, v.Reason, v.Until, v.closesAt = VerbStage, StateWaitingOtherInstall, r, time.Time{}, time.Time{}
+			v.Detail = fmt.Sprintf(detail, o.verdicts[first].Update)
 		}
 	}
 }

@@ -19,8 +19,10 @@ func (a *app) doctorCmd() *cobra.Command {
 		Short: "what keeps this machine from being patched, and mending what can be mended",
 		Long: "doctor looks at this machine: its processes, clock, disk, store, neighbours, way to the seed and updates. Every trouble\n" +
 			"has a reason, an owner and a next step. It needs no network, and without a running node it looks at the data folder.\n" +
-			"--fix mends what patchmesh can mend by itself (calls neighbours again, looks through the store, makes room, looks for\n" +
-			"updates again) and says what it changed. With scopes it looks at those alone.\n\n" +
+			"--fix mends what patchmesh can mend by itself and says what it changed: a running node calls neighbours again, looks\n" +
+			"through the store, makes room and looks for updates again. On a stopped one it settles what a crash cut off, hashes the\n" +
+			"store and puts aside what is damaged, takes away leftovers, closes the data folder to others and makes room. What cannot\n" +
+			"be proven safe is left alone. With scopes it looks at those alone.\n\n" +
 			"Exit codes: 0 nothing is wrong; 1 something is, or was and is being mended; otherwise:\n" + exits,
 		Example: "  patchmesh doctor\n  patchmesh doctor --p2p --wan --json\n  patchmesh doctor --store --fix",
 		Args:    exactly(0, "no arguments"),
@@ -62,7 +64,7 @@ func (a *app) diagnose(c *cobra.Command, q api.DoctorQuery) (d *api.Diagnosis, e
 		d, err = k.Doctor(c.Context(), q)
 		return err
 	}, func(error) (err error) {
-		d, err = node.DoctorStopped(a.data, q, time.Now)
+		d, err = node.DoctorStopped(c.Context(), a.data, q, time.Now)
 		return err
 	})
 	return d, err
@@ -88,17 +90,19 @@ func writeDiagnosis(w io.Writer, d *api.Diagnosis, fix bool) {
 			fmt.Fprintf(w, " (%s)", f.Reason)
 		}
 		fmt.Fprintln(w)
-		if f.OK {
-			continue
-		}
-		if f.NextStep != "" {
+		if f.NextStep != "" && !f.OK {
 			fmt.Fprintf(w, "       %s: %s\n", f.Owner, f.NextStep)
 		}
 		switch {
 		case f.Did != "":
 			fmt.Fprintf(w, "       done: %s\n", f.Did)
-		case f.CanFix && !fix:
+		case f.OK || fix:
+		case f.CanFix && f.Heals:
 			fmt.Fprintln(w, "       it mends itself in time, or at once with --fix")
+		case f.CanFix:
+			fmt.Fprintln(w, "       --fix mends it")
+		case f.Heals:
+			fmt.Fprintln(w, "       a running node mends it in time; --fix does nothing about it")
 		}
 	}
 }

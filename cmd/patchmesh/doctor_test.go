@@ -63,3 +63,29 @@ func TestRG8DoctorGroupAndInventoryOnTheCommandLine(t *testing.T) {
 		}
 	}
 }
+
+// R-J6: the console is asked for by a verb like everything else, and says what is wrong where there is none.
+func TestRJ6ConsoleOnTheCommandLine(t *testing.T) {
+	dir := t.TempDir()
+	seed := filepath.Join(dir, "seed")
+	if code, _, errOut := call("init", "--org", "acme", "--insecure-no-passphrase", "--data", seed); code != 0 {
+		t.Fatal(errOut)
+	}
+	if code, _, errOut := call("console", "--data", seed); code != 4 || !strings.Contains(errOut, "--console") {
+		t.Errorf("no console: exit code %d: %s", code, errOut)
+	}
+	if err := os.WriteFile(filepath.Join(seed, "console.json"), []byte(`{"url":"http://127.0.0.1:1/#left"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, _ := call("console", "--data", seed); code != 4 || strings.Contains(out, "left") {
+		t.Errorf("the link of a node that was killed: exit code %d: %s", code, out)
+	}
+	for _, addr := range []string{"0.0.0.0:7780", "10.1.2.3:7780", "localhost:7780", "7780"} {
+		if code, _, errOut := call("run", "--console", addr, "--listen", "127.0.0.1:1", "--data", seed); code != 2 {
+			t.Errorf("--console %s: exit code %d: %s", addr, code, errOut)
+		}
+	}
+	if _, out, _ := call("console", "--help"); !strings.Contains(out, "Examples:") || !strings.Contains(out, "Exit codes:") {
+		t.Errorf("--help: %s", out)
+	}
+}

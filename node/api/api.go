@@ -149,6 +149,8 @@ type Update struct {
 	// Hold is the id of the hold that stops it; Excepted are holds that would, were it not for an exception.
 	Hold     string     `json:"hold,omitempty"`
 	Excepted []Excepted `json:"excepted,omitempty"`
+	// StalledIn is what an update of state stalled was last known to do, Since when it began that.
+	StalledIn string `json:"stalled_in,omitempty"`
 }
 
 // Bytes counts payload bytes by the tier they came from. Seed and Origin crossed the WAN.

@@ -50,6 +50,7 @@ type Finding struct {
 	Facts    map[string]int64 `json:"facts,omitempty"`
 	Owner    string           `json:"owner,omitempty"`
 	NextStep string           `json:"next_step,omitempty"`
-	CanFix   bool             `json:"can_fix,omitempty"` // 'doctor --fix' or time mends it
+	CanFix   bool             `json:"can_fix,omitempty"` // 'doctor --fix' does something about it
+	Heals    bool             `json:"heals,omitempty"`   // a running node mends it by itself, given time
 	Did      string           `json:"did,omitempty"`     // what --fix changed
 }

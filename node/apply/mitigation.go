@@ -10,7 +10,8 @@ import (
 )
 
 // mitigated looks by itself at the other updates on which the verdict for this one hangs: the one that it stands
-// for, if it is a mitigation, those that must be there before it, and those that must be installed alone. The
+// for, if it is a mitigation, those that must be there before it, those that must be installed alone, and for such a one
+// those that are removed first. The
 // caller's word must not take off what protects the machine, nor turn the declared order round. What cannot be
 // looked at counts as not there: the mitigation stays, and what needs the other one waits.
 func (r *Role) mitigated(m *policy.Manifest, d *policy.Descriptor, want Order) policy.Machine {
@@ -32,7 +33,7 @@ func (r *Role) mitigated(m *policy.Manifest, d *policy.Descriptor, want Order) p
 			continue
 		}
 		forThis := here[other.Update].Descriptor == a.Descriptor
-		if other.Update != d.Mitigates && !(forThis && settlesOrder(d, other)) {
+		if other.Update != d.Mitigates && !(forThis && settlesOrder(d, other, here[other.Update].Verb)) {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), mitigationLook)
@@ -46,10 +47,10 @@ func (r *Role) mitigated(m *policy.Manifest, d *policy.Descriptor, want Order) p
 	return mach
 }
 
-// settlesOrder: whether d may go now hangs on whether the other one is there.
-func settlesOrder(d, other *policy.Descriptor) bool {
+// settlesOrder: whether d may go now hangs on whether the other one, of such a verdict, is there.
+func settlesOrder(d, other *policy.Descriptor, verb policy.Verb) bool {
 	needed := func(u policy.UpdateID) bool { return slices.Contains(d.Prerequisites, u) }
-	return other.Exclusive == "yes" || needed(other.Update) || slices.ContainsFunc(other.Supersedes, needed)
+	return other.Exclusive == "yes" || d.Exclusive == "yes" && verb == policy.VerbRemove || needed(other.Update) || slices.ContainsFunc(other.Supersedes, needed)
 }
 
 // mitigationLook bounds the look at another update.

@@ -85,3 +85,31 @@ func TestWhatMustBeAloneHoldsOthersBackUntilItIsThere(t *testing.T) {
 		}
 	}
 }
+
+// R-H8: one that must be alone waits for what is removed, as the role sees it itself, and goes once that is gone.
+func TestRH8WhatIsRemovedGoesBeforeWhatMustBeAlone(t *testing.T) {
+	o := newOrg(t, "acme")
+	p := newProcess(t, o)
+	p.serve(t)
+	old := o.approveSo("old", func(*policy.Descriptor) {})
+	c, ctx := NewClient(p.sock, o), context.Background()
+	if _, err := c.Do(ctx, old, Install); err != nil {
+		t.Fatal(err)
+	}
+	alone := o.approveSo("alone", func(d *policy.Descriptor) { d.Exclusive = "yes" })
+	o.publish(func(m *policy.Manifest) {
+		for i := range m.Approvals {
+			if m.Approvals[i].Descriptor == old {
+				m.Approvals[i].Action = policy.ActionRemove
+			}
+		}
+	})
+	_, err := c.Do(ctx, alone, Install)
+	wantRefused(t, "beside a removal", err, policy.ReasonDepOtherFirst)
+	if _, err := c.Do(ctx, old, Remove); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Do(ctx, alone, Install); err != nil {
+		t.Fatal(err)
+	}
+}

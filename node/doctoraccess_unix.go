@@ -1,0 +1,71 @@
+//go:build !windows
+
+package node
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// openOwn neither follows a link nor waits for whoever has put a pipe there meanwhile.
+func openOwn(root *os.Root, path string) (*os.File, error) {
+	return root.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+}
+
+// oneName: the file has no second name anywhere.
+func oneName(fi fs.FileInfo) bool {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	return ok && st.Nlink == 1
+}
+
+func ownerOf(fi fs.FileInfo) (uid, gid int) {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid), int(st.Gid)
+	}
+	return -1, -1
+}
+
+// strangeOwners are files of root in the folder of another user: a command that root ran left them. Files of any third
+// user are nobody's leftovers that could be proven.
+func strangeOwners(root *os.Root) (found []loose, owner int) {
+	fi, err := root.Stat(".")
+	if err != nil {
+		return nil, -1
+	}
+	owner, _ = ownerOf(fi)
+	if owner <= 0 {
+		return nil, owner
+	}
+	_ = fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || len(found) >= maxLoose {
+			return nil
+		}
+		if fi, err := d.Info(); err == nil && (fi.IsDir() || fi.Mode().IsRegular()) {
+			if uid, _ := ownerOf(fi); uid == 0 {
+				found = append(found, loose{path, fi.Mode()})
+			}
+		}
+		return nil
+	})
+	return found, owner
+}
+
+// handBack gives them to the owner of the folder, and tells of those that it leaves alone.
+func handBack(root *os.Root) (done int, left error) {
+	fi, err := root.Stat(".")
+	if err != nil {
+		return 0, err
+	}
+	uid, gid := ownerOf(fi)
+	found, _ := strangeOwners(root)
+	for _, l := range found {
+		if err := withOwn(root, l.path, func(f *os.File, _ fs.FileInfo) error { return f.Chown(uid, gid) }); err != nil {
+			left = errors.Join(left, err)
+			continue
+		}
+		done++
+	}
+	return done, left
+}
