@@ -176,7 +176,7 @@ func (s *seed) turnRings() error {
 			return err
 		}
 		switch {
-		case step == policy.RingPromote && !heldEverywhere(m, r.approval.Update):
+		case step == policy.RingPromote && !heldEverywhere(m, r.approval.Update, s.now()):
 			_, err = s.promote(r, why, wish{unattended: true})
 		case step == policy.RingHalt:
 			err = s.halt(m, r, why)
@@ -190,8 +190,13 @@ func (s *seed) turnRings() error {
 	return nil
 }
 
-func heldEverywhere(m *policy.Manifest, u policy.UpdateID) bool {
-	return slices.ContainsFunc(m.Holds, func(h policy.Hold) bool { return h.Group == "" && (h.Update == u || h.Update == policy.AllUpdates) })
+// heldEverywhere: a hold is in force that stops an update on every machine. One that has ended, or that is for
+// machines of a kind only, must neither keep failures from halting the update nor the other rings from opening.
+func heldEverywhere(m *policy.Manifest, u policy.UpdateID, now time.Time) bool {
+	return slices.ContainsFunc(m.Holds, func(h policy.Hold) bool {
+		return (h.Group == "" || h.Group == policy.GroupAll) && (h.Update == u || h.Update == policy.AllUpdates) &&
+			h.Match == nil && (h.ExpiresAt.IsZero() || now.Before(h.ExpiresAt))
+	})
 }
 
 // promote opens the next ring. It is signed as any approval is: where the keys are elsewhere, or want a
@@ -222,7 +227,7 @@ func haltKey(a policy.Approval) string { return fmt.Sprintf("ring-halt/%s/%d", a
 
 // halt holds an update everywhere. Released by an admin, it is held again only when more machines fail.
 func (s *seed) halt(m *policy.Manifest, r rollout, why string) error {
-	if heldEverywhere(m, r.approval.Update) {
+	if heldEverywhere(m, r.approval.Update, s.now()) {
 		return nil
 	}
 	failed := 0
@@ -237,7 +242,7 @@ func (s *seed) halt(m *policy.Manifest, r rollout, why string) error {
 	h := policy.Hold{ID: fmt.Sprintf("ring-%s-%d", s.stamp().Format("20060102T150405"), r.approval.Revision), Update: r.approval.Update, Kind: "pause",
 		Reason: fmt.Sprintf("halted by ring plan %s: %s", r.plan.Name, why), At: s.stamp()}
 	p, err := s.change(wish{unattended: true, summary: "halt " + string(h.Update), reason: h.Reason}, func(sh *sheet) error {
-		if slices.ContainsFunc(sh.holds, func(o policy.Hold) bool { return o.Update == h.Update && o.Group == "" }) {
+		if heldEverywhere(&policy.Manifest{Holds: sh.holds}, h.Update, s.now()) {
 			return errNoChange
 		}
 		sh.holds = append(sh.holds, h)
@@ -263,7 +268,7 @@ func (s *seed) promoteByHand(r api.PromoteRequest) (*api.Published, error) {
 	if i < 0 {
 		return nil, api.Errorf(api.ClassNotFound, "%q is not approved along a ring plan", api.Clean(r.Update)).WithHint("'patchmesh rings list' shows what is")
 	}
-	if heldEverywhere(m, all[i].approval.Update) {
+	if heldEverywhere(m, all[i].approval.Update, s.now()) {
 		return nil, api.Errorf(api.ClassRefused, "%s is held", api.Clean(r.Update)).WithHint("'patchmesh release' ends the hold; 'patchmesh explain' tells its reason")
 	}
 	step, why, err := s.judgeRollout(all[i], true)
@@ -307,7 +312,7 @@ func (s *seed) rings(q api.RingsQuery) (*api.Rings, error) {
 		}
 		o := api.Rollout{
 			Update: string(r.approval.Update), Revision: r.approval.Revision, Plan: r.plan.Name, Next: string(step), Why: why,
-			Held: heldEverywhere(m, r.approval.Update),
+			Held: heldEverywhere(m, r.approval.Update, s.now()),
 		}
 		for i, ring := range r.plan.Rings {
 			row := api.RingRow{Ring: ring.Name, Machines: r.tallies[i].Machines, Needed: r.tallies[i].Needed, Installed: r.tallies[i].Installed, Failed: r.tallies[i].Failed}
