@@ -188,6 +188,9 @@ func (s *seed) publish(t *policy.Trust, d *policy.Draft, roster *policy.Roster) 
 func (s *seed) publishUnder(root []byte, t *policy.Trust, d *policy.Draft, roster *policy.Roster, reason string) error {
 	began := s.now()
 	roster, err := s.logged(root, t, d, roster, reason)
+	if err == nil && d != nil {
+		roster, err = roster.Publishes(t, d, s.now())
+	}
 	if err != nil {
 		return err
 	}

@@ -317,7 +317,7 @@ func (s *seed) rings(q api.RingsQuery) (*api.Rings, error) {
 		for i, ring := range r.plan.Rings {
 			row := api.RingRow{Ring: ring.Name, Machines: r.tallies[i].Machines, Needed: r.tallies[i].Needed, Installed: r.tallies[i].Installed, Failed: r.tallies[i].Failed}
 			if i < len(r.approval.RingsOpened) {
-				row.OpenedAt = r.approval.RingsOpened[i]
+				row.OpenedAt = r.approval.OpenedAt(i)
 			}
 			o.Rings = append(o.Rings, row)
 		}

@@ -202,7 +202,7 @@ func (p *RingPlan) Judge(a Approval, tallies []Tally, by bool, now time.Time) (R
 		return RingPromote, fmt.Sprintf("ring %s: promoted by hand with %d of %d machines done", r.Name, t.Installed, t.Needed)
 	}
 	var missing []string
-	if soak := a.RingsOpened[at].Add(time.Duration(r.SoakMinutes) * time.Minute); now.Before(soak) {
+	if soak := a.OpenedAt(at).Add(time.Duration(r.SoakMinutes) * time.Minute); now.Before(soak) {
 		missing = append(missing, "it soaks until "+soak.UTC().Format(time.RFC3339))
 	}
 	if want := min(r.SuccessCount, t.Machines); t.Installed < want && t.Installed < t.Needed {

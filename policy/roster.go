@@ -28,6 +28,8 @@ type Roster struct {
 	Sites   []SiteEntry   `json:"sites,omitempty"`
 	// Log says how far the approval log has come, so that every machine witnesses it; nil without one.
 	Log *Checkpoint `json:"log,omitempty"`
+	// Late says which decisions were published long after they were drafted. Absent where none was.
+	Late []Late `json:"late,omitempty"`
 }
 
 // Limits of a roster.
@@ -82,5 +84,5 @@ func (r *Roster) check() error {
 			}
 		}
 	}
-	return errors.Join(checkRevoked(r.Revoked), checkGossip(r.Gossip), checkSites(r.Sites), r.Log.check())
+	return errors.Join(checkRevoked(r.Revoked), checkGossip(r.Gossip), checkSites(r.Sites), r.Log.check(), r.checkLate())
 }
