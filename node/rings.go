@@ -26,7 +26,7 @@ const ringEvery = 5 * time.Second
 var errNoChange = errors.New("nothing to change")
 
 // errDraftWaits: nothing is signed unattended while a draft with other changes waits.
-var errDraftWaits = errors.New("a draft with other changes waits for signatures: 'patchmesh draft' shows it, 'patchmesh sign' signs it")
+var errDraftWaits = errors.New("a draft with other changes waits for signatures: 'patchmesh sign --show' shows it, 'patchmesh sign' signs it")
 
 // SetRings implements api.Service.
 func (n *Node) SetRings(_ context.Context, r api.RingsRequest) (*api.Published, error) {
@@ -143,7 +143,7 @@ func count(t *policy.Tally, m api.Machine, a policy.Approval) {
 func (n *Node) turnRings(ctx context.Context) {
 	t := time.NewTicker(ringEvery)
 	defer t.Stop()
-	said := ""
+	said, told := "", map[string]time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -151,6 +151,7 @@ func (n *Node) turnRings(ctx context.Context) {
 		case <-t.C:
 		}
 		err := n.seed.turnRings()
+		n.tellDrafts(told)
 		if err != nil && err.Error() != said { // once, not every few seconds
 			n.log.Error("an update does not go on along its rings", "err", err)
 		}
@@ -286,7 +287,7 @@ func (s *seed) promoteByHand(r api.PromoteRequest) (*api.Published, error) {
 	}
 	p, err := s.promote(all[i], why, wish{passphrase: r.Passphrase, reason: r.Reason})
 	if errors.Is(err, errNoChange) {
-		return nil, api.Errorf(api.ClassRefused, "a draft that waits for signatures promotes it already").WithHint("'patchmesh draft' shows it, 'patchmesh sign' signs it")
+		return nil, api.Errorf(api.ClassRefused, "a draft that waits for signatures promotes it already").WithHint("'patchmesh sign --show' shows it, 'patchmesh sign' signs it")
 	}
 	return p, err
 }
@@ -299,6 +300,9 @@ func (s *seed) rings(q api.RingsQuery) (*api.Rings, error) {
 	}
 	out := &api.Rings{Plans: nonNil(m.RingPlans), Rollouts: []api.Rollout{}}
 	all, err := s.rollouts(m)
+	if err == nil {
+		out.Drafts, err = s.waitingDrafts()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -112,9 +112,11 @@ func earliestNew(was, is []Approval) time.Time {
 	for _, a := range is {
 		known := old[[2]string{string(a.Update), a.Group}]
 		for _, at := range a.stamps() {
-			if !slices.ContainsFunc(known, at.Equal) {
-				first = earlier(first, at)
+			if i := slices.IndexFunc(known, at.Equal); i >= 0 {
+				known = slices.Delete(known, i, i+1) // two may be of one second
+				continue
 			}
+			first = earlier(first, at)
 		}
 	}
 	return first
@@ -166,4 +168,10 @@ func (a Approval) OpenedAt(i int) time.Time {
 		return a.published[i+1]
 	}
 	return a.RingsOpened[i]
+}
+
+// IssuedAt is when a draft was changed last, as it says itself.
+func (d *Draft) IssuedAt() (time.Time, error) {
+	_, at, err := d.decisions()
+	return at, err
 }

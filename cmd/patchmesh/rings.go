@@ -159,6 +159,7 @@ func writeRings(w io.Writer, v *api.Rings) {
 	for _, p := range v.Plans {
 		fmt.Fprintln(w, api.Clean(p.String()))
 	}
+	writeDrafts(w, v.Drafts)
 	for _, o := range v.Rollouts {
 		state := o.Next
 		if o.Held {
