@@ -126,4 +126,3 @@ func (s *seed) promotable(t *testing.T, update policy.UpdateID) rollout {
 	}
 	return all[0]
 }
-

@@ -105,11 +105,7 @@ func (n *Node) explainHolds(e *explanation, m api.Machine) {
 	}
 	for _, h := range man.Holds {
 		if h.Update == policy.AllUpdates || string(h.Update) == e.Update {
-			scope := "every machine"
-			if h.Group != "" {
-				scope = "group " + h.Group
-			}
-			e.add(h.At, "hold", "hold %s (%s) for %s: %s", h.ID, h.Kind, scope, h.Reason)
+			e.add(h.At, "hold", "hold %s (%s) for %s%s: %s", h.ID, h.Kind, holdScopeText(h), n.holdStands(man, h, m), h.Reason)
 		}
 	}
 }

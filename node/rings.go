@@ -88,14 +88,16 @@ type rollout struct {
 	approval policy.Approval
 	plan     *policy.RingPlan
 	tallies  []policy.Tally
+	index    int // of the approval in the manifest
+	contest  policy.Contest
 }
 
 // rollouts counts the reports for every approval along a plan.
 func (s *seed) rollouts(m *policy.Manifest) ([]rollout, error) {
 	var out []rollout
-	for _, a := range m.Approvals {
+	for i, a := range m.Approvals {
 		if p := m.RingPlan(a.RingPlan); a.RingPlan != "" && p != nil {
-			out = append(out, rollout{a, p, make([]policy.Tally, len(p.Rings))})
+			out = append(out, rollout{a, p, make([]policy.Tally, len(p.Rings)), i, m.Contest(a.Update)})
 		}
 	}
 	if len(out) == 0 {
@@ -110,7 +112,8 @@ func (s *seed) rollouts(m *policy.Manifest) ([]rollout, error) {
 			continue
 		}
 		for i := range out {
-			if ring := m.RingOf(out[i].plan, machine.Groups); ring >= 0 {
+			// Where another approval of the update counts, this one is nothing that the machine could do.
+			if ring := m.RingOf(out[i].plan, machine.Groups); ring >= 0 && out[i].contest.Winner(machine.Groups, s.now()) == out[i].index {
 				count(&out[i].tallies[ring], machine, out[i].approval)
 			}
 		}
@@ -128,7 +131,7 @@ func count(t *policy.Tally, m api.Machine, a policy.Approval) {
 		return
 	}
 	switch u := m.Updates[i]; {
-	case u.State == policy.StateInstalled.String():
+	case carriedOut(a.Action, u):
 		t.Needed++
 		t.Installed++
 	case u.Failures > 0 || u.State == policy.StateRolledBack.String(): // whatever it waits for since

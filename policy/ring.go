@@ -23,7 +23,7 @@ type Ring struct {
 	Groups []string `json:"groups"`
 
 	SoakMinutes    int  `json:"soak_minutes,omitempty"`    // at least so long after this ring opened
-	SuccessPercent int  `json:"success_percent,omitempty"` // of its machines that need the update
+	SuccessPercent int  `json:"success_percent,omitempty"` // of its machines that need the update; 0: of none, see Usual
 	SuccessCount   int  `json:"success_count,omitempty"`   // machines; a ring that has fewer needs all it has
 	Manual         bool `json:"manual,omitempty"`          // and somebody says so: 'patchmesh promote'
 

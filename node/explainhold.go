@@ -1,0 +1,48 @@
+package node
+
+import (
+	"strings"
+	"time"
+
+	"patchmesh/node/api"
+	"patchmesh/policy"
+)
+
+// holdScopeText says on which machines a hold counts.
+func holdScopeText(h policy.Hold) string {
+	scope := "every machine"
+	if h.Group != "" {
+		scope = "group " + h.Group
+	}
+	if h.Match == nil {
+		return scope
+	}
+	var parts []string
+	add := func(what string, names []string) {
+		if len(names) > 0 {
+			parts = append(parts, what+strings.Join(names, " or "))
+		}
+	}
+	add("with system ", h.Match.OS)
+	add("of architecture ", h.Match.Arch)
+	for _, u := range h.Match.Present {
+		parts = append(parts, "where "+string(u)+" is installed")
+	}
+	for _, k := range h.Match.Installer {
+		parts = append(parts, "that can install "+k)
+	}
+	return scope + " " + strings.Join(parts, ", ")
+}
+
+// holdStands says why a hold does not stop a machine: it has ended, or the machine is not one of those that it is for.
+func (n *Node) holdStands(man *policy.Manifest, h policy.Hold, m api.Machine) string {
+	switch {
+	case !h.ExpiresAt.IsZero() && !n.cfg.Now().Before(h.ExpiresAt):
+		return ", ended at " + h.ExpiresAt.UTC().Format(time.RFC3339)
+	case h.Group != "" && !man.InGroup(m.Groups, h.Group):
+		return ", which this machine is not in"
+	case !h.ExpiresAt.IsZero():
+		return ", until " + h.ExpiresAt.UTC().Format(time.RFC3339)
+	}
+	return ""
+}

@@ -1,0 +1,30 @@
+package node
+
+import (
+	"testing"
+	"time"
+
+	"patchmesh/node/api"
+	"patchmesh/policy"
+)
+
+// R-B13: explain says for which machines a hold is, and that it has ended or is not about this one.
+func TestRB13ExplainTellsWhomAHoldIsFor(t *testing.T) {
+	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	n := &Node{cfg: Config{Now: func() time.Time { return now }}}
+	man := &policy.Manifest{Groups: []policy.Group{{Name: "office"}, {Name: "tills"}}}
+	m := api.Machine{Groups: []string{"office"}}
+	for want, h := range map[string]policy.Hold{
+		"every machine": {},
+		"every machine of architecture arm64, where driver-7 is installed": {Match: &policy.HoldMatch{Arch: []string{"arm64"}, Present: []policy.UpdateID{"driver-7"}}},
+		"every machine, ended at 2026-03-02T09:00:00Z":                     {ExpiresAt: now},
+		"every machine, until 2026-03-02T10:00:00Z":                        {ExpiresAt: now.Add(time.Hour)},
+		"group tills, which this machine is not in":                        {Group: "tills"},
+		"group office with system windows or linux":                        {Group: "office", Match: &policy.HoldMatch{OS: []string{"windows", "linux"}}},
+		"group all": {Group: "all"},
+	} {
+		if got := holdScopeText(h) + n.holdStands(man, h, m); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
