@@ -58,10 +58,14 @@ func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) er
 		if rings != "" && !slices.ContainsFunc(m.ringPlans, func(p policy.RingPlan) bool { return p.Name == rings }) {
 			return api.Errorf(api.ClassNotFound, "no ring plan %q", api.Clean(rings)).WithHint("'patchmesh rings list' shows the plans, 'patchmesh rings set' makes one")
 		}
+		opened := false
 		for _, o := range m.approvals { // to change a deadline does not take an update back to its first ring
 			if o.Update == a.Update && o.Group == a.Group && o.Revision == a.Revision && o.RingPlan == a.RingPlan && a.RingPlan != "" {
-				a.RingsOpened = o.RingsOpened
+				a.RingsOpened, opened = o.RingsOpened, true
 			}
+		}
+		if err := s.testedFor(a, m.ringPlans); err != nil && !opened {
+			return err
 		}
 		m.approvals = slices.DeleteFunc(m.approvals, func(o policy.Approval) bool { return o.Update == a.Update && o.Group == a.Group })
 		m.approvals = append(m.approvals, a)
