@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"patchmesh/node/api"
-	"patchmesh/policy"
 )
 
 func (a *app) approveCmd() *cobra.Command {
@@ -68,7 +67,7 @@ func readTime(flag, s string) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, nil
 	}
-	d, err := policy.ParseSpan(s)
+	d, err := api.ParseSpan(s)
 	if err != nil {
 		return time.Time{}, api.Errorf(api.ClassUsage, "%s %q is no time", flag, s).WithHint("like 2026-04-01T20:00:00Z, or 72h or 7d for a time from now")
 	}

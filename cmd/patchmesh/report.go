@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"patchmesh/node/api"
-	"patchmesh/policy"
 )
 
 func (a *app) reportCmd() *cobra.Command {
@@ -96,7 +95,7 @@ func readDay(text string, now time.Time) (time.Time, error) {
 	if t, err := time.Parse(time.DateOnly, text); err == nil {
 		return t, nil
 	}
-	if d, err := policy.ParseSpan(text); err == nil && d >= 0 {
+	if d, err := api.ParseSpan(text); err == nil && d >= 0 {
 		return now.Add(-d), nil
 	}
 	return time.Time{}, api.Errorf(api.ClassUsage, "%q is no day", api.Clean(text)).WithHint("a day is given as 2026-11-01, or as 7d for seven days ago")

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"patchmesh/node/api"
-	"patchmesh/policy"
 )
 
 func (a *app) ringsCmd() *cobra.Command {
@@ -77,12 +76,12 @@ func addRing(r *api.RingsRequest, text string, last bool) error {
 	if !ok || name == "" {
 		return wrong(text)
 	}
-	said := policy.RingSaid{Success: last} // nothing comes after the last one
+	said := api.RingSaid{Success: last} // nothing comes after the last one
 	for part := range strings.SplitSeq(rest, ",") {
 		key, value, _ := strings.Cut(part, "=")
 		number, percent := strings.CutSuffix(value, "%")
 		n, numberErr := strconv.Atoi(number)
-		span, spanErr := policy.ParseSpan(value)
+		span, spanErr := api.ParseSpan(value)
 		switch {
 		case key == "groups" && value != "":
 			ring.Groups = strings.Split(value, "+")

@@ -3,7 +3,7 @@ package main
 import (
 	"time"
 
-	"patchmesh/policy"
+	"patchmesh/node/api"
 )
 
 // spanFlag is a flag for a length of time that knows days and weeks.
@@ -19,7 +19,7 @@ func (f *spanFlag) String() string {
 func (f *spanFlag) Type() string { return "duration" }
 
 func (f *spanFlag) Set(s string) error {
-	d, err := policy.ParseSpan(s)
+	d, err := api.ParseSpan(s)
 	*f = spanFlag(d)
 	return err
 }
