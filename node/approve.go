@@ -149,6 +149,7 @@ func (s *seed) hold(r api.HoldRequest) (*api.Published, error) {
 	})
 	if err == nil {
 		p.Hold = h.ID
+		p.Summary += unlookedFor(h, s.believer.current().Manifest())
 	}
 	return p, err
 }

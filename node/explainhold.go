@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -45,4 +46,23 @@ func (n *Node) holdStands(man *policy.Manifest, h policy.Hold, m api.Machine) st
 		return ", until " + h.ExpiresAt.UTC().Format(time.RFC3339)
 	}
 	return ""
+}
+
+// unlookedFor warns of a predicate on an update that no approval names: machines look only for what one does, and count
+// as meant where they have not looked.
+func unlookedFor(h policy.Hold, man *policy.Manifest) string {
+	if h.Match == nil || man == nil {
+		return ""
+	}
+	var unseen []string
+	for _, u := range h.Match.Present {
+		if !slices.ContainsFunc(man.Approvals, func(a policy.Approval) bool { return a.Update == u }) {
+			unseen = append(unseen, string(u))
+		}
+	}
+	if len(unseen) == 0 {
+		return ""
+	}
+	return "; WARNING: no approval names " + strings.Join(unseen, ", ") +
+		", so machines do not look whether it is there and all are held: 'patchmesh approve UPDATE --action detect-only --group all' has them look"
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -26,5 +27,18 @@ func TestRB13ExplainTellsWhomAHoldIsFor(t *testing.T) {
 		if got := holdScopeText(h) + n.holdStands(man, h, m); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+// R-B13: a safeguard for machines that have an update which nobody looks for would hold all of them; hold says so.
+func TestRB13ASafeguardOnWhatNobodyLooksForWarns(t *testing.T) {
+	h := policy.Hold{Match: &policy.HoldMatch{Present: []policy.UpdateID{"driver-7", "driver-8"}}}
+	man := &policy.Manifest{Approvals: []policy.Approval{{Update: "driver-7"}}}
+	if got := unlookedFor(h, man); !strings.Contains(got, "driver-8") || strings.Contains(got, "driver-7") {
+		t.Error(got)
+	}
+	man.Approvals = append(man.Approvals, policy.Approval{Update: "driver-8"})
+	if got := unlookedFor(h, man) + unlookedFor(policy.Hold{}, man); got != "" {
+		t.Error(got)
 	}
 }
