@@ -43,7 +43,7 @@ func (n *Node) Propose(context.Context, api.ProposeRequest) (*api.Published, err
 		p, err := s.propose()
 		switch {
 		case errors.Is(err, errDraftWaits):
-			return nil, api.Errorf(api.ClassRefused, "a draft with other changes waits for signatures").WithHint("'patchmesh draft' shows it, 'patchmesh sign' signs it")
+			return nil, api.Errorf(api.ClassRefused, "a draft with other changes waits for signatures").WithHint("'patchmesh sign --show' shows it, 'patchmesh sign' signs it")
 		case errors.Is(err, errNoChange):
 			return &api.Published{Epoch: s.believer.current().Epoch(), Unchanged: true, Summary: "rules and switches ask for nothing new"}, nil
 		}

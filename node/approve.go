@@ -81,10 +81,14 @@ func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) er
 		if rings != "" && !slices.ContainsFunc(m.ringPlans, func(p policy.RingPlan) bool { return p.Name == rings }) {
 			return api.Errorf(api.ClassNotFound, "no ring plan %q", api.Clean(rings)).WithHint("'patchmesh rings list' shows the plans, 'patchmesh rings set' makes one")
 		}
+		opened := false
 		for _, o := range m.approvals { // to change a deadline does not take an update back to its first ring
 			if o.Update == a.Update && o.Group == a.Group && o.Revision == a.Revision && o.RingPlan == a.RingPlan && a.RingPlan != "" {
-				a.RingsOpened = o.RingsOpened
+				a.RingsOpened, opened = o.RingsOpened, true
 			}
+		}
+		if err := s.testedFor(a, m.ringPlans); err != nil && !opened {
+			return err
 		}
 		m.approvals = slices.DeleteFunc(m.approvals, func(o policy.Approval) bool { return o.Update == a.Update && o.Group == a.Group })
 		m.approvals = append(m.approvals, a)
@@ -168,6 +172,7 @@ func (s *seed) hold(r api.HoldRequest) (*api.Published, error) {
 	})
 	if err == nil {
 		p.Hold = h.ID
+		p.Summary += unlookedFor(h, s.believer.current().Manifest())
 	}
 	return p, err
 }
@@ -216,6 +221,9 @@ func (s *seed) publish(t *policy.Trust, d *policy.Draft, roster *policy.Roster) 
 func (s *seed) publishUnder(root []byte, t *policy.Trust, d *policy.Draft, roster *policy.Roster, reason string) error {
 	began := s.now()
 	roster, err := s.logged(root, t, d, roster, reason)
+	if err == nil && d != nil {
+		roster, err = roster.Publishes(t, d, s.now())
+	}
 	if err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ func (s *seed) change(w wish, edit func(*sheet) error) (*api.Published, error) {
 	}
 	if w.unattended && (root != nil || pending != nil && !s.askedFor(by, pending)) {
 		// What others have put into the draft must not be signed without anybody reading it.
-		return nil, errDraftWaits
+		return nil, waitsAlready(pending, edit)
 	}
 	d, err := s.redraft(by, pending, w, edit)
 	if err != nil {

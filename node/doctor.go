@@ -91,6 +91,7 @@ func (n *Node) Doctor(ctx context.Context, q api.DoctorQuery) (*api.Diagnosis, e
 		{api.ScopeP2P, func() { n.lookAtPeers(e, v) }},
 		{api.ScopeWAN, func() { n.lookAtWAN(e, v) }},
 		{api.ScopeUpdates, func() { n.lookAtUpdates(e, v) }},
+		{api.ScopeUpdates, func() { n.lookAtDrafts(e) }},
 	} {
 		if e.wants(s.scope) {
 			s.look()

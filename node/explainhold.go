@@ -1,9 +1,6 @@
 package node
 
 import (
-	"fmt"
-	"time"
-
 	"patchmesh/node/api"
 	"patchmesh/policy"
 )
@@ -30,19 +27,6 @@ func (n *Node) explainHolds(e *explanation, m api.Machine) {
 		if h.Update != policy.AllUpdates && string(h.Update) != e.Update {
 			continue
 		}
-		scope := "every machine"
-		if h.Group != "" {
-			scope = "group " + h.Group
-		}
-		if h.Match != nil {
-			scope += " of " + h.Match.String()
-		}
-		if h.Revision() != 0 {
-			scope += fmt.Sprintf(", revision %d", h.Revision())
-		}
-		if !h.ExpiresAt.IsZero() {
-			scope += ", until " + h.ExpiresAt.UTC().Format(time.RFC3339)
-		}
-		e.add(h.At, "hold", "hold %s (%s, by %s) for %s: %s", h.ID, h.Kind, holdsBy(h), scope, h.Reason)
+		e.add(h.At, "hold", "hold %s (%s, by %s) for %s%s: %s", h.ID, h.Kind, holdsBy(h), holdScopeText(h), n.holdStands(man, h, m), h.Reason)
 	}
 }

@@ -25,7 +25,7 @@ const ringEvery = 5 * time.Second
 var errNoChange = errors.New("nothing to change")
 
 // errDraftWaits: nothing is signed unattended while a draft with other changes waits.
-var errDraftWaits = errors.New("a draft with other changes waits for signatures: 'patchmesh draft' shows it, 'patchmesh sign' signs it")
+var errDraftWaits = errors.New("a draft with other changes waits for signatures: 'patchmesh sign --show' shows it, 'patchmesh sign' signs it")
 
 // SetRings implements api.Service.
 func (n *Node) SetRings(_ context.Context, r api.RingsRequest) (*api.Published, error) {
@@ -87,14 +87,16 @@ type rollout struct {
 	approval policy.Approval
 	plan     *policy.RingPlan
 	tallies  []policy.Tally
+	index    int // of the approval in the manifest
+	contest  policy.Contest
 }
 
 // rollouts counts the reports for every approval along a plan.
 func (s *seed) rollouts(m *policy.Manifest) ([]rollout, error) {
 	var out []rollout
-	for _, a := range m.Approvals {
+	for i, a := range m.Approvals {
 		if p := m.RingPlan(a.RingPlan); a.RingPlan != "" && p != nil {
-			out = append(out, rollout{a, p, make([]policy.Tally, len(p.Rings))})
+			out = append(out, rollout{a, p, make([]policy.Tally, len(p.Rings)), i, m.Contest(a.Update)})
 		}
 	}
 	if len(out) == 0 {
@@ -109,7 +111,8 @@ func (s *seed) rollouts(m *policy.Manifest) ([]rollout, error) {
 			continue
 		}
 		for i := range out {
-			if ring := m.RingOf(out[i].plan, machine.Groups); ring >= 0 {
+			// Where another approval of the update counts, this one is nothing that the machine could do.
+			if ring := m.RingOf(out[i].plan, machine.Groups); ring >= 0 && out[i].contest.Winner(machine.Groups, s.now()) == out[i].index {
 				count(&out[i].tallies[ring], machine, out[i].approval)
 			}
 		}
@@ -127,7 +130,7 @@ func count(t *policy.Tally, m api.Machine, a policy.Approval) {
 		return
 	}
 	switch u := m.Updates[i]; {
-	case u.State == policy.StateInstalled.String():
+	case carriedOut(a.Action, u):
 		t.Needed++
 		t.Installed++
 	case u.Failures > 0 || u.State == policy.StateRolledBack.String(): // whatever it waits for since
@@ -142,7 +145,7 @@ func count(t *policy.Tally, m api.Machine, a policy.Approval) {
 func (n *Node) turnRings(ctx context.Context) {
 	t := time.NewTicker(ringEvery)
 	defer t.Stop()
-	said := ""
+	said, told := "", map[string]time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -151,6 +154,7 @@ func (n *Node) turnRings(ctx context.Context) {
 		}
 		err := n.seed.turnRings()
 		n.raiseAlarms()
+		n.tellDrafts(told)
 		if err != nil && err.Error() != said { // once, not every few seconds
 			n.log.Error("an update does not go on along its rings", "err", err)
 		}
@@ -261,7 +265,7 @@ func (s *seed) promoteByHand(r api.PromoteRequest) (*api.Published, error) {
 	}
 	p, err := s.promote(all[i], why, wish{passphrase: r.Passphrase, reason: r.Reason})
 	if errors.Is(err, errNoChange) {
-		return nil, api.Errorf(api.ClassRefused, "a draft that waits for signatures promotes it already").WithHint("'patchmesh draft' shows it, 'patchmesh sign' signs it")
+		return nil, api.Errorf(api.ClassRefused, "a draft that waits for signatures promotes it already").WithHint("'patchmesh sign --show' shows it, 'patchmesh sign' signs it")
 	}
 	return p, err
 }
@@ -274,6 +278,9 @@ func (s *seed) rings(q api.RingsQuery) (*api.Rings, error) {
 	}
 	out := &api.Rings{Plans: nonNil(m.RingPlans), Rollouts: []api.Rollout{}}
 	all, err := s.rollouts(m)
+	if err == nil {
+		out.Drafts, err = s.waitingDrafts()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -292,7 +299,7 @@ func (s *seed) rings(q api.RingsQuery) (*api.Rings, error) {
 		for i, ring := range r.plan.Rings {
 			row := api.RingRow{Ring: ring.Name, Machines: r.tallies[i].Machines, Needed: r.tallies[i].Needed, Installed: r.tallies[i].Installed, Failed: r.tallies[i].Failed}
 			if i < len(r.approval.RingsOpened) {
-				row.OpenedAt = r.approval.RingsOpened[i]
+				row.OpenedAt = r.approval.OpenedAt(i)
 			}
 			o.Rings = append(o.Rings, row)
 		}

@@ -49,6 +49,9 @@ func (n *Node) statusInDetail(q api.StatusQuery) (*api.Fleet, error) {
 			return nil, err
 		}
 		f.Machines = rows
+		if f.Drafts, err = n.seed.waitingDrafts(); err != nil {
+			return nil, err
+		}
 	} else {
 		own := n.ownRow(*v)
 		own.LastContact = f.AsOf

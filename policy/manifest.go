@@ -34,6 +34,8 @@ type Approval struct {
 
 	role  string    // the delegated role that decided it; empty: the main approvers
 	until time.Time // when that role's signatures expire; zero: with the approvals as a whole
+
+	published []time.Time // when At and RingsOpened were, where any came late; nil: when they were stamped. See Late
 }
 
 // Role is the delegated role that an approval comes from; empty for the main approvers.

@@ -371,5 +371,5 @@ func (r *Refresh) Result() (*Trust, error) {
 	manifest, roles, delegated := r.endDelegates()
 	files := r.files
 	files.Delegated = delegated
-	return &Trust{files: files, tm: r.tm, main: r.manifest, manifest: manifest, roles: roles, roster: r.roster}, nil
+	return &Trust{files: files, tm: r.tm, main: r.manifest, manifest: manifest.dated(r.roster), roles: roles, roster: r.roster}, nil
 }

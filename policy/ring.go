@@ -23,7 +23,7 @@ type Ring struct {
 	Groups []string `json:"groups"`
 
 	SoakMinutes    int  `json:"soak_minutes,omitempty"`    // at least so long after this ring opened
-	SuccessPercent int  `json:"success_percent,omitempty"` // of its machines that need the update
+	SuccessPercent int  `json:"success_percent,omitempty"` // of its machines that need the update; 0: of none, see Usual
 	SuccessCount   int  `json:"success_count,omitempty"`   // machines; a ring that has fewer needs all it has
 	Manual         bool `json:"manual,omitempty"`          // and somebody says so: 'patchmesh promote'
 	// SkipEmpty: where no machine of the ring needs the update, so that none can show whether it works, the next ring
@@ -205,7 +205,7 @@ func (p *RingPlan) Judge(a Approval, tallies []Tally, by bool, now time.Time) (R
 		return RingPromote, fmt.Sprintf("ring %s: promoted by hand with %d of %d machines done", r.Name, t.Installed, t.Needed)
 	}
 	var missing []string
-	if soak := a.RingsOpened[at].Add(time.Duration(r.SoakMinutes) * time.Minute); now.Before(soak) {
+	if soak := a.OpenedAt(at).Add(time.Duration(r.SoakMinutes) * time.Minute); now.Before(soak) {
 		missing = append(missing, "it soaks until "+soak.UTC().Format(time.RFC3339))
 	}
 	if want := min(r.SuccessCount, t.Machines); t.Installed < want && t.Installed < t.Needed {

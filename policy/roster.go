@@ -30,6 +30,8 @@ type Roster struct {
 	Log *Checkpoint `json:"log,omitempty"`
 	// Brakes are stops that a seed has made by itself until approvers decide. Absent where there are none.
 	Brakes []Brake `json:"brakes,omitempty"`
+	// Late says which decisions were published long after they were drafted. Absent where none was.
+	Late []Late `json:"late,omitempty"`
 }
 
 // Limits of a roster.
@@ -84,5 +86,5 @@ func (r *Roster) check() error {
 			}
 		}
 	}
-	return errors.Join(checkRevoked(r.Revoked), checkGossip(r.Gossip), checkSites(r.Sites), r.Log.check(), r.checkBrakes())
+	return errors.Join(checkRevoked(r.Revoked), checkGossip(r.Gossip), checkSites(r.Sites), r.Log.check(), r.checkBrakes(), r.checkLate())
 }

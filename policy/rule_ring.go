@@ -23,7 +23,7 @@ func ruleRing(q question, v *Verdict) bool {
 		v.Detail = fmt.Sprintf("this machine is in ring %s, ring %s is open", r.Name, q.rings.Rings[opened-1].Name)
 		return true
 	}
-	turn := r.turn(q.machine.ID, q.approval.Update, q.approval.RingsOpened[at])
+	turn := r.turn(q.machine.ID, q.approval.Update, q.approval.OpenedAt(at))
 	if !q.now.Before(turn) {
 		return false
 	}

@@ -98,10 +98,10 @@ func deadlineOf(a Approval, d *Descriptor, rings *RingPlan, in map[string]int, s
 // availableFrom is when an approval first allowed a machine to act: when its ring was opened or the approval
 // was given, and not before what it says itself.
 func availableFrom(a Approval, rings *RingPlan, in map[string]int) time.Time {
-	from := a.At
+	from := a.GivenAt()
 	if rings != nil {
 		if at := rings.ringOf(in); at >= 0 && at < len(a.RingsOpened) {
-			from = a.RingsOpened[at]
+			from = a.OpenedAt(at)
 		}
 	}
 	if a.NotBefore.After(from) {

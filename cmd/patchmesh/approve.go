@@ -79,9 +79,9 @@ func readTime(flag, s string) (time.Time, error) {
 	if _, err := readClock(s); err == nil { // a zone that was forgotten must not mean one
 		return time.Time{}, api.Errorf(api.ClassUsage, "%s %q names no zone", flag, s).WithHint("%sZ for UTC, or add --local for each machine's own clock", s)
 	}
-	d, err := time.ParseDuration(s)
+	d, err := api.ParseSpan(s)
 	if err != nil {
-		return time.Time{}, api.Errorf(api.ClassUsage, "%s %q is no time", flag, s).WithHint("like 2026-04-01T20:00:00Z, or 72h for a time from now")
+		return time.Time{}, api.Errorf(api.ClassUsage, "%s %q is no time", flag, s).WithHint("like 2026-04-01T20:00:00Z, or 72h or 7d for a time from now")
 	}
 	return time.Now().Add(d), nil
 }

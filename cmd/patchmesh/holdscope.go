@@ -18,7 +18,7 @@ type holdScope struct {
 func (h *holdScope) flags(f *pflag.FlagSet, r *api.HoldScope) {
 	f.StringVar(&r.Kind, "kind", "", "pause, safeguard (a known issue) or freeze (a calendar) (default pause)")
 	f.StringVar(&h.until, "until", "", "when it ends by itself, like 2027-01-04T06:00:00Z")
-	f.DurationVar(&h.span, "for", 0, "how long it lasts, like 72h")
+	f.Var((*spanFlag)(&h.span), "for", "how long it lasts, like 72h or 7d")
 	f.StringArrayVar(&r.Match.OS, "if-os", nil, "safeguard: only on this system (linux, windows, darwin); may be repeated")
 	f.StringArrayVar(&r.Match.Arch, "if-arch", nil, "safeguard: only on this architecture; may be repeated")
 	f.StringArrayVar(&r.Match.Present, "if-present", nil, "safeguard: only where this update is installed; may be repeated")

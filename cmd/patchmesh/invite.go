@@ -37,7 +37,7 @@ func (a *app) inviteCmd() *cobra.Command {
 	c.Flags().StringVar(&r.Site, "site", node.DefaultSite, "site that the machines belong to: those that share one internet line")
 	c.Flags().StringArrayVar(&r.Groups, "group", nil, "group of the machines; may be repeated")
 	c.Flags().IntVar(&r.Uses, "uses", 1, "how many machines may use the token")
-	c.Flags().DurationVar(&r.ExpiresIn, "expires", 0, "how long it is good for (default 1h)")
+	c.Flags().Var((*spanFlag)(&r.ExpiresIn), "expires", "how long it is good for (default 1h)")
 	c.Flags().BoolVar(&r.ApproveEach, "approve-each", false, "let each machine wait until an admin accepts it ('patchmesh enrol')")
 	c.Flags().StringVar(&r.NamePattern, "name-pattern", "", "only machines with such names, as 'till-*' (default: any)")
 	return c

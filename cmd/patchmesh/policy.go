@@ -151,7 +151,8 @@ func (a *app) postponeCmd() *cobra.Command {
 			return a.wish(c, r)
 		},
 	}
-	c.Flags().DurationVar(&r.For, "for", 8*time.Hour, "how long")
+	r.For = 8 * time.Hour
+	c.Flags().Var((*spanFlag)(&r.For), "for", "how long, like 8h or 2d")
 	return c
 }
 

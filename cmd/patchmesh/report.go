@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -96,12 +95,7 @@ func readDay(text string, now time.Time) (time.Time, error) {
 	if t, err := time.Parse(time.DateOnly, text); err == nil {
 		return t, nil
 	}
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.Atoi(days); err == nil && n >= 0 && n <= 100000 {
-			return now.AddDate(0, 0, -n), nil
-		}
-	}
-	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+	if d, err := api.ParseSpan(text); err == nil && d >= 0 {
 		return now.Add(-d), nil
 	}
 	return time.Time{}, api.Errorf(api.ClassUsage, "%q is no day", api.Clean(text)).WithHint("a day is given as 2026-11-01, or as 7d for seven days ago")

@@ -34,12 +34,13 @@ func (a *app) ringsSetCmd() *cobra.Command {
 		Short: "make or change a ring plan",
 		Long: "Each --ring is NAME:KEY=VALUE,... in the order in which they are reached. Keys:\n" +
 			"  groups=G+G    whose machines are in it; a machine is in the first ring that names one of its groups\n" +
-			"  success=95%   the next ring opens when so many of those that need the update have it\n" +
+			"  success=95%   the next ring opens when so many of those that need the update have it; in a small ring all of them.\n" +
+			"                That is the default of one that says neither success nor count nor manual; success=0 asks for nothing\n" +
 			"  count=2       ... and at least so many machines; a smaller ring needs all it has\n" +
 			"  soak=24h      ... and no sooner than so long after this ring was opened\n" +
 			"  manual        ... and only by 'patchmesh promote'\n" +
 			"  skip-empty    where no machine of this ring needs the update, go on once it has soaked; else 'patchmesh promote' must\n" +
-			"  fail=1        hold the update everywhere when so many machines have failed, or fail=10%\n" +
+			"  fail=1        hold the update everywhere when so many machines have failed, or fail=10%; default 1, fail=0 never\n" +
 			"  evidence=C+C  it opens only after these checks: business, restart, rollback, effectiveness; see 'patchmesh evidence'\n" +
 			"  spread=8h     its machines begin one after the other over so long\n" +
 			"Changing a plan is signed like an approval, and so is every promotion.\n" + exits,
@@ -48,8 +49,8 @@ func (a *app) ringsSetCmd() *cobra.Command {
 		Args: exactly(1, "the name of one plan"),
 		RunE: func(c *cobra.Command, args []string) error {
 			r.Plan.Name = args[0]
-			for _, text := range rings {
-				if err := addRing(&r, text); err != nil {
+			for i, text := range rings {
+				if err := addRing(&r, text, i == len(rings)-1); err != nil {
 					return err
 				}
 			}
@@ -67,7 +68,7 @@ func (a *app) setRings(c *cobra.Command, r api.RingsRequest, file string) error 
 }
 
 // addRing reads NAME:KEY=VALUE,...
-func addRing(r *api.RingsRequest, text string) error {
+func addRing(r *api.RingsRequest, text string, last bool) error {
 	name, rest, ok := strings.Cut(text, ":")
 	ring := api.Ring{Name: name}
 	wrong := func(part string) error {
@@ -76,11 +77,12 @@ func addRing(r *api.RingsRequest, text string) error {
 	if !ok || name == "" {
 		return wrong(text)
 	}
+	said := api.RingSaid{Success: last} // nothing comes after the last one
 	for part := range strings.SplitSeq(rest, ",") {
 		key, value, _ := strings.Cut(part, "=")
 		number, percent := strings.CutSuffix(value, "%")
 		n, numberErr := strconv.Atoi(number)
-		span, spanErr := time.ParseDuration(value)
+		span, spanErr := api.ParseSpan(value)
 		switch {
 		case key == "groups" && value != "":
 			ring.Groups = strings.Split(value, "+")
@@ -89,17 +91,17 @@ func addRing(r *api.RingsRequest, text string) error {
 				ring.Evidence = append(ring.Evidence, api.Check(c))
 			}
 		case key == "manual" && value == "":
-			ring.Manual = true
+			ring.Manual, said.Success = true, true
 		case key == "skip-empty" && value == "":
 			ring.SkipEmpty = true
-		case key == "success" && percent && numberErr == nil:
-			ring.SuccessPercent = n
+		case key == "success" && (percent || value == "0") && numberErr == nil:
+			ring.SuccessPercent, said.Success = n, true
 		case key == "count" && !percent && numberErr == nil:
-			ring.SuccessCount = n
+			ring.SuccessCount, said.Success = n, true
 		case key == "fail" && numberErr == nil && percent:
-			ring.FailPercent = n
+			ring.FailPercent, said.Failure = n, true
 		case key == "fail" && numberErr == nil:
-			ring.FailCount = n
+			ring.FailCount, said.Failure = n, true
 		case key == "soak" && spanErr == nil && span%time.Minute == 0:
 			ring.SoakMinutes = int(span / time.Minute)
 		case key == "spread" && spanErr == nil && span%time.Minute == 0:
@@ -108,7 +110,7 @@ func addRing(r *api.RingsRequest, text string) error {
 			return wrong(part)
 		}
 	}
-	r.Plan.Rings = append(r.Plan.Rings, ring)
+	r.Plan.Rings = append(r.Plan.Rings, ring.Usual(said))
 	return nil
 }
 
@@ -162,6 +164,7 @@ func writeRings(w io.Writer, v *api.Rings) {
 	for _, p := range v.Plans {
 		fmt.Fprintln(w, api.Clean(p.String()))
 	}
+	writeDrafts(w, v.Drafts)
 	for _, o := range v.Rollouts {
 		state := o.Next
 		if o.Held {

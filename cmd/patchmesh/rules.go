@@ -180,7 +180,7 @@ func writeRules(w io.Writer, v *api.Rules) {
 		_ = t.Flush()
 	}
 	if v.Waiting {
-		fmt.Fprintln(w, "\na draft of this waits for signatures: 'patchmesh draft' shows it, 'patchmesh sign' signs it")
+		fmt.Fprintln(w, "\na draft of this waits for signatures: 'patchmesh sign --show' shows it, 'patchmesh sign' signs it")
 	}
 }
 

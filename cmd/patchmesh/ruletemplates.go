@@ -200,8 +200,8 @@ func (t *ruleTemplate) facts() (*templateFacts, error) {
 		out.Flags[v[0]] = v[1]
 	}
 	var r api.RingsRequest
-	for _, ring := range t.rings {
-		if err := addRing(&r, ring); err != nil {
+	for i, ring := range t.rings {
+		if err := addRing(&r, ring, i == len(t.rings)-1); err != nil {
 			return nil, err
 		}
 	}

@@ -58,6 +58,7 @@ func writeFleet(w io.Writer, f *api.Fleet) {
 	for _, r := range f.Refused {
 		fmt.Fprintf(w, "refused %d time(s): %s from %s: %s\n", r.Count, r.Reason, shortID(r.Peer), r.Detail)
 	}
+	writeDrafts(w, f.Drafts)
 	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, "MACHINE\tSITE\tEPOCH\tCONTACT\tUPDATE\tSTATE\tREASON\tHERE\tOVER THE WAN")

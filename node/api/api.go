@@ -91,6 +91,7 @@ type Fleet struct {
 	Machines  []Machine   `json:"machines"`
 	// Vendors are of the updates in Machines whose payload was made around a vendor's file, each once.
 	Vendors []UpdateVendor `json:"vendors,omitempty"`
+	Drafts  []WaitingDraft `json:"drafts,omitempty"` // on a seed: what waits for signatures
 }
 
 // Refusal records hostile or broken input that this node turned away.

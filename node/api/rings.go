@@ -37,6 +37,7 @@ type RingsQuery struct {
 type Rings struct {
 	Plans    []policy.RingPlan `json:"plans"`
 	Rollouts []Rollout         `json:"rollouts"`
+	Drafts   []WaitingDraft    `json:"drafts,omitempty"` // what waits for signatures: a promotion or a halt may be in it
 }
 
 // Rollout is how far an update has got along its plan.

@@ -1,0 +1,25 @@
+package main
+
+import (
+	"time"
+
+	"patchmesh/node/api"
+)
+
+// spanFlag is a flag for a length of time that knows days and weeks.
+type spanFlag time.Duration
+
+func (f *spanFlag) String() string {
+	if *f == 0 {
+		return ""
+	}
+	return time.Duration(*f).String()
+}
+
+func (f *spanFlag) Type() string { return "duration" }
+
+func (f *spanFlag) Set(s string) error {
+	d, err := api.ParseSpan(s)
+	*f = spanFlag(d)
+	return err
+}
