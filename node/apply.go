@@ -168,6 +168,9 @@ func (n *Node) install(ctx context.Context, req swarm.Req, id content.ID, want a
 	}
 	n.stockChanged()
 	n.events.send(swarm.Installed{Req: req, Version: got.Version})
+	if want == apply.Install {
+		n.wishSpent(id)
+	}
 }
 
 // descriptor reads a descriptor that is at home.

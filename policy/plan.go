@@ -64,6 +64,9 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 			approval: a, desc: describe(a.Descriptor), machine: mach, holds: holds, calendar: windows, in: in, rings: rings, settings: set, stale: stale, now: now,
 			manifest: m, doubt: groups.doubt,
 		}
+		if q.taken() {
+			q.approval.Action = ActionInstall
+		}
 		if why, over := q.lifted(); over {
 			q.lift, q.approval.Action = why, ActionRemove
 		}

@@ -49,6 +49,7 @@ var rules = []rule{
 	{"stale", ruleStale},
 	{"ring", ruleRing},
 	{"available", ruleAvailable},
+	{"optional", ruleOptional},
 	{"automation", ruleAutomation},
 	{"battery", ruleBattery},
 	{"shutdown", ruleShutdown},
@@ -85,9 +86,9 @@ func ruleArch(q question, v *Verdict) bool {
 	return true
 }
 
-// rulePassive: approvals that only ask to look, or leave it to the user.
+// rulePassive: approvals that only ask to look.
 func rulePassive(q question, v *Verdict) bool {
-	if q.approval.Action != ActionDetectOnly && q.approval.Action != ActionOptional {
+	if q.approval.Action != ActionDetectOnly {
 		return false
 	}
 	v.Verb, v.Reason = VerbNone, ReasonPolicyDeclined
@@ -150,7 +151,7 @@ func ruleKnown(q question, v *Verdict) bool {
 // again soon; to install on a guess could break what works, or install twice.
 func ruleLooked(q question, v *Verdict) bool {
 	d := q.machine.Detected[q.approval.Update]
-	if d.Err == "" || (q.approval.Action != ActionInstall && q.approval.Action != ActionRemove) {
+	if d.Err == "" || (q.approval.Action != ActionInstall && q.approval.Action != ActionRemove && q.approval.Action != ActionOptional) {
 		return false
 	}
 	v.Verb, v.Compliance, v.Reason = VerbHold, ComplianceError, d.Err

@@ -28,7 +28,8 @@ func (a *app) noticesCmd() *cobra.Command {
 		Use:   "notices",
 		Short: "what policy has the people at this machine told now",
 		Long: "notices lists what those who use this machine should know: restarts, and updates that come or wait for their word.\n" +
-			"The setting notify says how much of it (none, restart-only, all); in quiet hours there is nothing to tell. A desktop\n" +
+			"The setting notify says how much of it (none, restart-only, all); in quiet hours there is nothing to tell. Whoever\n" +
+			"asks is told at any time which updates wait for a word, see 'patchmesh accept'. A desktop\n" +
 			"may ask for it now and then and show it. With the setting wake it tells when the machine should be awake for a\n" +
 			"maintenance window: rtcwake(8) and its like can be given that time.\n" + exits,
 		Example: "  patchmesh notices\n  patchmesh notices --json",
@@ -42,6 +43,11 @@ func (a *app) noticesCmd() *cobra.Command {
 				return a.print(v, func(w io.Writer) {
 					for _, n := range v.List {
 						fmt.Fprintf(w, "%s: %s\n", n.Kind, api.Clean(n.Text))
+					}
+					for _, n := range v.Offers {
+						if !slices.Contains(v.List, n) {
+							fmt.Fprintf(w, "%s: %s\n", n.Kind, api.Clean(n.Text))
+						}
 					}
 					if !v.WakeAt.IsZero() {
 						fmt.Fprintf(w, "this machine should be awake at %s\n", clockText(v.WakeAt))

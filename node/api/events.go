@@ -15,6 +15,7 @@ type EventLogger interface {
 const (
 	EventStarted = "started" // the node began to work
 	EventStopped = "stopped" // it was told to stop; missing after a crash
+	EventWish    = "wish"    // a user of this machine accepted an update, took that back, or postponed it
 	EventCarried = "carried" // this machine has packed for a site without a network, served it or handed in what came back
 )
 
