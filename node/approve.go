@@ -16,6 +16,9 @@ import (
 
 // approve puts one approval into the draft, in place of the one for the same update and group.
 func (s *seed) approve(r api.ApproveRequest) (*api.Published, error) {
+	if r.Withdraw {
+		return s.withdraw(r)
+	}
 	a, edit, err := s.approval(&r)
 	if err != nil {
 		return nil, err
@@ -32,7 +35,7 @@ func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) er
 		return a, nil, api.Errorf(api.ClassUsage, "unknown action %q", r.Action).
 			WithHint("install, remove, detect-only, decline, optional or stage-only")
 	}
-	row, err := s.update(r.Update)
+	row, err := s.revision(r.Update, r.Revision)
 	if err != nil {
 		return a, nil, err
 	}

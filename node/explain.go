@@ -31,7 +31,11 @@ func (n *Node) Explain(ctx context.Context, update, machine string) (*api.Explan
 }
 
 // explanation is one being written.
-type explanation struct{ api.Explanation }
+type explanation struct {
+	api.Explanation
+	verdict policy.Verdict // of the machine, as planned here; zero: nothing is approved for it
+	action  policy.Action
+}
 
 func (e *explanation) add(at time.Time, step, format string, args ...any) {
 	e.Chain = append(e.Chain, api.Fact{At: at.UTC(), Step: step, Text: api.Clean(fmt.Sprintf(format, args...))})
@@ -53,12 +57,15 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 		}
 		a := man.Approvals[v.Approval]
 		e.add(a.At, "approval", "%s of revision %d is approved for group %s%s", a.Action, a.Revision, a.Group, byRole(a.Role()))
+		e.verdict, e.action = v, a.Action
+		n.explainRevision(e, a)
 		switch {
 		case !a.Deadline.IsZero():
 			e.add(a.At, "approval", "deadline %s", a.Deadline.UTC().Format(time.RFC3339))
 		case !v.Deadline.IsZero():
 			e.add(a.At, "approval", "deadline %s, by its severity", v.Deadline.UTC().Format(time.RFC3339))
 		}
+		explainLate(e, m, v.Deadline, n.cfg.Now())
 		if a.RingPlan != "" {
 			e.add(a.RingsOpened[len(a.RingsOpened)-1], "ring", "along ring plan %s, %d ring(s) open", a.RingPlan, len(a.RingsOpened))
 		}
@@ -152,17 +159,4 @@ func explainState(e *explanation, m api.Machine) {
 		e.add(m.LastReport, "report", "the machine reported this")
 	}
 	conclude(e, seen)
-}
-
-func conclude(e *explanation, seen bool) {
-	e.Owner, e.NextStep = "nobody", "nothing"
-	if !seen && e.Reason == "" {
-		e.State, e.Reason = policy.StateOffered.String(), string(policy.ReasonUnknownFirstScan)
-	}
-	if info, ok := policy.Reason(e.Reason).Info(); ok {
-		e.Owner, e.NextStep = info.Owner, info.NextStep
-	}
-	if e.Reason == "" && e.State != policy.StateInstalled.String() && e.State != policy.StateRemoved.String() {
-		e.NextStep = "wait: it is under way"
-	}
 }

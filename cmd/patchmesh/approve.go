@@ -16,16 +16,20 @@ func (a *app) approveCmd() *cobra.Command {
 	var notBefore, deadline, file string
 	var ask whatIf
 	c := &cobra.Command{
-		Use:   "approve UPDATE --group GROUP",
+		Use:   "approve UPDATE[@REVISION] --group GROUP",
 		Short: "approve an update for the machines of a group",
-		Long:  "approve changes the draft and, where the threshold of signatures is met with the keys at hand, signs and publishes\nit. Else it says whose signatures are missing.\n\n" + whatIfHelp + exits,
+		Long:  "approve changes the draft and, where the threshold of signatures is met with the keys at hand, signs and publishes\nit. Else it says whose signatures are missing.\n\n" + approveHelp + whatIfHelp + exits,
 		Example: `  patchmesh approve openssl-3.0.15 --group office
   patchmesh approve openssl-3.0.15 --rings standard
   patchmesh approve openssl-3.0.15 --group all --not-before 2026-04-01T20:00:00Z --deadline 2026-04-08T20:00:00Z
+  patchmesh approve openssl-3.0.15@2 --group office
+  patchmesh approve openssl-3.0.15 --group office --withdraw --reason "approved for the wrong group"
   patchmesh approve openssl-3.0.15 --group all --deadline 48h --what-if --line branch=2Mbit`,
 		Args: exactly(1, "the id of one update"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
-			r.Update = args[0]
+			if err := readApproved(&r, args[0], c.Flags().Changed("action")); err != nil {
+				return err
+			}
 			if r.Group == "" && r.Rings == "" {
 				return api.Errorf(api.ClassUsage, "for which group?").WithHint("add --group NAME, or --group all for every machine, or --rings PLAN")
 			}
@@ -47,6 +51,8 @@ func (a *app) approveCmd() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&r.Group, "group", "", "group of machines; all is every machine, unassigned those without a group")
 	f.StringVar(&r.Action, "action", "install", "install, remove, detect-only, decline, optional or stage-only")
+	f.IntVar(&r.Revision, "revision", 0, "revision of the update, also as UPDATE@N (default: the newest)")
+	f.BoolVar(&r.Withdraw, "withdraw", false, "take the approval of the group back; what is said for the groups around it counts again")
 	f.StringVar(&notBefore, "not-before", "", "available from this time (RFC 3339, or a duration from now)")
 	f.StringVar(&deadline, "deadline", "", "install no later than (RFC 3339, or a duration from now)")
 	f.StringVar(&r.Role, "role", "", "decide as this delegated role (default: as the main approvers)")

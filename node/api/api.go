@@ -302,6 +302,9 @@ type ApproveRequest struct {
 	Deadline  time.Time `json:"deadline,omitzero"`
 	Expedite  bool      `json:"expedite,omitempty"`
 
+	Revision int  `json:"revision,omitempty"` // 0: the newest
+	Withdraw bool `json:"withdraw,omitempty"` // take the approval of the group back; nothing else may be asked for then
+
 	// IgnoreWindows lets it be installed while every maintenance window is closed.
 	IgnoreWindows bool   `json:"ignore_windows,omitempty"`
 	Rings         string `json:"rings,omitempty"` // ring plan that it goes along; Group empty: all
