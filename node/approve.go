@@ -24,7 +24,11 @@ func (s *seed) approve(r api.ApproveRequest) (*api.Published, error) {
 		return nil, err
 	}
 	w := wish{role: r.Role, passphrase: r.Passphrase, summary: fmt.Sprintf("%s %s for group %s", a.Action, a.Update, r.Group), reason: r.Reason}
-	return s.change(w, edit)
+	p, err := s.change(w, edit)
+	if err == nil {
+		p.Warnings = s.tooLate(a)
+	}
+	return p, err
 }
 
 // approval is what a request asks for, and the change of the draft that it is. It completes the request.

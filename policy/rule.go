@@ -107,7 +107,7 @@ func rulePresent(q question, v *Verdict) bool {
 		v.Verb, v.Compliance, v.Reason = VerbNone, Installed, ""
 		return true
 	case !d.Present && q.approval.Action == ActionRemove:
-		v.Verb, v.Compliance, v.Reason = VerbNone, NotApplicable, ""
+		v.Verb, v.Compliance, v.Reason, v.Await = VerbNone, NotApplicable, "", StateRemoved
 		return true
 	}
 	return false

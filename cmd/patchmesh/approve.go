@@ -92,6 +92,9 @@ func (a *app) published(p *api.Published, err error) error {
 			fmt.Fprintf(w, "not published yet: %s\nsignatures %d of %d; missing one of:\n  %s\nnext: 'patchmesh sign' where one of those keys lies here, 'patchmesh draft export' where it is elsewhere\n",
 				p.Summary, p.Signatures, p.Threshold, strings.Join(p.Missing, "\n  "))
 		}
+		for _, t := range p.Warnings {
+			fmt.Fprintf(w, "warning: %s\n", api.Clean(t))
+		}
 		if p.Hold != "" {
 			fmt.Fprintf(w, "hold: %s\n", p.Hold)
 		}

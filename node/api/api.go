@@ -353,4 +353,6 @@ type Published struct {
 	Role       string   `json:"role,omitempty"`      // the delegated role that decided; Epoch is its serial then
 
 	Changes []DraftChange `json:"changes,omitempty"` // what was shown before signing
+	// Warnings are what the change does not do as its words may suggest, for people.
+	Warnings []string `json:"warnings,omitempty"`
 }

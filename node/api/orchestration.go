@@ -58,6 +58,8 @@ type OrchestrationInfo struct {
 	// that have not reported to know the newer one. Both on a seed only.
 	NotMembers []string           `json:"not_members,omitempty"`
 	Unsettled  []string           `json:"unsettled,omitempty"`
+	// Stopped is what members that wait say of it where it has stopped; on a seed from their reports.
+	Stopped string             `json:"stopped,omitempty"`
 	Here       *OrchestrationHere `json:"here,omitempty"` // nil: it does not bind this machine
 }
 
