@@ -27,7 +27,9 @@ func TestRB1TheRoleInstallsOnlyTheOfferThatIsOrdered(t *testing.T) {
 	}
 	offered = d.ID()
 	o.docs[offered], o.loads[offered] = b, []byte("new")
-	o.publish(func(m *policy.Manifest) { m.Approvals = append(m.Approvals, o.approval(offered, "office", policy.ActionOptional)) })
+	o.publish(func(m *policy.Manifest) {
+		m.Approvals = append(m.Approvals, o.approval(offered, "office", policy.ActionOptional))
+	})
 	elsewhere := o.approve("lab-tool", []byte("lab"), "lab", policy.ActionOptional)
 	looked := o.approve("looked", []byte("looked"), "office", policy.ActionDetectOnly)
 	ctx := context.Background()
