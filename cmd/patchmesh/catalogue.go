@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"patchmesh/node/api"
-	"patchmesh/policy"
 )
 
 func (a *app) catalogueCmd() *cobra.Command {
@@ -107,21 +106,21 @@ func approvalTexts(u api.CatalogueEntry) []string {
 func writeUpdate(w io.Writer, v *api.Catalogue) {
 	for _, u := range v.Updates {
 		writeProperties(w, "", u.Properties)
-		own := []policy.Property{{Name: "descriptor", Value: u.DescriptorID}, {Name: "chain", Value: u.Chain}}
+		own := []api.Property{{Name: "descriptor", Value: u.DescriptorID}, {Name: "chain", Value: u.Chain}}
 		if len(u.SupersededBy) > 0 {
-			own = append(own, policy.Property{Name: "superseded by", Value: strings.Join(u.SupersededBy, ", ")})
+			own = append(own, api.Property{Name: "superseded by", Value: strings.Join(u.SupersededBy, ", ")})
 		}
 		var revisions []string
 		for _, r := range u.Revisions {
 			revisions = append(revisions, strconv.Itoa(r))
 		}
-		own = append(own, policy.Property{Name: "revisions", Value: strings.Join(revisions, ", ")},
-			policy.Property{Name: "approvals", Value: orNone(strings.Join(approvalTexts(u), ", "))})
+		own = append(own, api.Property{Name: "revisions", Value: strings.Join(revisions, ", ")},
+			api.Property{Name: "approvals", Value: orNone(strings.Join(approvalTexts(u), ", "))})
 		writeProperties(w, "", own)
 	}
 }
 
-func writeProperties(w io.Writer, indent string, all []policy.Property) {
+func writeProperties(w io.Writer, indent string, all []api.Property) {
 	for _, p := range all {
 		fmt.Fprintf(w, "%s%-15s %s\n", indent, p.Name, api.Clean(p.Value))
 	}

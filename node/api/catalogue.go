@@ -26,6 +26,9 @@ type Catalogue struct {
 	Updates []CatalogueEntry `json:"updates"`
 }
 
+// Property is one thing that a descriptor says, for people.
+type Property = policy.Property
+
 // How an update stands among those that replace each other.
 const (
 	ChainAlone      = "alone"      // replaces none, and none replaces it
