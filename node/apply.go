@@ -171,6 +171,9 @@ func (n *Node) install(ctx context.Context, req swarm.Req, id content.ID, want a
 	n.stockChanged()
 	n.keepLog(id, got.Log)
 	n.events.send(swarm.Installed{Req: req, Version: got.Version})
+	if want == apply.Install {
+		n.wishSpent(id)
+	}
 }
 
 // keepLog keeps what an installer printed for those who look later what it did here.

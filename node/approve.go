@@ -16,6 +16,9 @@ import (
 
 // approve puts one approval into the draft, in place of the one for the same update and group.
 func (s *seed) approve(r api.ApproveRequest) (*api.Published, error) {
+	if r.Withdraw {
+		return s.withdraw(r)
+	}
 	a, edit, err := s.approval(&r)
 	if err != nil {
 		return nil, err
@@ -24,8 +27,26 @@ func (s *seed) approve(r api.ApproveRequest) (*api.Published, error) {
 	p, err := s.change(w, edit)
 	if err == nil {
 		p.DeadlineBy = s.deadlineBy(s.believer.current().Manifest(), a)
+		p.Warnings = s.tooLate(a)
 	}
 	return p, err
+}
+
+// expedite gives a request the deadline that out of band means: at once, or as soon as it is available.
+func expedite(r *api.ApproveRequest, action policy.Action, now time.Time) error {
+	if r.LocalTime {
+		return api.Errorf(api.ClassUsage, "what is expedited is due everywhere at once, not by each machine's clock").WithHint("leave out --local or --expedite")
+	}
+	if r.Deadline.After(now) && r.Deadline.After(r.NotBefore) {
+		return api.Errorf(api.ClassUsage, "what is expedited has its deadline at once, not at %s", r.Deadline.UTC().Format(time.RFC3339)).WithHint("leave out --deadline or --expedite")
+	}
+	if action == policy.ActionInstall || action == policy.ActionRemove {
+		r.Deadline = now
+		if r.NotBefore.After(now) {
+			r.Deadline = r.NotBefore
+		}
+	}
+	return nil
 }
 
 // approval is what a request asks for, and the change of the draft that it is. It completes the request.
@@ -36,7 +57,7 @@ func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) er
 		return a, nil, api.Errorf(api.ClassUsage, "unknown action %q", r.Action).
 			WithHint("install, remove, detect-only, decline, optional or stage-only")
 	}
-	row, err := s.update(r.Update)
+	row, err := s.revision(r.Update, r.Revision)
 	if err != nil {
 		return a, nil, err
 	}
@@ -50,18 +71,8 @@ func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) er
 		return a, nil, err
 	}
 	if r.Expedite {
-		now := s.stamp()
-		if r.LocalTime {
-			return a, nil, api.Errorf(api.ClassUsage, "what is expedited is due everywhere at once, not by each machine's clock").WithHint("leave out --local or --expedite")
-		}
-		if r.Deadline.After(now) && r.Deadline.After(r.NotBefore) {
-			return a, nil, api.Errorf(api.ClassUsage, "what is expedited has its deadline at once, not at %s", r.Deadline.UTC().Format(time.RFC3339)).WithHint("leave out --deadline or --expedite")
-		}
-		if action == policy.ActionInstall || action == policy.ActionRemove {
-			r.Deadline = now
-			if r.NotBefore.After(now) {
-				r.Deadline = r.NotBefore
-			}
+		if err := expedite(r, action, s.stamp()); err != nil {
+			return a, nil, err
 		}
 	}
 	a = policy.Approval{

@@ -34,7 +34,7 @@ func (n *Node) Notices(context.Context, api.NoticesQuery) (*api.Notices, error) 
 		return nil, api.Errorf(api.ClassFailed, "this node has lost its approvals and waits for those of the mesh")
 	}
 	facts := n.machineFacts()
-	a := &api.Notices{List: []policy.Notice{}}
+	a := &api.Notices{List: []policy.Notice{}, Offers: []policy.Notice{}}
 	for _, e := range m.Effectives(facts) {
 		if e.Name == policy.SetNotify {
 			a.Level = e.Value
@@ -47,6 +47,7 @@ func (n *Node) Notices(context.Context, api.NoticesQuery) (*api.Notices, error) 
 	for _, k := range n.view.Load().Tasks { // what the machine was seen to have is known there
 		plan.Verdicts = append(plan.Verdicts, k.Verdict)
 	}
+	a.Offers = offersOf(plan)
 	a.WakeAt = m.WakeAt(facts, plan)
 	restart, _ := n.planRestart()
 	a.List = append(a.List, m.Notices(facts, plan, restart, n.cfg.Now())...)
@@ -110,7 +111,13 @@ func (n *Node) shutdownFacts() policy.Machine {
 	facts := n.machineFacts()
 	c := inventory.NewSampler(n.cfg.DataDir, nil).Sample(n.cfg.Now())
 	facts.Power = policy.Power{OnBattery: c.OnBattery, Percent: c.BatteryPercent}
-	facts.Detected = map[policy.UpdateID]policy.Detection{}
+	facts.Detected = n.found()
+	return facts
+}
+
+// found is what the machine was last seen to have.
+func (n *Node) found() map[policy.UpdateID]policy.Detection {
+	all := map[policy.UpdateID]policy.Detection{}
 	for _, k := range n.view.Load().Tasks {
 		d := policy.Detection{Present: k.Verdict.Compliance.There(), Version: k.Version, At: k.DetectedAt}
 		switch {
@@ -121,9 +128,9 @@ func (n *Node) shutdownFacts() policy.Machine {
 		case k.Verdict.Compliance == policy.NotApplicable:
 			d.Foreign = k.Verdict.Reason
 		}
-		facts.Detected[k.Verdict.Update] = d
+		all[k.Verdict.Update] = d
 	}
-	return facts
+	return all
 }
 
 // readyHere says whether the update is one that the core has been driving, with all of its bytes here and no

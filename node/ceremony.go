@@ -51,7 +51,7 @@ func (n *Node) Draft(_ context.Context, q api.DraftQuery) (*api.DraftView, error
 		if err != nil {
 			return nil, err
 		}
-		v, err := viewDraft(by, d, s.title)
+		v, err := viewDraft(by, d, s.describing)
 		if err != nil {
 			return nil, err
 		}
@@ -61,19 +61,24 @@ func (n *Node) Draft(_ context.Context, q api.DraftQuery) (*api.DraftView, error
 }
 
 func (s *seed) title(id content.ID) string {
-	b, err := s.db.Doc(id)
-	if err != nil {
-		return ""
-	}
-	d, err := policy.DecodeDescriptor(b)
+	d, err := policy.DecodeDescriptor(s.describing(id))
 	if err != nil {
 		return ""
 	}
 	return d.Title
 }
 
+// describing is the document of a descriptor; nil if it is not here.
+func (s *seed) describing(id content.ID) []byte {
+	b, err := s.db.Doc(id)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
 // viewDraft says exactly what a signature under the draft says.
-func viewDraft(t *policy.Trust, d *policy.Draft, title func(content.ID) string) (*api.DraftView, error) {
+func viewDraft(t *policy.Trust, d *policy.Draft, describe func(content.ID) []byte) (*api.DraftView, error) {
 	changes, err := d.Changes(t)
 	if err != nil {
 		return nil, err
@@ -93,7 +98,7 @@ func viewDraft(t *policy.Trust, d *policy.Draft, title func(content.ID) string) 
 		}
 		dc := api.DraftChange{Op: c.Op(), Text: c.Text(), Detail: detail}
 		if c.Approval != nil {
-			dc.Title = api.Clean(title(c.Approval.Descriptor))
+			described(&dc, c.Approval, describe(c.Approval.Descriptor))
 		}
 		v.Changes = append(v.Changes, dc)
 	}

@@ -29,7 +29,7 @@ const maxWaiting = 512
 func eventKinds() []string {
 	return []string{
 		string(swarm.NoteGate), string(swarm.NoteLease), string(swarm.NoteLink), string(swarm.NoteNews), string(swarm.NoteRefused),
-		string(swarm.NoteStore), string(swarm.NoteTask), api.EventStarted, api.EventStopped, api.EventCarried, api.EventHalt, api.EventDraft, api.EventInstaller,
+		string(swarm.NoteStore), string(swarm.NoteTask), api.EventStarted, api.EventStopped, api.EventWish, api.EventCarried, api.EventHalt, api.EventDraft, api.EventInstaller,
 	}
 }
 

@@ -31,7 +31,11 @@ func (n *Node) Explain(ctx context.Context, update, machine string) (*api.Explan
 }
 
 // explanation is one being written.
-type explanation struct{ api.Explanation }
+type explanation struct {
+	api.Explanation
+	verdict policy.Verdict // of the machine, as planned here; zero: nothing is approved for it
+	action  policy.Action
+}
 
 func (e *explanation) add(at time.Time, step, format string, args ...any) {
 	e.Chain = append(e.Chain, api.Fact{At: at.UTC(), Step: step, Text: api.Clean(fmt.Sprintf(format, args...))})
@@ -60,6 +64,8 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 		if a.Expedite {
 			e.add(a.At, "approval", "expedited: its deadline is now; %s", overrides(a))
 		}
+		e.verdict, e.action = v, a.Action
+		n.explainRevision(e, a)
 		switch {
 		case !a.Deadline.IsZero() && a.LocalTime:
 			e.add(a.At, "approval", "deadline %s, on this machine %s", a.TimeText(a.Deadline), v.Deadline.UTC().Format(time.RFC3339))
@@ -71,6 +77,7 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 		for _, x := range v.Excepted {
 			e.add(time.Time{}, "hold", "hold %s does not count on this machine until %s: exception %s (%s)", x.Hold, x.Until.UTC().Format(time.RFC3339), x.Exception, x.Reason)
 		}
+		explainLate(e, m, v.Deadline, n.cfg.Now())
 		if a.RingPlan != "" {
 			e.add(a.RingsOpened[len(a.RingsOpened)-1], "ring", "along ring plan %s, %d ring(s) open", a.RingPlan, len(a.RingsOpened))
 		}
@@ -148,17 +155,4 @@ func explainState(e *explanation, m api.Machine) {
 		e.add(m.LastReport, "report", "the machine reported this")
 	}
 	conclude(e, seen)
-}
-
-func conclude(e *explanation, seen bool) {
-	e.Owner, e.NextStep = "nobody", "nothing"
-	if !seen && e.Reason == "" {
-		e.State, e.Reason = policy.StateOffered.String(), string(policy.ReasonUnknownFirstScan)
-	}
-	if info, ok := policy.Reason(e.Reason).Info(); ok {
-		e.Owner, e.NextStep = info.Owner, info.NextStep
-	}
-	if e.Reason == "" && e.State != policy.StateInstalled.String() && e.State != policy.StateRemoved.String() {
-		e.NextStep = "wait: it is under way"
-	}
 }

@@ -61,8 +61,8 @@ func OpenSignFile(path, trustDir, fingerprint string, now time.Time) (*SignFile,
 		return nil, e.WithHint("do not sign it; find out who gave it to you")
 	}
 	f.trust, f.by, f.draft = o.Trust, o.By, o.Draft
-	titles := p.Titles()
-	if f.View, err = viewDraft(f.by, f.draft, func(id content.ID) string { return titles[id] }); err != nil {
+	described := p.Described()
+	if f.View, err = viewDraft(f.by, f.draft, func(id content.ID) []byte { return described[id] }); err != nil {
 		return nil, err
 	}
 	if len(p.NextRoot) > 0 {

@@ -17,7 +17,7 @@ import (
 // (swarm/orchestration.go), with the seed away too.
 
 // Orchestrations implements api.Orchestrator.
-func (n *Node) Orchestrations(_ context.Context, q api.OrchestrationQuery) (*api.Orchestrations, error) {
+func (n *Node) Orchestrations(ctx context.Context, q api.OrchestrationQuery) (*api.Orchestrations, error) {
 	m := n.believer.current().Manifest()
 	if m == nil {
 		return nil, api.Errorf(api.ClassFailed, "this node has lost its approvals and waits for those of the mesh")
@@ -37,6 +37,11 @@ func (n *Node) Orchestrations(_ context.Context, q api.OrchestrationQuery) (*api
 			if info.NotMembers, info.Unsettled, err = n.seed.orchestrationGaps(m, &o); err != nil {
 				return nil, err
 			}
+			if info.Stopped, err = n.stoppedBy(ctx, &o); err != nil {
+				return nil, err
+			}
+		} else if info.Here != nil && info.Here.Locked {
+			info.Stopped = info.Here.Why
 		}
 		out.Orchestrations = append(out.Orchestrations, info)
 	}

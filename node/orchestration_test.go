@@ -153,6 +153,11 @@ func TestRH3AFailureStopsTheOthersUntilAReset(t *testing.T) {
 	}
 	m.approve("u1")
 	until(t, "b to fail", func() bool { return all[1].update(t, "u1").Failures > 0 })
+	until(t, "the seed to know that it has stopped", func() bool {
+		v, err := m.seed.Orchestrations(context.Background(), api.OrchestrationQuery{Name: "o"})
+		e, explained := m.seed.Explain(context.Background(), "u1", "a")
+		return err == nil && explained == nil && strings.Contains(v.Orchestrations[0].Stopped, "b failed") && e.Owner == "admin" && strings.Contains(e.NextStep, "reset")
+	})
 	until(t, "a to know why it waits", func() bool {
 		return strings.Contains(all[0].update(t, "u1").Detail, "has stopped since b failed")
 	})

@@ -94,13 +94,17 @@ func (n *Node) reloadLocal() {
 	n.events.send(swarm.InventoryChanged{Machine: n.machineFacts()})
 }
 
-// Wish implements api.Service: the user of this machine accepts an update, or postpones it.
-func (n *Node) Wish(_ context.Context, r api.WishRequest) (*api.WishTaken, error) {
+// Wish implements api.Service: the user of this machine accepts an update, takes that back, or postpones it.
+func (n *Node) Wish(ctx context.Context, r api.WishRequest) (*api.WishTaken, error) {
 	m := n.believer.current().Manifest()
 	if m == nil {
 		return nil, api.Errorf(api.ClassFailed, "this node has lost its approvals and waits for those of the mesh")
 	}
+	if n.seed != nil {
+		return nil, api.Errorf(api.ClassRefused, "this is a seed, which installs nothing itself").WithHint("run the command on the machine that is meant")
+	}
 	facts := n.machineFacts()
+	facts.Detected = n.found()
 	now := n.cfg.Now()
 	plan := policy.MakePlan(m, n.describer(), facts, false, now)
 	i := slices.IndexFunc(plan.Verdicts, func(v policy.Verdict) bool { return string(v.Update) == r.Update && !v.Listed })
@@ -113,21 +117,16 @@ func (n *Node) Wish(_ context.Context, r api.WishRequest) (*api.WishTaken, error
 			v.Deadline = k.Verdict.Deadline
 		}
 	}
-	w := policy.Wish{Revision: v.Revision, Accepted: true}
-	if old := facts.Wishes[v.Update]; old.Revision == v.Revision {
-		w.Times = old.Times
-	}
-	if !r.Accept {
-		var err error
-		if w, err = m.Postpone(v, facts, r.For, now); err != nil {
-			return nil, api.Errorf(api.ClassRefused, "%s: %v", r.Update, err).WithHint("'patchmesh policy show' tells what users may do here")
-		}
+	w, taken, err := n.wished(ctx, m, v, facts, r)
+	if err != nil || taken.Unchanged {
+		return taken, err
 	}
 	if err := n.keepWish(plan, v.Update, w); err != nil {
 		return nil, err
 	}
+	n.noteWish(w, taken)
 	n.events.send(swarm.InventoryChanged{Machine: n.machineFacts()})
-	return &api.WishTaken{Update: r.Update, Accepted: w.Accepted, PostponedUntil: w.PostponedUntil, Times: w.Times}, nil
+	return taken, nil
 }
 
 // keepWish makes a wish durable before it counts, and forgets those of updates that are approved no more.
@@ -136,7 +135,9 @@ func (n *Node) keepWish(plan policy.Plan, u policy.UpdateID, w policy.Wish) erro
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	next := maps.Clone(p.wishes)
-	next[u] = w
+	if next[u] = w; w.Revision == 0 { // forgotten
+		delete(next, u)
+	}
 	maps.DeleteFunc(next, func(u policy.UpdateID, _ policy.Wish) bool {
 		return !slices.ContainsFunc(plan.Verdicts, func(v policy.Verdict) bool { return v.Update == u })
 	})

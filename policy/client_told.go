@@ -87,7 +87,7 @@ func (m *Manifest) Notices(mach Machine, plan Plan, restart RestartPlan, now tim
 	}
 	for _, v := range plan.Verdicts {
 		switch {
-		case v.Await == StateWaitingUser && v.Reason == "":
+		case v.Offered():
 			out = append(out, Notice{NoticeAsks, v.Update, string(v.Update) + ": " + v.Detail})
 		case v.Verb == VerbInstall:
 			out = append(out, Notice{NoticeComes, v.Update, string(v.Update) + " is being installed"})

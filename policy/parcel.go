@@ -145,14 +145,11 @@ func (p *Parcel) checkFirst() error {
 	return nil
 }
 
-// Titles are the titles of updates by descriptor, of those descriptors that came along. A title counts
-// only for the very bytes that an approval names.
-func (p *Parcel) Titles() map[content.ID]string {
-	out := map[content.ID]string{}
+// Described are the documents of descriptors in the parcel, by the id that their bytes have.
+func (p *Parcel) Described() map[content.ID][]byte {
+	out := map[content.ID][]byte{}
 	for _, b := range p.Descriptors {
-		if d, err := DecodeDescriptor(b); err == nil {
-			out[content.Sum(b)] = d.Title
-		}
+		out[content.Sum(b)] = b
 	}
 	return out
 }

@@ -225,16 +225,16 @@ func TestParcelWithoutItsTrustedSetIsRefused(t *testing.T) {
 	}
 }
 
-// A title is a hint until the very bytes of the approved descriptor say it.
-func TestTitlesComeFromTheApprovedDescriptor(t *testing.T) {
+// A description is a hint until its very bytes have the approved hash: it is found by that alone.
+func TestDescriptionsAreFoundByTheirHash(t *testing.T) {
 	b, err := descriptorOf("tool").Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := Parcel{Descriptors: [][]byte{b, []byte("junk")}}
-	titles := p.Titles()
-	if len(titles) != 1 || titles[content.Sum(b)] != descriptorOf("tool").Title {
-		t.Fatalf("%v", titles)
+	all := p.Described()
+	if len(all) != 2 || string(all[content.Sum(b)]) != string(b) || all[content.Sum([]byte("other"))] != nil {
+		t.Fatalf("%v", all)
 	}
 }
 

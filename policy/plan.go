@@ -55,6 +55,17 @@ type Plan struct {
 	NextAt        time.Time // the earliest time at which an answer may change by itself; zero: none
 }
 
+// endsOf books when what an answer rests on ends, other than the answer itself.
+func (p *Plan) endsOf(q question, v Verdict) {
+	p.changesAt(q.manifest.Approvals[v.Approval].until)
+	for _, e := range v.Excepted { // then the hold counts again
+		p.changesAt(e.Until)
+	}
+	if q.desc != nil && q.lift == "" {
+		p.changesAt(q.desc.MitigationEnds)
+	}
+}
+
 // MakePlan decides about every update that an approval addresses to this machine. describe gives
 // descriptors that are at hand, nil for others. Stale is Trust.Stale: updates whose installation has
 // begun already are the caller's to finish.
@@ -78,6 +89,9 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 			approval: a, desc: describe(a.Descriptor), machine: known, holds: holds, calendar: windows, in: in, rings: rings, settings: set, stale: stale, now: now,
 			manifest: m, doubt: groups.doubt,
 		}
+		if q.taken() {
+			q.approval.Action = ActionInstall
+		}
 		if why, over := q.lifted(); over {
 			q.lift, q.approval.Action = why, ActionRemove
 		}
@@ -91,13 +105,7 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 				break
 			}
 		}
-		p.changesAt(a.until)
-		for _, e := range v.Excepted { // then the hold counts again
-			p.changesAt(e.Until)
-		}
-		if q.desc != nil && q.lift == "" {
-			p.changesAt(q.desc.MitigationEnds)
-		}
+		p.endsOf(q, v)
 		v.Urgent, _ = a.Urgent(now)
 		asked = append(asked, q)
 		p.Verdicts = append(p.Verdicts, v)

@@ -49,6 +49,7 @@ const (
 	ReasonRingNotReached     Reason = "policy-ring-not-reached"
 	ReasonWindowNone         Reason = "policy-window-none"
 	ReasonWindowTooShort     Reason = "policy-window-too-short"
+	ReasonWindowLate         Reason = "policy-deadline-window"
 	ReasonDepOtherFirst      Reason = "dep-other-update-first"
 	ReasonDepMissing         Reason = "dep-missing"
 	ReasonCompatArch         Reason = "compat-arch"
@@ -77,6 +78,7 @@ const (
 	ReasonNetVPN             Reason = "net-vpn"
 	ReasonPeerAllRefused     Reason = "peer-all-refused"
 	ReasonOrchWaiting        Reason = "orch-waiting"
+	ReasonOrchStopped        Reason = "orch-stopped"
 )
 
 // Info looks a reason up; ok is false for one that is not on the list.
@@ -130,9 +132,11 @@ var reasons = map[Reason]ReasonInfo{
 	"policy-conflict":         {"admin", "approvals contradict each other", "see the losing approvals", false},
 	"policy-window-none":      {"admin", "no maintenance window of the machine will open again", "define one with 'patchmesh windows set'", false},
 	"policy-window-too-short": {"admin", "no maintenance window is long enough", "make one longer", false},
+	"policy-deadline-window":  {"admin", "its deadline comes before a maintenance window of the machine opens", "open a window before it ('patchmesh windows set'), or approve it with --ignore-windows", false},
 	"policy-user-postponed":   {"machine", "the user has postponed it", "wait; the deadline ends it", true},
 	"policy-ring-not-reached": {"admin", "its ring is not reached yet", "wait, or promote", true},
 	"orch-waiting":            {"nobody", "others go first", "wait; 'patchmesh orchestration show' tells who holds the slots and what is missing", true},
+	"orch-stopped":            {"admin", "the orchestration has stopped: a member failed, did not come back, or all took too long", "see to what failed, then 'patchmesh orchestration reset NAME' on the seed; 'patchmesh orchestration show' names it", false},
 	"dep-missing":             {"update", "it depends on something that is not installed", "approve what is missing too", false},
 	"dep-other-update-first":  {"update", "another update replaces it or goes first", "nothing", true},
 	"dep-exclusive-pending":   {"update", "an update that must be installed alone goes first", "wait", true},

@@ -118,7 +118,7 @@ func TestRB1ActionsOnMachinesWithAndWithoutTheUpdate(t *testing.T) {
 		compliance      Compliance // of the machine without it
 	}{
 		{ActionInstall, VerbInstall, VerbNone, Required}, {ActionRemove, VerbNone, VerbRemove, NotApplicable}, {ActionDetectOnly, VerbNone, VerbNone, Required},
-		{ActionOptional, VerbNone, VerbNone, Required}, {ActionDecline, VerbNone, VerbNone, NotApplicable}, {ActionStageOnly, VerbStage, VerbStage, Required},
+		{ActionOptional, VerbWait, VerbNone, Required}, {ActionDecline, VerbNone, VerbNone, NotApplicable}, {ActionStageOnly, VerbStage, VerbStage, Required},
 	} {
 		b := newBench(t)
 		b.approve(b.update("u", 1, nil), "all", c.action, nil)

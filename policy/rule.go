@@ -50,6 +50,7 @@ var rules = []rule{
 	{"stale", ruleStale},
 	{"ring", ruleRing},
 	{"available", ruleAvailable},
+	{"optional", ruleOptional},
 	{"automation", ruleAutomation},
 	{"battery", ruleBattery},
 	{"shutdown", ruleShutdown},
@@ -86,9 +87,9 @@ func ruleArch(q question, v *Verdict) bool {
 	return true
 }
 
-// rulePassive: approvals that only ask to look, or leave it to the user.
+// rulePassive: approvals that only ask to look.
 func rulePassive(q question, v *Verdict) bool {
-	if q.approval.Action != ActionDetectOnly && q.approval.Action != ActionOptional {
+	if q.approval.Action != ActionDetectOnly {
 		return false
 	}
 	v.Verb, v.Reason = VerbNone, ReasonPolicyDeclined
@@ -107,7 +108,7 @@ func rulePresent(q question, v *Verdict) bool {
 		v.Verb, v.Compliance, v.Reason = VerbNone, Installed, ""
 		return true
 	case !d.Present && q.approval.Action == ActionRemove:
-		v.Verb, v.Compliance, v.Reason, v.Detail = VerbNone, NotApplicable, "", q.liftText()
+		v.Verb, v.Compliance, v.Reason, v.Await, v.Detail = VerbNone, NotApplicable, "", StateRemoved, q.liftText()
 		return true
 	}
 	return false
@@ -155,7 +156,7 @@ func ruleKnown(q question, v *Verdict) bool {
 // again soon; to install on a guess could break what works, or install twice.
 func ruleLooked(q question, v *Verdict) bool {
 	d := q.machine.Detected[q.approval.Update]
-	if d.Err == "" || (q.approval.Action != ActionInstall && q.approval.Action != ActionRemove) {
+	if d.Err == "" || (q.approval.Action != ActionInstall && q.approval.Action != ActionRemove && q.approval.Action != ActionOptional) {
 		return false
 	}
 	v.Verb, v.Compliance, v.Reason = VerbHold, ComplianceError, d.Err

@@ -102,7 +102,7 @@ func (i SettingInfo) narrows() bool { return i.Name == SetTakeClasses || i.Name 
 
 // ruleClass: a machine changes nothing for an update of a kind that it does not take.
 func ruleClass(q question, v *Verdict) bool {
-	if q.approval.Action != ActionInstall && q.approval.Action != ActionStageOnly {
+	if q.approval.Action != ActionInstall && q.approval.Action != ActionStageOnly && q.approval.Action != ActionOptional {
 		return false
 	}
 	for _, f := range []struct{ what, setting, is, takes string }{

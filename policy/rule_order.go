@@ -104,6 +104,9 @@ func (o order) settleNeeds(i int) {
 			continue
 		}
 		v.Reason, v.Detail = ReasonDepMissing, fmt.Sprintf("it needs %s, which is not approved for this machine", u)
+		if at, here := o.place[u]; here && o.verdicts[at].Offered() {
+			v.Detail = fmt.Sprintf("it needs %s, which waits for the user's word", u)
+		}
 		return
 	}
 }

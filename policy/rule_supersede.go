@@ -54,13 +54,13 @@ type chain struct {
 func newChain(asked []question) chain {
 	place := map[UpdateID]int{}
 	for i, q := range asked {
-		if q.approval.Action == ActionInstall {
+		if q.approval.offers() {
 			place[q.approval.Update] = i
 		}
 	}
 	c := chain{replaces: make([][]int, len(asked)), replacer: make([][]int, len(asked))}
 	for i, q := range asked {
-		if q.approval.Action != ActionInstall || q.desc == nil {
+		if !q.approval.offers() || q.desc == nil {
 			continue
 		}
 		for _, u := range q.desc.Supersedes {

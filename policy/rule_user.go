@@ -12,6 +12,9 @@ type Wish struct {
 	Accepted       bool      `json:"accepted,omitempty"`
 	PostponedUntil time.Time `json:"postponed_until,omitzero"`
 	Times          int       `json:"times,omitempty"` // it was postponed
+
+	By string    `json:"by,omitempty"` // who said it, for people
+	At time.Time `json:"at,omitzero"`  // when
 }
 
 // ruleLocalHold: the machine's own list may hold an update back. Only what is signed can lift a hold that
@@ -39,9 +42,7 @@ func ruleAutomation(q question, v *Verdict) bool {
 	if q.approval.Action != ActionInstall && q.approval.Action != ActionRemove || q.machine.UserElsewhere {
 		return false
 	}
-	if a == AutomationOff || a == AutomationDetect {
-		v.Verb, v.Reason = VerbNone, ReasonPolicyDeclined
-		v.Detail = fmt.Sprintf("automation is %s on this machine", a)
+	if q.changesNothing(v) {
 		return true
 	}
 	if q.late() || q.approval.Expedite && !q.desc.MayAsk() || q.approval.Action == ActionRemove {
@@ -79,8 +80,8 @@ func earlier(a, b time.Time) time.Time {
 // update asks for, counted from when the machine's ring was opened or the approval was given. What may ask the
 // user has none; what is expedited has it at once, and severity asks for none but installs.
 func deadlineOf(a Approval, d *Descriptor, rings *RingPlan, in map[string]int, s settings) time.Time {
-	if d != nil && d.MayAsk() && a.Action == ActionInstall {
-		return time.Time{}
+	if d != nil && d.MayAsk() && a.Action == ActionInstall || a.Action == ActionOptional {
+		return time.Time{} // to wait for somebody's word has no end
 	}
 	if at := later(a.At, a.NotBefore); a.Expedite && a.acts() && (a.Deadline.IsZero() || at.Before(a.Deadline)) {
 		return at

@@ -39,8 +39,13 @@ func ruleWindow(q question, v *Verdict) bool {
 	case ReasonWindowTooShort:
 		v.Detail = fmt.Sprintf("it needs %s, and no maintenance window of this machine is that long", spell(need))
 	default:
-		v.Until = open.from
+		if v.Until = open.from; !q.deadline.IsZero() && open.from.After(q.deadline) {
+			v.Reason = ReasonWindowLate
+		}
 		v.Detail = "the next maintenance window in which its " + spell(need) + " fit opens at " + open.from.UTC().Format(time.RFC3339)
+		if v.Reason == ReasonWindowLate {
+			v.Detail += ", after its deadline " + q.deadline.UTC().Format(time.RFC3339)
+		}
 	}
 	return true
 }

@@ -302,13 +302,13 @@ func (c *Core) awaitsSlot(k *task) bool {
 	if o.policy.Site == string(c.self.Site) && o.m.May(need, c.orchTime()) {
 		return false
 	}
-	why := c.slotWhy(o, need)
+	r, why := c.slotReason(o), c.slotWhy(o, need)
 	if k.state != policy.StateWaitingOrchestration {
-		c.setState(k, policy.StateWaitingOrchestration, policy.ReasonOrchWaiting, why, nil)
+		c.setState(k, policy.StateWaitingOrchestration, r, why, nil)
 		c.wakeBy(c.now) // it is in line now
 		return true
 	}
-	c.setState(k, policy.StateWaitingOrchestration, policy.ReasonOrchWaiting, why, nil)
+	c.setState(k, policy.StateWaitingOrchestration, r, why, nil)
 	return true
 }
 
@@ -319,6 +319,14 @@ func (c *Core) slotNeed(k *task) time.Duration {
 		return 0
 	}
 	return c.news.manifest.Needs(c.self.Machine, d)
+}
+
+// slotReason tells waiting for others from waiting for an admin: an orchestration that has stopped goes on by no time.
+func (c *Core) slotReason(o *orchestration) policy.Reason {
+	if o.policy.Site == string(c.self.Site) && o.m.Status(c.orchTime()).Locked {
+		return policy.ReasonOrchStopped
+	}
+	return policy.ReasonOrchWaiting
 }
 
 func (c *Core) slotWhy(o *orchestration, need time.Duration) string {

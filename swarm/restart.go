@@ -16,7 +16,7 @@ func (c *Core) awaitsRestart(k *task) bool {
 	}
 	if o := c.orchs.bound; p.Due && o != nil {
 		if need := c.news.manifest.RestartNeeds(c.self.Machine); !o.m.May(need, c.orchTime()) {
-			p.Reason, p.Detail = policy.ReasonOrchWaiting, c.slotWhy(o, need)
+			p.Reason, p.Detail = c.slotReason(o), c.slotWhy(o, need)
 			c.wakeBy(c.now.Add(orchLook))
 		}
 	}

@@ -248,7 +248,7 @@ func (c *Core) settleNone(k *task) {
 		c.setState(k, policy.StateInstalled, k.verdict.Reason, k.verdict.Detail, nil)
 	case k.state == policy.StateRemoved:
 	default:
-		c.setState(k, policy.StateOffered, k.verdict.Reason, k.verdict.Detail, nil)
+		c.setState(k, awaited(k.verdict, policy.StateOffered), k.verdict.Reason, k.verdict.Detail, nil)
 	}
 }
 

@@ -21,18 +21,22 @@ func (a *app) approveCmd() *cobra.Command {
 	var notBefore, deadline, file string
 	var ask whatIf
 	c := &cobra.Command{
-		Use:   "approve UPDATE --group GROUP",
+		Use:   "approve UPDATE[@REVISION] --group GROUP",
 		Short: "approve an update for the machines of a group",
-		Long:  "approve changes the draft and, where the threshold of signatures is met with the keys at hand, signs and publishes\nit. Else it says whose signatures are missing.\n\n" + expediteHelp + whatIfHelp + exits,
+		Long:  "approve changes the draft and, where the threshold of signatures is met with the keys at hand, signs and publishes\nit. Else it says whose signatures are missing.\n\n" + expediteHelp + approveHelp + whatIfHelp + exits,
 		Example: `  patchmesh approve openssl-3.0.15 --group office
   patchmesh approve openssl-3.0.15 --rings standard
   patchmesh approve openssl-3.0.15 --group all --not-before 2026-04-01T20:00:00Z --deadline 2026-04-08T20:00:00Z
   patchmesh approve openssl-3.0.15 --group all --deadline 2026-04-08T18:00 --local
   patchmesh approve openssl-3.0.15 --group all --expedite --ignore-windows --ignore-budget --reason "exploited in the wild"
+  patchmesh approve openssl-3.0.15@2 --group office
+  patchmesh approve openssl-3.0.15 --group office --withdraw --reason "approved for the wrong group"
   patchmesh approve openssl-3.0.15 --group all --deadline 48h --what-if --line branch=2Mbit`,
 		Args: exactly(1, "the id of one update"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
-			r.Update = args[0]
+			if err := readApproved(&r, args[0], c.Flags().Changed("action")); err != nil {
+				return err
+			}
 			if r.Group == "" && r.Rings == "" {
 				return api.Errorf(api.ClassUsage, "for which group?").WithHint("add --group NAME, or --group all for every machine, or --rings PLAN")
 			}
@@ -54,6 +58,8 @@ func (a *app) approveCmd() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&r.Group, "group", "", "group of machines; all is every machine, unassigned those without a group")
 	f.StringVar(&r.Action, "action", "install", "install, remove, detect-only, decline, optional or stage-only")
+	f.IntVar(&r.Revision, "revision", 0, "revision of the update, also as UPDATE@N (default: the newest)")
+	f.BoolVar(&r.Withdraw, "withdraw", false, "take the approval of the group back; what is said for the groups around it counts again")
 	f.StringVar(&notBefore, "not-before", "", "available from this time (RFC 3339, or a duration from now)")
 	f.StringVar(&deadline, "deadline", "", "install no later than (RFC 3339, or a duration from now)")
 	f.BoolVar(&r.LocalTime, "local", false, "--not-before and --deadline, like 2026-04-01T20:00, are by each machine's own clock")
@@ -124,6 +130,9 @@ func (a *app) published(p *api.Published, err error) error {
 		}
 		if len(p.Listed) > 0 {
 			fmt.Fprintf(w, "with it, as detect-only for all, since nobody has decided about them: %s\n", listOf(p.Listed, 10))
+		}
+		for _, t := range p.Warnings {
+			fmt.Fprintf(w, "warning: %s\n", api.Clean(t))
 		}
 		if p.Hold != "" {
 			fmt.Fprintf(w, "hold: %s\n", p.Hold)

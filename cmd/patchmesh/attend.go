@@ -28,9 +28,10 @@ func (a *app) noticesCmd() *cobra.Command {
 		Use:   "notices",
 		Short: "what policy has the people at this machine told now",
 		Long: "notices lists what those who use this machine should know: restarts, and updates that come or wait for their word.\n" +
-			"The setting notify says how much of it (none, restart-only, all); in quiet hours there is nothing to tell. A desktop\n" +
-			"may ask for it now and then and show it. What was told of restarts is listed with its time: that one waits, every\n" +
-			"restart-remind; that it was ordered; and once more restart-last-warning before it comes. With the setting wake it tells when the machine should be awake for a\n" +
+			"The setting notify says how much of it (none, restart-only, all); in quiet hours there is nothing to tell. Whoever\n" +
+			"asks is told at any time which updates wait for a word, see 'patchmesh accept'. A desktop may ask for it now and\n" +
+			"then and show it. What was told of restarts is listed with its time: that one waits, every restart-remind; that it\n" +
+			"was ordered; and once more restart-last-warning before it comes. With the setting wake it tells when the machine should be awake for a\n" +
 			"maintenance window: rtcwake(8) and its like can be given that time.\n" + exits,
 		Example: "  patchmesh notices\n  patchmesh notices --json",
 		Args:    exactly(0, "no arguments"),
@@ -49,6 +50,11 @@ func (a *app) noticesCmd() *cobra.Command {
 					}
 					if !v.TellAt.IsZero() {
 						fmt.Fprintf(w, "told again at %s\n", clockText(v.TellAt))
+					}
+					for _, n := range v.Offers {
+						if !slices.Contains(v.List, n) {
+							fmt.Fprintf(w, "%s: %s\n", n.Kind, api.Clean(n.Text))
+						}
 					}
 					if !v.WakeAt.IsZero() {
 						fmt.Fprintf(w, "this machine should be awake at %s\n", clockText(v.WakeAt))

@@ -90,7 +90,7 @@ func (a *app) root() *cobra.Command {
 		a.initCmd(), a.runCmd(), a.inviteCmd(), a.joinCmd(), a.enrolCmd(), a.importCmd(), a.approveCmd(), a.holdCmd(), a.releaseCmd(),
 		a.signCmd(), a.revokeCmd(), a.siteCmd(), a.windowsCmd(), a.ringsCmd(), a.promoteCmd(), a.rulesCmd(), a.baselineCmd(), a.orchestrationCmd(), a.packCmd(), a.evidenceCmd(), a.policyCmd(), a.acceptCmd(), a.postponeCmd(), a.noticesCmd(), a.statusCmd(), a.explainCmd(), a.peersCmd(), a.demoCmd(),
 		a.draftCmd(), a.keyCmd(), a.roleCmd(), a.rootCmd(), a.logCmd(), a.trustCmd(), a.applyCmd(), a.serviceCmd(), a.launchCmd(),
-		a.inventoryCmd(), a.scanCmd(), a.groupCmd(), a.doctorCmd(), a.consoleCmd(),
+		a.inventoryCmd(), a.scanCmd(), a.groupCmd(), a.doctorCmd(), a.consoleCmd(), a.catalogueCmd(),
 		a.storeCmd(), a.provenanceCmd(), a.reportCmd(), a.simCmd(), a.bundleCmd(),
 	)
 	return root

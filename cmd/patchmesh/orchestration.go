@@ -157,6 +157,9 @@ func writeOrchestrations(w io.Writer, v *api.Orchestrations) {
 				fmt.Fprintf(w, "  %s: %s\n", l.text, api.Clean(strings.Join(l.list, ", ")))
 			}
 		}
+		if o.Stopped != "" {
+			fmt.Fprintf(w, "  it has stopped: %s\n", api.Clean(o.Stopped))
+		}
 		if h := o.Here; h != nil {
 			writeOrchestrationHere(w, h)
 		}

@@ -124,16 +124,22 @@ func (a *app) setSetting(c *cobra.Command, r api.SettingRequest, file string) er
 }
 
 func (a *app) acceptCmd() *cobra.Command {
-	return &cobra.Command{
-		Use:     "accept UPDATE",
-		Short:   "let this machine go on with an update that waits for its user",
-		Long:    "accept is the user's yes to an update that policy leaves to the user. It installs nothing that is not approved,\nand opens no maintenance window.\n" + exits,
-		Example: "  patchmesh accept openssl-3.0.15",
+	r := api.WishRequest{Accept: true}
+	c := &cobra.Command{
+		Use:   "accept UPDATE",
+		Short: "let this machine go on with an update that waits for its user",
+		Long: "accept is the user's yes to an update that is offered (approved as optional) or that policy leaves to the user. It\n" +
+			"installs nothing that is not approved, lifts no hold and opens no maintenance window. --undo takes the yes back as\n" +
+			"long as the install has not begun. What waits for a word 'patchmesh notices' lists.\n" + exits,
+		Example: "  patchmesh accept openssl-3.0.15\n  patchmesh accept openssl-3.0.15 --undo",
 		Args:    exactly(1, "the id of one update"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.wish(c, api.WishRequest{Update: args[0], Accept: true})
+			r.Update = args[0]
+			return a.wish(c, r)
 		},
 	}
+	c.Flags().BoolVar(&r.Undo, "undo", false, "take the yes back, while the install has not begun")
+	return c
 }
 
 func (a *app) postponeCmd() *cobra.Command {
@@ -163,8 +169,19 @@ func (a *app) wish(c *cobra.Command, r api.WishRequest) error {
 			return err
 		}
 		return a.print(v, func(w io.Writer) {
-			if v.Accepted {
-				fmt.Fprintf(w, "%s: accepted\n", v.Update)
+			detail := ""
+			if v.Detail != "" {
+				detail = "; " + api.Clean(v.Detail)
+			}
+			switch {
+			case v.Unchanged:
+				fmt.Fprintf(w, "%s: nothing to accept%s\n", v.Update, detail)
+				return
+			case v.Accepted:
+				fmt.Fprintf(w, "%s: accepted%s\n", v.Update, detail)
+				return
+			case v.PostponedUntil.IsZero():
+				fmt.Fprintf(w, "%s: not accepted any more%s\n", v.Update, detail)
 				return
 			}
 			fmt.Fprintf(w, "%s: postponed until %s (%d time(s) so far)\n", v.Update, v.PostponedUntil.Local().Format("2006-01-02 15:04"), v.Times)

@@ -110,9 +110,10 @@ func showDraft(w io.Writer, v *api.DraftView) {
 		for line := range strings.Lines(c.Text) {
 			fmt.Fprintf(w, "  %s\n", api.Clean(strings.TrimRight(line, "\n")))
 		}
-		if c.Title != "" {
-			fmt.Fprintf(w, "              title: %s\n", api.Clean(c.Title))
+		if c.Warning != "" {
+			fmt.Fprintf(w, "              WARNING: %s\n", api.Clean(c.Warning))
 		}
+		writeProperties(w, "              ", c.Properties)
 	}
 }
 

@@ -312,6 +312,9 @@ type ApproveRequest struct {
 	LocalTime bool      `json:"local_time,omitempty"` // both are what each machine's own clock shows, written as if it were UTC
 	Expedite  bool      `json:"expedite,omitempty"`
 
+	Revision int  `json:"revision,omitempty"` // 0: the newest
+	Withdraw bool `json:"withdraw,omitempty"` // take the approval of the group back; nothing else may be asked for then
+
 	// IgnoreWindows lets it be installed while every maintenance window is closed.
 	IgnoreWindows bool   `json:"ignore_windows,omitempty"`
 	IgnoreBudget  bool   `json:"ignore_budget,omitempty"` // its content may pass the WAN budget of a site
@@ -365,4 +368,6 @@ type Published struct {
 
 	Changes []DraftChange `json:"changes,omitempty"` // what was shown before signing
 	Listed  []string      `json:"listed,omitempty"`  // updates that join it as detect-only for all, since nobody has decided about them
+	// Warnings are what the change does not do as its words may suggest, for people.
+	Warnings []string `json:"warnings,omitempty"`
 }

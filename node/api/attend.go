@@ -23,6 +23,8 @@ type NoticesQuery struct{}
 type Notices struct {
 	Level string          `json:"level"` // none, restart-only or all
 	List  []policy.Notice `json:"notices"`
+	// Offers are the updates that wait for the user's word, for who asks: whatever Level and the quiet hours say.
+	Offers []policy.Notice `json:"offers"`
 	// WakeAt is when the machine should be awake for what waits for a window; zero: nothing, or policy wakes nobody.
 	WakeAt time.Time `json:"wake_at,omitzero"`
 	// Told is what people were told of restarts lately, the newest last; TellAt is when they are told again, if nothing changes.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"time"
+
+	"patchmesh/policy"
 )
 
 // Ceremony is what people may ask about keys, roles and signatures. TrustState answers everywhere, the
@@ -83,6 +85,11 @@ type DraftChange struct {
 	Text   string          `json:"text"` // for people
 	Title  string          `json:"title,omitempty"`
 	Detail json.RawMessage `json:"detail"` // the signed facts, before and after
+
+	// Of an approval: the description whose hash is signed, all of it for people, and what is wrong with it.
+	Descriptor *policy.Descriptor `json:"descriptor,omitempty"`
+	Properties []policy.Property  `json:"properties,omitempty"`
+	Warning    string             `json:"warning,omitempty"`
 }
 
 // DraftFile is a pending draft on its way.

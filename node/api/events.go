@@ -16,6 +16,7 @@ const (
 	EventStarted = "started" // the node began to work
 	EventStopped = "stopped" // it was told to stop; missing after a crash
 	EventDraft   = "draft"   // a draft on this seed waits for signatures
+	EventWish    = "wish"    // a user of this machine accepted an update, took that back, or postponed it
 	EventCarried = "carried" // this machine has packed for a site without a network, served it or handed in what came back
 
 	// EventInstaller is what an installer printed that did its work; of one that failed the update's state tells.

@@ -56,9 +56,11 @@ type OrchestrationInfo struct {
 	Slots int `json:"slots"`
 	// NotMembers are machines of the group in the site that are not on its list, Unsettled members of earlier lists
 	// that have not reported to know the newer one. Both on a seed only.
-	NotMembers []string           `json:"not_members,omitempty"`
-	Unsettled  []string           `json:"unsettled,omitempty"`
-	Here       *OrchestrationHere `json:"here,omitempty"` // nil: it does not bind this machine
+	NotMembers []string `json:"not_members,omitempty"`
+	Unsettled  []string `json:"unsettled,omitempty"`
+	// Stopped is what members that wait say of it where it has stopped; on a seed from their reports.
+	Stopped string             `json:"stopped,omitempty"`
+	Here    *OrchestrationHere `json:"here,omitempty"` // nil: it does not bind this machine
 }
 
 // OrchestrationHere is how an orchestration stands as one of its members sees it.

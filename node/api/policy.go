@@ -34,6 +34,7 @@ type Policy struct {
 type WishRequest struct {
 	Update string        `json:"update"`
 	Accept bool          `json:"accept,omitempty"`
+	Undo   bool          `json:"undo,omitempty"`   // with Accept: it is taken back
 	For    time.Duration `json:"for_ns,omitempty"` // postpone it by so long; with Accept it does not count
 }
 
@@ -43,4 +44,7 @@ type WishTaken struct {
 	Accepted       bool      `json:"accepted"`
 	PostponedUntil time.Time `json:"postponed_until,omitzero"`
 	Times          int       `json:"times,omitempty"` // it was postponed so far
+
+	Unchanged bool   `json:"unchanged,omitempty"` // it was so already: nothing was noted
+	Detail    string `json:"detail,omitempty"`    // what follows from it, for people
 }

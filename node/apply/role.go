@@ -170,6 +170,11 @@ func (r *Role) approved(id content.ID, want Order) (*policy.Descriptor, error) {
 	}
 	now := r.cfg.Now()
 	facts := r.mitigated(t.Manifest(), d, want)
+	if want != Detect {
+		// Only the user's own process knows who has said yes. That an update may be installed on that word, approvers
+		// have signed; of any other than this one no yes is assumed, so that none replaces or delays it.
+		facts.Wishes = map[policy.UpdateID]policy.Wish{d.Update: {Revision: d.Revision, Accepted: true}}
+	}
 	if want == InstallAtShutdown {
 		if facts, err = r.forShutdown(facts); err != nil {
 			return nil, err

@@ -152,7 +152,7 @@ func noRight(uid int, admin bool) error {
 // listed is for admins.
 var readOnly = []string{
 	"/status", "/explain", "/node", "/trust", "/log/approval", "/windows", "/rings", "/evidence", "/policy", "/store", "/provenance", "/bytes", "/ledger", "/log/events", "/log/syncs",
-	"/inventory", "/groups", "/notices", "/baselines", "/holds",
+	"/inventory", "/groups", "/notices", "/baselines", "/holds", "/catalogue",
 }
 
 // questions lets nothing through that could change something.

@@ -186,6 +186,11 @@ func (c *counting) Groups(context.Context, api.GroupsQuery) (*api.Groups, error)
 	c.ask()
 	return &api.Groups{}, nil
 }
+func (c *counting) Catalogue(context.Context, api.CatalogueQuery) (*api.Catalogue, error) {
+	c.ask()
+	return &api.Catalogue{}, nil
+}
+
 func (c *counting) Notices(context.Context, api.NoticesQuery) (*api.Notices, error) {
 	c.ask()
 	return &api.Notices{}, nil

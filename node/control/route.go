@@ -62,6 +62,7 @@ func routes(s api.Service) http.Handler {
 	whatIfRoutes(m, s)
 	surveyRoutes(m, s)
 	attendRoutes(m, s)
+	catalogueRoutes(m, s)
 	doctorRoutes(m, s)
 	bundleRoutes(m, s)
 	eventRoutes(m, s)
