@@ -19,11 +19,11 @@ func suits(row state.CatalogueRow, action policy.Action, r api.ApproveRequest) e
 		return api.Errorf(api.ClassRefused, "%s cannot be removed: its import says so", d.Update).
 			WithHint("approve an update that replaces it, or import it anew with a way back")
 	}
-	if action == policy.ActionOptional && (!r.Deadline.IsZero() || r.Expedite) {
+	if action == policy.ActionOptional && (!r.Deadline.IsZero() || r.DeadlineMinutes > 0 || r.Expedite) {
 		return api.Errorf(api.ClassRefused, "what is optional waits for the user of the machine: it gets no deadline and is not expedited").
 			WithHint("leave --deadline and --expedite away, or approve it with --action install")
 	}
-	if action == policy.ActionInstall && d.MayAsk() && (!r.Deadline.IsZero() || r.Expedite) {
+	if action == policy.ActionInstall && d.MayAsk() && (!r.Deadline.IsZero() || r.DeadlineMinutes > 0 || r.Expedite) {
 		return api.Errorf(api.ClassRefused, "the installer of %s may ask the user (asks_user: %s): it gets no deadline and is not expedited", d.Update, d.AsksUser).
 			WithHint("approve it without --deadline and --expedite, or import it with arguments that make it silent and --asks-user never")
 	}

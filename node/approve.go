@@ -64,6 +64,9 @@ func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) er
 	if !r.Deadline.IsZero() && r.Deadline.Before(r.NotBefore) {
 		return a, nil, api.Errorf(api.ClassUsage, "the deadline lies before the available time")
 	}
+	if r.DeadlineMinutes < 0 || r.DeadlineMinutes > policy.MaxDeadlineMinutes || r.DeadlineMinutes > 0 && (r.Rings == "" || !r.Deadline.IsZero() || r.LocalTime || r.Expedite) {
+		return a, nil, api.Errorf(api.ClassUsage, "a deadline that counts from each ring's opening goes along rings, and is the only one").WithHint("--rings PLAN --deadline 7d, without --local and --expedite")
+	}
 	if r.LocalTime && r.Deadline.IsZero() && r.NotBefore.IsZero() {
 		return a, nil, api.Errorf(api.ClassUsage, "no time is given that could be local").WithHint("--local goes with --deadline or --not-before")
 	}
@@ -78,7 +81,7 @@ func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) er
 	a = policy.Approval{
 		Update: policy.UpdateID(row.Update), Revision: row.Revision, Descriptor: row.Descriptor, DescriptorBytes: len(row.Body),
 		Group: r.Group, Action: action, NotBefore: r.NotBefore.UTC(), Deadline: r.Deadline.UTC(), Expedite: r.Expedite, IgnoreWindows: r.IgnoreWindows,
-		IgnoreBudget: r.IgnoreBudget, LocalTime: r.LocalTime, At: s.stamp(),
+		IgnoreBudget: r.IgnoreBudget, LocalTime: r.LocalTime, DeadlineMinutes: r.DeadlineMinutes, At: s.stamp(),
 	}
 	if r.Rings != "" {
 		a.RingPlan, a.RingsOpened, a.Group = r.Rings, []time.Time{a.At}, first(r.Group, policy.GroupAll)

@@ -20,7 +20,7 @@ func (n *Node) deadlineFrom(man *policy.Manifest, a policy.Approval, facts polic
 // deadlineBy names the setting that gives an approval a deadline that names none; empty: it has none, or its own.
 func (s *seed) deadlineBy(m *policy.Manifest, a policy.Approval) string {
 	d := s.descriptor(a.Descriptor)
-	if m == nil || d == nil || a.Action != policy.ActionInstall || !a.Deadline.IsZero() || d.MayAsk() {
+	if m == nil || d == nil || a.Action != policy.ActionInstall || !a.EarliestDeadline().IsZero() || d.MayAsk() {
 		return ""
 	}
 	set := m.DeadlineSetting(d.Severity, a.Group)

@@ -66,14 +66,7 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 		}
 		e.verdict, e.action = v, a.Action
 		n.explainRevision(e, a)
-		switch {
-		case !a.Deadline.IsZero() && a.LocalTime:
-			e.add(a.At, "approval", "deadline %s, on this machine %s", a.TimeText(a.Deadline), v.Deadline.UTC().Format(time.RFC3339))
-		case !a.Deadline.IsZero():
-			e.add(a.At, "approval", "deadline %s", a.Deadline.UTC().Format(time.RFC3339))
-		case !v.Deadline.IsZero():
-			e.add(a.At, "approval", "deadline %s, by its severity%s", v.Deadline.UTC().Format(time.RFC3339), n.deadlineFrom(man, a, facts))
-		}
+		n.explainDeadline(e, man, a, v, facts)
 		for _, x := range v.Excepted {
 			e.add(time.Time{}, "hold", "hold %s does not count on this machine until %s: exception %s (%s)", x.Hold, x.Until.UTC().Format(time.RFC3339), x.Exception, x.Reason)
 		}
@@ -101,6 +94,20 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 	}
 	e.add(time.Time{}, "approval", "no approval of %s addresses a group of this machine (%s)", e.Update, strings.Join(append([]string{"all"}, m.Groups...), ", "))
 	e.State, e.Reason = policy.StateOffered.String(), string(policy.ReasonPolicyDeclined)
+}
+
+// explainDeadline tells when an approval is due on this machine, and what says so.
+func (n *Node) explainDeadline(e *explanation, man *policy.Manifest, a policy.Approval, v policy.Verdict, facts policy.Machine) {
+	switch {
+	case !a.Deadline.IsZero() && a.LocalTime:
+		e.add(a.At, "approval", "deadline %s, on this machine %s", a.TimeText(a.Deadline), v.Deadline.UTC().Format(time.RFC3339))
+	case !a.Deadline.IsZero():
+		e.add(a.At, "approval", "deadline %s", a.Deadline.UTC().Format(time.RFC3339))
+	case a.DeadlineMinutes > 0 && !v.Deadline.IsZero():
+		e.add(a.At, "approval", "deadline %s, %s after its ring was opened", v.Deadline.UTC().Format(time.RFC3339), api.Duration(time.Duration(a.DeadlineMinutes)*time.Minute))
+	case !v.Deadline.IsZero():
+		e.add(a.At, "approval", "deadline %s, by its severity%s", v.Deadline.UTC().Format(time.RFC3339), n.deadlineFrom(man, a, facts))
+	}
 }
 
 // explainGroups tells the groups that a machine did not simply get with its token, and those that are in doubt.

@@ -293,6 +293,9 @@ func (a Approval) text() string {
 	if !a.Deadline.IsZero() {
 		s += ", deadline " + a.TimeText(a.Deadline)
 	}
+	if a.DeadlineMinutes > 0 {
+		s += ", deadline " + a.deadlineAfter().String() + " after each ring is opened"
+	}
 	if a.Expedite {
 		s += ", expedited: its deadline is now"
 	}

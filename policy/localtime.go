@@ -55,12 +55,20 @@ func (m *Manifest) localized(zone *time.Location) *Manifest {
 }
 
 // EarliestDeadline is when the deadline comes that comes first: of one by the machines' own clocks, that of the zone
-// that is furthest ahead. Zero: there is none.
+// that is furthest ahead; of one that counts along rings, that of the first ring. Zero: there is none.
 func (a Approval) EarliestDeadline() time.Time {
+	if a.DeadlineMinutes > 0 && len(a.RingsOpened) > 0 {
+		return later(a.OpenedAt(0), a.NotBefore).Add(a.deadlineAfter())
+	}
 	if a.LocalTime && !a.Deadline.IsZero() {
 		return a.Deadline.Add(-zonesAhead)
 	}
 	return a.Deadline
+}
+
+// deadlineAfter is how long after its ring was opened an approval is due; 0: it does not count from there.
+func (a Approval) deadlineAfter() time.Duration {
+	return time.Duration(a.DeadlineMinutes) * time.Minute
 }
 
 // latestStart is when the approval is available everywhere.

@@ -32,11 +32,17 @@ type Approval struct {
 	RingPlan    string      `json:"ring_plan,omitempty"`
 	RingsOpened []time.Time `json:"rings_opened,omitempty"`
 
+	// DeadlineMinutes is a deadline that counts from when each ring was opened, instead of Deadline; 0: none.
+	DeadlineMinutes int `json:"deadline_minutes,omitempty"`
+
 	role  string    // the delegated role that decided it; empty: the main approvers
 	until time.Time // when that role's signatures expire; zero: with the approvals as a whole
 
 	published []time.Time // when At and RingsOpened were, where any came late; nil: when they were stamped. See Late
 }
+
+// MaxDeadlineMinutes bounds a deadline that counts from when a ring was opened.
+const MaxDeadlineMinutes = 1000 * 24 * 60
 
 // Role is the delegated role that an approval comes from; empty for the main approvers.
 func (a Approval) Role() string { return a.role }
@@ -209,6 +215,9 @@ func (a Approval) check() error {
 	}
 	if a.LocalTime && a.NotBefore.IsZero() && a.Deadline.IsZero() {
 		return fmt.Errorf("approval of %s has no time that could be local: %w", a.Update, ErrFormat)
+	}
+	if a.DeadlineMinutes < 0 || a.DeadlineMinutes > MaxDeadlineMinutes || a.DeadlineMinutes > 0 && (a.RingPlan == "" || !a.Deadline.IsZero() || a.LocalTime) {
+		return fmt.Errorf("approval of %s: a deadline of %d minutes counts along rings, and is the only one: %w", a.Update, a.DeadlineMinutes, ErrFormat)
 	}
 	if err := a.checkRings(); err != nil {
 		return err

@@ -192,13 +192,8 @@ func beats(a, b Approval, in map[string]int) bool {
 	if x, y := force(a.Action), force(b.Action); x != y {
 		return x > y
 	}
-	switch {
-	case a.Deadline.IsZero():
-		return false
-	case b.Deadline.IsZero():
-		return true
-	}
-	return a.Deadline.Before(b.Deadline)
+	x, y := a.EarliestDeadline(), b.EarliestDeadline()
+	return !x.IsZero() && (y.IsZero() || x.Before(y))
 }
 
 // force ranks actions at equal depth.

@@ -71,6 +71,38 @@ func TestRB10PromotionAndHalt(t *testing.T) {
 }
 
 // R-B9: a plan that is not plain is refused where it is written.
+// R-B5, R-B10: along rings a deadline may count from when each was opened, so that the last ring is not overdue as it
+// opens. Content becomes urgent as the first ring's deadline comes near.
+func TestRB5ADeadlineAlongRingsCountsFromEachOpening(t *testing.T) {
+	b := newBench(t)
+	b.m.Groups = []Group{{Name: "pilot"}}
+	b.m.RingPlans = []RingPlan{{Name: "std", Rings: []Ring{{Name: "pilot", Groups: []string{"pilot"}}, {Name: "broad", Groups: []string{"all"}}}}}
+	b.approve(b.update("u", 1, nil), "all", ActionInstall, func(a *Approval) {
+		a.RingPlan, a.RingsOpened, a.DeadlineMinutes = "std", []time.Time{t0, t0.Add(5 * day)}, 2*24*60
+	})
+	now := t0.Add(5*day + time.Hour)
+	for group, want := range map[string]time.Time{"pilot": t0.Add(2 * day), "": t0.Add(7 * day)} {
+		if v := b.plan(Machine{Groups: []string{group}}, now)["u"]; !v.Deadline.Equal(want) || v.Verb != VerbInstall {
+			t.Errorf("group %q: %+v, want the deadline %s", group, v, want)
+		}
+	}
+	a := b.m.Approvals[0]
+	if urgent, at := a.Urgent(t0); urgent || !at.Equal(t0.Add(day)) {
+		t.Errorf("urgent %v, changes at %s", urgent, at)
+	}
+	for name, edit := range map[string]func(*Approval){
+		"beside another": func(a *Approval) { a.Deadline = now }, "without rings": func(a *Approval) { a.RingPlan, a.RingsOpened = "", nil },
+		"negative": func(a *Approval) { a.DeadlineMinutes = -1 }, "without end": func(a *Approval) { a.DeadlineMinutes = MaxDeadlineMinutes + 1 },
+		"by local clocks": func(a *Approval) { a.LocalTime, a.NotBefore = true, now },
+	} {
+		o := a
+		edit(&o)
+		if err := o.check(); !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestRB9RingPlansThatAreNotPlainAreRefused(t *testing.T) {
 	for name, spoil := range map[string]func(*RingPlan){
 		"no rings": func(p *RingPlan) { p.Rings = nil }, "no name": func(p *RingPlan) { p.Name = "" },

@@ -89,6 +89,9 @@ func deadlineOf(a Approval, d *Descriptor, rings *RingPlan, in map[string]int, s
 	if !a.Deadline.IsZero() || d == nil {
 		return a.Deadline
 	}
+	if a.DeadlineMinutes > 0 {
+		return availableFrom(a, rings, in).Add(a.deadlineAfter())
+	}
 	life, set := s.deadlines[d.Severity]
 	if !set || a.Action != ActionInstall {
 		return time.Time{}

@@ -14,7 +14,7 @@ func (a Approval) Urgent(now time.Time) (urgent bool, changesAt time.Time) {
 		return false, time.Time{}
 	case a.Expedite:
 		return true, time.Time{}
-	case a.Deadline.IsZero():
+	case a.EarliestDeadline().IsZero():
 		return false, time.Time{}
 	}
 	if near := a.EarliestDeadline().Add(-urgentWithin); now.Before(near) {

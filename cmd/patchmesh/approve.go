@@ -43,7 +43,9 @@ func (a *app) approveCmd() *cobra.Command {
 			if r.NotBefore, err = readTimeAt("--not-before", notBefore, r.LocalTime); err != nil {
 				return err
 			}
-			if r.Deadline, err = readTimeAt("--deadline", deadline, r.LocalTime); err != nil {
+			if d, spanErr := api.ParseSpan(deadline); spanErr == nil && r.Rings != "" && !r.LocalTime && !r.Expedite && d >= time.Minute {
+				r.DeadlineMinutes = int(min(d, api.MaxDeadline) / time.Minute)
+			} else if r.Deadline, err = readTimeAt("--deadline", deadline, r.LocalTime); err != nil {
 				return err
 			}
 			if ask.on {
@@ -61,7 +63,7 @@ func (a *app) approveCmd() *cobra.Command {
 	f.IntVar(&r.Revision, "revision", 0, "revision of the update, also as UPDATE@N (default: the newest)")
 	f.BoolVar(&r.Withdraw, "withdraw", false, "take the approval of the group back; what is said for the groups around it counts again")
 	f.StringVar(&notBefore, "not-before", "", "available from this time (RFC 3339, or a duration from now)")
-	f.StringVar(&deadline, "deadline", "", "install no later than (RFC 3339, or a duration from now)")
+	f.StringVar(&deadline, "deadline", "", "install no later than (RFC 3339, or a duration like 7d from now; with --rings from when each ring is opened)")
 	f.BoolVar(&r.LocalTime, "local", false, "--not-before and --deadline, like 2026-04-01T20:00, are by each machine's own clock")
 	f.StringVar(&r.Role, "role", "", "decide as this delegated role (default: as the main approvers)")
 	f.StringVar(&r.Reason, "reason", "", "why, for the approval log")

@@ -320,6 +320,9 @@ type ApproveRequest struct {
 	IgnoreBudget  bool   `json:"ignore_budget,omitempty"` // its content may pass the WAN budget of a site
 	Rings         string `json:"rings,omitempty"`         // ring plan that it goes along; Group empty: all
 
+	// DeadlineMinutes is a deadline that counts from when each ring is opened; with Rings alone, and instead of Deadline.
+	DeadlineMinutes int `json:"deadline_minutes,omitempty"`
+
 	Role       string `json:"role,omitempty"`   // delegated role that decides it; empty: the main approvers
 	Reason     string `json:"reason,omitempty"` // for the approval log
 	Passphrase Secret `json:"passphrase,omitempty"`
