@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +46,12 @@ func TestRH11PromotionWaitsForTheEvidenceAndGoesOnByItself(t *testing.T) {
 		t.Fatalf("%+v, %v", e, err)
 	}
 	until(t, "the rest to install", func() bool { return b.update(t, "u1").State == "installed" })
+	log, err := m.seed.ApprovalLog(context.Background(), api.LogQuery{})
+	if err != nil || !slices.ContainsFunc(log.Entries, func(e api.LogEntry) bool {
+		return strings.Contains(e.Reason, "business check: passed, by ") && strings.Contains(e.Reason, "effectiveness check: found on 1 of 1")
+	}) {
+		t.Errorf("what the promotion rests on is not in the approval log: %+v, %v", log, err)
+	}
 	for name, r := range map[string]api.EvidenceRequest{
 		"effectiveness": {Update: "u1", Check: "effectiveness", Passed: true}, "another check": {Update: "u1", Check: "beauty", Passed: true},
 	} {

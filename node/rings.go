@@ -212,7 +212,9 @@ func (s *seed) heldEverywhere(m *policy.Manifest, a policy.Approval) bool {
 func (s *seed) promote(r rollout, why string, w wish) (*api.Published, error) {
 	next := r.plan.Rings[len(r.approval.RingsOpened)].Name
 	w.summary = fmt.Sprintf("promote %s to ring %s of %s", r.approval.Update, next, r.plan.Name)
-	w.reason = first(w.reason, why)
+	if w.reason = strings.TrimPrefix(w.reason+"; "+why, "; "); len(w.reason) > 480 { // a log entry takes no more than 500
+		w.reason = strings.ToValidUTF8(w.reason[:480], "")
+	}
 	return s.change(w, func(m *sheet) error {
 		for i := range m.approvals {
 			a := &m.approvals[i]

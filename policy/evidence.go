@@ -109,13 +109,20 @@ func (p *RingPlan) JudgeTested(a Approval, tallies []Tally, records []Evidence, 
 		return step, why
 	}
 	next := p.Rings[len(a.RingsOpened)]
-	var missing []string
+	var missing, there []string
 	for _, s := range EvidenceFor(a, records, tallies) {
-		if slices.Contains(next.Evidence, s.Check) && !s.OK {
-			missing = append(missing, fmt.Sprintf("%s check: %s", s.Check, s.Text))
+		switch text := fmt.Sprintf("%s check: %s", s.Check, s.Text); {
+		case !slices.Contains(next.Evidence, s.Check):
+		case s.OK:
+			there = append(there, text)
+		default:
+			missing = append(missing, text)
 		}
 	}
 	if len(missing) == 0 {
+		if len(there) > 0 { // it is signed with the promotion that rests on it
+			why += "; " + strings.Join(there, "; ")
+		}
 		return step, why
 	}
 	return RingWait, fmt.Sprintf("ring %s asks for test evidence: %s", next.Name, strings.Join(missing, "; "))
