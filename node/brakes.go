@@ -56,10 +56,11 @@ func (s *seed) brake(r rollout, why string) error {
 	return s.db.PutValue(brakeKey(r.approval), []byte(strconv.Itoa(failed)))
 }
 
-// unbrake takes brakes off that approvers have made holds of, or whose update nobody approves any more.
+// unbrake takes brakes off that approvers have made holds of, or whose update nobody approves any more. A hold that ends
+// before the brake would, such as a freeze, is none that takes its place: nothing would be left when it ends.
 func (s *seed) unbrake(m *policy.Manifest) error {
 	over := func(b policy.Brake) bool {
-		_, signed := m.HeldEverywhere(b.Update, b.Revision, s.now())
+		_, signed := m.HeldEverywhere(b.Update, b.Revision, b.Until.Add(-time.Second))
 		return signed || !slices.ContainsFunc(m.Approvals, func(a policy.Approval) bool { return a.Update == b.Update && a.Revision == b.Revision })
 	}
 	if !slices.ContainsFunc(s.believer.current().Roster().Brakes, over) {
