@@ -39,3 +39,20 @@ func TestRB10ARoleTakesNoBrakeOff(t *testing.T) {
 		t.Errorf("nothing holds it any more: %v", n.holdKinds())
 	}
 }
+
+// R-B10: a hold of an hour that has ended long ago, and still stands in the document, does not stand for the halt that is
+// due: with the approver's key at hand the halt is signed, and does not end with a brake.
+func TestRB10AHoldThatHasEndedKeepsNoHaltAway(t *testing.T) {
+	ctx := context.Background()
+	at := time.Now()
+	n, _, back := haltedSeed(t, func() time.Time { return at })
+	back()
+	if p, err := n.Hold(ctx, api.HoldRequest{Update: "u1", Reason: "for an hour", HoldScope: api.HoldScope{ExpiresAt: at.Add(time.Hour)}}); err != nil || !p.Published {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	at = at.Add(2 * time.Hour)
+	turn(t, n.seed)
+	if _, signed := n.believer.current().Manifest().HeldEverywhere("u1", 1, at.Add(policy.MaxBrakeLife)); !signed {
+		t.Errorf("no halt was signed: %v", n.holdKinds())
+	}
+}

@@ -105,7 +105,11 @@ func (s *seed) halt(m *policy.Manifest, r rollout, why string) error {
 	h := policy.Hold{ID: fmt.Sprintf(haltPrefix+"%s-%d", s.stamp().Format("20060102T150405"), r.approval.Revision), Update: r.approval.Update, Kind: policy.HoldPause,
 		Reason: haltReason(r, why), At: s.stamp()}
 	p, err := s.change(wish{unattended: true, summary: "halt " + string(h.Update), reason: h.Reason}, func(sh *sheet) error {
-		if slices.ContainsFunc(sh.holds, func(o policy.Hold) bool { return o.Update == h.Update && o.Group == "" && o.Match == nil }) {
+		stands := func(o policy.Hold) bool {
+			over := !o.ExpiresAt.IsZero() && !h.At.Before(o.ExpiresAt) // it may stand in the document long after
+			return o.Update == h.Update && o.Group == "" && o.Match == nil && !over
+		}
+		if slices.ContainsFunc(sh.holds, stands) {
 			return errNoChange
 		}
 		sh.holds = append(sh.holds, h)
