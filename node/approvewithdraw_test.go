@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"patchmesh/node/api"
 	"patchmesh/policy"
@@ -103,5 +104,16 @@ func TestRA9AnOlderRevisionIsApprovedAgain(t *testing.T) {
 	e, err := m.seed.Explain(ctx, "u1", "a")
 	if err != nil || !strings.Contains(chainText(e), "of revision 1 is approved") || !strings.Contains(chainText(e), "revision 2 is the newest in the catalogue") {
 		t.Errorf("%+v, %v", e, err)
+	}
+}
+
+// closedNow makes a window that opens half a day from now.
+func (m *mesh) closedNow() {
+	m.t.Helper()
+	p, err := m.seed.SetWindow(context.Background(), api.WindowRequest{Window: policy.Window{
+		ID: "far", Group: "office", Rule: "FREQ=DAILY", From: "2026-01-01", At: time.Now().UTC().Add(12 * time.Hour).Format("15:04"), Zone: "UTC", Minutes: 60,
+	}})
+	if err != nil || !p.Published {
+		m.t.Fatalf("%+v, %v", p, err)
 	}
 }

@@ -56,10 +56,11 @@ func (s *seed) brake(r rollout, why string) error {
 	return s.db.PutValue(brakeKey(r.approval), []byte(strconv.Itoa(failed)))
 }
 
-// unbrake takes brakes off that approvers have made holds of, or whose update nobody approves any more.
+// unbrake takes brakes off that approvers have made holds of, or whose update nobody approves any more. A hold that ends
+// before the brake would, such as a freeze, is none that takes its place: nothing would be left when it ends.
 func (s *seed) unbrake(m *policy.Manifest) error {
 	over := func(b policy.Brake) bool {
-		_, signed := m.HeldEverywhere(b.Update, b.Revision, s.now())
+		_, signed := m.HeldEverywhere(b.Update, b.Revision, b.Until.Add(-time.Second))
 		return signed || !slices.ContainsFunc(m.Approvals, func(a policy.Approval) bool { return a.Update == b.Update && a.Revision == b.Revision })
 	}
 	if !slices.ContainsFunc(s.believer.current().Roster().Brakes, over) {
@@ -104,7 +105,11 @@ func (s *seed) halt(m *policy.Manifest, r rollout, why string) error {
 	h := policy.Hold{ID: fmt.Sprintf(haltPrefix+"%s-%d", s.stamp().Format("20060102T150405"), r.approval.Revision), Update: r.approval.Update, Kind: policy.HoldPause,
 		Reason: haltReason(r, why), At: s.stamp()}
 	p, err := s.change(wish{unattended: true, summary: "halt " + string(h.Update), reason: h.Reason}, func(sh *sheet) error {
-		if slices.ContainsFunc(sh.holds, func(o policy.Hold) bool { return o.Update == h.Update && o.Group == "" && o.Match == nil }) {
+		stands := func(o policy.Hold) bool {
+			over := !o.ExpiresAt.IsZero() && !h.At.Before(o.ExpiresAt) // it may stand in the document long after
+			return o.Update == h.Update && o.Group == "" && o.Match == nil && !over
+		}
+		if slices.ContainsFunc(sh.holds, stands) {
 			return errNoChange
 		}
 		sh.holds = append(sh.holds, h)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"patchmesh/node/api"
 	"patchmesh/node/console"
@@ -52,6 +53,11 @@ func ConsoleLink(dir string) (*console.Link, error) {
 	var l console.Link
 	if err := json.Unmarshal(b, &l); err != nil {
 		return nil, api.Errorf(api.ClassFailed, "the link in %s cannot be read: %v", filepath.Join(dir, console.FileName), err).WithHint("start the seed again")
+	}
+	// Root asks too, and the folder is the node's: what is printed must be such a link, and nothing for the terminal.
+	at, secret, _ := strings.Cut(strings.TrimPrefix(l.URL, "http://"), "/#")
+	if !strings.HasPrefix(l.URL, "http://") || console.CheckListen(at) != nil || secret == "" || api.Clean(l.URL) != l.URL {
+		return nil, api.Errorf(api.ClassFailed, "%s holds no link of a console", filepath.Join(dir, console.FileName)).WithHint("start the seed again")
 	}
 	return &l, nil
 }

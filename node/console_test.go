@@ -72,3 +72,19 @@ func TestRJ6ASeedShowsItsFleetOnLoopbackAlone(t *testing.T) {
 		t.Error("it has a link")
 	}
 }
+
+// S-LOCAL: the file of the link lies in the folder of the node's user, and root prints it: what is no link of a console on
+// this computer is neither printed nor opened.
+func TestRJ6AFileThatIsNoLinkIsNotPrinted(t *testing.T) {
+	for name, url := range map[string]string{
+		"terminal sequences": "http://127.0.0.1:7780/#\u001b]0;evil\u0007", "another computer": "http://192.0.2.1:7780/#token", "another scheme": "https://127.0.0.1:7780/#token", "nothing": "",
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, console.FileName), []byte(`{"url":"`+url+`"}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if l, err := ConsoleLink(dir); err == nil {
+			t.Errorf("%s: %q", name, l.URL)
+		}
+	}
+}

@@ -3,8 +3,10 @@
 package node
 
 import (
+	"context"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -130,5 +132,40 @@ func TestRI6DisksAreThoseThatAreUsed(t *testing.T) {
 	}
 	if other != "" && seen["disk of "+other] != 1 {
 		t.Errorf("%s is a file system of its own: %v", other, seen)
+	}
+}
+
+// S-LOCAL, R-I6: whoever has taken over the node's user waits for root to run the doctor. Root looks at that folder as its
+// owner: a link in place of the database has nothing of root's written, and no signed rule of that folder is root's to run.
+func TestRI6RootLooksAtTheFolderOfAnotherUserAsThatUser(t *testing.T) {
+	if os.Geteuid() != 0 && os.Getenv("PATCHMESH_TEST_DOCTOR") == "" {
+		t.Skip("only root can give files away")
+	}
+	const user = 54321
+	if dir := os.Getenv("PATCHMESH_TEST_DOCTOR"); dir != "" { // the process that root starts
+		_, _ = DoctorStopped(context.Background(), dir, api.DoctorQuery{Fix: true}, time.Now)
+		if uid, euid, gid := os.Getuid(), os.Geteuid(), os.Getegid(); uid != user || euid != user || gid != user {
+			t.Errorf("it goes on as %d, %d, group %d", uid, euid, gid)
+		}
+		return
+	}
+	dir, outside := t.TempDir(), t.TempDir()
+	victim := filepath.Join(outside, "victim")
+	for what, err := range map[string]error{
+		"victim": os.WriteFile(victim, nil, 0o600),
+		"link":   os.Symlink(victim, filepath.Join(dir, "state.db")),
+		"owner":  os.Chown(dir, user, user),
+	} {
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	c := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	c.Env = append(os.Environ(), "PATCHMESH_TEST_DOCTOR="+dir)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if fi, err := os.Stat(victim); err != nil || fi.Size() != 0 {
+		t.Errorf("a file of root's was written to: %d bytes, %v", fi.Size(), err)
 	}
 }

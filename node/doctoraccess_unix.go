@@ -69,3 +69,27 @@ func handBack(root *os.Root) (done int, left error) {
 	}
 	return done, left
 }
+
+// ownerElsewhere: this process is root's, and the folder belongs to another user.
+func ownerElsewhere(dir string) (uid, gid int, is bool) {
+	if os.Geteuid() != 0 {
+		return 0, 0, false
+	}
+	fi, err := os.Stat(dir)
+	if err != nil {
+		return 0, 0, false
+	}
+	uid, gid = ownerOf(fi)
+	return uid, gid, uid > 0
+}
+
+// becomeOwner makes this whole process that of another user. There is no way back.
+func becomeOwner(uid, gid int) error {
+	if err := syscall.Setgroups([]int{gid}); err != nil {
+		return err
+	}
+	if err := syscall.Setgid(gid); err != nil {
+		return err
+	}
+	return syscall.Setuid(uid)
+}

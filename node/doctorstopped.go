@@ -23,8 +23,16 @@ import (
 
 // DoctorStopped looks at the data folder of a machine whose node is not running, and with Fix mends there what can be
 // proven to be safe to mend: it holds the folder's lock, so nobody else works on it. It needs no network. ErrLocked
-// while something runs there.
+// while something runs there. Root on the folder of another user becomes that user, for good: see standBack.
 func DoctorStopped(ctx context.Context, dir string, q api.DoctorQuery, now func() time.Time) (*api.Diagnosis, error) {
+	e, err := newExamination("", q, now())
+	if err != nil {
+		return nil, err
+	}
+	looked, err := e.standBack(dir)
+	if err != nil {
+		return nil, err
+	}
 	f, err := openFolder(dir, now)
 	if errors.Is(err, ErrLocked) {
 		return nil, err
@@ -33,14 +41,7 @@ func DoctorStopped(ctx context.Context, dir string, q api.DoctorQuery, now func(
 		if f != nil {
 			f.close()
 		}
-		if q.Fix {
-			handBackAll(dir)
-		}
 	}()
-	e, qerr := newExamination("", q, now())
-	if qerr != nil {
-		return nil, qerr
-	}
 	if api.ClassOf(err) == api.ClassUsage {
 		return nil, err // it belongs to no mesh
 	}
@@ -52,7 +53,7 @@ func DoctorStopped(ctx context.Context, dir string, q api.DoctorQuery, now func(
 	if slices.ContainsFunc([]string{api.ScopeService, api.ScopeP2P, api.ScopeWAN, api.ScopeUpdates}, e.wants) {
 		e.wrong(api.ScopeService, "node", policy.ReasonAgentStopped, "no patchmesh is running on "+dir, nil, nil)
 	}
-	if e.wants(api.ScopeStore) && lookAtAccess(e, dir) && err != nil {
+	if e.wants(api.ScopeStore) && !looked && lookAtAccess(e, dir) && err != nil {
 		f, err = openFolder(dir, now) // keys that others could read had been refused
 	}
 	if err != nil {
@@ -71,12 +72,34 @@ func DoctorStopped(ctx context.Context, dir string, q api.DoctorQuery, now func(
 	return e.end(), nil
 }
 
-// handBackAll: what root has written on the folder of another user meanwhile is that user's, who could else not
-// start any more. A failure shows at the next look.
-func handBackAll(dir string) {
-	if os.Geteuid() != 0 {
-		return
+// standBack has root look at the folder of another user as that user. Whatever lies there is that user's word, the root
+// of trust and the signed rules that may run a command too: root that believed it, or opened a file by a name that may be
+// a link, would be root for whoever took over the node. Only modes and owners are root's to mend, and are looked at
+// before, without following anything; looked says that they were.
+func (e *examination) standBack(dir string) (looked bool, err error) {
+	uid, gid, is := ownerElsewhere(dir)
+	if !is {
+		return false, nil
 	}
+	// Root's files in a folder that is none of ours are where they belong.
+	if fi, err := os.Lstat(filepath.Join(dir, "state.db")); err == nil && fi.Mode().IsRegular() {
+		switch {
+		case e.wants(api.ScopeStore):
+			lookAtAccess(e, dir)
+			looked = true
+		case e.q.Fix:
+			handBackAll(dir)
+		}
+	}
+	if err := becomeOwner(uid, gid); err != nil {
+		return looked, api.Errorf(api.ClassFailed, "look at %s as its owner: %v", dir, err).WithHint("run it as the user who owns the folder")
+	}
+	return looked, nil
+}
+
+// handBackAll: what root has left on the folder of another user is that user's, who could else not start any more. A
+// failure shows at the next look.
+func handBackAll(dir string) {
 	if root, err := os.OpenRoot(dir); err == nil {
 		_, _ = handBack(root)
 		_ = root.Close()

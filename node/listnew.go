@@ -106,7 +106,7 @@ func (s *seed) listing(d *policy.Descriptor, fresh bool) (string, error) {
 		return "", nil
 	case !m.ListsNew():
 		return api.ListingOff, nil
-	case d.Withdrawn || d.Mitigates != "":
+	case !d.ListsItself():
 		return api.ListingNot, nil
 	case fresh:
 		return api.ListingNext, nil

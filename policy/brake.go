@@ -116,8 +116,9 @@ func (h Hold) Covers(u UpdateID, revision int) bool {
 	return (h.Update == u || h.Update == AllUpdates) && (h.revision == 0 || h.revision == revision)
 }
 
-// HeldEverywhere says whether a hold stops a revision on every machine: one of the approvers, or a seed's brake that
-// they have not opened for all. signed is true for the former.
+// HeldEverywhere says whether a hold stops a revision on every machine: one of the approvers, of a role, or a seed's
+// brake that they have not opened for all. signed is true for the first alone: a role's hold is its own to release, and
+// answers nothing that the main approvers were asked.
 func (m *Manifest) HeldEverywhere(u UpdateID, revision int, now time.Time) (held, signed bool) {
 	all := map[string]int{GroupAll: 0}
 	for _, h := range m.Holds {
@@ -127,7 +128,7 @@ func (m *Manifest) HeldEverywhere(u UpdateID, revision int, now time.Time) (held
 		if _, open := m.exceptionFor(h, all, Machine{}, now); open {
 			continue
 		}
-		held, signed = true, signed || h.Kind != HoldBrake
+		held, signed = true, signed || h.role == "" && h.Kind != HoldBrake
 	}
 	return held, signed
 }

@@ -103,7 +103,7 @@ type Excepted struct {
 func (m *Manifest) exceptionFor(h Hold, sure map[string]int, mach Machine, now time.Time) (Excepted, bool) {
 	var best HoldException
 	for _, e := range m.HoldExceptions {
-		if !e.opens(h) || !now.Before(e.Until) || !e.Until.After(best.Until) {
+		if !e.opens(h) || !now.Before(e.Until) || !e.Until.After(best.Until) || e.At.After(now.Add(brakeSlack)) { // how long it lasts is bounded from At
 			continue
 		}
 		if _, in := sure[e.Group]; e.Group != "" && !in || e.Machine != "" && e.Machine != mach.ID {

@@ -237,3 +237,28 @@ func TestRB13AClockThatIsSetBackRevivesNoException(t *testing.T) {
 		t.Errorf("after a restart with a clock set back it counts at %s", back)
 	}
 }
+
+// R-B13, R-B9: an exception of a role lets go no longer than what the role approves: when its signatures have expired the
+// hold, which stays, counts again, and machines look then. One that begins far ahead does not count before.
+func TestRB13AnExceptionEndsWithTheSignaturesOfItsRole(t *testing.T) {
+	b := excepted(t, Hold{Kind: HoldSafeguard}, nil)
+	main := *grouped(t, b.m)
+	doc := &RoleManifest{Holds: []Hold{{ID: "lab.h", Update: "u", Kind: HoldSafeguard, Reason: "hangs", At: t0}},
+		HoldExceptions: []HoldException{{ID: "lab.x", Hold: "lab.h", Machine: "m1", Reason: "tested", At: t0, Until: t0.Add(80 * day)}}}
+	main.Holds, main.HoldExceptions = nil, nil
+	ends := t0.Add(10 * day)
+	m := merge(&main, []RoleState{{Delegation: Delegation{Role: "lab"}, Document: doc, ExpiresAt: ends}}, nil)
+	plan := func(m *Manifest, now time.Time) Plan {
+		return MakePlan(m, func(id content.ID) *Descriptor { return b.descs[id] }, Machine{ID: "m1", Installers: []string{"file"}}, false, now)
+	}
+	if p := plan(m, t0.Add(day)); p.Verdicts[0].Verb != VerbInstall || !p.NextAt.Equal(ends) {
+		t.Errorf("before: it looks again at %s: %+v", p.NextAt, p.Verdicts)
+	}
+	if p := plan(m, ends.Add(time.Second)); p.Verdicts[0].Hold != "lab.h" {
+		t.Errorf("after: %+v", p.Verdicts)
+	}
+	ahead := excepted(t, Hold{Kind: HoldSafeguard}, func(e *HoldException) { e.At, e.Until = t0.Add(1000*day), t0.Add(1090*day) })
+	if v := ahead.plan(Machine{ID: "m1"}, t0)["u"]; v.Hold != "ki-1" {
+		t.Errorf("one for some other year: %+v", v)
+	}
+}

@@ -28,6 +28,26 @@ func (a Approval) Listed() bool {
 	return a.Action == ActionDetectOnly && a.Group == GroupAll && a.RingPlan == ""
 }
 
+// runsToLook says whether a machine runs a command of the descriptor to see if the update is for it, or there.
+func (d *Descriptor) runsToLook() bool {
+	for _, c := range []*Condition{d.Applicable, d.Installed} {
+		if c != nil && c.walk(func(n *Condition) error {
+			if n.Command != nil {
+				return ErrLimit
+			}
+			return nil
+		}) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// ListsItself says whether an update would be listed if nobody decided about it and nothing replaced it.
+func (d *Descriptor) ListsItself() bool {
+	return !d.Withdrawn && d.Mitigates == "" && !d.runsToLook()
+}
+
 // ListsNew says whether what nobody has decided about is listed.
 func (m *Manifest) ListsNew() bool { return m.switchOf(SetListNew, GroupAll) == "yes" }
 
@@ -104,7 +124,8 @@ type Listing struct {
 // List brings up to date what is listed among approvals of the main approvers. The catalogue has the newest last;
 // said tells of updates that somebody else, a delegated role, has decided about. What is replaced by another update
 // of the catalogue, withdrawn, or stands in for another for a while, is not listed: what would follow from it for
-// people is told by the other one.
+// people is told by the other one. Nor is what a command has to be run for: to import something, and to sign something
+// else, must not have every machine run it as root. Where somebody has decided that it may be, that revision stays.
 func (m *Manifest) List(catalogue []Candidate, said func(UpdateID) bool, now time.Time) Listing {
 	l := Listing{Approvals: slices.Clone(m.Approvals)}
 	decided, place := map[UpdateID]bool{}, map[UpdateID]int{}
@@ -138,6 +159,12 @@ func (m *Manifest) List(catalogue []Candidate, said func(UpdateID) bool, now tim
 			l.Dropped = append(l.Dropped, d.Update)
 			continue
 		case !wanted:
+			continue
+		}
+		if d.runsToLook() {
+			if is { // somebody has decided that it may
+				n++
+			}
 			continue
 		}
 		n++

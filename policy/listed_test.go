@@ -212,3 +212,18 @@ func TestRB1AListedUpdateIsFreeToBeDecidedAbout(t *testing.T) {
 		t.Errorf("a decision is no list: %+v", p)
 	}
 }
+
+// R-B1, S-TRUST: a rule that runs a command is looked for only where somebody has decided that it may: an import, and a
+// signature for something else, have no machine run it. What was decided stays as it is, and takes up no newer revision.
+func TestRB1NoCommandIsListedByItself(t *testing.T) {
+	run := &Condition{Not: &Condition{Command: &CommandTest{Args: []string{"/bin/sh", "-c", "evil"}, Exit: []int{0}}}}
+	var all []Candidate
+	for _, d := range []Descriptor{{Update: "applies", Revision: 1, Applicable: run}, {Update: "there", Revision: 1, Installed: run}, {Update: "decided", Revision: 2, Installed: run}, {Update: "plain", Revision: 1}} {
+		all = append(all, Candidate{ID: content.Sum([]byte(d.Update)), Bytes: 100, Descriptor: &d})
+	}
+	m := &Manifest{Approvals: []Approval{listing("decided")}}
+	l := m.List(all, func(UpdateID) bool { return false }, t0)
+	if fmt.Sprint(l.Added, l.Dropped) != "[plain] []" || len(l.Approvals) != 2 || !reflect.DeepEqual(l.Approvals[0], m.Approvals[0]) {
+		t.Errorf("%+v", l)
+	}
+}

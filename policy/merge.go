@@ -64,6 +64,9 @@ func merge(main *Manifest, roles []RoleState, roster *Roster) *Manifest {
 		}
 		for _, e := range r.Document.HoldExceptions {
 			e.role = r.Role
+			if !r.ExpiresAt.IsZero() && r.ExpiresAt.Before(e.Until) { // the role's hold stays, and what lets go of it ends
+				e.Until = r.ExpiresAt
+			}
 			m.HoldExceptions = append(m.HoldExceptions, e)
 		}
 	}

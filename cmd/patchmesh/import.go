@@ -82,7 +82,7 @@ func listingText(i *api.Imported) string {
 	case api.ListingNext:
 		return fmt.Sprintf("%s is not approved: with the next signed approvals machines begin to look whether they have it; at once with 'patchmesh approve %s --group all --action detect-only'", i.Update, i.Update)
 	case api.ListingNot:
-		return fmt.Sprintf("%s is not approved, and not looked for by machines: it is withdrawn, replaced or a mitigation, or 200 newer ones are looked for", i.Update)
+		return fmt.Sprintf("%s is not approved, and not looked for by machines: it is withdrawn, replaced or a mitigation, its rules run a command ('patchmesh approve %s --group all --action detect-only' has them run), or 200 newer ones are looked for", i.Update, i.Update)
 	case api.ListingOff:
 		return fmt.Sprintf("%s is not approved, and not looked for by machines: the setting list-new is no", i.Update)
 	}
