@@ -34,6 +34,11 @@ func TestRG8AnExplanationEndsByItsState(t *testing.T) {
 	if conclude(&turn, true); strings.Contains(turn.NextStep, "promote") || turn.Owner != "nobody" {
 		t.Errorf("a turn in an open ring: %+v", turn)
 	}
+	failed := explanation{verdict: policy.Verdict{Hold: "h-1"}}
+	failed.State, failed.Reason = "failed-install", string(policy.ReasonInstallerExit)
+	if conclude(&failed, true); !strings.Contains(failed.NextStep, "hold h-1") || strings.Contains(failed.NextStep, "approving it again") {
+		t.Errorf("a failure under a hold: %+v", failed)
+	}
 	turn.verdict.Until = time.Time{}
 	if conclude(&turn, true); !strings.Contains(turn.NextStep, "promote") {
 		t.Errorf("a ring that is closed: %+v", turn)
