@@ -72,7 +72,7 @@ func addRing(r *api.RingsRequest, text string, last bool) error {
 	name, rest, ok := strings.Cut(text, ":")
 	ring := api.Ring{Name: name}
 	wrong := func(part string) error {
-		return api.Errorf(api.ClassUsage, "--ring %q: %q is not understood", text, part).WithHint("like 'pilot:groups=pilot,count=2,soak=24h,fail=1'")
+		return api.Errorf(api.ClassUsage, "--ring %q: %q is not understood", text, part).WithHint("like 'pilot:groups=pilot,count=2,soak=24h,fail=1'; lengths of time in whole minutes")
 	}
 	if !ok || name == "" {
 		return wrong(text)
