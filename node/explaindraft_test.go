@@ -25,16 +25,20 @@ func TestRG8ADraftThatWaitsIsPartOfTheExplanation(t *testing.T) {
 	if got != "install of revision 3 for group office; hold h-1: freeze; the end of hold h-2" {
 		t.Error(got)
 	}
+	ctx := context.Background()
 	m := newMesh(t)
 	m.machine("a", "", Config{Egress: EgressYes})
 	m.file("u1", payload(100))
+	until(t, "its first report", func() bool {
+		x, err := m.seed.Explain(ctx, "u1", "a")
+		return err == nil && x.Reason == string(policy.ReasonPolicyDeclined)
+	})
 	takeHome(t, filepath.Join(m.dir, "seed"))
-	ctx := context.Background()
 	if p, err := m.seed.Approve(ctx, api.ApproveRequest{Update: "u1", Group: "office"}); err != nil || p.Published {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	x, err := m.seed.Explain(ctx, "u1", "a")
-	if err != nil || !strings.Contains(x.NextStep, "patchmesh sign") {
+	if err != nil || !strings.Contains(chainText(x), "install of revision 1 for group office") || !strings.Contains(x.NextStep, "patchmesh sign") {
 		t.Errorf("%+v, %v", x, err)
 	}
 }
