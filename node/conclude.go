@@ -47,6 +47,8 @@ func (e *explanation) ends(st policy.State) (owner, next string) {
 		return ownerNobody, "nothing: it is not there, as it should be"
 	case st == policy.StateWaitingWindow && !e.verdict.Until.IsZero():
 		return ownerNobody, "wait: the machine's maintenance window opens at " + stampText(e.verdict.Until)
+	case st == policy.StateWaitingWindow:
+		return ownerNobody, "wait for the machine's maintenance window"
 	case st < 0:
 		return ownerUpdate, "read its log in the details"
 	}

@@ -38,6 +38,9 @@ func TestRG8AnExplanationEndsByItsState(t *testing.T) {
 	if conclude(&turn, true); strings.Contains(turn.NextStep, "promote") || turn.Owner != "nobody" {
 		t.Errorf("a turn in an open ring: %+v", turn)
 	}
+	if owner, next := (&explanation{}).ends(policy.StateWaitingWindow); owner != ownerNobody || !strings.Contains(next, "maintenance window") {
+		t.Errorf("a window that only the machine knows to wait for: %s, %s", owner, next)
+	}
 	failed := explanation{verdict: policy.Verdict{Hold: "h-1"}}
 	failed.State, failed.Reason = "failed-install", string(policy.ReasonInstallerExit)
 	if conclude(&failed, true); !strings.Contains(failed.NextStep, "hold h-1") || strings.Contains(failed.NextStep, "approving it again") {

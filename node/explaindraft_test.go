@@ -33,13 +33,17 @@ func TestRG8ADraftThatWaitsIsPartOfTheExplanation(t *testing.T) {
 		x, err := m.seed.Explain(ctx, "u1", "a")
 		return err == nil && x.Reason == string(policy.ReasonPolicyDeclined)
 	})
-	takeHome(t, filepath.Join(m.dir, "seed"))
+	back := takeHome(t, filepath.Join(m.dir, "seed"))
 	if p, err := m.seed.Approve(ctx, api.ApproveRequest{Update: "u1", Group: "office"}); err != nil || p.Published {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	x, err := m.seed.Explain(ctx, "u1", "a")
 	if err != nil || !strings.Contains(chainText(x), "install of revision 1 for group office") || !strings.Contains(x.NextStep, "patchmesh sign") {
 		t.Errorf("%+v, %v", x, err)
+	}
+	back()
+	if p, err := m.seed.Sign(ctx, api.SignRequest{}); err != nil || !p.Published || p.Machines != 1 {
+		t.Errorf("whom it reaches, once it is signed: %+v, %v", p, err)
 	}
 }
 

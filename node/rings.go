@@ -293,7 +293,7 @@ func (s *seed) rings(q api.RingsQuery) (*api.Rings, error) {
 			return nil, err
 		}
 		o := api.Rollout{
-			Update: string(r.approval.Update), Revision: r.approval.Revision, Plan: r.plan.Name, Next: string(step), Why: why,
+			Update: string(r.approval.Update), Revision: r.approval.Revision, Group: r.approval.Group, Plan: r.plan.Name, Next: string(step), Why: why,
 			Held: s.heldEverywhere(m, r.approval),
 		}
 		if step == policy.RingHalt && !o.Held {

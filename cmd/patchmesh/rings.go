@@ -170,7 +170,11 @@ func writeRings(w io.Writer, v *api.Rings) {
 		if o.Held {
 			state = "held"
 		}
-		fmt.Fprintf(w, "\n%s revision %d along %s: %s (%s)\n", o.Update, o.Revision, o.Plan, state, api.Clean(o.Why))
+		whose := ""
+		if o.Group != "" && o.Group != "all" { // one update may go along a plan for several groups
+			whose = " for group " + o.Group
+		}
+		fmt.Fprintf(w, "\n%s revision %d%s along %s: %s (%s)\n", o.Update, o.Revision, whose, o.Plan, state, api.Clean(o.Why))
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "  RING\tOPENED\tMACHINES\tNEED IT\tINSTALLED\tFAILED")
 		for _, r := range o.Rings {
