@@ -21,17 +21,6 @@ import (
 	"patchmesh/swarm/wire"
 )
 
-// closedNow makes a window that opens half a day from now.
-func (m *mesh) closedNow() {
-	m.t.Helper()
-	p, err := m.seed.SetWindow(context.Background(), api.WindowRequest{Window: policy.Window{
-		ID: "far", Group: "office", Rule: "FREQ=DAILY", From: "2026-01-01", At: time.Now().UTC().Add(12 * time.Hour).Format("15:04"), Zone: "UTC", Minutes: 60,
-	}})
-	if err != nil || !p.Published {
-		m.t.Fatalf("%+v, %v", p, err)
-	}
-}
-
 // R-C5: of two updates that wait for a window the one that is declared to disturb nobody does not, where policy says so.
 func TestRC5WhatDisturbsNobodyIsInstalledWhileItsWindowIsClosed(t *testing.T) {
 	t.Parallel()
