@@ -28,6 +28,7 @@ func (s *seed) approve(r api.ApproveRequest) (*api.Published, error) {
 	if err == nil {
 		p.DeadlineBy = s.deadlineBy(s.believer.current().Manifest(), a)
 		p.Warnings = s.tooLate(a)
+		p.Listed = slices.DeleteFunc(p.Listed, func(u string) bool { return u == string(a.Update) }) // somebody just has
 	}
 	return p, err
 }

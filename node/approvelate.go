@@ -11,7 +11,8 @@ import (
 // none, so that they will miss it.
 func (s *seed) tooLate(a policy.Approval) []string {
 	m := s.believer.current().Manifest()
-	if a.Deadline.IsZero() || a.IgnoreWindows || m == nil || a.Action != policy.ActionInstall && a.Action != policy.ActionRemove {
+	d := s.descriptor(a.Descriptor)
+	if d == nil || a.IgnoreWindows || m == nil || a.Action != policy.ActionInstall && a.Action != policy.ActionRemove {
 		return nil
 	}
 	members, err := s.db.Members()
@@ -25,8 +26,17 @@ func (s *seed) tooLate(a policy.Approval) []string {
 		if k.ReplacedBy != "" || !m.InGroup(facts.Groups, a.Group) {
 			continue
 		}
+		deadline := a.Deadline
+		if e, by := m.DeadlineBySeverity(d.Severity, facts); deadline.IsZero() && by && a.Action == policy.ActionInstall && !d.MayAsk() && a.RingPlan == "" {
+			if life, err := policy.ParseSpan(e.Value); err == nil {
+				deadline = now.Add(life)
+				if a.NotBefore.After(now) {
+					deadline = a.NotBefore.Add(life)
+				}
+			}
+		}
 		open, anytime := m.Openings(facts, now, 1)
-		if anytime || len(open) > 0 && !open[0].Begins.After(a.Deadline) {
+		if deadline.IsZero() || anytime || len(open) > 0 && !open[0].Begins.After(deadline) {
 			continue
 		}
 		if late++; late == 1 {

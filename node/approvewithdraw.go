@@ -21,6 +21,11 @@ func (s *seed) withdraw(r api.ApproveRequest) (*api.Published, error) {
 	w := wish{role: r.Role, passphrase: r.Passphrase, reason: r.Reason,
 		summary: fmt.Sprintf("withdraw the approval of %s for group %s", api.Clean(r.Update), api.Clean(r.Group))}
 	return s.change(w, func(m *sheet) error {
+		if i := slices.IndexFunc(m.approvals, func(a policy.Approval) bool { return string(a.Update) == r.Update && a.Group == r.Group }); i >= 0 && r.Role == "" &&
+			m.approvals[i].Listed() && (&policy.Manifest{Settings: m.settings}).ListsNew() {
+			return api.Errorf(api.ClassNotFound, "nobody has decided about %s for group %s: it is only looked for, as all of the catalogue is", api.Clean(r.Update), api.Clean(r.Group)).
+				WithHint("'patchmesh approve %s --group %s --action decline' ends that", api.Clean(r.Update), api.Clean(r.Group))
+		}
 		var of []string
 		n := len(m.approvals)
 		for _, a := range m.approvals {

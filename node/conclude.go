@@ -25,6 +25,9 @@ func conclude(e *explanation, seen bool) {
 		if at := e.verdict.Until; policy.Reason(e.Reason) == policy.ReasonRingNotReached && !at.IsZero() && e.verdict.Reason == policy.ReasonRingNotReached {
 			e.Owner, e.NextStep = ownerNobody, "wait: its ring is open, and the turn of the machine comes at "+stampText(at)
 		}
+		if st, _ := policy.ParseState(e.State); st < 0 && e.verdict.Hold != "" {
+			e.NextStep = "read the end of its log above; hold " + e.verdict.Hold + " stops every further try: end that when the cause is gone ('patchmesh hold list')"
+		}
 		return
 	}
 	st, _ := policy.ParseState(e.State)
@@ -44,6 +47,8 @@ func (e *explanation) ends(st policy.State) (owner, next string) {
 		return ownerNobody, "nothing: it is not there, as it should be"
 	case st == policy.StateWaitingWindow && !e.verdict.Until.IsZero():
 		return ownerNobody, "wait: the machine's maintenance window opens at " + stampText(e.verdict.Until)
+	case st == policy.StateWaitingWindow:
+		return ownerNobody, "wait for the machine's maintenance window"
 	case st < 0:
 		return ownerUpdate, "read its log in the details"
 	}

@@ -29,10 +29,22 @@ func TestRG8AnExplanationEndsByItsState(t *testing.T) {
 			t.Errorf("%s: %+v, %v", id, e, err)
 		}
 	}
+	a.stop()
+	if e, err := ExplainStopped(context.Background(), a.cfg.DataDir, "ready", "", time.Now); err != nil || e.Reason != "" || !strings.HasPrefix(e.NextStep, "nothing: it is only to be ready") {
+		t.Errorf("on a stopped machine: %+v, %v", e, err)
+	}
 	turn := explanation{verdict: policy.Verdict{Reason: policy.ReasonRingNotReached, Until: time.Now().Add(time.Hour)}}
 	turn.State, turn.Reason = "deferred", string(policy.ReasonRingNotReached)
 	if conclude(&turn, true); strings.Contains(turn.NextStep, "promote") || turn.Owner != "nobody" {
 		t.Errorf("a turn in an open ring: %+v", turn)
+	}
+	if owner, next := (&explanation{}).ends(policy.StateWaitingWindow); owner != ownerNobody || !strings.Contains(next, "maintenance window") {
+		t.Errorf("a window that only the machine knows to wait for: %s, %s", owner, next)
+	}
+	failed := explanation{verdict: policy.Verdict{Hold: "h-1"}}
+	failed.State, failed.Reason = "failed-install", string(policy.ReasonInstallerExit)
+	if conclude(&failed, true); !strings.Contains(failed.NextStep, "hold h-1") || strings.Contains(failed.NextStep, "approving it again") {
+		t.Errorf("a failure under a hold: %+v", failed)
 	}
 	turn.verdict.Until = time.Time{}
 	if conclude(&turn, true); !strings.Contains(turn.NextStep, "promote") {
@@ -66,6 +78,13 @@ func TestRH1ADeadlineBeforeTheNextWindowIsTold(t *testing.T) {
 	p, err = m.seed.Approve(ctx, api.ApproveRequest{Update: "u1", Group: "office", Deadline: time.Now().Add(14 * time.Hour)})
 	if err != nil || len(p.Warnings) != 0 {
 		t.Fatalf("a window opens before it: %+v, %v", p, err)
+	}
+	bring(t, m.seed.Node, "u2", "a patch", nil)
+	if _, err := m.seed.SetSetting(ctx, api.SettingRequest{Setting: policy.Setting{Name: "deadline-critical", Group: "office", Value: "2h"}}); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := m.seed.Approve(ctx, api.ApproveRequest{Update: "u2", Group: "office"}); err != nil || len(p.Warnings) != 1 || !strings.Contains(p.Warnings[0], "1 machine(s)") {
+		t.Errorf("a deadline by severity before the next window: %+v, %v", p, err)
 	}
 	until(t, "it to wait for its window alone", func() bool { return a.update(t, "u1").Reason == "" })
 }

@@ -274,7 +274,7 @@ func (s *seed) signAndPublish(t *policy.Trust, d *policy.Draft, passphrase api.S
 			return nil, err
 		}
 	}
-	p.Published, p.Missing = true, nil
+	p.Published, p.Missing, p.Machines = true, nil, s.addressed(s.believer.current().Manifest())
 	return p, s.saveDraft(d.Role(), nil)
 }
 

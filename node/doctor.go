@@ -244,13 +244,19 @@ func (n *Node) lookAtUpdates(e *examination, v *swarm.View) {
 	n.lookAtLocal(e)
 	for _, k := range v.Tasks {
 		fix := rescan
-		if k.State == policy.StateRolledBack || k.State == policy.StateFailedRollback {
-			fix = nil // looking again changes nothing: it takes a new approval, or somebody at the machine
+		if !lookingHelps(k) {
+			fix = nil
 		}
 		u := n.updateRow(*v, k)
 		n.budgets().tell(&u, n.cfg.Now())
 		e.judge(u, fix)
 	}
+}
+
+// lookingHelps: where an update was rolled back, is held or waits for a word of admins, looking again changes nothing.
+func lookingHelps(k swarm.TaskView) bool {
+	info, _ := k.Reason.Info()
+	return k.State != policy.StateRolledBack && k.State != policy.StateFailedRollback && info.Owner != "admin" && k.Verdict.Hold == ""
 }
 
 // lookAtLocal tells of a local policy that cannot be read: it holds everything back.
@@ -285,7 +291,7 @@ func blocks(r policy.Reason) bool {
 
 // meant are reasons by which people or other updates want a machine to wait.
 var meant = []policy.Reason{
-	policy.ReasonPolicyHold, policy.ReasonPolicyDeferred, policy.ReasonPolicyDeclined, policy.ReasonPolicyClass, policy.ReasonLocalHold, policy.ReasonUserPostponed, policy.ReasonRingNotReached,
+	policy.ReasonPolicyHold, policy.ReasonPolicyDeferred, policy.ReasonPolicyDeclined, policy.ReasonNotApproved, policy.ReasonPolicyClass, policy.ReasonLocalHold, policy.ReasonUserPostponed, policy.ReasonRingNotReached,
 	policy.ReasonDepOtherFirst, policy.ReasonExclusive, policy.ReasonCompatArch, policy.ReasonCompatOS, policy.ReasonCompatEdition,
 	policy.ReasonUnknownFirstScan, policy.ReasonWanLeaseWait, policy.ReasonHostBusy, policy.ReasonHostBattery,
 }

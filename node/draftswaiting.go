@@ -61,7 +61,7 @@ func waitingDraft(by *policy.Trust, d *policy.Draft) (api.WaitingDraft, error) {
 	if w.Since, err = d.IssuedAt(); err != nil {
 		return w, err
 	}
-	w.Changes = len(changes)
+	w.Changes, w.Said = len(changes), changes
 	w.Signatures, w.Threshold, w.Missing = d.Status(by)
 	return w, nil
 }

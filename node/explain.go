@@ -27,6 +27,9 @@ func (n *Node) Explain(ctx context.Context, update, machine string) (*api.Explan
 	n.explainHolds(e, m)
 	explainTraffic(e, m)
 	explainState(e, m)
+	if err := n.explainDrafts(e); err != nil {
+		return nil, err
+	}
 	return &e.Explanation, nil
 }
 

@@ -89,7 +89,8 @@ func (n *Node) savedRow() (*api.Machine, error) {
 				u.Reason, u.Detail = string(s.Reason), api.Clean(s.Detail)
 			}
 		}
-		if u.Reason == "" && u.State != policy.StateInstalled.String() && u.State != policy.StateRemoved.String() {
+		ready := u.State == policy.StateDownloaded.String() && v.Verb == policy.VerbStage // as far as it is to go
+		if u.Reason == "" && !ready && u.State != policy.StateInstalled.String() && u.State != policy.StateRemoved.String() {
 			u.Reason, u.Detail = string(policy.ReasonAgentStopped), "it was "+u.State+" when patchmesh last ran here"
 		}
 		n.budgets().tell(&u, now)

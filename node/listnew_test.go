@@ -49,6 +49,15 @@ func TestRB1ImportsJoinTheNextApprovalsAsDetectOnly(t *testing.T) {
 	if p, err = n.Approve(ctx, api.ApproveRequest{Update: "a", Group: "all", Action: "decline"}); err != nil || len(p.Listed) != 0 || listedHere(n) != "c" {
 		t.Fatalf("%+v, %v: %s", p, err, listedHere(n))
 	}
+	if _, err := n.Approve(ctx, api.ApproveRequest{Update: "c", Group: "all", Withdraw: true}); api.ClassOf(err) != api.ClassNotFound || !strings.Contains(err.Error(), "nobody has decided") {
+		t.Fatalf("what is only listed was withdrawn: %v", err)
+	}
+	if p, err = n.Approve(ctx, api.ApproveRequest{Update: "a", Group: "all", Action: "detect-only"}); err != nil || len(p.Listed) != 0 || listedHere(n) != "a c" {
+		t.Fatalf("said by somebody, not by nobody: %+v, %v: %s", p, err, listedHere(n))
+	}
+	if p, err = n.Approve(ctx, api.ApproveRequest{Update: "a", Group: "all", Action: "decline"}); err != nil {
+		t.Fatal(err)
+	}
 	if p, err = n.Approve(ctx, api.ApproveRequest{Update: "c", Group: "unassigned"}); err != nil || listedHere(n) != "c" {
 		t.Fatalf("approved for some, looked for by the others: %+v, %v: %s", p, err, listedHere(n))
 	}

@@ -295,8 +295,11 @@ func (s *seed) rings(q api.RingsQuery) (*api.Rings, error) {
 			return nil, err
 		}
 		o := api.Rollout{
-			Update: string(r.approval.Update), Revision: r.approval.Revision, Plan: r.plan.Name, Next: string(step), Why: why,
+			Update: string(r.approval.Update), Revision: r.approval.Revision, Group: r.approval.Group, Plan: r.plan.Name, Next: string(step), Why: why,
 			Held: s.heldEverywhere(m, r.approval),
+		}
+		if step == policy.RingHalt && !o.Held {
+			o.Why += fmt.Sprintf("; approvers have let it go on where it is, 'patchmesh promote %s --force' opens the next ring", o.Update)
 		}
 		for i, ring := range r.plan.Rings {
 			row := api.RingRow{Ring: ring.Name, Machines: r.tallies[i].Machines, Needed: r.tallies[i].Needed, Installed: r.tallies[i].Installed, Failed: r.tallies[i].Failed}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -119,7 +120,7 @@ func TestRB10FailureInThePilotRingHoldsTheUpdate(t *testing.T) {
 	if err := m.seed.seed.turnRings(); err != nil {
 		t.Fatal(err)
 	}
-	if o := m.rollout("u1"); o.Held || o.Next != "wait" {
+	if o := m.rollout("u1"); o.Held || o.Next != "wait" || o.Group != "all" {
 		t.Fatalf("a full disk of the pilot's stopped everybody: %+v", o)
 	}
 	report(1<<62+1, api.Update{Update: "u1", Revision: 1, State: "held", Reason: "policy-hold", Failures: 2})
@@ -137,7 +138,7 @@ func TestRB10FailureInThePilotRingHoldsTheUpdate(t *testing.T) {
 	if err := m.seed.seed.turnRings(); err != nil {
 		t.Fatal(err)
 	}
-	if o := m.rollout("u1"); o.Held || o.Rings[0].Failed != 1 {
+	if o := m.rollout("u1"); o.Held || o.Rings[0].Failed != 1 || !strings.Contains(o.Why, "promote u1 --force") {
 		t.Errorf("after the release: %+v", o)
 	}
 }

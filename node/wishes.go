@@ -124,7 +124,7 @@ func (n *Node) Wish(ctx context.Context, r api.WishRequest) (*api.WishTaken, err
 	if err := n.keepWish(plan, v.Update, w); err != nil {
 		return nil, err
 	}
-	n.noteWish(w, taken)
+	n.noteWish(ctx, taken)
 	n.events.send(swarm.InventoryChanged{Machine: n.machineFacts()})
 	return taken, nil
 }

@@ -126,7 +126,7 @@ func speaker(ctx context.Context) string {
 }
 
 // noteWish puts into the machine's own log who said what.
-func (n *Node) noteWish(w policy.Wish, t *api.WishTaken) {
+func (n *Node) noteWish(ctx context.Context, t *api.WishTaken) {
 	text := "accepted by "
 	switch {
 	case !t.Accepted && t.PostponedUntil.IsZero():
@@ -134,7 +134,7 @@ func (n *Node) noteWish(w policy.Wish, t *api.WishTaken) {
 	case !t.Accepted:
 		text = "postponed until " + t.PostponedUntil.UTC().Format("2006-01-02T15:04:05Z") + " by "
 	}
-	text += first(w.By, "somebody")
+	text += speaker(ctx)
 	n.record(state.EventRow{Kind: api.EventWish, Update: t.Update, Detail: text})
 	n.log.Info("a user has spoken", "update", t.Update, "what", text)
 }

@@ -69,7 +69,7 @@ func TestRB1OptionalIsInstalledOnTheUsersWord(t *testing.T) {
 		t.Errorf("accepted what is there: %+v, %v", w, err)
 	}
 	if log, err := a.Events(ctx, api.EventQuery{Kind: api.EventWish}); err != nil || len(log.Events) != 3 ||
-		!strings.Contains(log.Events[0].Detail, "accepted by") || !strings.Contains(log.Events[0].Detail, "uid ") || !strings.Contains(log.Events[1].Detail, "taken back") {
+		!strings.Contains(log.Events[0].Detail, "accepted by") || !strings.Contains(log.Events[0].Detail, "uid ") || !strings.Contains(log.Events[1].Detail, "taken back") || !strings.Contains(log.Events[1].Detail, "uid ") {
 		t.Errorf("%+v, %v", log, err)
 	}
 	if u := b.update(t, "u1"); u.State != "waiting-user" {

@@ -34,7 +34,7 @@ func (a *app) logEventsCmd() *cobra.Command {
 	f := c.Flags()
 	newest.flags(f, 200)
 	f.StringVar(&q.Update, "update", "", "of this update alone")
-	f.StringVar(&q.Kind, "kind", "", "of this kind alone: task, news, refused, link, lease, gate, store, carried, installer, started or stopped")
+	f.StringVar(&q.Kind, "kind", "", "of this kind alone: task, news, refused, link, lease, gate, store, carried, wish, halt, draft, installer, started or stopped")
 	return c
 }
 

@@ -72,7 +72,7 @@ func addRing(r *api.RingsRequest, text string, last bool) error {
 	name, rest, ok := strings.Cut(text, ":")
 	ring := api.Ring{Name: name}
 	wrong := func(part string) error {
-		return api.Errorf(api.ClassUsage, "--ring %q: %q is not understood", text, part).WithHint("like 'pilot:groups=pilot,count=2,soak=24h,fail=1'")
+		return api.Errorf(api.ClassUsage, "--ring %q: %q is not understood", text, part).WithHint("like 'pilot:groups=pilot,count=2,soak=24h,fail=1'; lengths of time in whole minutes")
 	}
 	if !ok || name == "" {
 		return wrong(text)
@@ -170,7 +170,11 @@ func writeRings(w io.Writer, v *api.Rings) {
 		if o.Held {
 			state = "held"
 		}
-		fmt.Fprintf(w, "\n%s revision %d along %s: %s (%s)\n", o.Update, o.Revision, o.Plan, state, api.Clean(o.Why))
+		whose := ""
+		if o.Group != "" && o.Group != "all" { // one update may go along a plan for several groups
+			whose = " for group " + o.Group
+		}
+		fmt.Fprintf(w, "\n%s revision %d%s along %s: %s (%s)\n", o.Update, o.Revision, whose, o.Plan, state, api.Clean(o.Why))
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "  RING\tOPENED\tMACHINES\tNEED IT\tINSTALLED\tFAILED")
 		for _, r := range o.Rings {

@@ -1,6 +1,10 @@
 package api
 
-import "time"
+import (
+	"time"
+
+	"patchmesh/policy"
+)
 
 // WaitingDraft is a draft on a seed that lacks signatures: nothing in it reaches a machine before it has them.
 type WaitingDraft struct {
@@ -12,4 +16,6 @@ type WaitingDraft struct {
 	Threshold  int       `json:"threshold"`
 	Missing    []string  `json:"missing"` // key ids, any of which is asked for
 	NextStep   string    `json:"next_step"`
+
+	Said []policy.Change `json:"-"` // the changes themselves, for the node that holds the draft
 }

@@ -44,6 +44,7 @@ type Rings struct {
 type Rollout struct {
 	Update   string    `json:"update"`
 	Revision int       `json:"revision"`
+	Group    string    `json:"group,omitempty"` // that the approval is for
 	Plan     string    `json:"plan"`
 	Next     string    `json:"next"` // wait, promote, halt, done
 	Why      string    `json:"why"`
