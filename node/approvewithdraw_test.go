@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"patchmesh/node/api"
 	"patchmesh/policy"
