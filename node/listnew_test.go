@@ -55,7 +55,7 @@ func TestRB1ImportsJoinTheNextApprovalsAsDetectOnly(t *testing.T) {
 	if p, err = n.Approve(ctx, api.ApproveRequest{Update: "a", Group: "all", Action: "detect-only"}); err != nil || len(p.Listed) != 0 || listedHere(n) != "a c" {
 		t.Fatalf("said by somebody, not by nobody: %+v, %v: %s", p, err, listedHere(n))
 	}
-	if p, err = n.Approve(ctx, api.ApproveRequest{Update: "a", Group: "all", Action: "decline"}); err != nil {
+	if _, err = n.Approve(ctx, api.ApproveRequest{Update: "a", Group: "all", Action: "decline"}); err != nil {
 		t.Fatal(err)
 	}
 	if p, err = n.Approve(ctx, api.ApproveRequest{Update: "c", Group: "unassigned"}); err != nil || listedHere(n) != "c" {
