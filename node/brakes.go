@@ -144,27 +144,19 @@ func haltReason(r rollout, why string) string {
 	return fmt.Sprintf("halted by ring plan %s: %s", r.plan.Name, why)
 }
 
-// alarms tells of every halt that waits for approvers: those that a brake holds meanwhile, and those that nothing holds
-// any more.
-func (s *seed) alarms(m *policy.Manifest, all []rollout) ([]api.Attention, error) {
+// alarms tells of every halt that waits for approvers and that nothing holds, or nothing any more.
+func (s *seed) alarms(m *policy.Manifest, halting []judged) []api.Attention {
 	var out []api.Attention
-	for _, r := range all {
-		step, why, err := s.judgeRollout(r, false)
-		if err != nil {
-			return nil, err
-		}
-		a := r.approval
-		held, signed := m.HeldEverywhere(a.Update, a.Revision, s.now())
-		if step != policy.RingHalt || signed || s.seenFailures(haltKey(a)) >= r.failures() || s.openedForAll(m, a) {
+	for _, v := range halting {
+		a := v.approval
+		held, _ := m.HeldEverywhere(a.Update, a.Revision, s.now()) // a brake that holds it tells by itself, on every machine
+		if held || s.seenFailures(haltKey(a)) >= v.failures() || s.openedForAll(m, a) {
 			continue
 		}
-		text := haltReason(r, why) + "; NOTHING HOLDS IT: its brake has ended or could not be put on, and machines go on with it"
-		if held {
-			continue // the brake itself tells, on every machine
-		}
+		text := haltReason(v.rollout, v.why) + "; NOTHING HOLDS IT: its brake has ended or could not be put on, and machines go on with it"
 		out = append(out, attention(a.Update, a.Revision, "", time.Time{}, text))
 	}
-	return out, nil
+	return out
 }
 
 // openedForAll: the approvers let a braked revision go on everywhere, so they know of its failures.

@@ -175,31 +175,41 @@ func (s *seed) turnRings() error {
 		return err
 	}
 	var errs []error
-	for _, due := range []policy.RingStep{policy.RingHalt, policy.RingPromote} { // what stops comes first
-		for _, r := range all { // and what goes wrong with one keeps no other from being stopped
-			if err := s.turnRing(m, r, due); err != nil && !errors.Is(err, errNoChange) {
-				errs = append(errs, fmt.Errorf("%s: %w", r.approval.Update, err))
-			}
+	note := func(r rollout, err error) { // what goes wrong with one keeps no other from being stopped
+		if err != nil && !errors.Is(err, errNoChange) {
+			errs = append(errs, fmt.Errorf("%s: %w", r.approval.Update, err))
+		}
+	}
+	var halting, promoting []judged
+	for _, r := range all {
+		step, why, err := s.judgeRollout(r, false)
+		note(r, err)
+		switch step {
+		case policy.RingHalt:
+			halting = append(halting, judged{r, why})
+		case policy.RingPromote:
+			promoting = append(promoting, judged{r, why})
+		}
+	}
+	for _, v := range halting { // what stops comes first
+		note(v.rollout, s.halt(m, v.rollout, v.why))
+	}
+	for _, v := range promoting {
+		if !s.heldEverywhere(m, v.approval) {
+			_, err := s.promote(v.rollout, v.why, wish{unattended: true})
+			note(v.rollout, err)
 		}
 	}
 	errs = append(errs, s.unbrake(s.believer.current().Manifest()))
-	unheld, err := s.alarms(s.believer.current().Manifest(), all)
+	unheld := s.alarms(s.believer.current().Manifest(), halting)
 	s.unheld.Store(&unheld)
-	return errors.Join(append(errs, err)...)
+	return errors.Join(errs...)
 }
 
-// turnRing does what is due for one rollout, if it is of this kind.
-func (s *seed) turnRing(m *policy.Manifest, r rollout, due policy.RingStep) error {
-	step, why, err := s.judgeRollout(r, false)
-	switch {
-	case err != nil || step != due:
-		return err
-	case step == policy.RingHalt:
-		return s.halt(m, r, why)
-	case !s.heldEverywhere(m, r.approval):
-		_, err = s.promote(r, why, wish{unattended: true})
-	}
-	return err
+// judged is a rollout for which something is due, and why.
+type judged struct {
+	rollout
+	why string
 }
 
 func (s *seed) heldEverywhere(m *policy.Manifest, a policy.Approval) bool {
