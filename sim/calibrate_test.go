@@ -42,6 +42,8 @@ func (e *ether) radio(i int) *radio {
 		e: e, index: i, addr: &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: i + 1},
 		packets: make(chan *memberlist.Packet, 4096), streams: make(chan net.Conn, 64),
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.all[r.addr.String()] = r
 	return r
 }
@@ -154,7 +156,10 @@ func realSpread(t *testing.T, n, rumours int, loss float64, torn time.Duration) 
 			// Members begin, and join, over one period of push and pull, as machines do that are switched on over
 			// minutes. All at once, their exchanges would stay crowded in a third of it for ever, with long pauses
 			// between: alone, a member exchanges every half minute, and among many it keeps the phase of that.
-			time.Sleep(time.Duration(e.rng.Int64N(2 * int64(pullEvery(n)) / int64(n))))
+			e.mu.Lock()
+			wait := time.Duration(e.rng.Int64N(2 * int64(pullEvery(n)) / int64(n)))
+			e.mu.Unlock()
+			time.Sleep(wait)
 		}
 		time.Sleep(10 * time.Second)
 		for k := range rumours {
