@@ -63,6 +63,7 @@ type Config struct {
 	// Revisit is how often a carrier that stays with a site looks again what there is to bring or to take. Zero: 5 min.
 	Revisit time.Duration
 
+	chaseEvery   time.Duration // between walks that heads of unknown keys start; zero: rootChaseEvery
 	receiptEvery time.Duration // between looks at receipts; zero: receiptRound, negative: none, as in versions before there were any
 	// Version of the program, for reports.
 	Version string

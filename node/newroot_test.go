@@ -7,9 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"patchmesh/node/api"
 	"patchmesh/policy"
+	"patchmesh/swarm/wire"
 )
 
 // A stolen timestamp key is replaced by a new root. Machines that run meanwhile hear of it by a head that
@@ -36,6 +38,45 @@ func TestNewTimestampKeyReachesRunningMachines(t *testing.T) {
 	if got := b.refused(); len(got) > 0 {
 		t.Errorf("%+v", got)
 	}
+}
+
+// A member that shows heads of unknown keys without end takes walks away from others, and no head: what an honest
+// neighbour shows once, meanwhile, is followed when its turn has come.
+func TestHeadsOfUnknownKeysDoNotKeepAMachineBehindANewRoot(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t)
+	b := m.machine("b", "", Config{Egress: EgressYes})
+	a := m.machine("a", b.addr, Config{Egress: EgressNo, chaseEvery: 50 * time.Millisecond})
+	m.file("u1", payload(1000))
+	m.approve("u1")
+	until(t, "the first update", func() bool { return a.update(t, "u1").State == "installed" })
+
+	other := filepath.Join(t.TempDir(), "other")
+	if _, err := Found(FoundRequest{DataDir: other, Org: "acme", Name: "other"}, time.Now); err != nil {
+		t.Fatal(err)
+	}
+	strange, err := openBeliever(filepath.Join(other, "trust"), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := m.infiltrate(&insider{}, 0)
+	if _, err := host.Connect(context.Background(), a.id, a.addr); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	flooded := make(chan struct{})
+	go func() {
+		defer close(flooded)
+		for next := time.NewTicker(5 * time.Millisecond); ctx.Err() == nil; <-next.C {
+			_ = host.Send(a.id, wire.Head{Timestamp: strange.current().Files().Timestamp}) // it may be cut off for it
+		}
+	}()
+	defer func() { stop(); <-flooded }()
+	until(t, "the flood to be noticed", func() bool { return a.refusedFor(t, policy.ReasonTrustUnknownKey) })
+	m.rotateTimestamp("timestamp-2")
+	m.file("u2", payload(1000))
+	m.approve("u2")
+	until(t, "an approval under the new key", func() bool { return a.update(t, "u2").State == "installed" })
 }
 
 // The roster's key was stolen and is replaced while machines run. They take the new root with its roster,

@@ -210,6 +210,7 @@ func (s sessions) PeerDown(id string, why error) {
 	s.n.log.Info("peer gone", "peer", id, "why", why)
 	s.n.toldRevoked(id, why)
 	s.n.contacts.left(id)
+	s.n.roots.forget(id)
 	s.n.adjacents.down(id)
 	s.n.events.send(swarm.PeerDown{Peer: swarm.PeerID(id)})
 	s.n.connector.lost(id)

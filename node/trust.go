@@ -1,11 +1,11 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"patchmesh/content"
@@ -64,24 +64,13 @@ func (n *Node) heardHead(from string, ts []byte) {
 // rootChase bounds the walks that heads of unknown keys start: anybody can make such a head.
 type rootChase struct {
 	mu      sync.Mutex
-	nextAt  time.Time
-	waiting bool // a head waits to be judged, see judgeLater
-
-	kept atomic.Bool // one head is kept to be explained later
+	waiting bool                 // a head waits to be judged, see judgeLater
+	unread  swarm.Unread[[]byte] // what is followed next
+	busy    bool                 // somebody follows them, one after the other
 }
 
-// rootChaseEvery is the least time between two walks: three in a minute.
+// rootChaseEvery is the pause between two walks: three in a minute.
 const rootChaseEvery = 20 * time.Second
-
-func (c *rootChase) mayAsk(now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now.Before(c.nextAt) {
-		return false
-	}
-	c.nextAt = now.Add(rootChaseEvery)
-	return true
-}
 
 // judgeLater tells of a head of an unknown key once the root that would explain it has had the time to
 // come: a rumour names nobody to be asked for it, and runs ahead of those who can be. One waits at a
@@ -112,35 +101,84 @@ const strangeHeadWait = 5 * time.Second
 
 // explain looks for the root behind a head of an unknown key: at whoever shows it, or at any peer if it came
 // by gossip. A machine that was not told of a new key, or could not follow it at that moment, would otherwise
-// stay behind until the next head. One that comes too soon after another is looked at again later: whoever
-// sent it will not say it twice. False: nobody can be asked.
+// stay behind until the next head. While another is followed it waits for its turn: whoever sent it will not
+// say it twice. False: nobody can be asked.
 func (n *Node) explain(from string, head []byte) bool {
-	source := from
-	if source == "" {
-		if peers := n.newsPeers(); len(peers) > 0 {
-			source = peers[n.cfg.Now().UnixNano()%int64(len(peers))].ID
-		}
+	if from == "" && len(n.newsPeers()) == 0 {
+		return false
 	}
-	switch {
-	case source == "":
+	c := &n.roots
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.unread.Keep(swarm.PeerID(from), head) {
 		return false
-	case n.roots.mayAsk(n.cfg.Now()):
-		n.work(func() { n.followRoot(swarm.PeerID(source), from, head) })
-	case from != "" && n.roots.kept.CompareAndSwap(false, true):
-		n.work(func() {
-			select {
-			case <-n.ctx.Done():
-			case <-time.After(rootChaseEvery):
-			}
-			n.roots.kept.Store(false)
-			if n.ctx.Err() == nil {
-				n.heardHead(from, head)
-			}
-		})
-	default:
-		return false
+	}
+	if !c.busy {
+		c.busy = true
+		n.work(n.followUnread)
 	}
 	return true
+}
+
+// followUnread follows the heads that are kept, with a pause after each.
+func (n *Node) followUnread() {
+	for {
+		from, head, ok := n.nextUnread()
+		if !ok {
+			return
+		}
+		source := from
+		if from == "" {
+			if peers := n.newsPeers(); len(peers) > 0 {
+				source = swarm.PeerID(peers[n.cfg.Now().UnixNano()%int64(len(peers))].ID)
+			}
+		}
+		if source != "" {
+			n.followRoot(source, string(from), head)
+		}
+		select {
+		case <-n.ctx.Done():
+		case <-time.After(cmp.Or(n.cfg.chaseEvery, rootChaseEvery)):
+		}
+	}
+}
+
+// nextUnread is the head to follow now. False: there is none, and whoever keeps the next one has it followed.
+func (n *Node) nextUnread() (from swarm.PeerID, head []byte, ok bool) {
+	c := &n.roots
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n.ctx.Err() == nil {
+		from, head, ok = c.unread.Take()
+	}
+	c.busy = ok
+	return from, head, ok
+}
+
+// reread looks again at the heads that were not understood under the keys of before: what was shown meanwhile
+// may be newer than what has just been taken up, and is not shown again.
+func (n *Node) reread() {
+	c := &n.roots
+	for range c.kept() {
+		c.mu.Lock()
+		from, head, ok := c.unread.Take()
+		c.mu.Unlock()
+		if ok {
+			n.heardHead(string(from), head)
+		}
+	}
+}
+
+func (c *rootChase) kept() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unread.Len()
+}
+
+func (c *rootChase) forget(from string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unread.Forget(swarm.PeerID(from))
 }
 
 // followRoot asks whoever shows a head that is signed by a key nobody knows here for a newer root: that
@@ -261,6 +299,9 @@ func (n *Node) takeUp(t *policy.Trust, v via) error {
 	}
 	n.docs.setTrusted(f)
 	n.trustChanged(t)
+	if t.RootVersion() > was.RootVersion() {
+		n.work(n.reread)
+	}
 	if err := witness(n.db, t, n.cfg.Now()); err != nil {
 		n.log.Warn("the approval log's checkpoint was not kept", "err", err) // a witness less; patches go on
 	}

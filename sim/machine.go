@@ -48,12 +48,12 @@ type machine struct {
 	linking  bool
 	linkGen  uint32
 
-	told     int   // machines of the site, as gossip told it last; 0: not yet
-	dialAt   int64 // when the next round of dialling is queued; 0: none
-	rumour   rumour
-	chase1   func() // what is followed next
-	chasedAt int64  // when a head of an unknown key was followed last
-	reports  map[swarm.PeerID]uint64
+	told    int   // machines of the site, as gossip told it last; 0: not yet
+	dialAt  int64 // when the next round of dialling is queued; 0: none
+	rumour  rumour
+	unread  swarm.Unread[*docs]
+	chasing bool // chaseNext is running or planned
+	reports map[swarm.PeerID]uint64
 
 	revoked  bool
 	knewHold bool
@@ -310,7 +310,7 @@ func (m *machine) stop(how string) {
 	m.sessions, m.seats, m.asks, m.refs = nil, nil, nil, nil
 	m.audience, m.heard = nil, nil
 	m.linkWant, m.linking = false, false
-	m.chase1, m.chasedAt = nil, 0
+	m.unread, m.chasing = swarm.Unread[*docs]{}, false
 	m.rumour = rumour{}
 	m.told = 0
 	m.site.countMembers()

@@ -72,26 +72,43 @@ func (m *machine) hear(from *machine, d *docs) {
 	m.step(swarm.Heard{From: id, Version: a.version, Root: m.trust.RootVersion()})
 }
 
-// chase follows a head of an unknown key to the root that may explain it.
+// chase follows a head of an unknown key to the root that may explain it. Walks take turns; see
+// swarm.Unread, which node uses as well.
 func (m *machine) chase(from *machine, d *docs) {
-	ses := m.session(from)
-	if ses == nil {
+	if m.session(from) == nil {
 		return
 	}
-	if next := m.chasedAt + int64(chaseEvery); m.chasedAt != 0 && m.site.now < next {
-		// Not now, and not never: the peer will not say it again. The last one to say so is asked.
-		if m.chase1 == nil {
-			m.soon(time.Duration(next-m.site.now), func() {
-				f := m.chase1
-				m.chase1 = nil
-				f()
-			})
+	m.unread.Keep(from.id, d)
+	if !m.chasing {
+		m.chasing = true
+		m.chaseNext()
+	}
+}
+
+// chaseNext follows the next head that is kept, until none is.
+func (m *machine) chaseNext() {
+	for {
+		id, d, ok := m.unread.Take()
+		if !ok {
+			m.chasing = false
+			return
 		}
-		m.chase1 = func() { m.hear(from, d) }
-		return
+		if ses := m.sessionTo(id); ses != nil {
+			m.letter(ses, docsAsk{0, d}, 0)
+			m.soon(chaseEvery, m.chaseNext)
+			return
+		}
 	}
-	m.chasedAt = m.site.now
-	m.letter(ses, docsAsk{0, d}, 0)
+}
+
+// reread looks again at the heads that were not understood under the keys of before.
+func (m *machine) reread() {
+	for range m.unread.Len() {
+		id, d, _ := m.unread.Take()
+		if ses := m.sessionTo(id); ses != nil {
+			m.hear(ses.peer, d)
+		}
+	}
 }
 
 // announce spreads the adopted head: as a rumour, and at once to every session but seeds elsewhere.
@@ -176,9 +193,13 @@ func docFailure(req swarm.Req, err error) swarm.Failed {
 
 // adopt makes a verified set durable and what follows from it: who is locked out loses its session.
 func (m *machine) adopt(d *docs) {
+	newKeys := d.trust.RootVersion() > m.trust.RootVersion()
 	m.disk.docs, m.trust = d, d.trust
 	if d.version > m.head.version || d.trust.RootVersion() > m.head.trust.RootVersion() {
 		m.head = d
+	}
+	if newKeys {
+		m.soon(0, m.reread)
 	}
 	m.wants = -1
 	if first := m.site.w.holdAt; first > 0 && !m.seed && len(d.trust.Manifest().Holds) > 0 && !m.knewHold {

@@ -211,6 +211,7 @@ func (m *machine) drop(p *machine, tellIt bool) {
 	m.sessions = slices.DeleteFunc(m.sessions, func(s *session) bool { return s == ses })
 	m.audience, m.heard = nil, nil
 	m.seatTo(p, nil)
+	m.unread.Forget(p.id)
 	m.asks = slices.DeleteFunc(m.asks, func(a ask) bool { return a.peer == p })
 	for i := len(m.refs) - 1; i >= 0; i-- {
 		if r := m.refs[i]; r.to == p {

@@ -182,6 +182,7 @@ func TestSeedsThatOnceFailed(t *testing.T) {
 		{"mixed", 2, "a head under a new key came while another was being followed, and was never looked at"},
 		{"mixed", 3, "one egress machine that kept the news to itself froze its site"},
 		{"mixed", 5, "a peer that claimed everything and answered nothing kept its site from the WAN"},
+		{"mixed", 108348, "the seed's head under a new key was forgotten for a neighbour's older one, before either was followed"},
 	} {
 		r, err := Run(open(t, c.name), Options{Seed: c.seed, Check: true})
 		if err != nil {
