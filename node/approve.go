@@ -27,7 +27,7 @@ func (s *seed) approve(r api.ApproveRequest) (*api.Published, error) {
 	p, err := s.change(w, edit)
 	if err == nil {
 		p.DeadlineBy = s.deadlineBy(s.believer.current().Manifest(), a)
-		p.Warnings = s.tooLate(a)
+		p.Warnings = append(s.tooLate(a), s.untriedRemoval(a)...)
 		p.Listed = slices.DeleteFunc(p.Listed, func(u string) bool { return u == string(a.Update) }) // somebody just has
 	}
 	return p, err
@@ -97,8 +97,8 @@ func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) er
 			return api.Errorf(api.ClassNotFound, "no ring plan %q", api.Clean(rings)).WithHint("'patchmesh rings list' shows the plans, 'patchmesh rings set' makes one")
 		}
 		opened := false
-		for _, o := range m.approvals { // to change a deadline does not take an update back to its first ring
-			if o.Update == a.Update && o.Group == a.Group && o.Revision == a.Revision && o.RingPlan == a.RingPlan && a.RingPlan != "" {
+		for _, o := range m.approvals { // to change a deadline does not take an update back to its first ring; to do something else with it does
+			if o.Update == a.Update && o.Group == a.Group && o.Revision == a.Revision && o.Action == a.Action && o.RingPlan == a.RingPlan && a.RingPlan != "" {
 				a.RingsOpened, opened = o.RingsOpened, true
 			}
 		}
