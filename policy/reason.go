@@ -134,7 +134,7 @@ var reasons = map[Reason]ReasonInfo{
 	"policy-window-too-short": {"admin", "no maintenance window is long enough", "make one longer", false},
 	"policy-deadline-window":  {"admin", "its deadline comes before a maintenance window of the machine opens", "open a window before it ('patchmesh windows set'), or approve it with --ignore-windows", false},
 	"policy-user-postponed":   {"machine", "the user has postponed it", "wait; the deadline ends it", true},
-	"policy-ring-not-reached": {"admin", "its ring is not reached yet", "wait, or promote", true},
+	"policy-ring-not-reached": {"admin", "its ring is not reached yet", "wait; on the seed 'patchmesh rings list' tells what its plan waits for, and 'patchmesh promote' goes on without", true},
 	"orch-waiting":            {"nobody", "others go first", "wait; 'patchmesh orchestration show' tells who holds the slots and what is missing", true},
 	"orch-stopped":            {"admin", "the orchestration has stopped: a member failed, did not come back, or all took too long", "see to what failed, then 'patchmesh orchestration reset NAME' on the seed; 'patchmesh orchestration show' names it", false},
 	"dep-missing":             {"update", "it depends on something that is not installed", "approve what is missing too", false},
