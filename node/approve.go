@@ -50,6 +50,16 @@ func expedite(r *api.ApproveRequest, action policy.Action, now time.Time) error 
 	return nil
 }
 
+func checkRingDeadline(r *api.ApproveRequest) error {
+	if r.DeadlineMinutes < 0 || r.DeadlineMinutes > policy.MaxDeadlineMinutes {
+		return api.Errorf(api.ClassUsage, "a deadline of %d minutes from each ring's opening: it may be up to %d days", r.DeadlineMinutes, policy.MaxDeadlineMinutes/(24*60))
+	}
+	if r.DeadlineMinutes > 0 && (r.Rings == "" || !r.Deadline.IsZero() || r.LocalTime || r.Expedite) {
+		return api.Errorf(api.ClassUsage, "a deadline that counts from each ring's opening goes along rings, and is the only one").WithHint("--rings PLAN --deadline 7d, without --local and --expedite")
+	}
+	return nil
+}
+
 // approval is what a request asks for, and the change of the draft that it is. It completes the request.
 func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) error, error) {
 	var a policy.Approval
@@ -65,8 +75,8 @@ func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) er
 	if !r.Deadline.IsZero() && r.Deadline.Before(r.NotBefore) {
 		return a, nil, api.Errorf(api.ClassUsage, "the deadline lies before the available time")
 	}
-	if r.DeadlineMinutes < 0 || r.DeadlineMinutes > policy.MaxDeadlineMinutes || r.DeadlineMinutes > 0 && (r.Rings == "" || !r.Deadline.IsZero() || r.LocalTime || r.Expedite) {
-		return a, nil, api.Errorf(api.ClassUsage, "a deadline that counts from each ring's opening goes along rings, and is the only one").WithHint("--rings PLAN --deadline 7d, without --local and --expedite")
+	if err := checkRingDeadline(r); err != nil {
+		return a, nil, err
 	}
 	if r.LocalTime && r.Deadline.IsZero() && r.NotBefore.IsZero() {
 		return a, nil, api.Errorf(api.ClassUsage, "no time is given that could be local").WithHint("--local goes with --deadline or --not-before")
