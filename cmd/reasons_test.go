@@ -49,7 +49,7 @@ func TestRG8EveryReasonHasOwnerTextNextStepAndAGiver(t *testing.T) {
 		if !known {
 			t.Errorf("%s is not in the table", code)
 		}
-		if !slices.Contains([]string{"admin", "machine", "network", "update", "nobody"}, info.Owner) || len(info.Text) < 10 || info.NextStep == "" {
+		if !slices.Contains([]string{"admin", "user", "machine", "network", "update", "nobody"}, info.Owner) || len(info.Text) < 10 || info.NextStep == "" {
 			t.Errorf("%s: %+v", code, info)
 		}
 	}

@@ -158,7 +158,8 @@ func (s *seed) proposals(m *policy.Manifest) ([]policy.Proposal, error) {
 	}
 	out := m.Propose(catalogue, now)
 	out = append(out, m.ProposeRevisions(catalogue, s.descriptor, now)...)
-	return append(out, m.ProposeDeclines(catalogue, s.descriptor, needed, now)...), nil
+	out = append(out, m.ProposeDeclines(catalogue, s.descriptor, needed, now)...)
+	return out, s.objectUntested(out, m.RingPlans)
 }
 
 // descriptor reads one from the seed's documents; nil if it is not there.

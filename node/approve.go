@@ -27,7 +27,7 @@ func (s *seed) approve(r api.ApproveRequest) (*api.Published, error) {
 	p, err := s.change(w, edit)
 	if err == nil {
 		p.DeadlineBy = s.deadlineBy(s.believer.current().Manifest(), a)
-		p.Warnings = s.tooLate(a)
+		p.Warnings = append(s.tooLate(a), s.untriedRemoval(a)...)
 		p.Listed = slices.DeleteFunc(p.Listed, func(u string) bool { return u == string(a.Update) }) // somebody just has
 	}
 	return p, err
@@ -50,6 +50,16 @@ func expedite(r *api.ApproveRequest, action policy.Action, now time.Time) error 
 	return nil
 }
 
+func checkRingDeadline(r *api.ApproveRequest) error {
+	if r.DeadlineMinutes < 0 || r.DeadlineMinutes > policy.MaxDeadlineMinutes {
+		return api.Errorf(api.ClassUsage, "a deadline of %d minutes from each ring's opening: it may be up to %d days", r.DeadlineMinutes, policy.MaxDeadlineMinutes/(24*60))
+	}
+	if r.DeadlineMinutes > 0 && (r.Rings == "" || !r.Deadline.IsZero() || r.LocalTime || r.Expedite) {
+		return api.Errorf(api.ClassUsage, "a deadline that counts from each ring's opening goes along rings, and is the only one").WithHint("--rings PLAN --deadline 7d, without --local and --expedite")
+	}
+	return nil
+}
+
 // approval is what a request asks for, and the change of the draft that it is. It completes the request.
 func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) error, error) {
 	var a policy.Approval
@@ -65,8 +75,8 @@ func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) er
 	if !r.Deadline.IsZero() && r.Deadline.Before(r.NotBefore) {
 		return a, nil, api.Errorf(api.ClassUsage, "the deadline lies before the available time")
 	}
-	if r.DeadlineMinutes < 0 || r.DeadlineMinutes > policy.MaxDeadlineMinutes || r.DeadlineMinutes > 0 && (r.Rings == "" || !r.Deadline.IsZero() || r.LocalTime || r.Expedite) {
-		return a, nil, api.Errorf(api.ClassUsage, "a deadline that counts from each ring's opening goes along rings, and is the only one").WithHint("--rings PLAN --deadline 7d, without --local and --expedite")
+	if err := checkRingDeadline(r); err != nil {
+		return a, nil, err
 	}
 	if r.LocalTime && r.Deadline.IsZero() && r.NotBefore.IsZero() {
 		return a, nil, api.Errorf(api.ClassUsage, "no time is given that could be local").WithHint("--local goes with --deadline or --not-before")
@@ -97,8 +107,8 @@ func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) er
 			return api.Errorf(api.ClassNotFound, "no ring plan %q", api.Clean(rings)).WithHint("'patchmesh rings list' shows the plans, 'patchmesh rings set' makes one")
 		}
 		opened := false
-		for _, o := range m.approvals { // to change a deadline does not take an update back to its first ring
-			if o.Update == a.Update && o.Group == a.Group && o.Revision == a.Revision && o.RingPlan == a.RingPlan && a.RingPlan != "" {
+		for _, o := range m.approvals { // to change a deadline does not take an update back to its first ring; to do something else with it does
+			if o.Update == a.Update && o.Group == a.Group && o.Revision == a.Revision && o.Action == a.Action && o.RingPlan == a.RingPlan && a.RingPlan != "" {
 				a.RingsOpened, opened = o.RingsOpened, true
 			}
 		}

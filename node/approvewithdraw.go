@@ -15,7 +15,7 @@ import (
 // and what is said for the groups around it counts. What is installed stays. Nothing of the update itself is asked
 // for: it may have gone from the catalogue.
 func (s *seed) withdraw(r api.ApproveRequest) (*api.Published, error) {
-	if r.Action != "" || r.Rings != "" || r.Revision != 0 || !r.NotBefore.IsZero() || !r.Deadline.IsZero() || r.DeadlineMinutes != 0 || r.Expedite || r.IgnoreWindows {
+	if r.Action != "" || r.Rings != "" || r.Revision != 0 || !r.NotBefore.IsZero() || !r.Deadline.IsZero() || r.DeadlineMinutes != 0 || r.Expedite || r.IgnoreWindows || r.IgnoreBudget || r.LocalTime {
 		return nil, api.Errorf(api.ClassUsage, "an approval is withdrawn as a whole").WithHint("--withdraw goes with --group, --role and --reason alone")
 	}
 	w := wish{role: r.Role, passphrase: r.Passphrase, reason: r.Reason,

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -99,22 +98,12 @@ func (s *seed) halt(m *policy.Manifest, r rollout, why string) error {
 	if failed <= seen {
 		return nil
 	}
-	if s.openedForAll(m, r.approval) { // the approvers have answered
+	if openedForAll(m, r.approval, s.now()) { // the approvers have answered
 		return s.db.PutValue(haltKey(r.approval), []byte(strconv.Itoa(failed)))
 	}
-	h := policy.Hold{ID: fmt.Sprintf(haltPrefix+"%s-%d", s.stamp().Format("20060102T150405"), r.approval.Revision), Update: r.approval.Update, Kind: policy.HoldPause,
+	h := policy.Hold{ID: fmt.Sprintf(policy.HaltPrefix+"%s-%d", s.stamp().Format("20060102T150405"), r.approval.Revision), Update: r.approval.Update, Kind: policy.HoldPause,
 		Reason: haltReason(r, why), At: s.stamp()}
-	p, err := s.change(wish{unattended: true, summary: "halt " + string(h.Update), reason: h.Reason}, func(sh *sheet) error {
-		stands := func(o policy.Hold) bool {
-			over := !o.ExpiresAt.IsZero() && !h.At.Before(o.ExpiresAt) // it may stand in the document long after
-			return o.Update == h.Update && o.Group == "" && o.Match == nil && !over
-		}
-		if slices.ContainsFunc(sh.holds, stands) {
-			return errNoChange
-		}
-		sh.holds = append(sh.holds, h)
-		return nil
-	})
+	p, err := s.change(wish{unattended: true, summary: "halt " + string(h.Update), reason: h.Reason}, func(sh *sheet) error { return sh.halt(h, r.approval) })
 	if err == nil && p.Published {
 		return s.db.PutValue(haltKey(r.approval), []byte(strconv.Itoa(failed)))
 	}
@@ -128,15 +117,24 @@ func (s *seed) halt(m *policy.Manifest, r rollout, why string) error {
 	return err
 }
 
-// haltPrefix begins the ids of holds that a ring plan has asked for.
-const haltPrefix = "ring-"
+// halt puts a halt into a draft, unless what is to be signed says as much already: the same stop or a wider one, or that
+// the approvers let it go on.
+func (m *sheet) halt(h policy.Hold, a policy.Approval) error {
+	draft := m.draft()
+	if held, _ := draft.HeldEverywhere(a.Update, a.Revision, h.At); held || openedForAll(draft, a, h.At) {
+		return errNoChange
+	}
+	m.holds = append(m.holds, h)
+	m.carry(h, a, h.At)
+	return nil
+}
 
 // answered drops the halts that wait in a draft for an answer to a brake: it is the answer that is being signed.
 func (m *sheet) answered(inForce *policy.Manifest, brake string) {
 	m.holds = slices.DeleteFunc(m.holds, func(h policy.Hold) bool {
 		waits := inForce != nil && !slices.ContainsFunc(inForce.Holds, func(o policy.Hold) bool { return o.ID == h.ID })
 		about := func(o policy.Hold) bool { return o.Kind == policy.HoldBrake && o.ID == brake && o.Update == h.Update }
-		return waits && strings.HasPrefix(h.ID, haltPrefix) && slices.ContainsFunc(inForce.Holds, about)
+		return waits && h.Halt() && slices.ContainsFunc(inForce.Holds, about)
 	})
 }
 
@@ -150,7 +148,7 @@ func (s *seed) alarms(m *policy.Manifest, halting []judged) []api.Attention {
 	for _, v := range halting {
 		a := v.approval
 		held, _ := m.HeldEverywhere(a.Update, a.Revision, s.now()) // a brake that holds it tells by itself, on every machine
-		if held || s.seenFailures(haltKey(a)) >= v.failures() || s.openedForAll(m, a) {
+		if held || s.seenFailures(haltKey(a)) >= v.failures() || openedForAll(m, a, s.now()) {
 			continue
 		}
 		text := haltReason(v.rollout, v.why) + "; NOTHING HOLDS IT: its brake has ended or could not be put on, and machines go on with it"
@@ -159,11 +157,16 @@ func (s *seed) alarms(m *policy.Manifest, halting []judged) []api.Attention {
 	return out
 }
 
-// openedForAll: the approvers let a braked revision go on everywhere, so they know of its failures.
-func (s *seed) openedForAll(m *policy.Manifest, a policy.Approval) bool {
-	id := policy.Brake{Update: a.Update, Revision: a.Revision}.ID()
+// openedForAll: the approvers let a braked or halted revision go on everywhere, so they know of its failures.
+func openedForAll(m *policy.Manifest, a policy.Approval, now time.Time) bool {
+	ids := []string{policy.Brake{Update: a.Update, Revision: a.Revision}.ID()}
+	for _, h := range m.Holds {
+		if h.Halt() && h.Update == a.Update {
+			ids = append(ids, h.ID)
+		}
+	}
 	return slices.ContainsFunc(m.HoldExceptions, func(e policy.HoldException) bool {
-		return e.Role() == "" && e.Hold == id && e.Group == policy.GroupAll && s.now().Before(e.Until)
+		return e.Role() == "" && slices.Contains(ids, e.Hold) && e.Group == policy.GroupAll && now.Before(e.Until)
 	})
 }
 

@@ -25,6 +25,12 @@ func conclude(e *explanation, seen bool) {
 		if at := e.verdict.Until; policy.Reason(e.Reason) == policy.ReasonRingNotReached && !at.IsZero() && e.verdict.Reason == policy.ReasonRingNotReached {
 			e.Owner, e.NextStep = ownerNobody, "wait: its ring is open, and the turn of the machine comes at "+stampText(at)
 		}
+		if at := e.verdict.Until; policy.Reason(e.Reason) == policy.ReasonPolicyDeferred && e.verdict.Reason == policy.ReasonPolicyDeferred && !at.IsZero() {
+			e.NextStep = "wait until " + stampText(at) + ", when policy lets it begin; --expedite, or an approval without --not-before, begins at once"
+		}
+		if policy.Reason(e.Reason) == policy.ReasonRingNotReached && e.ringNext != "" {
+			e.NextStep = e.ringNext
+		}
 		if st, _ := policy.ParseState(e.State); st < 0 && e.verdict.Hold != "" {
 			e.NextStep = "read the end of its log above; hold " + e.verdict.Hold + " stops every further try: end that when the cause is gone ('patchmesh hold list')"
 		}

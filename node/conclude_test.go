@@ -38,6 +38,17 @@ func TestRG8AnExplanationEndsByItsState(t *testing.T) {
 	if conclude(&turn, true); strings.Contains(turn.NextStep, "promote") || turn.Owner != "nobody" {
 		t.Errorf("a turn in an open ring: %+v", turn)
 	}
+	at := time.Date(2026, 3, 2, 18, 0, 0, 0, time.UTC)
+	later := explanation{verdict: policy.Verdict{Reason: policy.ReasonPolicyDeferred, Until: at}}
+	later.State, later.Reason = "deferred", string(policy.ReasonPolicyDeferred)
+	if conclude(&later, true); later.Owner != "admin" || !strings.Contains(later.NextStep, "2026-03-02T18:00:00Z") {
+		t.Errorf("deferred by policy: %+v", later)
+	}
+	postponed := explanation{}
+	postponed.State, postponed.Reason = "waiting-user", string(policy.ReasonUserPostponed)
+	if conclude(&postponed, true); postponed.Owner != "user" || !strings.Contains(postponed.NextStep, "patchmesh accept") {
+		t.Errorf("postponed by the user: %+v", postponed)
+	}
 	if owner, next := (&explanation{}).ends(policy.StateWaitingWindow); owner != ownerNobody || !strings.Contains(next, "maintenance window") {
 		t.Errorf("a window that only the machine knows to wait for: %s, %s", owner, next)
 	}

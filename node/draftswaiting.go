@@ -136,7 +136,7 @@ func waitsAlready(pending *policy.Draft, edit func(*sheet) error) error {
 	if err != nil {
 		return errDraftWaits
 	}
-	if err := edit(&sheet{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, ringPlans: m.RingPlans}); err == errNoChange {
+	if err := edit(&sheet{groups: m.Groups, approvals: m.Approvals, holds: m.Holds, ringPlans: m.RingPlans, exceptions: m.HoldExceptions}); err == errNoChange {
 		return errNoChange
 	}
 	return errDraftWaits

@@ -38,6 +38,8 @@ type explanation struct {
 	api.Explanation
 	verdict policy.Verdict // of the machine, as planned here; zero: nothing is approved for it
 	action  policy.Action
+
+	ringNext string // what an admin has to do, where a ring is waited for in vain; empty: nothing
 }
 
 func (e *explanation) add(at time.Time, step, format string, args ...any) {
@@ -74,9 +76,7 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 			e.add(time.Time{}, "hold", "hold %s does not count on this machine until %s: exception %s (%s)", x.Hold, x.Until.UTC().Format(time.RFC3339), x.Exception, x.Reason)
 		}
 		explainLate(e, m, v.Deadline, n.cfg.Now())
-		if a.RingPlan != "" {
-			e.add(a.RingsOpened[len(a.RingsOpened)-1], "ring", "along ring plan %s, %d ring(s) open", a.RingPlan, len(a.RingsOpened))
-		}
+		n.explainRing(e, man, v, m)
 		if open, anytime := man.Openings(facts, n.cfg.Now(), 1); len(open) > 0 && !a.IgnoreWindows {
 			e.add(time.Time{}, "window", "maintenance window %s: %s to %s", strings.Join(open[0].Windows, ", "),
 				open[0].Begins.Format(time.RFC3339), open[0].Until.Format(time.RFC3339))

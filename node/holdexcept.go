@@ -31,6 +31,7 @@ func (s *seed) exceptHold(r api.ExceptionRequest) (*api.Published, error) {
 		return nil, err
 	}
 	w := wish{role: r.Role, passphrase: r.Passphrase, summary: "except " + e.For() + " from hold " + e.Hold + " until " + e.Until.Format(time.RFC3339), reason: e.Reason}
+	var still []string
 	p, err := s.change(w, func(m *sheet) error {
 		if err := s.exceptable(m, e.Hold); err != nil {
 			return err
@@ -45,10 +46,12 @@ func (s *seed) exceptHold(r api.ExceptionRequest) (*api.Published, error) {
 		if e.Group == policy.GroupAll {
 			m.answered(s.believer.current().Manifest(), e.Hold)
 		}
+		m.beside(e, s.standing(m))
+		still = s.stillHeld(e, m, s.believer.current().Manifest())
 		return nil
 	})
 	if err == nil {
-		p.Hold, p.Exception = e.Hold, e.ID
+		p.Hold, p.Exception, p.Warnings = e.Hold, e.ID, still
 	}
 	return p, err
 }
@@ -95,7 +98,7 @@ func (s *seed) exceptable(m *sheet, id string) error {
 		return e.WithHint("'patchmesh hold list' shows the holds in force")
 	}
 	if h := holds[i]; !h.Exceptable() {
-		return api.Errorf(api.ClassRefused, "hold %s is a %s: exceptions are from safeguards and from a seed's brake", h.ID, h.Kind).
+		return api.Errorf(api.ClassRefused, "hold %s is a %s: exceptions are from safeguards, from a seed's brake and from the halt of a ring plan", h.ID, h.Kind).
 			WithHint("'patchmesh release %s' ends it; to stop fewer machines, hold a group", h.ID)
 	}
 	return nil
@@ -131,7 +134,7 @@ func (s *seed) dropException(r api.ExceptionRequest) (*api.Published, error) {
 	w := wish{role: role, passphrase: r.Passphrase, summary: "take back exception " + r.Drop, reason: r.Reason}
 	p, err := s.change(w, func(m *sheet) error {
 		n := len(m.exceptions)
-		m.exceptions = slices.DeleteFunc(m.exceptions, func(e policy.HoldException) bool { return e.ID == r.Drop })
+		m.exceptions = slices.DeleteFunc(m.exceptions, func(e policy.HoldException) bool { return e.ID == r.Drop || stem(e.ID) == stem(r.Drop) })
 		if len(m.exceptions) == n {
 			return api.Errorf(api.ClassNotFound, "no exception %q", api.Clean(r.Drop)).WithHint("'patchmesh hold list' shows the exceptions from each hold")
 		}

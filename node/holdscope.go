@@ -19,6 +19,10 @@ func narrowHold(h *policy.Hold, r api.HoldScope, now time.Time) error {
 			h.Match.Present = append(h.Match.Present, policy.UpdateID(u))
 		}
 	}
+	if h.Kind == policy.HoldSafeguard && h.Match == nil {
+		return api.Errorf(api.ClassUsage, "a safeguard is for machines on which the update is known to do harm, and this one says of none what they have in common").
+			WithHint("add a condition, like --if-arch arm64, --if-present driver-7 or --if '{\"machine\":{\"vendors\":[\"Lenovo\"]}}'; what is to stop everywhere is --kind pause")
+	}
 	if err := h.Validate(); err != nil {
 		return api.Errorf(api.ClassUsage, "%v", err).
 			WithHint("--kind pause, or safeguard with --if-os, --if-arch, --if-present, --if-installer or --if, or freeze for all with --for or --until")

@@ -72,9 +72,11 @@ func parseLocalPolicy(r io.Reader) (localPolicy, error) {
 		}
 	}
 	for name, value := range p.Settings {
-		if err := (policy.Setting{Name: name, Group: policy.GroupAll, Value: value}).Validate(); err != nil {
+		own := policy.Setting{Name: name, Group: policy.GroupAll, Value: value}.Plain()
+		if err := own.Validate(); err != nil {
 			return p, err
 		}
+		p.Settings[name] = own.Value
 	}
 	return p, nil
 }

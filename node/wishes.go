@@ -161,7 +161,7 @@ func (n *Node) SetSetting(_ context.Context, r api.SettingRequest) (*api.Publish
 }
 
 func (s *seed) setSetting(r api.SettingRequest) (*api.Published, error) {
-	r.Setting.Value = policy.PlainSetting(r.Setting.Value)
+	r.Setting = r.Setting.Plain()
 	w := wish{passphrase: r.Passphrase, reason: r.Reason, summary: "setting " + r.Setting.String()}
 	if r.Drop {
 		w.summary = fmt.Sprintf("take setting %s for group %s back", r.Setting.Name, r.Setting.Group)

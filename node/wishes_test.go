@@ -105,6 +105,25 @@ func TestRC13TheLocalFileMayOnlyBeStricter(t *testing.T) {
 	until(t, "the update to wait for the user", func() bool { return a.update(t, "u1").State == "waiting-user" })
 }
 
+// R-C13: the machine's own file measures time in the words that the signed settings are given in.
+func TestRC13TheLocalFileReadsDaysAndWeeks(t *testing.T) {
+	p, err := parseLocalPolicy(strings.NewReader(`{"settings": {"postpone-for": "1d", "default-run": "90m"}}`))
+	if err != nil || p.Settings["postpone-for"] != "24h" || p.Settings["default-run"] != "90m" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for _, bad := range []string{"9w", "1y", "d", "-1d"} {
+		if p, err := parseLocalPolicy(strings.NewReader(`{"settings": {"postpone-for": "` + bad + `"}}`)); err == nil {
+			t.Errorf("%s was read as %+v", bad, p)
+		}
+	}
+	m := policy.Manifest{Settings: []policy.Setting{{Name: policy.SetPostponeFor, Group: "all", Value: "72h"}}}
+	for _, e := range m.Effectives(policy.Machine{Local: p.Settings}) {
+		if e.Name == policy.SetPostponeFor && (e.Value != "24h" || e.Source != "local") {
+			t.Errorf("a day is stricter than three: %+v", e)
+		}
+	}
+}
+
 // FuzzLocalPolicy: a local file is refused, or says only what may be said.
 func FuzzLocalPolicy(f *testing.F) {
 	f.Add(`{"settings": {"automation": "detect"}, "hold": ["linux-*"]}`)

@@ -77,6 +77,10 @@ func mayAccept(a policy.Action, v policy.Verdict) (installed bool, err error) {
 
 // takeBack is the wish after a yes was taken back, while nothing has come of it.
 func (n *Node) takeBack(v policy.Verdict, old policy.Wish) (policy.Wish, error) {
+	if v.Compliance.There() { // a yes may be spent by now, or kept: either way there is nothing left that it could stop
+		return old, api.Errorf(api.ClassRefused, "%s is installed already: --undo takes back a yes, and no install", v.Update).
+			WithHint("an admin takes it off: 'patchmesh approve %s --group G --action remove'", v.Update)
+	}
 	if !old.Accepted {
 		return old, api.Errorf(api.ClassNotFound, "%s was not accepted on this machine", v.Update)
 	}

@@ -68,6 +68,9 @@ func TestRB1OptionalIsInstalledOnTheUsersWord(t *testing.T) {
 	if w, err := a.Wish(ctx, api.WishRequest{Update: "u1", Accept: true}); err != nil || !w.Unchanged || w.Accepted {
 		t.Errorf("accepted what is there: %+v, %v", w, err)
 	}
+	if _, err := a.Wish(ctx, api.WishRequest{Update: "u1", Accept: true, Undo: true}); api.ClassOf(err) != api.ClassRefused || !strings.Contains(err.Error(), "installed already") {
+		t.Errorf("taken back when it is there: %v", err)
+	}
 	if log, err := a.Events(ctx, api.EventQuery{Kind: api.EventWish}); err != nil || len(log.Events) != 3 ||
 		!strings.Contains(log.Events[0].Detail, "accepted by") || !strings.Contains(log.Events[0].Detail, "uid ") || !strings.Contains(log.Events[1].Detail, "taken back") || !strings.Contains(log.Events[1].Detail, "uid ") {
 		t.Errorf("%+v, %v", log, err)

@@ -173,6 +173,7 @@ type Proposal struct {
 	Approval Approval
 	DueAt    time.Time // when the rule's soak is over
 	Not      string    // why it is not proposed although the rule fits; empty: it is
+	Opens    bool      // it opens the first ring of its plan: what that one asks for must be there
 }
 
 // fits says whether a rule is about an update.
@@ -200,7 +201,7 @@ func (m *Manifest) Propose(catalogue []Candidate, now time.Time) []Proposal {
 			if !r.fits(c.Descriptor) {
 				continue
 			}
-			p := Proposal{Rule: r.Name, Approval: r.approval(c, now), DueAt: c.RevisionAt.Add(time.Duration(r.SoakDays) * day)}
+			p := Proposal{Rule: r.Name, Approval: r.approval(c, now), DueAt: c.RevisionAt.Add(time.Duration(r.SoakDays) * day), Opens: r.RingPlan != ""}
 			p.Not = m.objection(r, c, p.DueAt, now)
 			if slices.ContainsFunc(out, func(o Proposal) bool {
 				return o.Not == "" && o.Approval.Update == p.Approval.Update && o.Approval.Group == p.Approval.Group

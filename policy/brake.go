@@ -106,6 +106,22 @@ func (r *Roster) holds() []Hold {
 	return out
 }
 
+// HaltPrefix begins the ids of halts: holds that a ring plan has asked for.
+const HaltPrefix = "ring-"
+
+// Halt says whether a hold of the main approvers is one that a ring plan has asked for, since machines failed. Like a
+// brake, whose place it takes, it was made by counting: so it may be opened for a machine that is known to be well.
+func (h Hold) Halt() bool {
+	return h.role == "" && h.Kind == HoldPause && h.Group == "" && h.Update != AllUpdates && strings.HasPrefix(h.ID, HaltPrefix)
+}
+
+// SameStop says of two holds whether they are a seed's brake and a halt of one update, or two halts of it: one stop, in
+// two documents.
+func (h Hold) SameStop(o Hold) bool {
+	stop := func(h Hold) bool { return h.Kind == HoldBrake || h.Halt() }
+	return h.Update == o.Update && stop(h) && stop(o) && (h.Halt() || o.Halt())
+}
+
 // early: a brake that begins far ahead of what is known to be the time was made by a thief to last longer.
 func (h Hold) early(now time.Time) bool {
 	return h.Kind == HoldBrake && h.At.After(now.Add(brakeSlack))

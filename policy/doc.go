@@ -90,24 +90,12 @@
 //	{"machine":{"names":["till-*"],"sites":["branch"],"memory_mib":{"at_least":4096}}}
 //
 // A safeguard's predicate is a query of the inventory, as that of a group; what is not known fits. An exception, signed
-// and with an end, opens a safeguard for one machine or one group; pauses and freezes are released, not gone around.
+// and with an end, opens a safeguard, a brake or a ring plan's halt for one machine or one group; what an admin has paused
+// or frozen is released, not gone around.
 // Who is in a group that machines are enrolled into is the seed's word, for exceptions as for approvals. A brake is
 // the seed's own stop of one revision for at most a week, in the roster: it approves and releases nothing, and a
-// threshold ends it by an exception, or makes a hold of it. Neither a deadline nor expediting opens a window or passes
+// threshold ends it by an exception, or makes a hold of it, the halt. Neither a deadline nor expediting opens a window or passes
 // a WAN budget: the approval says so, each by a word of its own.
-//
-// Where it cannot be found out whether a machine is in a group, what the group forbids counts (holds,
-// windows, settings, a refusal) and what it allows does not.
-//
-// # Groups
-//
-// A machine is in a group because it was enrolled into it, because the group's signed query fits its
-// Inventory, or because it says so where the signed group lets machines join; and it is in every group
-// around that one. Manifest.Memberships tells which, and why. A query is a Condition without files,
-// registry and commands, so that the seed, which knows only what was reported, cannot come to another
-// answer than the machine, which works its groups out itself, offline:
-//
-//	{"machine":{"names":["till-*"],"sites":["branch"],"memory_mib":{"at_least":4096}}}
 //
 // Where it cannot be found out whether a machine is in a group, what the group forbids counts (holds,
 // windows, settings, a refusal) and what it allows does not.

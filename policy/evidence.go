@@ -52,6 +52,15 @@ func (r *Ring) checkEvidence() error {
 	return nil
 }
 
+// Asks are the checks that must have been made before the ring opens for an approval. To take an update off is what the
+// rollback check is about: a ring that wants any evidence wants that one of a removal, whatever else it names.
+func (r *Ring) Asks(action Action) []Check {
+	if action != ActionRemove || len(r.Evidence) == 0 || slices.Contains(r.Evidence, CheckRollback) {
+		return r.Evidence
+	}
+	return append(slices.Clone(r.Evidence), CheckRollback)
+}
+
 // EvidenceState is what stands about one check of an approved update.
 type EvidenceState struct {
 	Check Check  `json:"check"`
@@ -66,7 +75,7 @@ func EvidenceFor(a Approval, records []Evidence, tallies []Tally) []EvidenceStat
 	for _, c := range Checks {
 		s := EvidenceState{Check: c}
 		if c == CheckEffectiveness {
-			s.OK, s.Text = effectiveness(tallies[:min(len(tallies), len(a.RingsOpened))])
+			s.OK, s.Text = effectiveness(a.Action, tallies[:min(len(tallies), len(a.RingsOpened))])
 		} else {
 			s.OK, s.Text = recorded(a, c, records)
 		}
@@ -91,13 +100,17 @@ func recorded(a Approval, c Check, records []Evidence) (bool, string) {
 	return true, "passed, " + who
 }
 
-// effectiveness asks for at least one machine that has it, and for none that needs it and has it not.
-func effectiveness(open []Tally) (bool, string) {
+// effectiveness asks for at least one machine where it was done, and for none that needs it and where it was not.
+func effectiveness(action Action, open []Tally) (bool, string) {
 	var all Tally
 	for _, t := range open {
 		all.Needed, all.Installed, all.Failed = all.Needed+t.Needed, all.Installed+t.Installed, all.Failed+t.Failed
 	}
-	text := fmt.Sprintf("found on %d of %d machines of the open rings, %d failed", all.Installed, all.Needed, all.Failed)
+	done := "found on"
+	if action == ActionRemove {
+		done = "gone from"
+	}
+	text := fmt.Sprintf("%s %d of %d machines of the open rings, %d failed", done, all.Installed, all.Needed, all.Failed)
 	return all.Installed > 0 && all.Failed == 0 && all.Installed == all.Needed, text
 }
 
@@ -110,9 +123,10 @@ func (p *RingPlan) JudgeTested(a Approval, tallies []Tally, records []Evidence, 
 	}
 	next := p.Rings[len(a.RingsOpened)]
 	var missing, there []string
+	asks := next.Asks(a.Action)
 	for _, s := range EvidenceFor(a, records, tallies) {
 		switch text := fmt.Sprintf("%s check: %s", s.Check, s.Text); {
-		case !slices.Contains(next.Evidence, s.Check):
+		case !slices.Contains(asks, s.Check):
 		case s.OK:
 			there = append(there, text)
 		default:

@@ -9,11 +9,11 @@ import (
 )
 
 // HoldException is a signed opt-out: until a time, one hold does not count on one machine, or on those of a group.
-// It opens a safeguard, whose authors cannot know every machine, and a seed's own brake. What an admin has paused or
-// frozen stays so: that is released, not gone around.
+// It opens a safeguard, whose authors cannot know every machine, a seed's own brake and the halt of a ring plan, which
+// come of counting failures. What an admin has paused or frozen stays so: that is released, not gone around.
 type HoldException struct {
 	ID      string    `json:"id"`
-	Hold    string    `json:"hold"`              // of a safeguard, or of a brake (Brake.ID)
+	Hold    string    `json:"hold"`              // of a safeguard, of a halt, or of a brake (Brake.ID)
 	Machine string    `json:"machine,omitempty"` // peer id; names are labels that a seed gives out
 	Group   string    `json:"group,omitempty"`
 	Reason  string    `json:"reason"`
@@ -80,7 +80,7 @@ func compareExceptions(a, b HoldException) int { return strings.Compare(a.ID, b.
 // Exceptable says whether an exception may open a hold. What stands in for a document that nobody can read here may
 // have been anything.
 func (h Hold) Exceptable() bool {
-	return (h.Kind == HoldSafeguard || h.Kind == HoldBrake) && h.Reason != unreadable
+	return (h.Kind == HoldSafeguard || h.Kind == HoldBrake || h.Halt()) && h.Reason != unreadable
 }
 
 // opens says whether an exception is about a hold: of the same id, of a kind that may be opened, and by somebody who

@@ -5,7 +5,7 @@ type Reason string
 
 // ReasonInfo is what a reason means to people.
 type ReasonInfo struct {
-	Owner    string // admin, machine, network, update, nobody
+	Owner    string // admin, user, machine, network, update, nobody
 	Text     string
 	NextStep string
 	CanFix   bool // the agent heals it by itself, given time
@@ -124,7 +124,7 @@ var reasons = map[Reason]ReasonInfo{
 	"trust-bad-chunk":         {"network", "bytes did not match their signed hash", "nothing; they are fetched from somebody else", true},
 	"policy-hold":             {"admin", "an admin has stopped this update", "release the hold when the cause is gone", false},
 	"policy-brake":            {"admin", "the seed has stopped this update by itself, until approvers decide", "approvers: 'patchmesh sign' makes a hold of it, 'patchmesh hold except' lets it go on; it ends by itself", true},
-	"policy-deferred":         {"admin", "it is approved for later", "wait", true},
+	"policy-deferred":         {"admin", "by policy it is to begin later: it is approved for later, or people are spared now", "wait; --expedite, or an approval without --not-before, begins at once", true},
 	"policy-declined":         {"admin", "no approval asks for it on this machine", "approve it for one of the machine's groups if it is wanted", false},
 	"policy-not-approved":     {"admin", "nobody has decided about it; the machine only looks whether it has it", "approve it for a group if it is wanted, decline it if not", false},
 	"policy-class":            {"admin", "this machine does not take updates of this kind", "'patchmesh policy show' says what it takes and who says so", false},
@@ -133,8 +133,8 @@ var reasons = map[Reason]ReasonInfo{
 	"policy-window-none":      {"admin", "no maintenance window of the machine will open again", "define one with 'patchmesh windows set'", false},
 	"policy-window-too-short": {"admin", "no maintenance window is long enough", "make one longer", false},
 	"policy-deadline-window":  {"admin", "its deadline comes before a maintenance window of the machine opens", "open a window before it ('patchmesh windows set'), or approve it with --ignore-windows", false},
-	"policy-user-postponed":   {"machine", "the user has postponed it", "wait; the deadline ends it", true},
-	"policy-ring-not-reached": {"admin", "its ring is not reached yet", "wait, or promote", true},
+	"policy-user-postponed":   {"user", "the user has postponed it", "wait; the user goes on with 'patchmesh accept UPDATE', and the deadline ends it", true},
+	"policy-ring-not-reached": {"admin", "its ring is not reached yet", "wait; on the seed 'patchmesh rings list' tells what its plan waits for, and 'patchmesh promote' goes on without", true},
 	"orch-waiting":            {"nobody", "others go first", "wait; 'patchmesh orchestration show' tells who holds the slots and what is missing", true},
 	"orch-stopped":            {"admin", "the orchestration has stopped: a member failed, did not come back, or all took too long", "see to what failed, then 'patchmesh orchestration reset NAME' on the seed; 'patchmesh orchestration show' names it", false},
 	"dep-missing":             {"update", "it depends on something that is not installed", "approve what is missing too", false},

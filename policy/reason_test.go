@@ -26,7 +26,7 @@ func TestEveryReasonTellsPeopleWhatToDo(t *testing.T) {
 			t.Errorf("%s is missing", c)
 			continue
 		}
-		if i.Text == "" || i.NextStep == "" || !slices.Contains([]string{"admin", "machine", "network", "update", "nobody"}, i.Owner) {
+		if i.Text == "" || i.NextStep == "" || !slices.Contains([]string{"admin", "user", "machine", "network", "update", "nobody"}, i.Owner) {
 			t.Errorf("%s: %+v", c, i)
 		}
 	}

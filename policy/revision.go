@@ -103,7 +103,7 @@ func (m *Manifest) ProposeRevisions(catalogue []Candidate, describe func(content
 		case !same: // other bytes: from the first ring on, and deadlines count anew
 			p.Approval.At = now.UTC().Truncate(time.Second)
 			if a.RingPlan != "" {
-				p.Approval.RingsOpened = []time.Time{p.Approval.At}
+				p.Approval.RingsOpened, p.Opens = []time.Time{p.Approval.At}, true
 			}
 		}
 		out = append(out, p)

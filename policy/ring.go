@@ -218,7 +218,7 @@ func (p *RingPlan) Judge(a Approval, tallies []Tally, by bool, now time.Time) (R
 		missing = append(missing, "it is promoted by hand")
 	}
 	if t.Needed == 0 && !r.SkipEmpty {
-		missing = append(missing, fmt.Sprintf("none of its %d machines needs the update, so nobody can show that it works: 'patchmesh promote' goes on without, and the plan may let it be skipped (skip-empty)", t.Machines))
+		missing = append(missing, p.empty(a, t.Machines))
 	}
 	if len(missing) > 0 {
 		return RingWait, fmt.Sprintf("ring %s: %s", r.Name, strings.Join(missing, "; "))

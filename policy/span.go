@@ -44,8 +44,21 @@ func PlainSetting(value string) string {
 		return value
 	}
 	d, err := ParseSpan(value)
-	if err != nil || d%time.Hour != 0 {
+	if err != nil {
 		return value
 	}
+	if d%time.Hour != 0 {
+		return d.String()
+	}
 	return fmt.Sprintf("%dh", d/time.Hour)
+}
+
+// Plain is the setting as it is signed and read: days and weeks are spelled out, where what was written is no value as it
+// stands.
+func (s Setting) Plain() Setting {
+	plain := s
+	if plain.Value = PlainSetting(s.Value); s.Validate() == nil || plain.Validate() != nil {
+		return s
+	}
+	return plain
 }

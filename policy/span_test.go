@@ -19,9 +19,22 @@ func TestRB5LengthsOfTimeKnowDaysAndWeeks(t *testing.T) {
 			t.Errorf("%q was read as %s", s, got)
 		}
 	}
-	for s, want := range map[string]string{"3d": "72h", "2w": "336h", "48h": "48h", "none": "none", "detect": "detect", "download": "download", "1d30m": "1d30m"} {
+	for s, want := range map[string]string{"3d": "72h", "2w": "336h", "48h": "48h", "none": "none", "detect": "detect", "download": "download", "1d30m": "24h30m0s"} {
 		if got := PlainSetting(s); got != want {
 			t.Errorf("setting %s: signed as %s, want %s", s, got, want)
+		}
+	}
+}
+
+// R-C13, R-C14: a setting is read with days and weeks where it is a length of time, and left alone where it is a value as
+// it stands.
+func TestRC14SettingsReadDaysWhereTheyMeasureTime(t *testing.T) {
+	for s, want := range map[Setting]string{
+		{SetScanInterval, GroupAll, "2d"}: "48h", {SetPostponeFor, GroupAll, "1w"}: "168h", {SetScanInterval, GroupAll, "72h"}: "72h", {SetScanAfterNews, GroupAll, "none"}: "none",
+		{SetTakeProducts, GroupAll, "7d"}: "7d", {SetScanInterval, GroupAll, "9w"}: "9w", {SetScanInterval, GroupAll, "1d30m"}: "24h30m0s",
+	} {
+		if got := s.Plain(); got.Value != want || got.Name != s.Name || got.Group != s.Group {
+			t.Errorf("%s: %s, want %s", s, got, want)
 		}
 	}
 }

@@ -28,12 +28,12 @@ func (c *Core) showFailure(k *task) {
 	}
 }
 
-// backOff says that the next attempt is not due. Approving anew is an admin's word that it is.
+// backOff says that the next attempt is not due, unless it was approved anew.
 func (c *Core) backOff(k *task) bool {
 	if !c.now.Before(k.retryAt) {
 		return false
 	}
-	if k.failed != nil && c.approvedAt(k).After(k.failed.ApprovedAt) {
+	if k.failed != nil && c.approvedAnew(k, k.failed.ApprovedAt) {
 		k.failed, k.retryAt = nil, time.Time{}
 		return false
 	}
@@ -45,7 +45,7 @@ func (c *Core) backOff(k *task) bool {
 // keepFailed keeps a failure that speaks against the update on show under the hold that followed from it: on a
 // machine that only looked held nobody would search for what the update had done there.
 func (c *Core) keepFailed(k *task) bool {
-	if k.failed == nil || k.failures == 0 || !blames(k.failed.Reason) || c.approvedAt(k).After(k.failed.ApprovedAt) {
+	if k.failed == nil || k.failures == 0 || !blames(k.failed.Reason) || c.approvedAnew(k, k.failed.ApprovedAt) {
 		return false
 	}
 	c.showFailure(k)

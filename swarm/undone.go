@@ -38,7 +38,7 @@ func (c *Core) keepUndone(k *task) bool {
 	if k.undone == nil {
 		return false
 	}
-	if c.approvedAt(k).After(k.undone.ApprovedAt) {
+	if c.approvedAnew(k, k.undone.ApprovedAt) {
 		k.undone, k.attempts, k.retryAt = nil, 0, time.Time{}
 		return false
 	}
@@ -50,6 +50,11 @@ func (c *Core) keepUndone(k *task) bool {
 // installed would hide a machine that needs somebody.
 func (c *Core) stuckHere(k *task) bool {
 	return k.undone != nil && k.undone.State == policy.StateFailedRollback && c.keepUndone(k)
+}
+
+// approvedAnew: an admin has approved it again since what has failed was approved, which is his word to try once more.
+func (c *Core) approvedAnew(k *task, failedUnder time.Time) bool {
+	return c.approvedAt(k).After(failedUnder)
 }
 
 // approvedAt is when the winning approval of a task was given.

@@ -43,9 +43,7 @@ func (a *app) approveCmd() *cobra.Command {
 			if r.NotBefore, err = readTimeAt("--not-before", notBefore, r.LocalTime); err != nil {
 				return err
 			}
-			if d, spanErr := api.ParseSpan(deadline); spanErr == nil && r.Rings != "" && !r.LocalTime && !r.Expedite && d >= time.Minute {
-				r.DeadlineMinutes = int(min(d, api.MaxDeadline) / time.Minute)
-			} else if r.Deadline, err = readTimeAt("--deadline", deadline, r.LocalTime); err != nil {
+			if err := readDeadline(&r, deadline); err != nil {
 				return err
 			}
 			if ask.on {
@@ -74,6 +72,21 @@ func (a *app) approveCmd() *cobra.Command {
 	f.StringVar(&file, "passphrase-file", "", "file whose first line is the passphrase of the approver key")
 	ask.flags(f)
 	return c
+}
+
+// readDeadline reads --deadline: along rings a length of time counts from when each is opened.
+func readDeadline(r *api.ApproveRequest, text string) (err error) {
+	d, spanErr := api.ParseSpan(text)
+	if spanErr != nil || r.Rings == "" || r.LocalTime || r.Expedite || d < time.Minute {
+		r.Deadline, err = readTimeAt("--deadline", text, r.LocalTime)
+		return err
+	}
+	if d > api.MaxDeadline {
+		return api.Errorf(api.ClassUsage, "--deadline %s is longer than the %d days that a deadline may count from each ring's opening", text, api.MaxDeadline/(24*time.Hour)).
+			WithHint("--deadline 30d, or an instant like 2030-01-31T20:00:00Z, or none")
+	}
+	r.DeadlineMinutes = int(d / time.Minute)
+	return nil
 }
 
 // readTime reads RFC 3339 or a duration from now.

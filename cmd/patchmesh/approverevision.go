@@ -25,8 +25,11 @@ func readApproved(r *api.ApproveRequest, arg string, action bool) error {
 	r.Update = id
 	if named {
 		v, err := strconv.Atoi(n)
-		if err != nil || v < 1 || r.Revision != 0 && r.Revision != v {
+		if err != nil || v < 1 {
 			return api.Errorf(api.ClassUsage, "%q names no revision", arg).WithHint("like %s@2, or --revision 2", id)
+		}
+		if r.Revision != 0 && r.Revision != v {
+			return api.Errorf(api.ClassUsage, "%s and --revision %d name two revisions", arg, r.Revision).WithHint("one approval is of one revision: leave --revision away, or the @%s", n)
 		}
 		r.Revision = v
 	}

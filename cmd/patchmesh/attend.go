@@ -93,6 +93,6 @@ func (a *app) serviceAtShutdownCmd() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().DurationVar(&r.Within, "within", 5*time.Minute, "how long the machine may still be used; 30m at most")
+	spanVar(c.Flags(), &r.Within, "within", 5*time.Minute, "how long the machine may still be used; 30m at most")
 	return c
 }

@@ -17,7 +17,8 @@ func (a *app) evidenceCmd() *cobra.Command {
 		Short: "what was tested of an update before it goes to everybody",
 		Long: "A ring of a plan may ask for test evidence, see 'patchmesh rings set'. People record that the business programs work\n" +
 			"(business), that a machine restarts properly (restart) and that the update can be taken off (rollback). That it is\n" +
-			"effective is what the machines of the open rings report. A new revision or other bytes have to be tested anew.\n" + exits,
+			"effective is what the machines of the open rings report. A removal along rings that ask for anything is asked for\n" +
+			"the rollback check besides. A new revision or other bytes have to be tested anew.\n" + exits,
 		Example: "  patchmesh evidence record openssl-3.0.15 --check business\n  patchmesh evidence show openssl-3.0.15",
 		Args:    exactly(1, "record or show"),
 		RunE: func(*cobra.Command, []string) error {

@@ -13,7 +13,7 @@ func (a *app) holdCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "hold UPDATE|all --reason TEXT",
 		Short: "stop an update, signed",
-		Long:  "hold stops an update, or all, on every machine or those of one group. It travels as fast as gossip and is\nsigned like an approval. It prints the id with which it is released.\nA safeguard is for machines of a kind on which the update is known to do harm: --if asks the inventory as the query of\na group does ('patchmesh group set --help'), and what is not known of a machine counts as fitting. A freeze is for all\nupdates and has an end.\n" + exits,
+		Long:  "hold stops an update, or all, on every machine or those of one group. It travels as fast as gossip and is\nsigned like an approval. It prints the id with which it is released.\nA safeguard is for machines of a kind on which the update is known to do harm, and says which: --if asks the inventory as the query of\na group does ('patchmesh group set --help'), and what is not known of a machine counts as fitting. A freeze is for all\nupdates and has an end.\n" + exits,
 		Example: `  patchmesh hold openssl-3.0.15 --reason "breaks the till software"
   patchmesh hold driver-7.1 --kind safeguard --if-arch arm64 --reason "hangs on resume, see KI-12"
   patchmesh hold driver-7.1 --kind safeguard --if '{"all":[{"machine":{"vendors":["Lenovo"],"models":["ThinkPad X1*"]}},{"package":{"system":"deb","name":"firmware-x","version":{"below":"1.9-1"}}}]}' --reason "KI-12"

@@ -87,9 +87,10 @@ func (a *app) holdExceptCmd() *cobra.Command {
 	var until, file string
 	c := &cobra.Command{
 		Use:   "except HOLD --machine M|--group G --until T --reason TEXT",
-		Short: "opt a machine or a group out of a safeguard, signed, until a time",
-		Long: "except lets an update go on where a safeguard, or a seed's own brake, would stop it: on one machine, or on those of a\n" +
-			"group, until a time that is at most 90 days away. Then the hold counts again, by each machine's own clock. It is signed\n" +
+		Short: "opt a machine or a group out of a safeguard or a halt, signed, until a time",
+		Long: "except lets an update go on where a safeguard, a seed's own brake or the halt of a ring plan would stop it: on one\n" +
+			"machine, or on those of a group, until a time that is at most 90 days away. A brake and the halt that takes its place\n" +
+			"are one stop: an exception from either is from both. What else holds the update there is told. Then the hold counts again, by each machine's own clock. It is signed\n" +
 			"like an approval and shown with the hold in 'hold list', 'explain' and 'status'. A role opens its own holds alone. What\n" +
 			"was paused or frozen is not gone around: 'patchmesh release' ends that. Who is in a group that machines are enrolled\n" +
 			"into is the seed's word, so --machine is the narrower promise.\n" + exits,

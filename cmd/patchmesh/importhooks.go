@@ -20,7 +20,7 @@ func (h *hookFiles) flags(f *pflag.FlagSet) {
 	f.StringVar(&h.before, "before", "", "script that runs before the install; one that does not end with 0 or 3010 (restart) stops it")
 	f.StringVar(&h.after, "after", "", "script that runs after it; one that does not end well is reported and run again")
 	f.StringVar(&h.interpreter, "hook-interpreter", "", "absolute path of the program that runs these scripts (default: what they name behind #!)")
-	f.DurationVar(&h.timeout, "hook-timeout", api.DefaultHookSeconds*time.Second, "how long each of these scripts may take")
+	spanVar(f, &h.timeout, "hook-timeout", api.DefaultHookSeconds*time.Second, "how long each of these scripts may take")
 }
 
 func (h *hookFiles) read(r *api.ImportRules) error {

@@ -63,7 +63,7 @@ them; the token "-", or --token-file -, reads standard input.
 	c.Flags().StringVar(&file, "token-file", "", "file whose first line is the token; - is standard input")
 	c.Flags().StringVar(&r.Name, "name", "", "name of this machine (default: the host name)")
 	c.Flags().StringVar(&r.Via, "via", "", "folder of a stick that carries request and answer instead of the network")
-	c.Flags().DurationVar(&r.Wait, "wait", 0, "how long to wait for an admin's word (default: until there is one)")
+	spanVar(c.Flags(), &r.Wait, "wait", 0, "how long to wait for an admin's word (default: until there is one)")
 	c.Flags().BoolVar(&r.NoHardware, "no-hardware-id", false, "do not tell the seed by which hardware this machine would be known again")
 	return c
 }

@@ -41,7 +41,8 @@ func (a *app) ringsSetCmd() *cobra.Command {
 			"  manual        ... and only by 'patchmesh promote'\n" +
 			"  skip-empty    where no machine of this ring needs the update, go on once it has soaked; else 'patchmesh promote' must\n" +
 			"  fail=1        hold the update everywhere when so many machines have failed, or fail=10%; default 1, fail=0 never\n" +
-			"  evidence=C+C  it opens only after these checks: business, restart, rollback, effectiveness; see 'patchmesh evidence'\n" +
+			"  evidence=C+C  it opens only after these checks: business, restart, rollback, effectiveness; see 'patchmesh evidence';\n" +
+			"                a removal is asked for the rollback check besides, and what approval rules propose for the same as all\n" +
 			"  spread=8h     its machines begin one after the other over so long\n" +
 			"Changing a plan is signed like an approval, and so is every promotion.\n" + exits,
 		Example: `  patchmesh rings set standard --ring 'test:groups=lab,count=1,fail=1' \

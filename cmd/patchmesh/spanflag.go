@@ -3,6 +3,8 @@ package main
 import (
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"patchmesh/node/api"
 )
 
@@ -22,4 +24,10 @@ func (f *spanFlag) Set(s string) error {
 	d, err := api.ParseSpan(s)
 	*f = spanFlag(d)
 	return err
+}
+
+// spanVar is a flag for a length of time with a default.
+func spanVar(f *pflag.FlagSet, into *time.Duration, name string, usual time.Duration, text string) {
+	*into = usual
+	f.Var((*spanFlag)(into), name, text)
 }

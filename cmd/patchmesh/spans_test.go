@@ -4,6 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"patchmesh/node/api"
 )
 
@@ -33,5 +36,38 @@ func TestRB5DaysAreReadInRingsHoldsAndDeadlines(t *testing.T) {
 	h := (&app{}).holdCmd()
 	if err := h.Flags().Parse([]string{"--for", "2w"}); err != nil || h.Flags().Lookup("for").Value.String() != "336h0m0s" {
 		t.Errorf("hold --for 2w: %v, %v", h.Flags().Lookup("for").Value, err)
+	}
+}
+
+// R-B5, R-H1, R-H3, R-C15: whatever verb asks for a length of time, it reads days and weeks beside what was ever read, and
+// begins with the length that its help names.
+func TestRB5EveryFlagForALengthOfTimeReadsDays(t *testing.T) {
+	usual := map[string]string{"open": "3h0m0s", "member-timeout": "1h0m0s", "within": "5m0s", "hook-timeout": "5m0s", "interval": "1s", "group-timeout": "", "spread": "", "wait": ""}
+	var visit func(c *cobra.Command)
+	visit = func(c *cobra.Command) {
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Value.Type() != "duration" {
+				return
+			}
+			if want, known := usual[f.Name]; known && f.DefValue != want {
+				t.Errorf("%s --%s begins with %q, not %q", c.CommandPath(), f.Name, f.DefValue, want)
+			}
+			delete(usual, f.Name)
+			for text, want := range map[string]string{"1w2d": "216h0m0s", "90m": "1h30m0s", "1h0m30s": "1h0m30s"} {
+				if err := f.Value.Set(text); err != nil || f.Value.String() != want {
+					t.Errorf("%s --%s %s: %s, %v", c.CommandPath(), f.Name, text, f.Value, err)
+				}
+			}
+			if f.Value.Set("soon") == nil {
+				t.Errorf("%s --%s reads anything", c.CommandPath(), f.Name)
+			}
+		})
+		for _, sub := range c.Commands() {
+			visit(sub)
+		}
+	}
+	visit((&app{}).root())
+	if len(usual) > 0 {
+		t.Errorf("no verb asks for %v", usual)
 	}
 }

@@ -41,7 +41,7 @@ func (a *app) statusCmd() *cobra.Command {
 	c.Flags().StringVar(&q.Machine, "machine", "", "one machine, by name or id")
 	c.Flags().StringVar(&q.Update, "update", "", "one update")
 	c.Flags().BoolVar(&watch, "watch", false, "show it again and again until Ctrl-C")
-	c.Flags().DurationVar(&every, "interval", time.Second, "time between two pictures of --watch")
+	spanVar(c.Flags(), &every, "interval", time.Second, "time between two pictures of --watch")
 	c.Flags().StringVar(&q.Group, "group", "", "machines of one group")
 	return c
 }

@@ -61,11 +61,11 @@ func (a *app) windowsSetCmd() *cobra.Command {
 	f.StringVar(&r.Window.Group, "group", "", "group of machines; all is every machine")
 	f.StringVar(&r.Window.Rule, "rule", "FREQ=DAILY", "on which days it opens (RFC 5545)")
 	f.StringVar(&r.Window.At, "at", "01:00", "local time at which it opens")
-	f.DurationVar(&open, "open", 3*time.Hour, "how long it is open, 5m to 24h")
+	spanVar(f, &open, "open", 3*time.Hour, "how long it is open, 5m to 24h")
 	f.StringVar(&r.Window.Zone, "zone", api.ZoneLocal, "zone of that time: an IANA name like Europe/Berlin, or local for each machine's own")
 	f.StringVar(&r.Window.From, "from", "", "first day, 2026-01-31; weeks and months of INTERVAL count from it (default: today where that matters)")
 	f.IntVar(&r.Window.OffsetDays, "offset-days", 0, "open so many days after the days of the rule: second Tuesday + 3")
-	f.DurationVar(&spread, "spread", 0, "machines begin at different times within so long after the opening")
+	spanVar(f, &spread, "spread", 0, "machines begin at different times within so long after the opening")
 	f.StringVar(&r.Reason, "reason", "", "why, for the approval log")
 	f.StringVar(&file, "passphrase-file", "", "file whose first line is the passphrase of the approver key")
 	return c

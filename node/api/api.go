@@ -182,7 +182,7 @@ type Explanation struct {
 	State    string   `json:"state"`
 	Reason   string   `json:"reason"`
 	Chain    []Fact   `json:"chain"`
-	Owner    string   `json:"owner"` // admin, machine, network, update, nobody
+	Owner    string   `json:"owner"` // admin, user, machine, network, update, nobody
 	NextStep string   `json:"next_step"`
 	Losing   []string `json:"losing_approvals,omitempty"`
 }

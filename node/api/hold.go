@@ -6,7 +6,7 @@ import "time"
 type HoldScope struct {
 	Kind      string    `json:"kind,omitempty"` // pause (empty), safeguard, freeze
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
-	// Match narrows a safeguard to machines of a kind; empty: every one.
+	// Match is which machines a safeguard is for; it has to ask something, and nothing else has one.
 	Match HoldMatch `json:"match,omitzero"`
 }
 

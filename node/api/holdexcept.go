@@ -11,7 +11,7 @@ import (
 type HoldKeeper interface {
 	// Holds tells the holds in force, by whom, and the exceptions from them. ClassNotFound.
 	Holds(ctx context.Context, q HoldQuery) (*Holds, error)
-	// ExceptHold opens a safeguard or a seed's brake for a machine or a group until a time, or takes that back. It is
+	// ExceptHold opens a safeguard, a seed's brake or the halt of a ring plan for a machine or a group until a time, or takes that back. It is
 	// signed like an approval. On a seed only. ClassNotFound, ClassRefused for what may not be opened.
 	ExceptHold(ctx context.Context, r ExceptionRequest) (*Published, error)
 }
