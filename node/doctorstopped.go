@@ -226,11 +226,7 @@ func (s stoppedLook) makeRoom(ctx context.Context) (string, error) {
 		if !ok {
 			continue
 		}
-		m, err := n.store.Map(ev.Payload)
-		if err != nil {
-			return "", err
-		}
-		bytes, err := n.dropPayload(m)
+		bytes, err := n.dropStored(ev.Payload)
 		if err != nil {
 			return "", err
 		}
@@ -271,6 +267,7 @@ func (s stoppedLook) lookAtStore(ctx context.Context) {
 	if err := n.believer.missing(); err != nil {
 		e.wrong(api.ScopeStore, "trusted documents", policy.ReasonTrustFloorRebuilt, err.Error(), nil, nil)
 	}
+	n.lookAtMaps(ctx, e)
 	infos, err := n.store.List()
 	if err != nil {
 		e.wrong(api.ScopeStore, "payloads", policy.ReasonDiskError, err.Error(), nil, nil)

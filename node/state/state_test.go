@@ -238,6 +238,10 @@ func TestDocumentsAreWhatTheirNamesSay(t *testing.T) {
 	if b, err := db.Doc(id); !errors.Is(err, ErrDamaged) {
 		t.Errorf("%q, %v, want ErrDamaged", b, err)
 	}
+	must(t, db.PutDoc(id, "descriptor", body)) // it came again
+	if b, err := db.Doc(id); !bytes.Equal(b, body) || err != nil {
+		t.Errorf("after it came again: %q, %v", b, err)
+	}
 }
 
 func TestDropDocsKeepsWhatIsWanted(t *testing.T) {
