@@ -17,7 +17,7 @@ import (
 // ExplainStopped is Explain for the data folder of a machine whose node is not running: from the approvals that it
 // trusts, its own inventory and what it saved last. It needs no network. ErrLocked while something runs there.
 func ExplainStopped(ctx context.Context, dir, update, machine string, now func() time.Time) (*api.Explanation, error) {
-	f, err := openFolder(dir, now)
+	f, err := openStopped(dir, now)
 	if err != nil {
 		return nil, err
 	}

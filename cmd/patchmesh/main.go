@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -125,6 +126,9 @@ func (a *app) complain(err error) {
 	var e *api.Error
 	if !errors.As(err, &e) {
 		e = api.Errorf(api.ClassOf(err), "%v", err)
+	}
+	if o := node.ActingAs(); o != nil && e.Hint == "" && errors.Is(err, fs.ErrPermission) {
+		e = api.Errorf(e.Class, "%s", e.What).WithHint("on %s this command works as user %d, who owns it, and not as root: give that user access", o.Dir, o.UID)
 	}
 	if a.json {
 		_ = json.NewEncoder(a.errOut).Encode(map[string]any{"error": e})

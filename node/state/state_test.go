@@ -596,3 +596,21 @@ func TestTimesKeepMicrosecondsAndZero(t *testing.T) {
 		}
 	}
 }
+
+func TestIsOursKnowsTheMarkAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	db := reopen(t, path)
+	must(t, db.PutValue("k", []byte("v")), db.Close())
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	other := bytes.Clone(whole)
+	other[68] ^= 1
+	for name, c := range map[string]struct {
+		body []byte
+		want bool
+	}{"ours": {whole, true}, "another program's": {other, false}, "empty": {nil, false}, "cut short": {whole[:71], false}, "no database": {make([]byte, 4096), false}} {
+		if got := IsOurs(bytes.NewReader(c.body)); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
