@@ -42,11 +42,11 @@ func TestRI6FixHandsBackWhatRootLeftAndNothingElse(t *testing.T) {
 		"moved 0":  os.WriteFile(filepath.Join(dir, moved[0]), []byte("secret"), 0o600),
 		"moved 1":  os.WriteFile(filepath.Join(dir, moved[1]), []byte("secret"), 0o600),
 		"moved 2":  os.WriteFile(filepath.Join(dir, moved[2]), []byte("secret"), 0o640),
-		"shadow": os.WriteFile(shadow, []byte("secret"), 0o644),
-		"link":   os.Symlink(shadow, filepath.Join(dir, "keys", "link.key")),
-		"name":   os.Link(shadow, filepath.Join(dir, "keys", "other.key")),
-		"pipe":   syscall.Mkfifo(filepath.Join(dir, "keys", "pipe.key"), 0o666),
-		"owner":  os.Chown(dir, user, user),
+		"shadow":   os.WriteFile(shadow, []byte("secret"), 0o644),
+		"link":     os.Symlink(shadow, filepath.Join(dir, "keys", "link.key")),
+		"name":     os.Link(shadow, filepath.Join(dir, "keys", "other.key")),
+		"pipe":     syscall.Mkfifo(filepath.Join(dir, "keys", "pipe.key"), 0o666),
+		"owner":    os.Chown(dir, user, user),
 	} {
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
