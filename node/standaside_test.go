@@ -26,6 +26,14 @@ var offlineVerbs = map[string]func(dir string) error{
 	"documents": func(dir string) error { return WithFolder(dir, time.Now, func(api.Truster) error { return nil }) },
 	"bundle":    func(dir string) error { return WithCarrier(dir, time.Now, func(api.Carrier) error { return nil }) },
 	"seed":      func(dir string) error { _, err := OpenOffline(dir, time.Now); return err },
+	"holds": func(dir string) error {
+		_, err := HoldsStopped(context.Background(), dir, api.HoldQuery{}, time.Now)
+		return err
+	},
+	"catalogue": func(dir string) error {
+		_, err := CatalogueStopped(context.Background(), dir, api.CatalogueQuery{}, time.Now)
+		return err
+	},
 	"doctor": func(dir string) error {
 		_, err := DoctorStopped(context.Background(), dir, api.DoctorQuery{}, time.Now)
 		return err
