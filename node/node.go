@@ -283,6 +283,7 @@ func (n *Node) stop() {
 	}
 	_ = n.host.Close()
 	n.owed.stop()
+	n.store.Interrupt()
 	n.running.Wait()
 	n.flushLedger() // chunks came and went until the port was closed
 	n.dir.close()

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -127,7 +128,7 @@ func (a *app) complain(err error) {
 	if !errors.As(err, &e) {
 		e = api.Errorf(api.ClassOf(err), "%v", err)
 	}
-	if o := node.ActingAs(); o != nil && e.Hint == "" && errors.Is(err, fs.ErrPermission) {
+	if o := node.ActingAs(); o != nil && e.Hint == "" && (errors.Is(err, fs.ErrPermission) || strings.Contains(e.What, "permission denied")) {
 		e = api.Errorf(e.Class, "%s", e.What).WithHint("on %s this command works as user %d, who owns it, and not as root: give that user access", o.Dir, o.UID)
 	}
 	if a.json {

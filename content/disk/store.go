@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gofrs/flock"
 
@@ -26,6 +27,7 @@ type Store struct {
 	steps sync.Mutex
 
 	spending spending
+	ending   atomic.Bool // see Interrupt
 
 	mu       sync.Mutex // owns the fields below; never held while files are touched
 	payloads map[content.ID]*payload

@@ -135,6 +135,9 @@ func (p *payload) settle() error {
 		if now, err := p.store.find(p.id); err != nil || now != p { // closed or dropped: what was found is hinted
 			return cmp.Or(err, error(content.ErrNotFound))
 		}
+		if p.store.ending.Load() {
+			return content.ErrClosed
+		}
 		if p.claimed.Has(i) {
 			if err := p.lookFor(i, buf); err != nil {
 				return err
@@ -146,6 +149,10 @@ func (p *payload) settle() error {
 	p.io.Unlock()
 	return errors.Join(err, p.save())
 }
+
+// Interrupt ends the hashing of payloads that are being taken up, from now on: Close would, but whoever closes waits for
+// those who use the store first. What was found is kept, and the rest is looked for after the next opening.
+func (s *Store) Interrupt() { s.ending.Store(true) }
 
 // lookFor counts chunk i as there if it is.
 func (p *payload) lookFor(i int, buf []byte) error {

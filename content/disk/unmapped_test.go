@@ -286,3 +286,16 @@ func TestHashingEndsWithTheStoreOrThePayload(t *testing.T) {
 		publish(t, s, m, stored)
 	}
 }
+
+func TestInterruptedHashingGoesOnAfterTheNextOpening(t *testing.T) {
+	dir, m, stored := withBadMap(t, 38)
+	s := open(t, dir)
+	s.Interrupt()
+	if have, err := s.Begin(m); !errors.Is(err, content.ErrClosed) {
+		t.Fatalf("begin after the interruption: %v, %v", have, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	checkHad(t, open(t, dir), m, stored, 0, 1, 2, 3, 4, 5, 6)
+}
