@@ -3,9 +3,11 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"patchmesh/content"
@@ -162,6 +164,7 @@ func (n *Node) install(ctx context.Context, req swarm.Req, id content.ID, want a
 		return // the next version of this node finds out by looking: that this one made room is no failure
 	}
 	if err != nil {
+		n.keepFailure(id, want, err)
 		n.events.send(applyFailure(req, err))
 		return
 	}
@@ -181,6 +184,22 @@ func (n *Node) keepLog(id content.ID, log string) {
 	if d, err := n.descriptor(id); err == nil && log != "" {
 		n.record(state.EventRow{Kind: api.EventInstaller, Update: string(d.Update), Detail: api.CleanLines(log)})
 	}
+}
+
+// keepFailure keeps what an installer printed that failed: the state of the update tells of the last attempt alone, and
+// only until it goes on.
+func (n *Node) keepFailure(id content.ID, want apply.Order, err error) {
+	var e *apply.Error
+	d, derr := n.descriptor(id)
+	if derr != nil || !errors.As(err, &e) || e.Log == "" && e.Reason != policy.ReasonInstallerExit && e.Reason != policy.ReasonInstallerTimeout {
+		return
+	}
+	head := api.Clean(fmt.Sprintf("%s failed: %s", want, e.What))
+	log := api.CleanLines(first(e.Log, "(it printed nothing)"))
+	if most := max(state.MaxDetail-len(head)-1, 0); len(log) > most { // its end says why
+		log = strings.ToValidUTF8(log[len(log)-most:], "")
+	}
+	n.record(state.EventRow{Kind: api.EventInstaller, Update: string(d.Update), Reason: string(e.Reason), Detail: head + "\n" + log})
 }
 
 // descriptor reads a descriptor that is at home.

@@ -75,6 +75,9 @@ func PrepareApply(stateDir, dataDir string, again bool, now func() time.Time) (*
 	if runtime.GOOS == "windows" {
 		return nil, errNoApplyProcess()
 	}
+	if i, err := preparedBefore(stateDir, dataDir, again, now); i != nil || err != nil {
+		return i, err
+	}
 	f, err := waitFolder(dataDir, now, 5*time.Second)
 	if errors.Is(err, ErrLocked) {
 		return nil, api.Errorf(api.ClassFailed, "a node is running on %s", dataDir).WithHint("stop it while the apply role is prepared")
@@ -112,6 +115,26 @@ func PrepareApply(stateDir, dataDir string, again bool, now func() time.Time) (*
 	return &ApplyInit{
 		StateDir: stateDir, Org: e.Org, Fingerprint: e.Root, Machine: e.Name, Site: e.Site, Groups: nonNil(e.Groups),
 		Epoch: own.Epoch(), Unchanged: known && !again,
+	}, nil
+}
+
+// preparedBefore answers for a data folder that has been given to the node's user: nothing is taken from there, and what
+// the role has from before stays. Both nil: the folder is root's still.
+func preparedBefore(stateDir, dataDir string, again bool, now func() time.Time) (*ApplyInit, error) {
+	refused := mustBeRoots(dataDir)
+	if refused == nil {
+		return nil, nil
+	}
+	e, err := apply.LoadEnrolment(machineFile(stateDir))
+	if err != nil || again {
+		return nil, refused
+	}
+	own, err := ownTrust(stateDir, nil, true, now)
+	if err != nil {
+		return nil, err
+	}
+	return &ApplyInit{
+		StateDir: stateDir, Org: e.Org, Fingerprint: e.Root, Machine: e.Name, Site: e.Site, Groups: nonNil(e.Groups), Epoch: own.Epoch(), Unchanged: true,
 	}, nil
 }
 

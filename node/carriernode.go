@@ -124,7 +124,7 @@ func (s stopped) TakeReturn(_ context.Context, r api.Return) (*api.TakenReturn, 
 
 // WithCarrier calls f with a data folder whose node is not running. ErrLocked if it is.
 func WithCarrier(dir string, now func() time.Time, f func(api.Carrier) error) error {
-	d, err := openFolder(dir, now)
+	d, err := openStopped(dir, now)
 	if err != nil {
 		return err
 	}

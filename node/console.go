@@ -30,7 +30,7 @@ func (n *Node) serveConsole(ctx context.Context) error {
 	if err != nil {
 		return api.Errorf(api.ClassFailed, "%v", err).WithHint("choose another port with --console IP:PORT")
 	}
-	n.log.Info("the console is open; 'patchmesh console' prints its link", "address", n.cfg.Console)
+	n.log.Info("the console is open; 'patchmesh console' prints its link", "address", ln.Addr().String())
 	n.work(func() {
 		if err := c.Serve(ctx, ln); err != nil {
 			n.log.Error("console stopped", "err", err)

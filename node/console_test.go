@@ -1,12 +1,16 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -87,4 +91,39 @@ func TestRJ6AFileThatIsNoLinkIsNotPrinted(t *testing.T) {
 			t.Errorf("%s: %q", name, l.URL)
 		}
 	}
+}
+
+// The port that the system chose is what the log and 'patchmesh console' name.
+func TestConsoleOnPortZeroNamesThePortThatItGot(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t)
+	m.seed.stop()
+	var log bytes.Buffer
+	m.seed = m.run("seed", Config{Console: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(&lockedWriter{w: &log}, nil))})
+	l, err := ConsoleLink(m.seed.cfg.DataDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, _, _ := strings.Cut(strings.TrimPrefix(l.URL, "http://"), "/")
+	if c, err := net.Dial("tcp", at); err != nil {
+		t.Errorf("%s: %v", l.URL, err)
+	} else {
+		_ = c.Close()
+	}
+	m.seed.stop()
+	if !strings.Contains(log.String(), "address="+at) || strings.HasSuffix(at, ":0") {
+		t.Errorf("%s is not what the log says:\n%s", at, log.String())
+	}
+}
+
+// lockedWriter is for a log that several goroutines write.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  *bytes.Buffer
+}
+
+func (l *lockedWriter) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
 }

@@ -175,7 +175,7 @@ func (n *Node) openPayload(a swarm.OpenPayload) {
 		n.events.send(failure(a.Req, err))
 		return
 	}
-	have, err := n.store.Begin(m)
+	have, err := n.beginPayload(m)
 	if err != nil {
 		n.events.send(failure(a.Req, err))
 		return

@@ -72,6 +72,8 @@
 // # Decisions
 //
 //   - prometheus/client_golang is used here because libp2p links it anyway.
+//   - A payload whose map is damaged on disk is kept: the map is among the documents as well, or comes again, and proves
+//     itself by its name; then what lies there is hashed (unmapped.go).
 //   - A payload whose install follows at once is published after it and on the strength of the hash of the copy
 //     that is installed (publishing.go); a process that was killed in between publishes it at its next start.
 //   - Seeds install nothing: the machine that holds approval keys is not one that updates are tried on.

@@ -146,6 +146,7 @@ func (n *Node) makeRoom(ctx context.Context) (string, error) {
 // lookAtStore tells what the background check found; with --fix everything is hashed again, and what is damaged
 // is put aside and fetched anew.
 func (n *Node) lookAtStore(ctx context.Context, e *examination) {
+	n.lookAtMaps(ctx, e)
 	s := n.scrubInfo()
 	if open := s.DamagedChunks - s.HealedChunks; open > 0 {
 		e.wrong(api.ScopeStore, "payloads", policy.ReasonTrustBadChunk, fmt.Sprintf("%d chunks were damaged on disk and are not whole again", open),

@@ -126,6 +126,18 @@ func lookAtAccess(e *examination, dir string) (changed bool) {
 		e.wrong(api.ScopeStore, "access to the data folder", policy.ReasonDiskError, err.Error(), nil, nil)
 		return false
 	}
+	// First who owns them: whether a file was root's secret shows in its mode.
+	strange, owner := strangeOwners(root)
+	if len(strange) > 0 {
+		e.wrong(api.ScopeStore, "owner of the data folder", policy.ReasonDiskError,
+			fmt.Sprintf("%d of its files belong to root and not to its owner, as %s: the node cannot use them", len(strange), filepath.Join(dir, strange[0].path)),
+			map[string]int64{"files": int64(len(strange)), "owner_uid": int64(owner)}, func() (string, error) {
+				n, left := handBack(root)
+				changed = changed || n > 0
+				return mended(n, "belong to the folder's owner again", left)
+			})
+		e.next("run 'doctor --fix' as root; what it leaves alone is for root to look at", "machine")
+	}
 	if len(modes) > 0 {
 		e.wrong(api.ScopeStore, "access to the data folder", policy.ReasonDiskError,
 			fmt.Sprintf("others may come near %d of its files and folders, as %s (mode %04o)", len(modes), filepath.Join(dir, modes[0].path), modes[0].mode.Perm()),
@@ -138,17 +150,6 @@ func lookAtAccess(e *examination, dir string) (changed bool) {
 		if keysAmong(modes) {
 			e.last().Facts["keys"] = 1
 		}
-	}
-	strange, owner := strangeOwners(root)
-	if len(strange) > 0 {
-		e.wrong(api.ScopeStore, "owner of the data folder", policy.ReasonDiskError,
-			fmt.Sprintf("%d of its files belong to root and not to its owner, as %s: the node cannot use them", len(strange), filepath.Join(dir, strange[0].path)),
-			map[string]int64{"files": int64(len(strange)), "owner_uid": int64(owner)}, func() (string, error) {
-				n, left := handBack(root)
-				changed = changed || n > 0
-				return mended(n, "belong to the folder's owner again", left)
-			})
-		e.next("run 'doctor --fix' as root, and commands on this folder as its owner", "machine")
 	}
 	if len(modes)+len(strange) == 0 {
 		e.fine(api.ScopeStore, "access to the data folder", "its files are their owner's alone")

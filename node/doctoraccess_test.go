@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"patchmesh/node/api"
 	"patchmesh/node/control"
 	"patchmesh/node/inventory"
+	"patchmesh/node/state"
 )
 
 // S-LOCAL, R-I6: root mends the folder of another user: what root left there is that user's again. A second name of a
@@ -26,15 +28,25 @@ func TestRI6FixHandsBackWhatRootLeftAndNothingElse(t *testing.T) {
 	const user = 54321
 	dir, outside := t.TempDir(), t.TempDir()
 	shadow := filepath.Join(outside, "shadow")
+	db, err := state.Open(filepath.Join(dir, "state.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The owner of the folder can move a file of root's into it from any other folder of theirs.
+	moved := []string{"state.db-journal", "keys/moved.key", "payloads/moved"}
 	for what, err := range map[string]error{
-		"keys":   os.Mkdir(filepath.Join(dir, "keys"), 0o755),
-		"key":    os.WriteFile(filepath.Join(dir, "keys", "node.key"), nil, 0o644),
-		"db":     os.WriteFile(filepath.Join(dir, "state.db"), nil, 0o600),
-		"shadow": os.WriteFile(shadow, []byte("secret"), 0o644),
-		"link":   os.Symlink(shadow, filepath.Join(dir, "keys", "link.key")),
-		"name":   os.Link(shadow, filepath.Join(dir, "keys", "other.key")),
-		"pipe":   syscall.Mkfifo(filepath.Join(dir, "keys", "pipe.key"), 0o666),
-		"owner":  os.Chown(dir, user, user),
+		"db":       db.Close(),
+		"keys":     os.Mkdir(filepath.Join(dir, "keys"), 0o755),
+		"payloads": os.Mkdir(filepath.Join(dir, "payloads"), 0o700),
+		"key":      os.WriteFile(filepath.Join(dir, "keys", "node.key"), nil, 0o644),
+		"moved 0":  os.WriteFile(filepath.Join(dir, moved[0]), []byte("secret"), 0o600),
+		"moved 1":  os.WriteFile(filepath.Join(dir, moved[1]), []byte("secret"), 0o600),
+		"moved 2":  os.WriteFile(filepath.Join(dir, moved[2]), []byte("secret"), 0o640),
+		"shadow":   os.WriteFile(shadow, []byte("secret"), 0o644),
+		"link":     os.Symlink(shadow, filepath.Join(dir, "keys", "link.key")),
+		"name":     os.Link(shadow, filepath.Join(dir, "keys", "other.key")),
+		"pipe":     syscall.Mkfifo(filepath.Join(dir, "keys", "pipe.key"), 0o666),
+		"owner":    os.Chown(dir, user, user),
 	} {
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
@@ -45,6 +57,7 @@ func TestRI6FixHandsBackWhatRootLeftAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	lookAtAccess(e, dir)
+	handBackAll(dir) // and once more as every look does: what was closed to others meanwhile is no more open than before
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -65,6 +78,19 @@ func TestRI6FixHandsBackWhatRootLeftAndNothingElse(t *testing.T) {
 		if uid, gid := ownerOf(fi); uid != user || gid != user || fi.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s: owner %d:%d, mode %o: %+v", name, uid, gid, fi.Mode().Perm(), e.Findings)
 		}
+	}
+	for _, name := range moved {
+		fi, err := root.Lstat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if uid, gid := ownerOf(fi); uid != 0 || gid != 0 {
+			t.Errorf("%s, which only root could read, was given to %d:%d", name, uid, gid)
+		}
+	}
+	f := checked(t, &e.Diagnosis, "owner of the data folder")
+	if !strings.Contains(f.Did, "moved.key") || !strings.Contains(f.Did, "chown") {
+		t.Errorf("what was left is not told: %+v", f)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"patchmesh/node/state"
 )
 
 // openOwn neither follows a link nor waits for whoever has put a pipe there meanwhile.
@@ -52,7 +54,8 @@ func strangeOwners(root *os.Root) (found []loose, owner int) {
 	return found, owner
 }
 
-// handBack gives them to the owner of the folder, and tells of those that it leaves alone.
+// handBack gives to the owner of the folder what that user could have read before, and tells of what it leaves alone:
+// whoever owns a folder can move a file of root's into it from any other folder of theirs.
 func handBack(root *os.Root) (done int, left error) {
 	fi, err := root.Stat(".")
 	if err != nil {
@@ -61,13 +64,29 @@ func handBack(root *os.Root) (done int, left error) {
 	uid, gid := ownerOf(fi)
 	found, _ := strangeOwners(root)
 	for _, l := range found {
-		if err := withOwn(root, l.path, func(f *os.File, _ fs.FileInfo) error { return f.Chown(uid, gid) }); err != nil {
+		if err := withOwn(root, l.path, func(f *os.File, fi fs.FileInfo) error {
+			if !isNoSecret(f, fi, l.path, gid) {
+				return leftToRoot(l.path)
+			}
+			return f.Chown(uid, gid)
+		}); err != nil {
 			left = errors.Join(left, err)
 			continue
 		}
 		done++
 	}
 	return done, left
+}
+
+// isNoSecret: handing the file to the owner of the folder, whose group gid is, tells nobody what root alone could read. A
+// folder cannot be moved here by somebody who may not write to it; a file can. The database is known by its mark.
+func isNoSecret(f *os.File, fi fs.FileInfo, path string, gid int) bool {
+	_, group := ownerOf(fi)
+	switch {
+	case fi.IsDir(), fi.Mode().Perm()&0o004 != 0, fi.Mode().Perm()&0o040 != 0 && group == gid:
+		return true
+	}
+	return path == "state.db" && state.IsOurs(f)
 }
 
 // ownerElsewhere: this process is root's, and the folder belongs to another user.

@@ -72,13 +72,11 @@ func DoctorStopped(ctx context.Context, dir string, q api.DoctorQuery, now func(
 	return e.end(), nil
 }
 
-// standBack has root look at the folder of another user as that user. Whatever lies there is that user's word, the root
-// of trust and the signed rules that may run a command too: root that believed it, or opened a file by a name that may be
-// a link, would be root for whoever took over the node. Only modes and owners are root's to mend, and are looked at
+// standBack has root look at the folder of another user as that user. Whatever lies there is that user's word,
+// see standaside.go. Only modes and owners are root's to mend, and are looked at
 // before, without following anything; looked says that they were.
 func (e *examination) standBack(dir string) (looked bool, err error) {
-	uid, gid, is := ownerElsewhere(dir)
-	if !is {
+	if _, _, is := ownerElsewhere(dir); !is {
 		return false, nil
 	}
 	// Root's files in a folder that is none of ours are where they belong.
@@ -91,10 +89,7 @@ func (e *examination) standBack(dir string) (looked bool, err error) {
 			handBackAll(dir)
 		}
 	}
-	if err := becomeOwner(uid, gid); err != nil {
-		return looked, api.Errorf(api.ClassFailed, "look at %s as its owner: %v", dir, err).WithHint("run it as the user who owns the folder")
-	}
-	return looked, nil
+	return looked, ActAsOwner(dir)
 }
 
 // handBackAll: what root has left on the folder of another user is that user's, who could else not start any more. A
@@ -226,11 +221,7 @@ func (s stoppedLook) makeRoom(ctx context.Context) (string, error) {
 		if !ok {
 			continue
 		}
-		m, err := n.store.Map(ev.Payload)
-		if err != nil {
-			return "", err
-		}
-		bytes, err := n.dropPayload(m)
+		bytes, err := n.dropStored(ev.Payload)
 		if err != nil {
 			return "", err
 		}
@@ -271,6 +262,7 @@ func (s stoppedLook) lookAtStore(ctx context.Context) {
 	if err := n.believer.missing(); err != nil {
 		e.wrong(api.ScopeStore, "trusted documents", policy.ReasonTrustFloorRebuilt, err.Error(), nil, nil)
 	}
+	n.lookAtMaps(ctx, e)
 	infos, err := n.store.List()
 	if err != nil {
 		e.wrong(api.ScopeStore, "payloads", policy.ReasonDiskError, err.Error(), nil, nil)

@@ -93,7 +93,7 @@ func (n *Node) Events(_ context.Context, q api.EventQuery) (*api.EventLog, error
 
 // ReadEvents is Events of a data folder whose node is not running. ErrLocked if it is.
 func ReadEvents(dir string, q api.EventQuery, now func() time.Time) (*api.EventLog, error) {
-	f, err := openFolder(dir, now)
+	f, err := openStopped(dir, now)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"patchmesh/node/api"
+	"patchmesh/node/state"
 	"patchmesh/policy"
 )
 
@@ -72,4 +73,56 @@ func TestRH4WhatAnInstallerPrintedIsKept(t *testing.T) {
 	if err != nil || len(l.Events) != 1 || !strings.Contains(l.Events[0].Detail, "first line\nlast ") || strings.ContainsRune(l.Events[0].Detail, 0x1b) {
 		t.Errorf("%+v, %v", l, err)
 	}
+}
+
+// R-H4: what an installer printed that failed is kept too, with what it was to do and its exit code, and its end where
+// it is long; status and explain say when it is tried again, on a machine that does not run as well.
+func TestRH4WhatAFailedInstallerPrintedIsKeptAndItsRetryTold(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("the script is one of a POSIX shell")
+	}
+	m := newMesh(t)
+	a := m.machine("a", "", Config{Egress: EgressYes})
+	body := []byte("#!/bin/sh\ni=0\nwhile [ $i -lt 200 ]; do echo \"line $i of a long story\"; i=$((i+1)); done\nprintf 'no licence \\033[31mfound\\n' >&2\nexit 17\n")
+	if _, err := m.seed.Import(context.Background(), api.ImportRequest{FileName: "tune.sh", SizeBytes: int64(len(body)), ID: "tune", Installer: "script",
+		ImportRules: api.ImportRules{Installed: []byte(`{"file":{"path":"/srv/tuned"}}`)}}, bytes.NewReader(body)); err != nil {
+		t.Fatal(err)
+	}
+	m.approve("tune")
+	until(t, "it to fail", func() bool { return !a.update(t, "tune").RetryAt.IsZero() })
+	u := a.update(t, "tune")
+	if wait := time.Until(u.RetryAt); u.State != "failed-install" || wait < time.Second || wait > 31*time.Second || u.RetryAt.Location() != time.UTC {
+		t.Errorf("%+v, in %v", u, wait)
+	}
+	told := func(e *api.Explanation, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range e.Chain {
+			if strings.Contains(f.Text, "tried again") && f.At.Equal(u.RetryAt) && strings.Contains(f.Text, "approving it anew") {
+				return
+			}
+		}
+		t.Errorf("explain does not say when it is tried again: %+v", e.Chain)
+	}
+	told(a.Explain(context.Background(), "tune", "a"))
+	until(t, "the seed to know", func() bool {
+		f, err := m.seed.Status(context.Background(), api.StatusQuery{Machine: "a"})
+		return err == nil && len(f.Machines[0].Updates) == 1 && f.Machines[0].Updates[0].RetryAt.Equal(u.RetryAt)
+	})
+	a.stop()
+	l, err := ReadEvents(a.cfg.DataDir, api.EventQuery{Kind: api.EventInstaller, Update: "tune"}, time.Now)
+	if err != nil || len(l.Events) != 1 {
+		t.Fatalf("%+v, %v", l, err)
+	}
+	e := l.Events[0]
+	if !strings.HasPrefix(e.Detail, "install failed: ") || !strings.Contains(e.Detail, "exit code 17") || e.Reason != "installer-exit" {
+		t.Errorf("%+v", e)
+	}
+	if !strings.Contains(e.Detail, "line 199 of a long story\nno licence ") || strings.ContainsRune(e.Detail, 0x1b) || len(e.Detail) > state.MaxDetail {
+		t.Errorf("%d bytes, ending in %q", len(e.Detail), e.Detail[max(0, len(e.Detail)-60):])
+	}
+	told(ExplainStopped(context.Background(), a.cfg.DataDir, "tune", "a", time.Now))
 }

@@ -26,7 +26,7 @@ func (n *Node) Explain(ctx context.Context, update, machine string) (*api.Explan
 	n.explainApprovals(e, m)
 	n.explainHolds(e, m)
 	explainTraffic(e, m)
-	explainState(e, m)
+	explainState(e, m, n.cfg.Now())
 	if err := n.explainDrafts(e); err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func explainGroups(e *explanation, all []policy.Membership) {
 }
 
 // explainState tells what the machine itself has reported, and who should do what next.
-func explainState(e *explanation, m api.Machine) {
+func explainState(e *explanation, m api.Machine, now time.Time) {
 	seen := false
 	for _, u := range m.Updates {
 		if u.Update != e.Update {
@@ -151,6 +151,7 @@ func explainState(e *explanation, m api.Machine) {
 			text += ": " + u.Detail
 		}
 		e.add(u.Since, "install", "%s", text)
+		explainRetry(e, u, now)
 	}
 	switch {
 	case m.LastReport.IsZero() && !seen:

@@ -17,7 +17,7 @@ import (
 // ExplainStopped is Explain for the data folder of a machine whose node is not running: from the approvals that it
 // trusts, its own inventory and what it saved last. It needs no network. ErrLocked while something runs there.
 func ExplainStopped(ctx context.Context, dir, update, machine string, now func() time.Time) (*api.Explanation, error) {
-	f, err := openFolder(dir, now)
+	f, err := openStopped(dir, now)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func ExplainStopped(ctx context.Context, dir, update, machine string, now func()
 	e.add(f.now(), "manifest", "this machine trusts epoch %d; patchmesh is not running here, so nothing changes", row.Epoch)
 	n.explainApprovals(e, *row)
 	n.explainHolds(e, *row)
-	explainState(e, *row)
+	explainState(e, *row, f.now())
 	return &e.Explanation, nil
 }
 
@@ -85,6 +85,7 @@ func (n *Node) savedRow() (*api.Machine, error) {
 		if i >= 0 {
 			s := last.Tasks[i]
 			u.State, u.Since, u.Failures = s.State.String(), s.Since.UTC(), s.Failures
+			u.RetryAt = savedRetry(v, s, now)
 			if u.Reason == "" {
 				u.Reason, u.Detail = string(s.Reason), api.Clean(s.Detail)
 			}

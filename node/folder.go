@@ -41,6 +41,9 @@ func openFolder(dir string, now func() time.Time) (*folder, error) {
 	} else if errors.Is(err, fs.ErrPermission) {
 		return nil, forbidden(dir)
 	}
+	if err := noLinks(dir); err != nil {
+		return nil, err
+	}
 	f := &folder{dir: dir, now: now}
 	if err := f.open(); err != nil {
 		f.close()
@@ -153,8 +156,11 @@ func newFolder(dir string, now func() time.Time) (*folder, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("make data folder: %w", err)
 	}
+	err := errors.Join(ActAsOwner(dir), noLinks(dir))
+	if err != nil {
+		return nil, err
+	}
 	f := &folder{dir: dir, now: now}
-	var err error
 	if f.store, err = openStore(dir, now); err != nil {
 		return nil, err
 	}

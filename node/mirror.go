@@ -132,7 +132,7 @@ type stopped struct{ *folder }
 // WithFolder calls f with the trusted documents of a data folder whose node is not running.
 // ErrLocked if it is.
 func WithFolder(dir string, now func() time.Time, f func(api.Truster) error) error {
-	d, err := openFolder(dir, now)
+	d, err := openStopped(dir, now)
 	if err != nil {
 		return err
 	}

@@ -225,6 +225,7 @@ func (n *Node) begin(ctx context.Context) {
 	n.work(func() { n.watchRestarts(ctx) })
 	n.work(func() { n.watchAgent(ctx) })
 	n.work(func() { n.keepStore(ctx) })
+	n.work(func() { n.mendMaps(ctx) })
 	n.work(func() { n.keepReceipts(ctx) })
 	if n.seed == nil {
 		n.work(func() { n.mule.run(ctx) })
@@ -282,6 +283,7 @@ func (n *Node) stop() {
 	}
 	_ = n.host.Close()
 	n.owed.stop()
+	n.store.Interrupt()
 	n.running.Wait()
 	n.flushLedger() // chunks came and went until the port was closed
 	n.dir.close()

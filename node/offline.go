@@ -12,7 +12,7 @@ import (
 // OpenOffline opens the data folder of a seed whose node is not running, for the commands that need
 // no network: what they publish spreads when the node starts. Close gives the folder back.
 func OpenOffline(dir string, now func() time.Time) (*Node, error) {
-	f, err := openFolder(dir, now)
+	f, err := openStopped(dir, now)
 	if err != nil {
 		return nil, err
 	}

@@ -212,6 +212,9 @@ func (n *Node) updateRow(v swarm.View, k swarm.TaskView) api.Update {
 		State: k.State.String(), Reason: string(k.Reason), Detail: api.Clean(k.Detail), Since: k.Since.UTC(), Facts: k.Facts, Failures: k.Failures,
 	}
 	u.Hold = k.Verdict.Hold
+	if !k.RetryAt.IsZero() {
+		u.RetryAt = k.RetryAt.UTC()
+	}
 	for _, e := range k.Verdict.Excepted {
 		u.Excepted = append(u.Excepted, api.Excepted{Hold: e.Hold, Exception: e.Exception, Until: e.Until.UTC()})
 	}

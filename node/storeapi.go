@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -65,6 +66,9 @@ func (n *Node) storeView(ctx context.Context) (*swarm.View, error) {
 }
 
 func (n *Node) storedRow(k swarm.StoreView) (api.Stored, error) {
+	if u, aside := n.unmapped(k.Payload); aside {
+		return n.unmappedRow(u, k), nil
+	}
 	m, err := n.store.Map(k.Payload)
 	if err != nil {
 		return api.Stored{}, err
@@ -198,11 +202,10 @@ func (n *Node) StoreDrop(ctx context.Context, r api.DropRequest) (*api.Dropped, 
 			return nil, api.Errorf(api.ClassRefused, "%s is still needed: %s", r.Update, keepTexts[k.Keep]).
 				WithHint("add --force to drop it nevertheless; whoever needs it fetches it again")
 		}
-		m, err := n.store.Map(k.Payload)
-		if err != nil {
+		freed, err := n.dropStored(k.Payload)
+		if errors.Is(err, content.ErrNotFound) {
 			continue
 		}
-		freed, err := n.dropPayload(m)
 		if err != nil {
 			return nil, err
 		}

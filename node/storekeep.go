@@ -155,6 +155,9 @@ func (n *Node) storeChecked(over int64) (swarm.StoreChecked, error) {
 	for _, i := range infos {
 		ev.Items = append(ev.Items, swarm.StoredItem{Payload: i.ID, Bytes: i.StoredBytes, Pinned: n.pinned(i.ID)})
 	}
+	for _, u := range n.store.Unmapped() { // they take room, and go like others
+		ev.Items = append(ev.Items, swarm.StoredItem{Payload: u.ID, Bytes: u.HeldBytes, Pinned: n.pinned(u.ID)})
+	}
 	return ev, err
 }
 
@@ -169,13 +172,10 @@ func (n *Node) pinned(id content.ID) bool {
 
 // evict removes a payload that the core has let go.
 func (n *Node) evict(a swarm.Evict) {
-	m, err := n.store.Map(a.Payload)
+	freed, err := n.dropStored(a.Payload)
 	if err == nil {
-		var freed int64
-		if freed, err = n.dropPayload(m); err == nil {
-			n.keeper.evicted.Add(1)
-			n.keeper.evictedBytes.Add(freed)
-		}
+		n.keeper.evicted.Add(1)
+		n.keeper.evictedBytes.Add(freed)
 	}
 	if err != nil && !errors.Is(err, content.ErrNotFound) {
 		n.log.Warn("payload not evicted", "payload", a.Payload.Short(), "err", err)

@@ -83,7 +83,7 @@ var _ api.SyncLogger = (*Node)(nil)
 
 // ReadSyncs is Syncs of a data folder whose node is not running. ErrLocked if it is.
 func ReadSyncs(dir string, q api.SyncQuery, now func() time.Time) (*api.SyncLog, error) {
-	f, err := openFolder(dir, now)
+	f, err := openStopped(dir, now)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,9 @@ func (n *Node) TrustState(context.Context) (*api.TrustState, error) {
 // the trust folder: it takes no lock, writes nothing, and so may be asked at any moment. The fingerprint
 // is known while the first root is in force.
 func ReadTrustState(dir string, wall func() time.Time) (*api.TrustState, error) {
+	if err := ActAsOwner(dir); err != nil {
+		return nil, err
+	}
 	path := filepath.Join(dir, "trust")
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, notAMember(dir)

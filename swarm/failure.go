@@ -42,6 +42,15 @@ func (c *Core) backOff(k *task) bool {
 	return true
 }
 
+// againAt is when a change that failed is tried again, for people; zero if it is not, or not because of that.
+func (c *Core) againAt(k *task) time.Time {
+	due := k.verdict.Verb == policy.VerbInstall || k.verdict.Verb == policy.VerbRemove
+	if k.failed == nil || k.state != k.failed.State || k.reason != k.failed.Reason || !due || !c.now.Before(k.retryAt) {
+		return time.Time{}
+	}
+	return k.retryAt
+}
+
 // keepFailed keeps a failure that speaks against the update on show under the hold that followed from it: on a
 // machine that only looked held nobody would search for what the update had done there.
 func (c *Core) keepFailed(k *task) bool {

@@ -27,6 +27,9 @@ func (c *Core) chunksCarried(e ChunksCarried) {
 // countCarried keeps the count of what came before the payload was known, as when a stopped machine was
 // fed. The chunks themselves are found in the store when it becomes known.
 func (c *Core) countCarried(e ChunksCarried) {
+	if e.Bytes == 0 {
+		return
+	}
 	t := &c.tasks
 	for i := range t.counted {
 		if t.counted[i].ID == e.Payload {

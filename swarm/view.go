@@ -37,7 +37,8 @@ type TaskView struct {
 	Detail     string
 	Facts      map[string]int64
 	Since      time.Time
-	Failures   int // to install it, in a row, that were not the machine's own trouble
+	Failures   int       // to install it, in a row, that were not the machine's own trouble
+	RetryAt    time.Time // when it is tried again after a failure; zero: nothing waits for that
 	DetectedAt time.Time
 	Version    string
 	Payload    content.ID // zero while the descriptor is missing
@@ -98,6 +99,7 @@ func (c *Core) View() View {
 		t := TaskView{
 			Verdict: k.verdict, State: k.state, Reason: k.reason, Detail: k.detail, Facts: k.facts,
 			Since: k.since, Failures: k.failures, DetectedAt: k.detectedAt, Version: k.version,
+			RetryAt: c.againAt(k),
 		}
 		if d := c.describe(k.verdict.Descriptor); d != nil {
 			t.Payload = d.Payload

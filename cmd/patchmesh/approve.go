@@ -176,8 +176,8 @@ func whoseEpoch(p *api.Published) string {
 
 // decide asks a seed for something that approvers sign, with the passphrase of their keys on it.
 func (a *app) decide(file string, passphrase *api.Secret, ask func(api.Service) (*api.Published, error)) error {
-	return a.onSeed(func(s api.Service) error {
-		return a.signing(file, func(p api.Secret) error {
+	return a.signing(file, func(p api.Secret) error { // the file first: the folder may make this process another user's
+		return a.onSeed(func(s api.Service) error {
 			*passphrase = p
 			return a.published(ask(s))
 		})

@@ -31,7 +31,8 @@ func (a *app) noticesCmd() *cobra.Command {
 			"The setting notify says how much of it (none, restart-only, all); in quiet hours there is nothing to tell. Whoever\n" +
 			"asks is told at any time which updates wait for a word, see 'patchmesh accept'. A desktop may ask for it now and\n" +
 			"then and show it. What was told of restarts is listed with its time: that one waits, every restart-remind; that it\n" +
-			"was ordered; and once more restart-last-warning before it comes. With the setting wake it tells when the machine should be awake for a\n" +
+			"was ordered; and once more restart-last-warning before it comes. Those at a terminal are told that one waits by wall\n" +
+			"(Linux) or msg (Windows), at most once an hour, where updates are installed as root. With the setting wake it tells when the machine should be awake for a\n" +
 			"maintenance window: rtcwake(8) and its like can be given that time.\n" + exits,
 		Example: "  patchmesh notices\n  patchmesh notices --json",
 		Args:    exactly(0, "no arguments"),

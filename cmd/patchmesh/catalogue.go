@@ -6,9 +6,11 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"patchmesh/node"
 	"patchmesh/node/api"
 )
 
@@ -17,7 +19,7 @@ func (a *app) catalogueCmd() *cobra.Command {
 		Use:   "catalogue",
 		Short: "what is known of updates",
 		Long: "catalogue tells the properties of updates: on a seed of everything that was imported, on a machine of what its\n" +
-			"approvals name and has come to it.\n" + exits,
+			"approvals name and has come to it; it answers where patchmesh is not running too.\n" + exits,
 		Example: "  patchmesh catalogue list\n  patchmesh catalogue show openssl-3.0.15",
 	}
 	list := &cobra.Command{
@@ -54,17 +56,22 @@ func (a *app) catalogueCmd() *cobra.Command {
 }
 
 func (a *app) catalogue(c *cobra.Command, q api.CatalogueQuery, text func(io.Writer, *api.Catalogue)) error {
-	return a.onSeed(func(s api.Service) error {
+	var all *api.Catalogue
+	err := a.orStopped(func(s api.Service) (err error) {
 		v, ok := s.(api.Cataloguer)
 		if !ok {
-			return api.Errorf(api.ClassUnreachable, "the running patchmesh is older than this command").WithHint("restart it")
+			return api.Errorf(api.ClassFailed, "the running patchmesh is older than this command").WithHint("restart it")
 		}
-		all, err := v.Catalogue(c.Context(), q)
-		if err != nil {
-			return err
-		}
-		return a.print(all, func(w io.Writer) { text(w, all) })
+		all, err = v.Catalogue(c.Context(), q)
+		return err
+	}, func() (err error) {
+		all, err = node.CatalogueStopped(c.Context(), a.data, q, time.Now)
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	return a.print(all, func(w io.Writer) { text(w, all) })
 }
 
 func writeCatalogue(w io.Writer, v *api.Catalogue) {

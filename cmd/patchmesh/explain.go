@@ -32,19 +32,28 @@ func (a *app) explainCmd() *cobra.Command {
 
 // explain asks the running node, or reads the folder of one that does not run.
 func (a *app) explain(c *cobra.Command, update, machine string) (e *api.Explanation, err error) {
-	var dial error
-	err = a.runningOr(func(s api.Service) (err error) {
+	err = a.orStopped(func(s api.Service) (err error) {
 		e, err = s.Explain(c.Context(), update, machine)
 		return err
-	}, func(unreachable error) (err error) {
-		dial = unreachable
+	}, func() (err error) {
 		e, err = node.ExplainStopped(c.Context(), a.data, update, machine, time.Now)
 		return err
 	})
-	if errors.Is(err, node.ErrLocked) {
-		err = dial
-	}
 	return e, err
+}
+
+// orStopped asks the running node, or has the folder of one that does not run read. What is still locked after a while is
+// a node that does not answer.
+func (a *app) orStopped(live func(api.Service) error, stopped func() error) error {
+	var dial error
+	err := a.runningOr(live, func(unreachable error) error {
+		dial = unreachable
+		return stopped()
+	})
+	if errors.Is(err, node.ErrLocked) {
+		return dial
+	}
+	return err
 }
 
 func writeExplanation(w io.Writer, e *api.Explanation) {

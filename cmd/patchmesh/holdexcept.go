@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"patchmesh/node"
 	"patchmesh/node/api"
 )
 
@@ -27,19 +28,25 @@ func (a *app) holdListCmd() *cobra.Command {
 		Use:   "list",
 		Short: "the holds in force, and the exceptions from them",
 		Long: "list shows every hold with whose word it is: of approvers, of a role, or of the seed alone (a brake), which ends by\n" +
-			"itself; and the exceptions from each, with their ids and ends. It answers on every machine.\n" + exits,
+			"itself; and the exceptions from each, with their ids and ends. It answers on every machine, from its last\n" +
+			"approvals where patchmesh is not running.\n" + exits,
 		Example: "  patchmesh hold list\n  patchmesh hold list --update driver-7.1 --json",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.running(func(s api.Service) error {
-				return keeper(s, func(k api.HoldKeeper) error {
-					v, err := k.Holds(c.Context(), q)
-					if err != nil {
-						return err
-					}
-					return a.print(v, func(w io.Writer) { writeHolds(w, v) })
+			var v *api.Holds
+			err := a.orStopped(func(s api.Service) error {
+				return keeper(s, func(k api.HoldKeeper) (err error) {
+					v, err = k.Holds(c.Context(), q)
+					return err
 				})
+			}, func() (err error) {
+				v, err = node.HoldsStopped(c.Context(), a.data, q, time.Now)
+				return err
 			})
+			if err != nil {
+				return err
+			}
+			return a.print(v, func(w io.Writer) { writeHolds(w, v) })
 		},
 	}
 	c.Flags().StringVar(&q.Update, "update", "", "what holds one update")

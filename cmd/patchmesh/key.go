@@ -36,6 +36,9 @@ func (a *app) keyNewCmd() *cobra.Command {
 			if err := a.newPassphrase(&r, file, insecure); err != nil {
 				return err
 			}
+			if err := a.ownKeys(out); err != nil {
+				return err
+			}
 			k, err := node.NewKey(keyFolder(a, out), args[0], r.Passphrase)
 			if err != nil {
 				return err
@@ -58,6 +61,9 @@ func (a *app) keyShowCmd() *cobra.Command {
 		Example: "  patchmesh key show --out /media/alice",
 		Args:    atMost(1, "at most one name"),
 		RunE: func(_ *cobra.Command, args []string) error {
+			if err := a.ownKeys(out); err != nil {
+				return err
+			}
 			all, err := node.ShowKeys(keyFolder(a, out))
 			if err != nil {
 				return err
@@ -79,6 +85,14 @@ func (a *app) keyShowCmd() *cobra.Command {
 	}
 	c.Flags().StringVar(&out, "out", "", "folder of the keys (default: keys in the data folder)")
 	return c
+}
+
+// ownKeys: keys of the data folder are its owner's business, whoever asks.
+func (a *app) ownKeys(out string) error {
+	if out != "" {
+		return nil
+	}
+	return node.ActAsOwner(a.data)
 }
 
 func keyFolder(a *app, out string) string {

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -125,6 +127,9 @@ func (a *app) complain(err error) {
 	var e *api.Error
 	if !errors.As(err, &e) {
 		e = api.Errorf(api.ClassOf(err), "%v", err)
+	}
+	if o := node.ActingAs(); o != nil && e.Hint == "" && (errors.Is(err, fs.ErrPermission) || strings.Contains(e.What, "permission denied")) {
+		e = api.Errorf(e.Class, "%s", e.What).WithHint("on %s this command works as user %d, who owns it, and not as root: give that user access", o.Dir, o.UID)
 	}
 	if a.json {
 		_ = json.NewEncoder(a.errOut).Encode(map[string]any{"error": e})

@@ -75,7 +75,7 @@ func (a *app) runCmd() *cobra.Command {
 	f.StringVar(&cfg.StatusFor, "status-for", "", "who may ask this node: owner, group or all")
 	f.StringVar(&cfg.StoreQuota, "store-quota", "", "what payloads may take of the disk, as 20GiB, 30% or none (default: a fifth of the disk, at least 4 GiB; none on a seed)")
 	f.StringVar(&cfg.StoreReserve, "store-reserve", "", "what payloads leave free of the disk, as 2GiB, 10% or none (default: 5 %, at most 1 GiB)")
-	f.StringVar(&cfg.Console, "console", "", "IP:PORT of loopback where a seed shows its fleet to a browser; 'patchmesh console' prints the link")
+	f.StringVar(&cfg.Console, "console", "", "IP:PORT of loopback where a seed shows its fleet to a browser (port 0: a free one); 'patchmesh console' prints the link")
 	f.StringVar(&cfg.Metrics, "metrics", "", "IP:PORT for Prometheus metrics at /metrics")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return c

@@ -82,7 +82,7 @@ func writeFleet(w io.Writer, f *api.Fleet) {
 			if whole := cmp.Or(u.StoredBytes, u.SizeBytes); whole > 0 && u.HaveBytes < whole {
 				here = fmt.Sprintf("%d %% of %s", 100*u.HaveBytes/whole, api.Size(whole))
 			}
-			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", api.Clean(m.Name), m.Site, m.Epoch, contact, u.Update, u.State, reasonText(u), here, api.Size(u.Bytes.WAN()))
+			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", api.Clean(m.Name), m.Site, m.Epoch, contact, u.Update, u.State, reasonText(u)+againText(u, f.AsOf), here, api.Size(u.Bytes.WAN()))
 		}
 		for _, r := range m.Refused {
 			fmt.Fprintf(t, "%s\t\t\t\t\trefused\t%s from %s (%d)\t\t\n", api.Clean(m.Name), r.Reason, shortID(r.Peer), r.Count)
@@ -115,6 +115,14 @@ func reasonText(u api.Update) string {
 		d = d[:60] + "..."
 	}
 	return u.Reason + " (" + d + ")"
+}
+
+// againText says when an update that failed is tried again.
+func againText(u api.Update, now time.Time) string {
+	if !u.RetryAt.After(now) {
+		return ""
+	}
+	return fmt.Sprintf("; tried again at %s (in %s)", u.RetryAt.Local().Format("15:04:05"), api.Duration(u.RetryAt.Sub(now).Round(time.Second)))
 }
 
 func shortID(id string) string {

@@ -7,38 +7,65 @@ import (
 	"patchmesh/content"
 )
 
-// Begin implements content.Store. Nothing is allocated: a file grows as its chunks come.
+// Begin implements content.Store. Nothing is allocated: a file grows as its chunks come. A payload of which the map
+// was damaged is hashed first, which takes as long as reading it.
 func (s *Store) Begin(m *content.PayloadMap) (*content.Bits, error) {
+	p, fresh, err := s.begin(m)
+	switch {
+	case err != nil:
+		return nil, err
+	case fresh && p.settled != nil:
+		err = p.settle()
+		p.step.Unlock()
+	case p.settled != nil:
+		<-p.settled // else chunks would be fetched that are about to be found
+	}
+	if err != nil {
+		return nil, err
+	}
+	have := p.bits()
+	if fresh && p.settled == nil {
+		return have, nil // room was looked for
+	}
+	if err := s.room(missingBytes(m, have)); err != nil {
+		return nil, err
+	}
+	return have, nil
+}
+
+// begin finds the payload or makes it, which fresh says. One that has to be settled comes with its step held.
+func (s *Store) begin(m *content.PayloadMap) (p *payload, fresh bool, err error) {
 	s.steps.Lock()
 	defer s.steps.Unlock()
 	if s.isClosed() {
-		return nil, content.ErrClosed
+		return nil, false, content.ErrClosed
 	}
 	if p, err := s.find(m.ID()); err == nil {
-		have := p.bits()
-		if err := s.room(missingBytes(m, have)); err != nil {
-			return nil, err
-		}
-		return have, nil
+		return p, false, nil
+	}
+	if _, there := s.unmappedBytes(m.ID()); there {
+		p, err := s.takeUp(m)
+		return p, true, err
 	}
 	if err := s.underQuota(m.StoredBytes()); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := s.room(m.StoredBytes()); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	p := s.newPayload(m, partial)
+	p = s.newPayload(m, partial)
 	if err := p.create(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	s.add(p)
-	return p.bits(), nil
+	return p, true, nil
 }
 
 func (s *Store) add(p *payload) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.payloads[p.id] = p
+	delete(s.unmapped, p.id)
 }
 
 // create makes the files of a new payload; the map last, since it is what makes the others count.
@@ -101,7 +128,7 @@ func (s *Store) Drop(id content.ID) error {
 	}
 	p, err := s.find(id)
 	if err != nil {
-		return nil
+		return s.dropUnmapped(id)
 	}
 	s.mu.Lock()
 	delete(s.payloads, id)

@@ -45,7 +45,9 @@
 //     serve would cost more than encrypting it.
 //   - The quota counts payloads as large as they will be, and is asked when one begins; the reserve is
 //     looked at again every 32 MiB, since others fill the disk too.
-//   - A damaged map costs the payload: without it nothing in the data file can be verified.
+//   - A damaged map costs a hash of the payload, not the payload: without it nothing in the data file can be verified,
+//     so the payload is set aside untouched (Unmapped) until somebody begins it with the map, which its name proves.
+//     A map that is missing is what a removal left behind.
 //   - gofrs/flock guards the folder: its lock ends with the process, whatever way it ends, and it
 //     speaks to all three systems. golang.org/x/sys asks for free space, which the standard library
 //     cannot.

@@ -70,16 +70,19 @@ func parseName(name string) (id content.ID, suffix string, ours bool) {
 	return content.ID{}, "", false
 }
 
-// loadPayload makes sense of one payload's files. nil if there is nothing worth keeping: then its
-// files are removed and it is fetched again.
+// loadPayload makes sense of one payload's files. nil if there is nothing to work with: without a map they are what a
+// removal has left and are removed, and with a damaged one they are set aside.
 func (s *Store) loadPayload(id content.ID, has []string) (*payload, error) {
-	m, err := s.loadMap(id, has)
+	isFinal, isPart := slices.Contains(has, finalSuffix), slices.Contains(has, partSuffix)
+	if !slices.Contains(has, mapSuffix) || !isFinal && !isPart {
+		return nil, s.removeFiles(id, suffixes...)
+	}
+	m, err := s.loadMap(id)
 	if err != nil {
 		return nil, err
 	}
-	isFinal, isPart := slices.Contains(has, finalSuffix), slices.Contains(has, partSuffix)
-	if m == nil || !isFinal && !isPart {
-		return nil, s.removeFiles(id, suffixes...)
+	if m == nil {
+		return nil, s.setAside(id, has)
 	}
 	if !isFinal {
 		p := s.newPayload(m, partial)
@@ -95,11 +98,8 @@ func (s *Store) loadPayload(id content.ID, has []string) (*payload, error) {
 	return s.salvage(m)
 }
 
-// loadMap reads a payload's map; nil if there is none or it does not hold.
-func (s *Store) loadMap(id content.ID, has []string) (*content.PayloadMap, error) {
-	if !slices.Contains(has, mapSuffix) {
-		return nil, nil
-	}
+// loadMap reads a payload's map; nil if it does not hold.
+func (s *Store) loadMap(id content.ID) (*content.PayloadMap, error) {
 	b, err := readSmall(s.path(id, mapSuffix), content.MaxMapBytes)
 	switch {
 	case err == nil:

@@ -45,6 +45,10 @@ type payload struct {
 
 	sums sums // of chunks that were verified since the store was opened
 
+	// Of a payload that was taken up with a new map, see unmapped.go; written before others see it.
+	claimed *content.Bits // chunks to look for in the data file
+	settled chan struct{} // closed when they were looked for; nil: nothing to wait for
+
 	unsent atomic.Int64 // bytes written since the disk was last asked to begin
 
 	hintMu sync.Mutex // owns hinted and writes of the hint file

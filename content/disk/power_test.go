@@ -118,9 +118,9 @@ func TestDamagedBookkeepingCostsRefetchingOnly(t *testing.T) {
 		{"too many have-bits", ".have", make([]byte, 1<<20), nil},
 		{"another payload's have-bits", ".have", disk.EncodeHave(other.ID(), content.FullBits(6)), nil},
 		{"have-bits beyond the file", ".have", disk.EncodeHave(m.ID(), half), nil},
-		{"garbage for a map", ".map", []byte("garbage"), nil},
-		{"another payload's map", ".map", other.Encode(), nil},
-		{"a map cut short", ".map", m.Encode()[:100], nil},
+		{"garbage for a map", ".map", []byte("garbage"), []int{0, 1, 2}},
+		{"another payload's map", ".map", other.Encode(), []int{0, 1, 2}},
+		{"a map cut short", ".map", m.Encode()[:100], []int{0, 1, 2}},
 		{"a data file cut short", ".part", stored[:m.Offset(2)-1], []int{0}},
 		{"no data", ".part", nil, nil},
 	} {

@@ -47,6 +47,9 @@ func (s *Store) used() int64 {
 	for _, p := range s.all() {
 		sum += p.m.StoredBytes()
 	}
+	for _, u := range s.Unmapped() {
+		sum += u.HeldBytes
+	}
 	return sum
 }
 

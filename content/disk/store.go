@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gofrs/flock"
 
@@ -26,9 +27,11 @@ type Store struct {
 	steps sync.Mutex
 
 	spending spending
+	ending   atomic.Bool // see Interrupt
 
 	mu       sync.Mutex // owns the fields below; never held while files are touched
 	payloads map[content.ID]*payload
+	unmapped map[content.ID]int64 // bytes held
 	closed   bool
 }
 
@@ -45,7 +48,7 @@ func openWith(dir string, opt Options, sys system) (*Store, error) {
 	}
 	s := &Store{
 		dir: dir, opt: opt, sys: sys, files: newHandles(opt.OpenFiles),
-		payloads: map[content.ID]*payload{}, lock: flock.New(filepath.Join(dir, lockName)),
+		payloads: map[content.ID]*payload{}, unmapped: map[content.ID]int64{}, lock: flock.New(filepath.Join(dir, lockName)),
 	}
 	got, err := s.lock.TryLock()
 	if err != nil {

@@ -147,6 +147,9 @@ type Update struct {
 	Facts map[string]int64 `json:"facts,omitempty"`
 	// Failures to install it, in a row, that were not the machine's own trouble, such as a full disk.
 	Failures int `json:"failures,omitempty"`
+	// RetryAt is when it is tried again after it failed, if approvals and windows allow it then. Approving it anew makes
+	// it come at once.
+	RetryAt time.Time `json:"retry_at,omitzero"`
 	// Hold is the id of the hold that stops it; Excepted are holds that would, were it not for an exception.
 	Hold     string     `json:"hold,omitempty"`
 	Excepted []Excepted `json:"excepted,omitempty"`

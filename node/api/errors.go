@@ -3,6 +3,9 @@ package api
 import (
 	"errors"
 	"fmt"
+
+	"patchmesh/content"
+	"patchmesh/policy"
 )
 
 // Class says what kind of failure an Error is; the command line turns it into the exit code.
@@ -44,10 +47,20 @@ type Error struct {
 
 func (e *Error) Error() string { return e.What }
 
-// Errorf makes an Error of the class without a hint.
+// Errorf makes an Error of the class without a hint, unless an argument is an error that says the same thing wherever it
+// is met: something that cannot be read.
 func Errorf(c Class, format string, args ...any) *Error {
-	return &Error{Class: c, What: fmt.Sprintf(format, args...)}
+	e := &Error{Class: c, What: fmt.Sprintf(format, args...)}
+	for _, a := range args {
+		if err, is := a.(error); is && (errors.Is(err, policy.ErrFormat) || errors.Is(err, content.ErrFormat)) {
+			e.Hint = formatHint
+		}
+	}
+	return e
 }
+
+// formatHint is what to do about a text or a file that is not in its form.
+const formatHint = "the command's --help shows the form with an example; a file that was carried here may have been cut off or changed on its way: fetch it again from whoever made it"
 
 // WithHint returns a copy of e that says what to do next.
 func (e *Error) WithHint(format string, args ...any) *Error {

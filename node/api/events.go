@@ -19,7 +19,8 @@ const (
 	EventWish    = "wish"    // a user of this machine accepted an update, took that back, or postponed it
 	EventCarried = "carried" // this machine has packed for a site without a network, served it or handed in what came back
 
-	// EventInstaller is what an installer printed that did its work; of one that failed the update's state tells.
+	// EventInstaller is what an installer printed. Of one that failed, with its reason, the first line of Detail says
+	// what it was to do and how it ended, with its exit code if it had one.
 	EventInstaller = "installer"
 )
 

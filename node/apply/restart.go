@@ -20,13 +20,16 @@ type Restarter interface {
 const restartStep = "restart"
 
 // LookRestart tells what this role sees of a restart that is needed. Errors are *Error.
-func (r *Role) LookRestart(context.Context) (policy.PendingRestart, error) {
+func (r *Role) LookRestart(ctx context.Context) (policy.PendingRestart, error) {
 	if r.cfg.Restarter == nil {
 		return policy.PendingRestart{}, nil
 	}
 	p, err := r.cfg.Restarter.Look()
 	if err != nil {
 		return p, asError("look for a pending restart", err)
+	}
+	if p.Pending {
+		r.remind(ctx, p)
 	}
 	return p, nil
 }

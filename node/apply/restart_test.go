@@ -105,3 +105,49 @@ func TestOfferThatIsOvertakenByNewerApprovalsGoesOn(t *testing.T) {
 		t.Errorf("documents that are not to be had: %v", err)
 	}
 }
+
+// talker is a restarter that can tell people.
+type talker struct {
+	restarter
+	said int
+}
+
+func (m *talker) TellWaits(context.Context) error { m.said++; return m.err }
+
+// R-C6: while a restart waits, people at terminals are told by the process that is root, as policy says and at most once
+// an hour; not where policy tells nobody, and not when none waits. How often it is asked changes nothing.
+func TestRC6PeopleAtTerminalsAreToldOfARestartThatWaits(t *testing.T) {
+	o := newOrg(t, "acme")
+	p := newProcess(t, o)
+	p.serve(t)
+	o.approve("u1", body(900, 1), "office", policy.ActionInstall)
+	c, ctx := NewClient(p.sock, o), context.Background()
+	if err := c.OfferMetadata(ctx); err != nil {
+		t.Fatal(err)
+	}
+	now := p.role.cfg.Now()
+	p.role.cfg.Now = func() time.Time { return now }
+	m := &talker{}
+	p.role.cfg.Restarter = m
+	look := func(what string, after time.Duration, want int) {
+		t.Helper()
+		now = now.Add(after)
+		for range 3 {
+			if _, err := c.LookRestart(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if m.said != want {
+			t.Errorf("%s: told %d times, want %d", what, m.said, want)
+		}
+	}
+	look("no restart", 0, 0)
+	m.sees = policy.PendingRestart{Pending: true, Since: now, Why: "evil\x1b]0;text of a package"}
+	look("it waits", time.Minute, 1)
+	look("soon afterwards", 20*time.Minute, 1)
+	look("an hour later", 41*time.Minute, 2)
+	m.sees.Impossible = "a folder is no machine"
+	look("nothing can be restarted", 2*time.Hour, 2)
+	m.sees = policy.PendingRestart{}
+	look("it was restarted", 2*time.Hour, 2)
+}

@@ -70,6 +70,8 @@ type Role struct {
 	trust sync.Mutex // guards cfg.Trust: a load must not meet a half-made save
 	work  sync.Mutex // guards the machine and the payloads on the shelf
 
+	reminded reminded
+
 	looksMu sync.Mutex
 	looks   map[content.ID]bool // what may be looked for, by the last plan
 	looksAt time.Time

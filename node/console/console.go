@@ -58,14 +58,16 @@ type Link struct {
 	URL string `json:"url"` // with the token behind the #
 }
 
-// CheckListen refuses every address from which somebody else than this computer could come.
+// CheckListen refuses every address from which somebody else than this computer could come. Port 0 is one that the
+// system chooses.
 func CheckListen(addr string) error {
 	a, err := netip.ParseAddrPort(addr)
-	if err != nil || a.Port() == 0 {
+	if err != nil {
 		return fmt.Errorf("console address %q, want IP:PORT", addr)
 	}
 	if !a.Addr().IsLoopback() || a.Addr().Zone() != "" || a.Addr().Is4In6() {
-		return fmt.Errorf("console address %s is not of this computer alone: it speaks without encryption, so only 127.0.0.1 or [::1] will do (from elsewhere: ssh -L %d:%s SEED)", addr, a.Port(), addr)
+		return fmt.Errorf("console address %s is not of this computer alone: it speaks without encryption, so only 127.0.0.1 or [::1] will do, as in --console 127.0.0.1:%d (from elsewhere then: ssh -L %d:127.0.0.1:%d SEED)",
+			addr, a.Port(), a.Port(), a.Port())
 	}
 	return nil
 }

@@ -234,7 +234,7 @@ func TestWhatTheConsoleIsGivenOnlyAnswers(t *testing.T) {
 }
 
 func TestOnlyLoopbackIsListenedOn(t *testing.T) {
-	for _, a := range []string{"", "7780", ":7780", "0.0.0.0:7780", "[::]:7780", "10.0.0.1:7780", "192.168.1.5:7780", "localhost:7780", "127.0.0.1", "127.0.0.1:0", "[fe80::1]:7780", "[::ffff:127.0.0.1]:7780", "[::1%lo]:7780", "169.254.1.1:1", "evil.example:80"} {
+	for _, a := range []string{"", "7780", ":7780", "0.0.0.0:7780", "[::]:7780", "10.0.0.1:7780", "192.168.1.5:7780", "localhost:7780", "127.0.0.1", "0.0.0.0:0", "[fe80::1]:7780", "[::ffff:127.0.0.1]:7780", "[::1%lo]:7780", "169.254.1.1:1", "evil.example:80"} {
 		if CheckListen(a) == nil {
 			t.Errorf("%q is listened on", a)
 		}
@@ -243,7 +243,10 @@ func TestOnlyLoopbackIsListenedOn(t *testing.T) {
 			t.Errorf("%q was opened", a)
 		}
 	}
-	for _, a := range []string{"127.0.0.1:7780", "[::1]:7780", "127.9.9.9:1"} {
+	if err := CheckListen("0.0.0.0:7780"); err == nil || !strings.Contains(err.Error(), "ssh -L 7780:127.0.0.1:7780 SEED") || strings.Contains(err.Error(), "7780:0.0.0.0") {
+		t.Errorf("what it says of a tunnel: %v", err)
+	}
+	for _, a := range []string{"127.0.0.1:7780", "[::1]:7780", "127.9.9.9:1", "127.0.0.1:0"} {
 		if err := CheckListen(a); err != nil {
 			t.Errorf("%s: %v", a, err)
 		}

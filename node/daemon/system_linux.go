@@ -62,7 +62,46 @@ func (Linux) Own(dir, name string) error {
 	if err != nil {
 		return err
 	}
-	return walkRoots(dir, uid, func(path string) error { return os.Lchown(path, uid, gid) })
+	fi, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	st, _ := fi.Sys().(*syscall.Stat_t)
+	if st == nil || int(st.Uid) != uid {
+		return walkRoots(dir, uid, func(path string) error { return os.Lchown(path, uid, gid) })
+	}
+	root, err := os.OpenRoot(dir) // given before: its owner can move things about in it, also now
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return walkRoots(dir, uid, func(path string) error { return giveOpen(root, dir, path, uid, gid) })
+}
+
+// giveOpen gives away what it has opened and looked at. A file that only root could read is not among it: the folder's
+// owner could have moved it here from any other folder of theirs to get at it.
+func giveOpen(root *os.Root, dir, path string, uid, gid int) error {
+	rel, err := filepath.Rel(dir, path)
+	if err != nil {
+		return err
+	}
+	f, err := root.OpenFile(rel, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok || st.Uid != 0 || !fi.IsDir() && (!fi.Mode().IsRegular() || st.Nlink != 1):
+		return fmt.Errorf("%s has just changed", path)
+	case !fi.IsDir() && fi.Mode().Perm()&0o004 == 0:
+		return fmt.Errorf("%s is root's alone, in a folder whose owner could have moved it there: give it back with chown if a command that root ran made it, else remove it", path)
+	}
+	return f.Chown(uid, gid)
 }
 
 // walkRoots visits what root owns in a folder, the folder itself last, so that its new owner cannot

@@ -58,6 +58,25 @@ func TestOnlyWhatRootOwnsIsGivenAway(t *testing.T) {
 	if err != nil || int(fi.Sys().(*syscall.Stat_t).Uid) != uid {
 		t.Errorf("the key was not given: %v", err)
 	}
+	// Its owner moves a file of root's there and waits for the next installation; what all could read is no secret.
+	secret, open := filepath.Join(dir, "secret"), filepath.Join(dir, "open")
+	for path, mode := range map[string]os.FileMode{secret: 0o600, open: 0o644} {
+		if err := os.WriteFile(path, []byte("root's"), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := (Linux{}).Own(dir, "nobody"); err == nil {
+		t.Error("a file that only root could read was given away in silence")
+	}
+	if fi, _ := os.Lstat(secret); fi.Sys().(*syscall.Stat_t).Uid != 0 {
+		t.Error("a file that only root could read was given away")
+	}
+	if err := os.Remove(secret); err != nil {
+		t.Fatal(err)
+	}
+	if err := (Linux{}).Own(dir, "nobody"); err != nil || !(Linux{}).Owned(dir, "nobody") {
+		t.Errorf("what everybody could read: %v", err)
+	}
 	for name, plant := range map[string]func(dir, victim string) error{
 		"a link":        func(dir, victim string) error { return os.Symlink(victim, filepath.Join(dir, "x")) },
 		"a second name": func(dir, victim string) error { return os.Link(victim, filepath.Join(dir, "x")) },

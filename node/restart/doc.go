@@ -23,5 +23,6 @@
 //
 //   - The system's own shutdown warns people and repeats it; so there is no dialogue of ours. Where nobody is
 //     warned at all, systemctl restarts at once.
+//   - Who works at a terminal is told that a restart waits with wall(1) or msg.exe and a text of ours, by root alone.
 //   - Inhibitors and sessions are read from /run/systemd as files: the apply role needs no bus for it.
 package restart

@@ -3,8 +3,10 @@ package state
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -36,6 +38,16 @@ const (
 	// for an old one of ours.
 	applicationID = 0x704d7368
 )
+
+// IsOurs says whether an open file has the mark of a database of ours, from its header alone (SQLite file format,
+// section 1.3). An empty one that was just made has none.
+func IsOurs(f io.ReaderAt) bool {
+	head := make([]byte, 72)
+	if n, _ := f.ReadAt(head, 0); n < len(head) {
+		return false
+	}
+	return string(head[:16]) == "SQLite format 3\x00" && binary.BigEndian.Uint32(head[68:]) == applicationID
+}
 
 // Open opens the database at path and makes it if there is none; its folder must exist. ErrDamaged
 // and ErrNewerSchema name the file and leave it as it is.

@@ -11,7 +11,7 @@ import (
 // grow to 64 MiB.
 const maxDocBytes = 64 << 20
 
-// PutDoc keeps a document under its ID; kind is for DropDocs. *content.CorruptError if the body has
+// PutDoc keeps a document under its ID, in place of what the disk has made of it; kind is for DropDocs. *content.CorruptError if the body has
 // another ID, ErrTooLarge.
 func (db *DB) PutDoc(id content.ID, kind string, body []byte) error {
 	if err := limit("document "+id.Short(), body, maxDocBytes); err != nil {
@@ -21,7 +21,7 @@ func (db *DB) PutDoc(id content.ID, kind string, body []byte) error {
 		return fmt.Errorf("put document: %w", &content.CorruptError{Want: id, Got: got, SizeBytes: len(body)})
 	}
 	sum := id.SHA256()
-	return db.exec("put document "+id.Short(), `INSERT INTO docs VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET kind = excluded.kind`,
+	return db.exec("put document "+id.Short(), `INSERT INTO docs VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET kind = excluded.kind, body = excluded.body`,
 		sum[:], kind, notNil(body))
 }
 

@@ -9,9 +9,9 @@ import (
 
 const (
 	// Longer texts are cut: strangers choose some of them, and an event must not be lost for its length.
-	maxEventText = 256 // of a kind, update, state, reason or peer
-	maxDetail    = 4 << 10
-	keptEvents   = 4000 // of each kind, so that what strangers cause does not push out what the machine did
+	maxEventText = 256     // of a kind, update, state, reason or peer
+	MaxDetail    = 4 << 10 // bytes of a detail
+	keptEvents   = 4000    // of each kind, so that what strangers cause does not push out what the machine did
 )
 
 // EventRow is one thing that happened on this machine.
@@ -38,7 +38,7 @@ func (db *DB) AddEvents(list []EventRow) error {
 				*text = cutText(*text, maxEventText)
 			}
 			if _, err := tx.Exec(`INSERT INTO events(at, kind, "update", state, reason, peer, detail) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-				toDB(e.At), e.Kind, e.Update, e.State, e.Reason, e.Peer, cutText(e.Detail, maxDetail)); err != nil {
+				toDB(e.At), e.Kind, e.Update, e.State, e.Reason, e.Peer, cutText(e.Detail, MaxDetail)); err != nil {
 				return err
 			}
 			kinds[e.Kind] = true

@@ -30,7 +30,7 @@ func TestEventsOfOneKindPushOutOnlyTheirOwn(t *testing.T) {
 	if got := all[len(all)-1]; got != own {
 		t.Errorf("the machine's own event is %+v", got)
 	}
-	if len(all[0].Peer) != maxEventText || len(all[0].Detail) != maxDetail {
+	if len(all[0].Peer) != maxEventText || len(all[0].Detail) != MaxDetail {
 		t.Errorf("%d bytes of a peer's name, %d of a detail", len(all[0].Peer), len(all[0].Detail))
 	}
 	for f, want := range map[EventFilter]int{

@@ -238,6 +238,10 @@ func TestDocumentsAreWhatTheirNamesSay(t *testing.T) {
 	if b, err := db.Doc(id); !errors.Is(err, ErrDamaged) {
 		t.Errorf("%q, %v, want ErrDamaged", b, err)
 	}
+	must(t, db.PutDoc(id, "descriptor", body)) // it came again
+	if b, err := db.Doc(id); !bytes.Equal(b, body) || err != nil {
+		t.Errorf("after it came again: %q, %v", b, err)
+	}
 }
 
 func TestDropDocsKeepsWhatIsWanted(t *testing.T) {
@@ -589,6 +593,24 @@ func TestTimesKeepMicrosecondsAndZero(t *testing.T) {
 	for _, at := range []time.Time{{}, noon, noon.Add(1234567 * time.Microsecond), time.Unix(-1, 0).UTC(), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)} {
 		if got := fromDB(toDB(at)); !got.Equal(at) || got.IsZero() != at.IsZero() {
 			t.Errorf("%s comes back as %s", at, got)
+		}
+	}
+}
+
+func TestIsOursKnowsTheMarkAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	db := reopen(t, path)
+	must(t, db.PutValue("k", []byte("v")), db.Close())
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	other := bytes.Clone(whole)
+	other[68] ^= 1
+	for name, c := range map[string]struct {
+		body []byte
+		want bool
+	}{"ours": {whole, true}, "another program's": {other, false}, "empty": {nil, false}, "cut short": {whole[:71], false}, "no database": {make([]byte, 4096), false}} {
+		if got := IsOurs(bytes.NewReader(c.body)); got != c.want {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }

@@ -25,7 +25,7 @@ type SyncRow struct {
 // AddSync appends a run. One that failed like the last one of the log is counted there instead: a mirror that is
 // away for a week must not push out everything else.
 func (db *DB) AddSync(r SyncRow) error {
-	r.How, r.From, r.Reason, r.Detail = cutText(r.How, maxEventText), cutText(r.From, maxEventText), cutText(r.Reason, maxEventText), cutText(r.Detail, maxDetail)
+	r.How, r.From, r.Reason, r.Detail = cutText(r.How, maxEventText), cutText(r.From, maxEventText), cutText(r.Reason, maxEventText), cutText(r.Detail, MaxDetail)
 	return db.hint("sync log", func(tx *sql.Tx) error {
 		if r.Reason != "" {
 			res, err := tx.Exec(`UPDATE syncs SET at = ?, took_ms = ?, times = times + 1

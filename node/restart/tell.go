@@ -1,0 +1,38 @@
+package restart
+
+import (
+	"context"
+	"os"
+	"time"
+)
+
+// waits is what people at terminals read while a restart waits. Nothing of it comes from an update.
+const waits = "An update needs a restart of this machine. Please save your work, and restart it when it suits you. 'patchmesh notices' tells more."
+
+const tellTime = 10 * time.Second
+
+// TellWaits tells those who are signed in at a terminal that a restart waits, by the system's own command where there is
+// one. It says nothing where this process is not the system's (root): another user's message is a nuisance that people
+// can turn off, and that names the wrong sender.
+func (m *Machine) TellWaits(ctx context.Context) error {
+	if !m.system() {
+		return nil
+	}
+	run := m.Run
+	if run == nil {
+		if !privileged() {
+			return nil
+		}
+		run = runTool
+	}
+	argv := tellCommand(waits)
+	if len(argv) == 0 {
+		return nil
+	}
+	if _, err := os.Stat(argv[0]); err != nil && m.Run == nil {
+		return nil // not on this machine: notices are still told to who asks
+	}
+	ctx, cancel := context.WithTimeout(ctx, tellTime)
+	defer cancel()
+	return run(ctx, argv)
+}
