@@ -99,18 +99,10 @@
 // Where it cannot be found out whether a machine is in a group, what the group forbids counts (holds,
 // windows, settings, a refusal) and what it allows does not.
 //
-// # Groups
+// # Checkpoints
 //
-// A machine is in a group because it was enrolled into it, because the group's signed query fits its
-// Inventory, or because it says so where the signed group lets machines join; and it is in every group
-// around that one. Manifest.Memberships tells which, and why. A query is a Condition without files,
-// registry and commands, so that the seed, which knows only what was reported, cannot come to another
-// answer than the machine, which works its groups out itself, offline:
-//
-//	{"machine":{"names":["till-*"],"sites":["branch"],"memory_mib":{"at_least":4096}}}
-//
-// Where it cannot be found out whether a machine is in a group, what the group forbids counts (holds,
-// windows, settings, a refusal) and what it allows does not.
+// Of a chain in which updates replace each other the newest that goes on this machine is installed. One that it replaces
+// and names as its prerequisite is a checkpoint: it is installed first, and nobody is asked to decline it.
 //
 // # Rules of an update
 //

@@ -141,6 +141,26 @@ func (m *Manifest) ProposeDeclines(catalogue []Candidate, describe func(content.
 	return out
 }
 
+// needsFirst says whether an update can only be laid over another, by itself or by what it needs: a machine that is set
+// up tomorrow needs that checkpoint still, whatever replaces it.
+func (m *Manifest) needsFirst(d *Descriptor, first UpdateID, describe func(content.ID) *Descriptor) bool {
+	seen := map[UpdateID]bool{}
+	for todo := slices.Clone(d.Prerequisites); len(todo) > 0; {
+		u := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if u == first {
+			return true
+		}
+		for _, a := range m.Approvals {
+			if x := describe(a.Descriptor); a.Update == u && !seen[u] && x != nil {
+				todo = append(todo, x.Prerequisites...)
+			}
+		}
+		seen[u] = true
+	}
+	return false
+}
+
 // replacedEverywhere names the updates that replace an approved one on all of its machines: approved for the same
 // group or one around it, begun, reached by every ring and not held.
 func (m *Manifest) replacedEverywhere(a Approval, describe func(content.ID) *Descriptor, now time.Time) []string {
@@ -154,7 +174,7 @@ func (m *Manifest) replacedEverywhere(a Approval, describe func(content.ID) *Des
 		_, covers := around[b.Group]
 		plan := m.RingPlan(b.RingPlan)
 		held := slices.ContainsFunc(m.Holds, func(h Hold) bool { return h.Update == b.Update || h.Update == AllUpdates })
-		if d == nil || !covers || b.Action != ActionInstall || !slices.Contains(d.Supersedes, a.Update) || held || now.Before(b.latestStart()) ||
+		if d == nil || !covers || b.Action != ActionInstall || !slices.Contains(d.Supersedes, a.Update) || m.needsFirst(d, a.Update, describe) || held || now.Before(b.latestStart()) ||
 			plan != nil && !b.Expedite && len(b.RingsOpened) < len(plan.Rings) {
 			continue
 		}

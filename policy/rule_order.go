@@ -102,6 +102,9 @@ func (o order) settleNeeds(i int) {
 		if at, here := o.place[u]; here && o.asked[at].approval.Action == ActionInstall && o.verdicts[at].Verb != VerbNone {
 			v.Reason, v.Detail = ReasonDepOtherFirst, fmt.Sprintf("%s must be installed before it", u)
 			continue
+		} else if here && o.verdicts[at].replaced() {
+			v.Reason, v.Detail = ReasonDepOtherFirst, fmt.Sprintf("it needs %s, which is %s, and that must be installed before it", u, o.verdicts[at].Detail)
+			continue
 		}
 		v.Reason, v.Detail = ReasonDepMissing, fmt.Sprintf("it needs %s, which is not approved for this machine", u)
 		if at, here := o.place[u]; here && o.verdicts[at].Offered() {
