@@ -26,7 +26,7 @@ func (n *Node) Explain(ctx context.Context, update, machine string) (*api.Explan
 	n.explainApprovals(e, m)
 	n.explainHolds(e, m)
 	explainTraffic(e, m)
-	explainState(e, m)
+	explainState(e, m, m.ID == n.id)
 	if err := n.explainDrafts(e); err != nil {
 		return nil, err
 	}
@@ -127,8 +127,9 @@ func explainGroups(e *explanation, all []policy.Membership) {
 	}
 }
 
-// explainState tells what the machine itself has reported, and who should do what next.
-func explainState(e *explanation, m api.Machine) {
+// explainState tells what the machine itself has reported, and who should do what next. Of the machine that is asked
+// about itself no report is needed.
+func explainState(e *explanation, m api.Machine, itself bool) {
 	seen := false
 	for _, u := range m.Updates {
 		if u.Update != e.Update {
@@ -153,7 +154,7 @@ func explainState(e *explanation, m api.Machine) {
 		e.add(u.Since, "install", "%s", text)
 	}
 	switch {
-	case m.LastReport.IsZero() && !seen:
+	case m.LastReport.IsZero() && !seen && !itself:
 		e.add(time.Time{}, "report", "the machine has never reported")
 		e.State, e.Reason = "unknown", string(policy.ReasonHostSilent)
 	case !m.Online:
