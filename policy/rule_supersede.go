@@ -7,7 +7,7 @@ import (
 
 // settleSupersedence is the one rule that looks at other verdicts: of a chain in which one update
 // replaces another, the newest that really applies on this machine is installed, the others are not.
-// A replacement that is held, deferred or not for this machine replaces nothing: else a bad new
+// A replacement that is held, deferred, rolled back or not for this machine replaces nothing: else a bad new
 // update, stopped by a hold, would keep the good old one away too. Updates that replace each other
 // in a circle contradict each other; all of them hold. A checkpoint, which a newer update replaces and yet needs
 // to be there before it, is not left out, see keepNeeded.
@@ -25,10 +25,10 @@ func settleSupersedence(asked []question, verdicts []Verdict) (superseded []int)
 		}
 	}
 	by := c.replacedBy(func(i int) bool {
-		return !circular[i] && (verdicts[i].Verb == VerbInstall || verdicts[i].Compliance == Installed)
+		return !circular[i] && (asked[i].goesOn(verdicts[i]) || verdicts[i].Compliance == Installed)
 	})
 	for old, newer := range c.replacedBy(func(i int) bool {
-		return !circular[i] && (verdicts[i].Verb == VerbInstall || verdicts[i].Verb == VerbStage || verdicts[i].Compliance == Installed)
+		return !circular[i] && (asked[i].goesOn(verdicts[i]) || verdicts[i].Verb == VerbStage || verdicts[i].Compliance == Installed)
 	}) {
 		if newer >= 0 && !circular[old] && verdicts[old].Compliance == Installed {
 			superseded = append(superseded, old)
@@ -57,7 +57,7 @@ func (v Verdict) replaced() bool {
 func keepNeeded(asked []question, verdicts []Verdict, by []int) {
 	o := newOrder(asked, verdicts)
 	for top := range verdicts {
-		if by[top] >= 0 || verdicts[top].Verb != VerbInstall {
+		if by[top] >= 0 || !asked[top].goesOn(verdicts[top]) {
 			continue
 		}
 		seen := map[int]bool{top: true}
