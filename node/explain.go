@@ -148,6 +148,9 @@ func explainState(e *explanation, m api.Machine, itself bool) {
 		if u.Reason != "" {
 			text += ", reason " + u.Reason
 		}
+		if u.Compliance == string(policy.Mitigated) || u.Compliance == string(policy.SupersededPresent) { // the state does not tell it
+			text += ", compliance " + u.Compliance
+		}
 		if u.Detail != "" {
 			text += ": " + u.Detail
 		}
