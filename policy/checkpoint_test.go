@@ -83,7 +83,7 @@ func TestRB8ACheckpointIsNotProposedForDecline(t *testing.T) {
 		for _, d := range []*Descriptor{c1, c2, helper} {
 			b.approve(d, "all", ActionInstall, nil)
 		}
-		got := b.m.ProposeDeclines([]Candidate{candidate(c1, t0, t0), candidate(c2, t0, t0), candidate(helper, t0, t0)}, b.describe, func(UpdateID, string) bool { return false }, t0)
+		got := b.m.ProposeDeclines([]Candidate{candidate(c1, t0, t0), candidate(c2, t0, t0), candidate(helper, t0, t0)}, b.describe, func(UpdateID, string) bool { return false }, t0.Add(31*day))
 		if want := name == "plain"; len(got) == 1 != want {
 			t.Errorf("%s: %+v", name, got)
 		}
