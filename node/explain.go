@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,6 +98,9 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 	}
 	e.add(time.Time{}, "approval", "no approval of %s addresses a group of this machine (%s)", e.Update, strings.Join(append([]string{"all"}, m.Groups...), ", "))
 	e.State, e.Reason = policy.StateOffered.String(), string(policy.ReasonPolicyDeclined)
+	if !slices.ContainsFunc(man.Approvals, func(a policy.Approval) bool { return string(a.Update) == e.Update }) {
+		e.Reason = string(policy.ReasonNotApproved) // nobody has declined it either
+	}
 }
 
 // explainDeadline tells when an approval is due on this machine, and what says so.

@@ -11,7 +11,7 @@ import (
 )
 
 // R-G8: a machine that is asked about itself, running or stopped, never says of itself that it has fallen silent; of an
-// update that is approved for others it says just that.
+// update that is approved for others it says just that, and of one about which nobody has decided that.
 func TestRG8AMachineIsNotSilentToItself(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t)
@@ -32,6 +32,10 @@ func TestRG8AMachineIsNotSilentToItself(t *testing.T) {
 		if err != nil || e.State != "offered" || e.Reason != string(policy.ReasonPolicyDeclined) || e.Owner != "admin" || slices.ContainsFunc(e.Chain, silent) {
 			t.Errorf("%s: %+v, %v", where, e, err)
 		}
+	}
+	m.file("u3", payload(100))
+	if e, err := m.seed.Explain(context.Background(), "u3", "a"); err != nil || e.Reason != string(policy.ReasonNotApproved) || e.Owner != "admin" {
+		t.Errorf("imported, and nobody has decided: %+v, %v", e, err)
 	}
 	e, err := a.Explain(context.Background(), "u2", "a")
 	check("running", e, err)
