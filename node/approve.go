@@ -158,7 +158,7 @@ func (s *seed) needGroup(m *sheet, name string) error {
 		names = append(names, g.Name)
 	}
 	return api.Errorf(api.ClassNotFound, "no group %q", api.Clean(name)).
-		WithHint("known groups: %s; a group is made by 'patchmesh invite --group NAME'", strings.Join(append([]string{"all", "unassigned"}, names...), ", "))
+		WithHint("known groups: %s; a group is made by 'patchmesh group set NAME' or 'patchmesh invite --group NAME'", strings.Join(append([]string{"all", "unassigned"}, names...), ", "))
 }
 
 // hold adds a signed stop.

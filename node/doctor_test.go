@@ -129,7 +129,7 @@ func TestRG9StalledUpdatesAreToldAndExplained(t *testing.T) {
 		t.Errorf("waiting as it was told to: %+v", w)
 	}
 	e := &explanation{Explanation: api.Explanation{Update: "u"}}
-	explainState(e, api.Machine{Updates: []api.Update{u}, LastReport: now, Online: true}, now)
+	explainState(e, api.Machine{Updates: []api.Update{u}, LastReport: now, Online: true}, false, now)
 	if e.State != "stalled" || e.Owner != "network" || e.NextStep == "" {
 		t.Errorf("%+v", e.Explanation)
 	}

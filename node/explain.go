@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ func (n *Node) Explain(ctx context.Context, update, machine string) (*api.Explan
 	n.explainApprovals(e, m)
 	n.explainHolds(e, m)
 	explainTraffic(e, m)
-	explainState(e, m, n.cfg.Now())
+	explainState(e, m, m.ID == n.id, n.cfg.Now())
 	if err := n.explainDrafts(e); err != nil {
 		return nil, err
 	}
@@ -97,6 +98,9 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 	}
 	e.add(time.Time{}, "approval", "no approval of %s addresses a group of this machine (%s)", e.Update, strings.Join(append([]string{"all"}, m.Groups...), ", "))
 	e.State, e.Reason = policy.StateOffered.String(), string(policy.ReasonPolicyDeclined)
+	if !slices.ContainsFunc(man.Approvals, func(a policy.Approval) bool { return string(a.Update) == e.Update }) {
+		e.Reason = string(policy.ReasonNotApproved) // nobody has declined it either
+	}
 }
 
 // explainDeadline tells when an approval is due on this machine, and what says so.
@@ -127,8 +131,9 @@ func explainGroups(e *explanation, all []policy.Membership) {
 	}
 }
 
-// explainState tells what the machine itself has reported, and who should do what next.
-func explainState(e *explanation, m api.Machine, now time.Time) {
+// explainState tells what the machine itself has reported, and who should do what next. Of the machine that is asked
+// about itself no report is needed.
+func explainState(e *explanation, m api.Machine, itself bool, now time.Time) {
 	seen := false
 	for _, u := range m.Updates {
 		if u.Update != e.Update {
@@ -147,6 +152,9 @@ func explainState(e *explanation, m api.Machine, now time.Time) {
 		if u.Reason != "" {
 			text += ", reason " + u.Reason
 		}
+		if u.Compliance == string(policy.Mitigated) || u.Compliance == string(policy.SupersededPresent) { // the state does not tell it
+			text += ", compliance " + u.Compliance
+		}
 		if u.Detail != "" {
 			text += ": " + u.Detail
 		}
@@ -154,7 +162,7 @@ func explainState(e *explanation, m api.Machine, now time.Time) {
 		explainRetry(e, u, now)
 	}
 	switch {
-	case m.LastReport.IsZero() && !seen:
+	case m.LastReport.IsZero() && !seen && !itself:
 		e.add(time.Time{}, "report", "the machine has never reported")
 		e.State, e.Reason = "unknown", string(policy.ReasonHostSilent)
 	case !m.Online:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -182,7 +183,7 @@ func (s *seed) importPayload(r api.ImportRequest, body io.Reader) (*api.Imported
 	if err != nil {
 		return nil, importError(r.FileName, err)
 	}
-	meta, err := s.readMeta(m.ID(), r.FileName)
+	meta, err := s.readMeta(m.ID(), r)
 	if err != nil {
 		return nil, api.Errorf(api.ClassRefused, "%s: %v", r.FileName, err).WithHint("the file is damaged or not what its name says")
 	}
@@ -252,14 +253,17 @@ func spaceText(need, free int64) string {
 	return fmt.Sprintf("needs %s, %s free", api.Size(need), api.Size(free))
 }
 
-// readMeta reads what the payload says of itself (a .deb: name, version, architecture).
-func (s *seed) readMeta(payload content.ID, name string) (source.Meta, error) {
+// readMeta reads what the payload says of itself (a .deb: name, version, architecture; a set: all of its packages).
+func (s *seed) readMeta(payload content.ID, q api.ImportRequest) (source.Meta, error) {
 	r, err := s.store.OpenPlain(payload)
 	if err != nil {
 		return source.Meta{}, err
 	}
 	defer r.Close()
-	return source.Describe(name, r)
+	if source.IsSet(q.FileName, q.Installer) {
+		return source.DescribeSet(q.FileName, r)
+	}
+	return source.Describe(q.FileName, r)
 }
 
 // describe makes the descriptor from what the admin said and what the file says.
@@ -270,6 +274,9 @@ func describe(r api.ImportRequest, meta source.Meta, m *content.PayloadMap) (*po
 		CVEs: r.CVEs, Installer: first(r.Installer, meta.Installer), InstallerArgs: r.InstallerArgs,
 		FileName: r.FileName, Payload: m.ID(), MapBytes: len(m.Encode()), PlainBytes: m.PlainBytes, StoredBytes: m.StoredBytes(),
 		SHA256: hex.EncodeToString(m.SHA256[:]), Package: meta.Package, Version: meta.Version, Arch: meta.Arch, Depends: meta.Depends,
+	}
+	if err := namePackages(d, meta); err != nil {
+		return nil, err
 	}
 	d.Requires = []string{d.Installer}
 	d.Origins, d.OriginHosts = r.Origins, r.OriginHosts
@@ -292,6 +299,21 @@ func describe(r api.ImportRequest, meta source.Meta, m *content.PayloadMap) (*po
 		return nil, api.Errorf(api.ClassUsage, "%s: %v", r.FileName, err).WithHint("see --installer-arg, --installed and 'patchmesh import --help'")
 	}
 	return d, nil
+}
+
+// namePackages puts the packages of a set into what is signed.
+func namePackages(d *policy.Descriptor, meta source.Meta) error {
+	if said := d.InstallerArgs["packages"]; meta.Packages == "" || said == meta.Packages {
+		return nil
+	} else if said != "" {
+		return api.Errorf(api.ClassUsage, "%s holds %s", d.FileName, meta.Packages).WithHint("leave --installer-arg packages away: it is read from the file")
+	}
+	d.InstallerArgs = maps.Clone(d.InstallerArgs)
+	if d.InstallerArgs == nil {
+		d.InstallerArgs = map[string]string{}
+	}
+	d.InstallerArgs["packages"] = meta.Packages
+	return nil
 }
 
 func first(s ...string) string {

@@ -55,7 +55,7 @@ func (n *Node) Windows(ctx context.Context, q api.WindowsQuery) (*api.Windows, e
 	if q.Count < 0 || q.Count > openingsTold {
 		return nil, api.Errorf(api.ClassUsage, "%d openings", q.Count).WithHint("ask for 1 to %d", openingsTold)
 	}
-	facts, _, err := n.factsOf(ctx, q.Machine)
+	facts, own, err := n.factsOf(ctx, q.Machine)
 	if err != nil {
 		return nil, err
 	}
@@ -69,5 +69,9 @@ func (n *Node) Windows(ctx context.Context, q api.WindowsQuery) (*api.Windows, e
 	}
 	a.Openings, a.Anytime = m.Openings(facts, now, count)
 	a.Openings = nonNil(a.Openings)
+	// Machines do not tell where their clocks hang: another one's local times can only be read by the clock here.
+	a.ZoneAssumed = !own && slices.ContainsFunc(a.Openings, func(o policy.Opening) bool {
+		return slices.ContainsFunc(m.Windows, func(w policy.Window) bool { return w.Zone == policy.ZoneLocal && slices.Contains(o.Windows, w.ID) })
+	})
 	return a, nil
 }

@@ -183,7 +183,7 @@ func TestRB7RevisionsAreProposedForTheSameBytesOnly(t *testing.T) {
 	}
 }
 
-// R-B7: to decline is proposed for what its vendor has withdrawn, and for what is replaced everywhere and needed nowhere;
+// R-B7: to decline is proposed for what its vendor has withdrawn, and for what is replaced everywhere, for 30 days, and needed nowhere;
 // a mitigation that has ended is to be taken off, not declined.
 func TestRB7RB8ObsoleteApprovalsAreProposedForDecline(t *testing.T) {
 	b := newBench(t)
@@ -198,10 +198,10 @@ func TestRB7RB8ObsoleteApprovalsAreProposedForDecline(t *testing.T) {
 	b.approve(recalled, "all", ActionInstall, nil)
 	b.approve(newer, "all", ActionInstall, func(a *Approval) { a.RingPlan, a.RingsOpened = "std", []time.Time{t0} })
 	catalogue := []Candidate{candidate(old, t0, t0), candidate(newer, t0, t0), candidate(guard, t0, t0), candidate(b.update("recalled", 2, func(d *Descriptor) { d.Withdrawn = true }), t0, t0)}
-	needed := true
+	needed, now := true, t0
 	propose := func() map[UpdateID]Proposal {
 		out := map[UpdateID]Proposal{}
-		for _, p := range grouped(t, b.m).ProposeDeclines(catalogue, b.describe, func(UpdateID, string) bool { return needed }, t0) {
+		for _, p := range grouped(t, b.m).ProposeDeclines(catalogue, b.describe, func(UpdateID, string) bool { return needed }, now) {
 			out[p.Approval.Update] = p
 		}
 		return out
@@ -215,13 +215,17 @@ func TestRB7RB8ObsoleteApprovalsAreProposedForDecline(t *testing.T) {
 	}
 	for i := range b.m.Approvals {
 		if b.m.Approvals[i].Update == "new" {
-			b.m.Approvals[i].RingsOpened = []time.Time{t0, t0}
+			b.m.Approvals[i].RingsOpened = []time.Time{t0, t0.Add(time.Hour)}
 		}
 	}
 	if all := propose(); len(all) != 2 || !strings.Contains(all["old"].Not, "still needs it") {
 		t.Errorf("while a machine needs it: %+v", all)
 	}
 	needed = false
+	if p := propose()["old"]; !strings.Contains(p.Not, "less than 30 days") || !p.DueAt.Equal(t0.Add(time.Hour+30*day)) {
+		t.Errorf("while its replacement is young: %+v", p)
+	}
+	now = t0.Add(time.Hour + 30*day)
 	if p := propose()["old"]; p.Not != "" || p.Approval.Action != ActionDecline || !p.Approval.Deadline.IsZero() {
 		t.Errorf("%+v", p)
 	}

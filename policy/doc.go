@@ -100,6 +100,14 @@
 // Where it cannot be found out whether a machine is in a group, what the group forbids counts (holds,
 // windows, settings, a refusal) and what it allows does not.
 //
+// # Checkpoints
+//
+// Of a chain in which updates replace each other the newest that goes on this machine is installed. One that it replaces
+// and names as its prerequisite is a checkpoint: it is installed first, and nobody is asked to decline it.
+//
+// What does not work on a machine keeps nothing else away (setback.go): one that must be alone and failed gives way until it
+// is tried again, and one that was rolled back replaces nothing until it is approved anew.
+//
 // # Rules of an update
 //
 // A descriptor may carry three Conditions, which the approvers sign with it and every machine evaluates

@@ -27,8 +27,9 @@ type Machine struct {
 	// What changes from moment to moment, see client.go. Zero: on mains power, nothing waits, nobody shuts it down.
 	Power        Power
 	Waits        map[UpdateID]Wait
-	Met          map[UpdateID]Wait // since when a revision is known to be meant for this machine
-	ShuttingDown time.Duration     // how long the machine may still be used; 0: it is not being shut down
+	Met          map[UpdateID]Wait    // since when a revision is known to be meant for this machine
+	SetBack      map[UpdateID]SetBack // installs that did not work here, see setback.go
+	ShuttingDown time.Duration        // how long the machine may still be used; 0: it is not being shut down
 
 	// UserElsewhere: another process asks the user and keeps to the local file. The apply role must not
 	// refuse what it cannot know; neither guards anything that a signature does not.

@@ -120,6 +120,7 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 		p.changesAt(v.Until)
 		p.changesAt(v.closesAt)
 	}
+	p.setBackEnds(mach, now)
 	if anyListed {
 		p.listed(listed)
 	}

@@ -14,7 +14,7 @@ import (
 // rules they approve nothing: they fill a draft.
 var switchInfos = []SettingInfo{
 	{SetRevisions, "off", "for approvals of the group, the seed proposes newer revisions: off, metadata (nothing changed but what is written about the update) or any; a group of a plan's first ring goes by its own word alone", checkRevisions, nil},
-	{SetDeclines, "no", "yes: the seed proposes to decline approvals of the group that are withdrawn by their vendor, or replaced and needed by no machine; a group of a plan's first ring goes by its own word alone", checkYesNo, nil},
+	{SetDeclines, "no", "yes: the seed proposes to decline approvals of the group that are withdrawn by their vendor, or replaced for 30 days and needed by no machine; a group of a plan's first ring goes by its own word alone", checkYesNo, nil},
 }
 
 const (
@@ -111,6 +111,10 @@ func (m *Manifest) ProposeRevisions(catalogue []Candidate, describe func(content
 	return out
 }
 
+// declineAfter is how long a replacement must have been in force before the old update is let go: what is wrong with the new
+// one shows late, and until then the old one is the way back.
+const declineAfter = 30 * day
+
 // ProposeDeclines says which approvals of the main approvers nobody needs any more, where the switch is on.
 // needed tells of an update whether any machine of a group is still without it and what replaces it, or has not
 // said so. A mitigation is never declined: that would keep it where it is to be taken off.
@@ -125,7 +129,7 @@ func (m *Manifest) ProposeDeclines(catalogue []Candidate, describe func(content.
 		if a.role != "" || a.Listed() || a.Action == ActionDecline || a.Action == ActionRemove || d == nil || d.Mitigates != "" || m.switchOf(SetDeclines, a.Group) != "yes" {
 			continue
 		}
-		by := m.replacedEverywhere(a, describe, now)
+		by, since := m.replacedEverywhere(a, describe, now)
 		if !withdrawn[a.Update] && len(by) == 0 {
 			continue
 		}
@@ -133,32 +137,78 @@ func (m *Manifest) ProposeDeclines(catalogue []Candidate, describe func(content.
 		p := Proposal{Rule: SetDeclines, DueAt: at, Approval: Approval{
 			Update: a.Update, Revision: a.Revision, Descriptor: a.Descriptor, DescriptorBytes: a.DescriptorBytes, Group: a.Group, Action: ActionDecline, At: at,
 		}}
-		if !withdrawn[a.Update] && needed(a.Update, a.Group) {
-			p.Not = "replaced by " + strings.Join(by, ", ") + ", but a machine still needs it or has not reported"
+		if !withdrawn[a.Update] {
+			p.DueAt = since.Add(declineAfter)
+			p.Not = stillWanted(by, p.DueAt, now, func() bool { return needed(a.Update, a.Group) })
 		}
 		out = append(out, p)
 	}
 	return out
 }
 
+// inForceSince is from when an approval has counted for all of its machines, if every ring of its plan is open.
+func (a Approval) inForceSince() time.Time {
+	at := a.At
+	if n := len(a.RingsOpened); n > 0 && a.RingsOpened[n-1].After(at) {
+		at = a.RingsOpened[n-1]
+	}
+	if t := a.latestStart(); t.After(at) {
+		at = t
+	}
+	return at
+}
+
+// stillWanted says why a replaced update is not let go yet; empty: it may go.
+func stillWanted(by []string, dueAt, now time.Time, needed func() bool) string {
+	switch {
+	case needed():
+		return "replaced by " + strings.Join(by, ", ") + ", but a machine still needs it or has not reported"
+	case now.Before(dueAt):
+		return "replaced by " + strings.Join(by, ", ") + ", which has been in force for less than 30 days"
+	}
+	return ""
+}
+
+// needsFirst says whether an update can only be laid over another, by itself or by what it needs: a machine that is set
+// up tomorrow needs that checkpoint still, whatever replaces it.
+func (m *Manifest) needsFirst(d *Descriptor, first UpdateID, describe func(content.ID) *Descriptor) bool {
+	seen := map[UpdateID]bool{}
+	for todo := slices.Clone(d.Prerequisites); len(todo) > 0; {
+		u := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if u == first {
+			return true
+		}
+		for _, a := range m.Approvals {
+			if x := describe(a.Descriptor); a.Update == u && !seen[u] && x != nil {
+				todo = append(todo, x.Prerequisites...)
+			}
+		}
+		seen[u] = true
+	}
+	return false
+}
+
 // replacedEverywhere names the updates that replace an approved one on all of its machines: approved for the same
-// group or one around it, begun, reached by every ring and not held.
-func (m *Manifest) replacedEverywhere(a Approval, describe func(content.ID) *Descriptor, now time.Time) []string {
+// group or one around it, begun, reached by every ring and not held; since tells from when the first of them has been.
+func (m *Manifest) replacedEverywhere(a Approval, describe func(content.ID) *Descriptor, now time.Time) (by []string, since time.Time) {
 	around := m.depths([]string{a.Group})
 	if a.Group == GroupAll {
 		around = map[string]int{GroupAll: 0}
 	}
-	var out []string
 	for _, b := range m.Approvals {
 		d := describe(b.Descriptor)
 		_, covers := around[b.Group]
 		plan := m.RingPlan(b.RingPlan)
 		held := slices.ContainsFunc(m.Holds, func(h Hold) bool { return h.Update == b.Update || h.Update == AllUpdates })
-		if d == nil || !covers || b.Action != ActionInstall || !slices.Contains(d.Supersedes, a.Update) || held || now.Before(b.latestStart()) ||
+		if d == nil || !covers || b.Action != ActionInstall || !slices.Contains(d.Supersedes, a.Update) || m.needsFirst(d, a.Update, describe) || held || now.Before(b.latestStart()) ||
 			plan != nil && !b.Expedite && len(b.RingsOpened) < len(plan.Rings) {
 			continue
 		}
-		out = append(out, string(b.Update))
+		by = append(by, string(b.Update))
+		if at := b.inForceSince(); since.IsZero() || at.Before(since) {
+			since = at
+		}
 	}
-	return slices.Compact(out)
+	return slices.Compact(by), since
 }

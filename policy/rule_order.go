@@ -102,6 +102,9 @@ func (o order) settleNeeds(i int) {
 		if at, here := o.place[u]; here && o.asked[at].approval.Action == ActionInstall && o.verdicts[at].Verb != VerbNone {
 			v.Reason, v.Detail = ReasonDepOtherFirst, fmt.Sprintf("%s must be installed before it", u)
 			continue
+		} else if here && o.verdicts[at].replaced() {
+			v.Reason, v.Detail = ReasonDepOtherFirst, fmt.Sprintf("it needs %s, which is %s, and that must be installed before it", u, o.verdicts[at].Detail)
+			continue
 		}
 		v.Reason, v.Detail = ReasonDepMissing, fmt.Sprintf("it needs %s, which is not approved for this machine", u)
 		if at, here := o.place[u]; here && o.verdicts[at].Offered() {
@@ -114,7 +117,7 @@ func (o order) settleNeeds(i int) {
 // settleExclusive lets one update that must be alone go in a pass, with nothing else. What is to be removed goes
 // before it: an exclusive one may need the room that it takes or the place that it holds, and a remedy must not wait for an
 // install that may fail again and again. While a removal is due the exclusive one waits, and the others go on; then it
-// goes before all other installs. To remove an exclusive update holds back installs as well.
+// goes before all other installs, unless it has just failed here: then it has its next turn when it is tried again. To remove an exclusive update holds back installs as well.
 func (o order) settleExclusive() {
 	exclusive := func(v Verdict) bool {
 		d := o.asked[o.place[v.Update]].desc
@@ -125,9 +128,14 @@ func (o order) settleExclusive() {
 		o.holdInstalls(at, ReasonExclusive, "%s must be removed alone, and goes first", func(Verdict) bool { return true })
 	} else if at := slices.IndexFunc(o.verdicts, removal); at >= 0 {
 		o.holdInstalls(at, ReasonDepOtherFirst, "it must be installed alone, and %s is removed first", exclusive)
-	} else if at := slices.IndexFunc(o.verdicts, func(v Verdict) bool { return v.Verb == VerbInstall && exclusive(v) }); at >= 0 {
+	} else if at := slices.IndexFunc(o.verdicts, func(v Verdict) bool { return v.Verb == VerbInstall && exclusive(v) && !o.setBack(v) }); at >= 0 {
 		o.holdInstalls(at, ReasonExclusive, "%s must be installed alone, and goes first", func(Verdict) bool { return true })
 	}
+}
+
+func (o order) setBack(v Verdict) bool {
+	now, _ := o.asked[o.place[v.Update]].setBack()
+	return now
 }
 
 // holdInstalls has those installs wait that which says, but for the one at first, whose name goes into the detail.

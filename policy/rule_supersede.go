@@ -7,9 +7,10 @@ import (
 
 // settleSupersedence is the one rule that looks at other verdicts: of a chain in which one update
 // replaces another, the newest that really applies on this machine is installed, the others are not.
-// A replacement that is held, deferred or not for this machine replaces nothing: else a bad new
+// A replacement that is held, deferred, rolled back or not for this machine replaces nothing: else a bad new
 // update, stopped by a hold, would keep the good old one away too. Updates that replace each other
-// in a circle contradict each other; all of them hold.
+// in a circle contradict each other; all of them hold. A checkpoint, which a newer update replaces and yet needs
+// to be there before it, is not left out, see keepNeeded.
 //
 // superseded are those that are on the machine although one that replaces them is too, or comes. It is told of them
 // when everything else is settled: what needs them has them.
@@ -24,15 +25,16 @@ func settleSupersedence(asked []question, verdicts []Verdict) (superseded []int)
 		}
 	}
 	by := c.replacedBy(func(i int) bool {
-		return !circular[i] && (verdicts[i].Verb == VerbInstall || verdicts[i].Compliance == Installed)
+		return !circular[i] && (asked[i].goesOn(verdicts[i]) || verdicts[i].Compliance == Installed)
 	})
 	for old, newer := range c.replacedBy(func(i int) bool {
-		return !circular[i] && (verdicts[i].Verb == VerbInstall || verdicts[i].Verb == VerbStage || verdicts[i].Compliance == Installed)
+		return !circular[i] && (asked[i].goesOn(verdicts[i]) || verdicts[i].Verb == VerbStage || verdicts[i].Compliance == Installed)
 	}) {
 		if newer >= 0 && !circular[old] && verdicts[old].Compliance == Installed {
 			superseded = append(superseded, old)
 		}
 	}
+	keepNeeded(asked, verdicts, by)
 	for old, newer := range by {
 		if newer < 0 || circular[old] || verdicts[old].Compliance == Installed {
 			continue
@@ -42,6 +44,43 @@ func settleSupersedence(asked []question, verdicts []Verdict) (superseded []int)
 		v.Detail = "replaced by " + string(verdicts[newer].Update)
 	}
 	return superseded
+}
+
+// replaced: it is left out for one that replaces it.
+func (v Verdict) replaced() bool {
+	return v.Verb == VerbNone && v.Compliance == NotApplicable && v.Reason == ReasonDepOtherFirst
+}
+
+// keepNeeded takes back that an update is replaced where the one at the top of its chain needs it first and it is not
+// there: a cumulative update of today that can only be laid over the checkpoint of last year. Left out, the checkpoint
+// would never come, and the newest would wait for it without end. What others need is not kept: the replacement does.
+func keepNeeded(asked []question, verdicts []Verdict, by []int) {
+	o := newOrder(asked, verdicts)
+	for top := range verdicts {
+		if by[top] >= 0 || !asked[top].goesOn(verdicts[top]) {
+			continue
+		}
+		seen := map[int]bool{top: true}
+		for todo := []int{top}; len(todo) > 0; {
+			i := todo[len(todo)-1]
+			todo = todo[:len(todo)-1]
+			for _, u := range o.needs(i) {
+				at, here := o.place[u]
+				if !here || o.satisfied(u) {
+					continue
+				}
+				if by[at] == top {
+					by[at] = -1
+				} else if by[at] >= 0 {
+					at = by[at] // comes in its place
+				}
+				if !seen[at] {
+					seen[at] = true
+					todo = append(todo, at)
+				}
+			}
+		}
+	}
 }
 
 // chain is who replaces whom among the updates that are approved for installation here, by their

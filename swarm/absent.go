@@ -117,17 +117,20 @@ func (c *Core) brought(groups []string, id content.ID) bool {
 // broughtTo is what machines in these groups are to fetch, without what is replaced there.
 func (c *Core) broughtTo(groups []string) map[content.ID]bool {
 	m := c.news.manifest
-	set, replaced := map[content.ID]bool{}, map[policy.UpdateID]bool{}
+	set, replaced, needed := map[content.ID]bool{}, map[policy.UpdateID]bool{}, map[policy.UpdateID]bool{}
 	list := m.Addressed(groups, c.now)
 	for _, a := range list {
 		if d := c.describe(a.Descriptor); d != nil && a.Action == policy.ActionInstall && !m.Held(a.Update, c.now) {
 			for _, u := range d.Supersedes {
 				replaced[u] = true
 			}
+			for _, u := range d.Prerequisites { // a checkpoint comes before what replaces it
+				needed[u] = true
+			}
 		}
 	}
 	for _, a := range list {
-		if d := c.describe(a.Descriptor); d != nil && a.Brings(c.now) && !replaced[a.Update] {
+		if d := c.describe(a.Descriptor); d != nil && a.Brings(c.now) && (!replaced[a.Update] || needed[a.Update]) {
 			set[d.Payload] = true
 		}
 	}

@@ -59,7 +59,7 @@ func (c *Core) replan() {
 	}
 	t := &c.tasks
 	t.stale = c.stale()
-	c.self.Machine.Waits, c.self.Machine.Met = c.waits(), c.met()
+	c.self.Machine.Waits, c.self.Machine.Met, c.self.Machine.SetBack = c.waits(), c.met(), c.setBack()
 	t.plan = policy.MakePlan(c.news.manifest, c.describe, c.self.Machine, t.stale, c.now)
 	old := t.tasks
 	t.tasks = make([]*task, 0, len(t.plan.Verdicts))
@@ -431,7 +431,7 @@ func (c *Core) installFailed(r *request, e Failed) {
 	k.retryAt = c.waitAfter(k, e.Reason)
 	if c.undo(k, e) {
 		c.save()
-		c.driveTasks()
+		c.replan() // nothing waits for it any more
 		return
 	}
 	c.fail(k, e)
@@ -443,7 +443,7 @@ func (c *Core) installFailed(r *request, e Failed) {
 	if d := c.describe(k.verdict.Descriptor); d != nil && e.Reason == policy.ReasonTrustBadChunk {
 		c.payloadDamaged(c.byMap[d.Payload])
 	}
-	c.driveTasks()
+	c.replan() // nothing waits for it until it is tried again
 }
 
 func (c *Core) inventoryChanged(e InventoryChanged) {

@@ -64,3 +64,24 @@ func (c *Core) approvedAt(k *task) time.Time {
 	}
 	return time.Time{}
 }
+
+// setBack lists the installs that did not work here, so that nothing else waits for them.
+func (c *Core) setBack() map[policy.UpdateID]policy.SetBack {
+	var out map[policy.UpdateID]policy.SetBack
+	add := func(k *task, s policy.SetBack) {
+		if out == nil {
+			out = map[policy.UpdateID]policy.SetBack{}
+		}
+		s.Revision = k.verdict.Revision
+		out[k.verdict.Update] = s
+	}
+	for _, k := range c.tasks.tasks {
+		switch {
+		case k.undone != nil:
+			add(k, policy.SetBack{ApprovedAt: k.undone.ApprovedAt})
+		case k.failed != nil && c.now.Before(k.retryAt):
+			add(k, policy.SetBack{ApprovedAt: k.failed.ApprovedAt, Until: k.retryAt})
+		}
+	}
+	return out
+}

@@ -28,6 +28,7 @@ type world struct {
 	descs    map[content.ID]*policy.Descriptor
 	infos    map[content.ID]PayloadInfo
 	version  int64
+	broken   map[policy.UpdateID]policy.Reason // installs that fail
 
 	wanRate  float64 // bytes per second, shared by the site
 	lanRate  float64 // bytes per second up, per machine
@@ -380,6 +381,10 @@ func (w *world) do(n *worldNode, act Action) {
 		u := w.descs[a.Descriptor].Update
 		if !n.ready[w.descs[a.Descriptor].Payload] {
 			w.t.Fatalf("%s installs %s without its payload", n.id, u)
+		}
+		if why := w.broken[u]; why != "" {
+			w.later(n, 10*time.Millisecond, Failed{Req: a.Req, Class: Retry, Reason: why})
+			return
 		}
 		n.installed[u] = w.now
 		w.later(n, 10*time.Millisecond, Installed{Req: a.Req})

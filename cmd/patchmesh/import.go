@@ -10,6 +10,7 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"patchmesh/node/api"
@@ -20,12 +21,14 @@ func (a *app) importCmd() *cobra.Command {
 	var args []string
 	var rules ruleFiles
 	var vendor api.VendorClaim
+	var set bool
 	c := &cobra.Command{
 		Use:   "import PATH...",
 		Short: "put files into the catalogue",
 		Long:  "import reads files into the seed's catalogue and prints the id of each update. What a file says of itself\n(.deb: name, version, architecture) is read from it. Nothing reaches a machine before it is approved.\nWhat nobody has decided about joins the next signed approvals as detect-only for all machines (the setting list-new):\nthey look whether it is for them and whether they have it, report that as not approved, and fetch nothing.\n" + ruleLanguage + exits,
 		Example: `  patchmesh import openssl_3.0.15_amd64.deb
   patchmesh import hosts --installer file --installer-arg dest=/etc/hosts --id hosts-2026-03 --severity important
+  patchmesh import --set --id perl-2026-11 perl_5.36_amd64.deb perl-base_5.36_amd64.deb libperl5.36_5.36_amd64.deb
   patchmesh import tool_2.1_amd64.deb --origin https://vendor.example/pool/tool_2.1_amd64.deb
   patchmesh import site-2.1.tar.gz --installer archive --installer-arg dest=/srv/site --probe healthy.json --probe-seconds 60
   patchmesh import tool.msi --installer-arg product-code={01234567-89AB-CDEF-0123-456789ABCDEF} --version-is 2.1.0 --restart maybe
@@ -34,6 +37,9 @@ func (a *app) importCmd() *cobra.Command {
 		Args: func(c *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
 				return exactly(1, "one or more files")(c, paths)
+			}
+			if set {
+				return checkSet(r, paths)
 			}
 			if len(paths) > 1 && r.ID != "" {
 				return api.Errorf(api.ClassUsage, "--id names one update, %d files are given", len(paths))
@@ -52,14 +58,25 @@ func (a *app) importCmd() *cobra.Command {
 				return err
 			}
 			if vendor != (api.VendorClaim{}) {
-				if r.Vendor = &vendor; vendor.SHA256 == "" || len(paths) > 1 {
+				if r.Vendor = &vendor; vendor.SHA256 == "" || len(paths) > 1 || set {
 					return api.Errorf(api.ClassUsage, "--vendor-origin and --vendor-member go with --vendor-sha256, and with one file")
 				}
 			}
-			return a.onSeed(func(s api.Service) error { return a.importAll(c.Context(), s, r, paths) })
+			each := a.importAll
+			if set {
+				each = a.importSet
+			}
+			return a.onSeed(func(s api.Service) error { return each(c.Context(), s, r, paths) })
 		},
 	}
 	f := c.Flags()
+	importFlags(f, &r, &args, &set)
+	vendorFlags(f, &vendor)
+	rules.flags(f, &r.ImportRules)
+	return c
+}
+
+func importFlags(f *pflag.FlagSet, r *api.ImportRequest, args *[]string, set *bool) {
 	f.StringVar(&r.ID, "id", "", "id of the update (default: from the file)")
 	f.StringVar(&r.Title, "title", "", "title for people")
 	f.StringVar(&r.Severity, "severity", "", "critical, important, moderate, low or unspecified")
@@ -67,13 +84,11 @@ func (a *app) importCmd() *cobra.Command {
 	f.StringVar(&r.Product, "product", "", "what it is for")
 	f.StringArrayVar(&r.CVEs, "cve", nil, "CVE that it fixes; may be repeated")
 	f.StringVar(&r.Installer, "installer", "", "file, deb, rpm, msi, msu, archive, script or agent (default: by the name of the file)")
-	f.StringArrayVar(&args, "installer-arg", nil, "KEY=VALUE for the installer; may be repeated")
+	f.StringArrayVar(args, "installer-arg", nil, "KEY=VALUE for the installer; may be repeated")
+	f.BoolVar(set, "set", false, "the .deb files are one update, which dpkg installs in one run: packages that need each other in the same version")
 	f.StringArrayVar(&r.Supersedes, "supersedes", nil, "id of an update that this one replaces; may be repeated")
 	f.StringArrayVar(&r.Origins, "origin", nil, "URL of the same bytes at their vendor's; machines that reach no seed fetch them there; may be repeated")
 	f.StringArrayVar(&r.OriginHosts, "origin-host", nil, "host to which a redirect of --origin may lead; may be repeated")
-	vendorFlags(f, &vendor)
-	rules.flags(f, &r.ImportRules)
-	return c
 }
 
 // listingText says what becomes of an update that nobody decides about, and how that is hurried on.
@@ -101,8 +116,7 @@ func keyValues(args []string) (map[string]string, error) {
 	return out, nil
 }
 
-// importAll imports one file after the other. With --json it prints one object for one file, and a
-// list for several.
+// importAll imports one file after the other.
 func (a *app) importAll(ctx context.Context, s api.Service, r api.ImportRequest, paths []string) error {
 	var done []*api.Imported
 	for _, p := range paths {
@@ -110,42 +124,66 @@ func (a *app) importAll(ctx context.Context, s api.Service, r api.ImportRequest,
 		if err != nil {
 			return err
 		}
-		done = append(done, i)
 		if !a.json {
-			note := ""
-			if i.Unchanged {
-				note = " (was there already)"
-			}
-			fmt.Fprintf(a.errOut, "%s: %s, %s in %d chunks, installer %s, revision %d%s\n", filepath.Base(p), i.Title, api.Size(i.SizeBytes), i.Chunks, i.Installer, i.Revision, note)
-			if next := listingText(i); next != "" {
-				fmt.Fprintln(a.errOut, next)
-			}
-			fmt.Fprintln(a.out, i.Update)
+			err = a.tellImported([]*api.Imported{i}, func(*api.Imported) string { return filepath.Base(p) })
 		}
+		if err != nil {
+			return err
+		}
+		done = append(done, i)
 	}
-	if !a.json {
-		return nil
+	if a.json {
+		return a.tellImported(done, nil)
 	}
-	var facts any = done
-	if len(done) == 1 {
-		facts = done[0]
-	}
-	return a.print(facts, func(io.Writer) {})
+	return nil
 }
 
-func (a *app) importOne(ctx context.Context, s api.Service, r api.ImportRequest, path string) (*api.Imported, error) {
+// tellImported says what came of imports. With --json it prints one object for one file, and a list for several.
+func (a *app) tellImported(done []*api.Imported, name func(*api.Imported) string) error {
+	if a.json {
+		var facts any = done
+		if len(done) == 1 {
+			facts = done[0]
+		}
+		return a.print(facts, func(io.Writer) {})
+	}
+	for _, i := range done {
+		note := ""
+		if i.Unchanged {
+			note = " (was there already)"
+		}
+		fmt.Fprintf(a.errOut, "%s: %s, %s in %d chunks, installer %s, revision %d%s\n", name(i), i.Title, api.Size(i.SizeBytes), i.Chunks, i.Installer, i.Revision, note)
+		if next := listingText(i); next != "" {
+			fmt.Fprintln(a.errOut, next)
+		}
+		fmt.Fprintln(a.out, i.Update)
+	}
+	return nil
+}
+
+// openRegular opens a file to be imported.
+func openRegular(path string) (*os.File, os.FileInfo, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		if os.IsNotExist(err) {
-			return nil, api.Errorf(api.ClassNotFound, "no file %s", path)
+			return nil, nil, api.Errorf(api.ClassNotFound, "no file %s", path)
 		}
-		return nil, api.Errorf(api.ClassFailed, "%v", err)
+		return nil, nil, api.Errorf(api.ClassFailed, "%v", err)
 	}
-	defer f.Close()
 	fi, err := f.Stat()
 	if err != nil || !fi.Mode().IsRegular() {
-		return nil, api.Errorf(api.ClassUsage, "%s is no regular file", path)
+		f.Close()
+		return nil, nil, api.Errorf(api.ClassUsage, "%s is no regular file", path)
 	}
+	return f, fi, nil
+}
+
+func (a *app) importOne(ctx context.Context, s api.Service, r api.ImportRequest, path string) (*api.Imported, error) {
+	f, fi, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
 	r.FileName, r.SizeBytes = filepath.Base(path), fi.Size()
 	var body io.Reader = f
 	if term.IsTerminal(int(os.Stderr.Fd())) && !a.json {

@@ -20,7 +20,7 @@ func (a *app) rulesCmd() *cobra.Command {
 			"prepares a draft, and 'patchmesh sign' shows and signs it as any other, with the threshold and passphrase that it takes.\n" +
 			"What was decided by hand, for the same group or as a decline, is left alone, and so is what has a licence to accept.\n" +
 			"Two settings do the same for what is approved already: 'patchmesh policy set approve-revisions=metadata' proposes newer\n" +
-			"revisions of which only the description changed, 'decline-obsolete=yes' to decline what is withdrawn or replaced.\n" + exits,
+			"revisions of which only the description changed, 'decline-obsolete=yes' to decline what is withdrawn, or replaced for 30 days.\n" + exits,
 		Example: "  patchmesh rules try fast --severity critical --group all\n  patchmesh rules set fast --severity critical --rings standard --deadline 14\n  patchmesh rules list\n  patchmesh rules templates",
 	}
 	c.AddCommand(a.rulesSetCmd(), a.rulesTryCmd(), a.rulesDropCmd(), a.rulesListCmd(), a.rulesProposeCmd(), a.rulesTemplatesCmd())

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -106,15 +107,29 @@ func from(origin string) string {
 	return ", from " + api.Clean(origin)
 }
 
+// reasonText is why an update is as it is on a machine. A compliance that its state does not tell comes first: who reads that an
+// update is held must see that the machine is not simply without it.
 func reasonText(u api.Update) string {
-	if u.Detail == "" {
-		return u.Reason
+	words := []string{}
+	switch u.Compliance {
+	case "mitigated", "superseded-present":
+		words = append(words, u.Compliance)
 	}
-	d := api.Clean(u.Detail)
-	if len(d) > 60 {
-		d = d[:60] + "..."
+	if u.Reason != "" {
+		words = append(words, u.Reason)
 	}
-	return u.Reason + " (" + d + ")"
+	if u.Detail != "" {
+		words = append(words, "("+cutText(api.Clean(u.Detail), 60)+")")
+	}
+	return strings.Join(words, " ")
+}
+
+// cutText shortens a text between characters.
+func cutText(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n]) + "..."
+	}
+	return s
 }
 
 // againText says when an update that failed is tried again.

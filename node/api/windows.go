@@ -31,6 +31,8 @@ type Windows struct {
 	Anytime  bool             `json:"anytime"` // no window addresses the machine
 	Openings []policy.Opening `json:"openings"`
 	Zone     string           `json:"zone"` // where the clock hangs that windows in local time were read by
-	AsOf     time.Time        `json:"as_of"`
-	Epoch    uint64           `json:"epoch"`
+	// ZoneAssumed: windows in local time were read by the clock of the node that answers, not by that of the machine.
+	ZoneAssumed bool      `json:"zone_assumed,omitempty"`
+	AsOf        time.Time `json:"as_of"`
+	Epoch       uint64    `json:"epoch"`
 }

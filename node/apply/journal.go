@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,7 +25,21 @@ type FileJournal struct {
 	path string
 	size int64
 	torn bool // the last write failed half-way
+
+	ended map[work]Entry // how the last work on a revision ended
 }
+
+// work is a revision of an update.
+type work struct {
+	update   string
+	revision int
+}
+
+// failedStep begins the last step of work that failed.
+const failedStep = "failed: "
+
+// maxEnded bounds what is remembered; beyond it the oldest is forgotten.
+const maxEnded = 5000
 
 // Entry is one line of the journal.
 type Entry struct {
@@ -36,6 +52,8 @@ type Entry struct {
 
 // A journal begins anew at maxJournal bytes; the last one is kept beside it.
 const (
+	keptSuffix = ".1"
+
 	maxJournal = 1 << 20
 	maxStep    = 2 << 10
 )
@@ -55,7 +73,14 @@ func OpenJournal(path string) (*FileJournal, []Entry, error) {
 		_ = f.Close()
 		return nil, nil, fmt.Errorf("open journal: %w", err)
 	}
-	j := &FileJournal{file: f, path: path, size: fi.Size()}
+	j := &FileJournal{file: f, path: path, size: fi.Size(), ended: map[work]Entry{}}
+	before, err := readJournal(path + keptSuffix)
+	if err != nil {
+		before = nil // it is for people alone, and what it would tell of failures is found out again
+	}
+	for _, e := range slices.Concat(before, entries) {
+		j.remember(e)
+	}
 	if j.size > 0 { // a torn last line must not swallow the next one
 		if err := j.append([]byte("\n")); err != nil {
 			_ = f.Close()
@@ -102,6 +127,33 @@ func interrupted(entries []Entry) []Entry {
 	return open
 }
 
+// remember keeps how work ended; what began anew has not.
+func (j *FileJournal) remember(e Entry) {
+	k := work{e.Update, e.Revision}
+	if e.Open {
+		delete(j.ended, k)
+		return
+	}
+	j.ended[k] = e
+	if len(j.ended) > maxEnded {
+		oldest := k
+		for x, o := range j.ended {
+			if o.At.Before(j.ended[oldest].At) {
+				oldest = x
+			}
+		}
+		delete(j.ended, oldest)
+	}
+}
+
+// JournalFailed says whether the last work on a revision failed, and when.
+func (j *FileJournal) JournalFailed(update string, revision int) (time.Time, bool, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	e, is := j.ended[work{update, revision}]
+	return e.At, is && strings.HasPrefix(e.Step, failedStep), nil
+}
+
 // JournalBegin implements Journal.
 func (j *FileJournal) JournalBegin(update string, revision int, step string, at time.Time) error {
 	return j.write(Entry{At: at.UTC(), Update: update, Revision: revision, Step: step, Open: true})
@@ -135,7 +187,11 @@ func (j *FileJournal) write(e Entry) error {
 			return err
 		}
 	}
-	return j.append(append(b, '\n'))
+	if err := j.append(append(b, '\n')); err != nil {
+		return err
+	}
+	j.remember(e)
+	return nil
 }
 
 func (j *FileJournal) append(b []byte) error {
@@ -155,7 +211,7 @@ func (j *FileJournal) append(b []byte) error {
 
 // turn begins a new file and keeps the old one under another name.
 func (j *FileJournal) turn() error {
-	if err := os.Rename(j.path, j.path+".1"); err != nil {
+	if err := os.Rename(j.path, j.path+keptSuffix); err != nil {
 		return fmt.Errorf("turn journal: %w", err)
 	}
 	f, err := os.OpenFile(j.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)

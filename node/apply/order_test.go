@@ -2,7 +2,10 @@ package apply
 
 import (
 	"context"
+	"errors"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"patchmesh/content"
 	"patchmesh/policy"
@@ -111,5 +114,56 @@ func TestRH8WhatIsRemovedGoesBeforeWhatMustBeAlone(t *testing.T) {
 	}
 	if _, err := c.Do(ctx, alone, Install); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// R-H8: one that must be alone and failed here does not hold the others back any more, as the role's own journal tells it,
+// also after the role was started anew; approving it anew gives it its turn again.
+func TestRH8WhatFailedAloneHoldsNobodyBack(t *testing.T) {
+	o := newOrg(t, "acme")
+	p := newProcess(t, o)
+	p.serve(t)
+	path := filepath.Join(t.TempDir(), "journal")
+	open := func() *FileJournal {
+		j, _, err := OpenJournal(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = j.Close() })
+		return j
+	}
+	alone := o.approveSo("alone", func(d *policy.Descriptor) { d.Exclusive = "yes" })
+	other := o.approveSo("other", func(*policy.Descriptor) {})
+	j := open()
+	p.role.cfg.Journal = j
+	c, ctx := NewClient(p.sock, o), context.Background()
+	if _, err := c.Do(ctx, other, Install); err == nil {
+		t.Fatal("installed beside one that must be alone")
+	}
+	p.hands.fail = errors.New("its script failed")
+	if _, err := c.Do(ctx, alone, Install); err == nil {
+		t.Fatal("it did not fail")
+	}
+	p.hands.fail = nil
+	_ = j.Close()
+	p.role.cfg.Journal = open()
+	if _, err := c.Do(ctx, other, Install); err != nil {
+		t.Errorf("after it failed: %v", err)
+	}
+	third := o.approveSo("third", func(*policy.Descriptor) {})
+	o.publish(func(m *policy.Manifest) {
+		for i := range m.Approvals {
+			if m.Approvals[i].Descriptor == alone {
+				m.Approvals[i].At = p.role.cfg.Now().Add(time.Minute).UTC().Truncate(time.Second)
+			}
+		}
+	})
+	_, err := c.Do(ctx, third, Install)
+	wantRefused(t, "once it was approved anew", err, policy.ReasonExclusive)
+	if _, err := c.Do(ctx, alone, Install); err != nil {
+		t.Errorf("its own turn: %v", err)
+	}
+	if _, err := c.Do(ctx, third, Install); err != nil {
+		t.Errorf("once it is there: %v", err)
 	}
 }

@@ -174,6 +174,7 @@ func (o *org) Payload(id content.ID) (io.ReadCloser, int64, error) {
 
 // recorder are hands that remember.
 type recorder struct {
+	fail      error // of the next installs
 	mu        sync.Mutex
 	installed map[policy.UpdateID][]byte
 	installs  int
@@ -201,6 +202,9 @@ func (h *recorder) Install(_ context.Context, d *policy.Descriptor, open func() 
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.fail != nil {
+		return Outcome{}, h.fail
+	}
 	h.installs++
 	h.installed[d.Update] = b
 	return Outcome{}, nil

@@ -9,8 +9,8 @@ import (
 	"regexp"
 )
 
-// debInstaller calls dpkg. Argument: allow-downgrade ("true": the approved version exactly, even if a
-// newer one is there).
+// debInstaller calls dpkg. Arguments: allow-downgrade ("true": the approved version exactly, even if a
+// newer one is there); packages, for a set (debset.go).
 type debInstaller struct {
 	// busy holds one token: dpkg's own lock does not keep two callers in one process apart.
 	busy chan struct{}
@@ -54,7 +54,8 @@ func checkDebSpec(s Spec) error {
 // Detect: the update is present if the package is fully installed in the approved version or a newer
 // one; with allow-downgrade=true only in the approved version.
 func (d *debInstaller) Detect(ctx context.Context, j Job) (Detection, error) {
-	if err := errors.Join(checkDebSpec(j.Spec), d.Available()); err != nil {
+	_, err := parts(j.Spec)
+	if err := errors.Join(err, d.Available()); err != nil {
 		return Detection{}, firstError(err)
 	}
 	return newDpkg(j).detect(ctx, j)
@@ -74,7 +75,8 @@ func (d *debInstaller) Remove(ctx context.Context, j Job) (Result, error) {
 
 // locked runs work as the only package tool on this root.
 func (d *debInstaller) locked(ctx context.Context, j Job, work func(*dpkg) (Result, error)) (Result, error) {
-	if err := errors.Join(checkDebSpec(j.Spec), d.Available(), privateWork(j)); err != nil {
+	_, err := parts(j.Spec)
+	if err := errors.Join(err, d.Available(), privateWork(j)); err != nil {
 		return Result{}, firstError(err)
 	}
 	p := newDpkg(j)
@@ -126,7 +128,11 @@ func (d *debInstaller) install(ctx context.Context, p *dpkg, j Job) (Result, err
 	if before.Present {
 		return Result{Version: before.Version}, nil
 	}
-	deb, drop, err := stage(j, ".deb")
+	all, err := parts(j.Spec)
+	if err != nil {
+		return Result{}, err
+	}
+	debs, drop, err := p.stageParts(ctx, j, all)
 	if err != nil {
 		return Result{}, err
 	}
@@ -143,19 +149,19 @@ func (d *debInstaller) install(ctx context.Context, p *dpkg, j Job) (Result, err
 			return Result{Changed: true, Version: now.Version, RestartNeeded: p.wantsRestart()}, err
 		}
 	}
-	if err := errors.Join(p.checkDepends(ctx, j, deb), p.checkRoom(ctx, j, deb)); err != nil {
+	if err := errors.Join(p.checkDepends(ctx, j, debs), p.checkRoom(ctx, j, debs)); err != nil {
 		return Result{}, firstError(err)
 	}
 	if err := j.step(StepStarted); err != nil {
 		return Result{}, err
 	}
-	run := p.change(ctx, j, "--install", "--", deb)
+	run := p.change(ctx, j, append([]string{"--install", "--"}, paths(debs)...)...)
 	noted := j.step(StepExited) // dpkg has run: what it did counts first
 	res, err := d.outcome(ctx, p, j, run, true)
 	if err != nil {
 		return res, err
 	}
-	j.keepDeb(deb)
+	j.keepDebs(debs)
 	if noted == nil {
 		noted = j.step(StepVerified)
 	}
@@ -170,23 +176,41 @@ func (d *debInstaller) remove(ctx context.Context, p *dpkg, j Job) (Result, erro
 	if before.Version == "" {
 		return Result{}, nil
 	}
-	if c, err := compareVersions(before.Version, j.Spec.Version); err != nil || c > 0 {
-		why := fmt.Errorf("version %s is installed, the update is %s", before.Version, j.Spec.Version)
-		return Result{}, failed(ReasonDenied, why, "remove %s", j.Spec.Package)
-	}
-	name, err := p.qualified(ctx, j)
+	all, err := parts(j.Spec)
 	if err != nil {
 		return Result{}, err
 	}
-	return d.outcome(ctx, p, j, p.change(ctx, j, "--remove", "--", name), false)
+	for _, x := range all {
+		is, err := p.detectPart(ctx, x)
+		if err != nil {
+			return Result{}, err
+		}
+		if is.Version == "" {
+			continue
+		}
+		if c, err := compareVersions(is.Version, x.Version); err != nil || c > 0 {
+			why := fmt.Errorf("version %s is installed, the update is %s", is.Version, x.Version)
+			return Result{}, failed(ReasonDenied, why, "remove %s", x.Package)
+		}
+	}
+	return d.removeParts(ctx, p, j, all)
 }
 
 // outcome looks again after dpkg ran. What is there counts; the exit code only explains.
 func (d *debInstaller) outcome(ctx context.Context, p *dpkg, j Job, run toolRun, want bool) (Result, error) {
+	all, err := parts(j.Spec)
+	if err != nil {
+		return Result{}, err
+	}
+	return d.outcomeOf(ctx, p, j, run, all, want)
+}
+
+// outcomeOf is outcome for some packages of an update.
+func (d *debInstaller) outcomeOf(ctx context.Context, p *dpkg, j Job, run toolRun, all []Spec, want bool) (Result, error) {
 	if run.notBegun != nil {
 		return Result{}, run.notBegun
 	}
-	after, err := p.detect(context.WithoutCancel(ctx), j)
+	after, err := p.detectParts(context.WithoutCancel(ctx), j.Spec, all)
 	if err != nil {
 		return Result{}, err
 	}
@@ -198,7 +222,7 @@ func (d *debInstaller) outcome(ctx context.Context, p *dpkg, j Job, run toolRun,
 		return Result{Changed: true, Version: after.Version, RestartNeeded: p.wantsRestart(),
 			ExitCode: run.exitCode, Log: run.log}, nil
 	}
-	e := failed(run.reason(), nil, "dpkg for %s", j.Spec.Package)
+	e := failed(run.reason(), nil, "dpkg for %s", j.Spec.named())
 	e.ExitCode, e.Log, e.Killed = run.exitCode, run.log, run.killed
 	if e.Reason == ReasonDiskShort {
 		e.Facts = map[string]int64{factNeeded: j.Spec.PlainBytes}

@@ -5,10 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,8 +22,16 @@ func debNote(s Spec, version string) string {
 	return debNotePrefix + hex.EncodeToString(sum[:16])
 }
 
-// keepDeb keeps the package that was just installed, for the day when a newer one has to go back to it.
+// keepDebs keeps the packages that were just installed, for the day when newer ones have to go back to them.
 // It is done as far as the disk allows: an install is not undone because its own way back is short.
+func (j Job) keepDebs(debs []staged) {
+	for _, d := range debs {
+		one := j
+		one.Spec = d.part
+		one.keepDeb(d.path)
+	}
+}
+
 func (j Job) keepDeb(staged string) {
 	if j.Keep == "" || j.checkSpace(j.Keep, j.Spec.PlainBytes) != nil || j.keepPayload(staged) != nil {
 		return
@@ -79,49 +85,11 @@ func readNote(path string) (sum [32]byte, err error) {
 // package is removed if there was none. What had it installed was approved once; that it comes back is
 // the wish of those who have signed the probe.
 func (d *debInstaller) Rollback(ctx context.Context, j Job, before string) (Result, error) {
-	return d.locked(ctx, j, func(p *dpkg) (Result, error) { return d.rollBack(ctx, p, j, before) })
+	return d.locked(ctx, j, func(p *dpkg) (Result, error) { return d.rollBackParts(ctx, p, j, before) })
 }
 
 // undoesFailures implements undoer: a package that is half configured blocks every other one.
 func (*debInstaller) undoesFailures() {}
-
-func (d *debInstaller) rollBack(ctx context.Context, p *dpkg, j Job, before string) (Result, error) {
-	now, err := p.detect(ctx, j)
-	if err != nil {
-		return Result{}, err
-	}
-	if before == "" {
-		if now.Version == "" {
-			return Result{}, nil
-		}
-		name, err := p.qualified(ctx, j)
-		if err != nil {
-			return Result{}, err
-		}
-		return d.outcome(ctx, p, j, p.change(ctx, j, "--remove", "--", name), false)
-	}
-	old := j
-	old.Spec.Version, old.Spec.Args = before, maps.Clone(j.Spec.Args)
-	if old.Spec.Args == nil {
-		old.Spec.Args = map[string]string{}
-	}
-	old.Spec.Args["allow-downgrade"] = "true" // and Detect then means this version exactly
-	if err := checkDebSpec(old.Spec); err != nil {
-		return Result{}, err
-	}
-	if is, err := p.detect(ctx, old); err != nil || is.Present {
-		return Result{Version: is.Version}, err
-	}
-	if old.Spec.SHA256, err = readNote(filepath.Join(j.Keep, debNote(j.Spec, before))); err != nil || j.Keep == "" {
-		return Result{}, failed(ReasonMissing, fmt.Errorf("version %s is not kept on this machine", before), "roll back %s", j.Spec.Package)
-	}
-	deb, drop, err := old.keptPayload(".deb")
-	if err != nil {
-		return Result{}, err
-	}
-	defer drop()
-	return d.outcome(ctx, p, old, p.change(ctx, old, "--install", "--", deb), true)
-}
 
 // repair finishes what an interrupted run of a package tool has left, of whatever package: dpkg does
 // nothing else well before. It is an attempt; the package on its way may be the very thing that helps.

@@ -5,37 +5,53 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // maxDependsBytes bounds a dependency field; the longest in Debian have about 20 KiB.
 const maxDependsBytes = 256 << 10
 
-// checkDepends reads what the staged package needs and says what is missing, before anything is
-// changed. What it cannot read it leaves to dpkg.
-func (p *dpkg) checkDepends(ctx context.Context, j Job, deb string) error {
-	var needs []string
-	for _, field := range []string{"Pre-Depends", "Depends"} {
-		out, code, err := p.query(ctx, "dpkg-deb", "--field", deb, field)
-		if err != nil {
-			return err
-		}
-		if code != 0 {
+// checkDepends reads what the staged packages need and says what is missing, before anything is
+// changed; those of a set have each other. What it cannot read it leaves to dpkg.
+func (p *dpkg) checkDepends(ctx context.Context, j Job, debs []staged) error {
+	field := func(d staged, name string) (string, error) {
+		out, code, err := p.query(ctx, "dpkg-deb", "--field", d.path, name)
+		switch {
+		case err != nil:
+			return "", err
+		case code != 0:
 			e := failed(ReasonExit, errors.New("the payload is no Debian package"), "read %s", j.Spec.Update)
 			e.ExitCode = code
-			return e
+			return "", e
+		case len(out) > maxDependsBytes:
+			return "", failed(ReasonDenied, fmt.Errorf("%s of %d bytes", name, len(out)), "read %s", j.Spec.Update)
 		}
-		if len(out) > maxDependsBytes {
-			return failed(ReasonDenied, fmt.Errorf("%s of %d bytes", field, len(out)), "read %s", j.Spec.Update)
-		}
-		needs = append(needs, string(out))
+		return string(out), nil
 	}
 	rows, err := p.packages(ctx, "")
 	if err != nil {
 		return err
 	}
-	if missing := newInstalled(rows, j.Spec).missing(strings.Join(needs, ",")); len(missing) > 0 {
-		e := failed(ReasonDependency, nil, "install %s: needs %s", j.Spec.Package, strings.Join(missing, ", "))
+	in, needs := newInstalled(rows, partsOf(debs)), []string{}
+	for _, d := range debs {
+		for _, name := range []string{"Pre-Depends", "Depends"} {
+			text, err := field(d, name)
+			if err != nil {
+				return err
+			}
+			needs = append(needs, text)
+		}
+		if len(debs) > 1 {
+			text, err := field(d, "Provides")
+			if err != nil {
+				return err
+			}
+			in.provides(text)
+		}
+	}
+	if missing := in.missing(strings.Join(needs, ",")); len(missing) > 0 {
+		e := failed(ReasonDependency, nil, "install %s: needs %s", j.Spec.named(), strings.Join(missing, ", "))
 		e.Log = tail([]byte("missing: " + strings.Join(missing, ", ")))
 		return e
 	}
@@ -46,21 +62,29 @@ func (p *dpkg) checkDepends(ctx context.Context, j Job, deb string) error {
 // without a version.
 type installed map[string][]string
 
-func newInstalled(rows []packageRow, self Spec) installed {
-	in := installed{self.Package: {self.Version}} // a package may satisfy itself
+func newInstalled(rows []packageRow, selves []Spec) installed {
+	in := installed{}
+	for _, x := range selves { // a package may satisfy itself, and those of a set each other
+		in[x.Package] = append(in[x.Package], x.Version)
+	}
 	for _, r := range rows {
 		// Packages whose triggers wait are configured as far as others are concerned.
-		if r.status != 'i' && r.status != 't' && r.status != 'W' || r.name == self.Package {
+		if r.status != 'i' && r.status != 't' && r.status != 'W' || slices.ContainsFunc(selves, func(x Spec) bool { return x.Package == r.name }) {
 			continue
 		}
 		in[r.name] = append(in[r.name], r.version)
-		for _, item := range strings.Split(r.provides, ",") {
-			if name, op, version, ok := parseRelation(item); ok && (op == "" || op == "=") {
-				in[name] = append(in[name], version)
-			}
-		}
+		in.provides(r.provides)
 	}
 	return in
+}
+
+// provides adds what a field of that name lists.
+func (in installed) provides(field string) {
+	for _, item := range strings.Split(field, ",") {
+		if name, op, version, ok := parseRelation(item); ok && (op == "" || op == "=") {
+			in[name] = append(in[name], version)
+		}
+	}
 }
 
 // missing lists the groups of alternatives of a dependency field of which none is there.

@@ -40,7 +40,7 @@ func TestMissingNamesWhatIsNotThere(t *testing.T) {
 		{name: "waiting", version: "1", status: 't'},
 		{name: "gone", version: "1", status: 'c'},
 		{name: "half", version: "1", status: 'F'},
-	}, Spec{Package: "self", Version: "3"})
+	}, []Spec{{Package: "self", Version: "3"}})
 	for field, want := range map[string]string{
 		"":                                  "",
 		"libc6":                             "",

@@ -45,6 +45,8 @@
 //     so; it finishes alone, writing to a log file rather than to a pipe that would die with us.
 //   - deb: dpkg unpacks first and finds missing dependencies afterwards, which breaks a working older
 //     version. So dependencies are checked before, from the control file of the verified copy.
+//   - deb: a .tar of package files is a set, which goes in, comes off and goes back with one run of dpkg: packages of one
+//     source need each other in the same version, and none of them can be the first.
 //   - deb: dpkg can downgrade; we refuse unless the update says allow-downgrade=true. A newer version
 //     than the approved one counts as present.
 //   - deb: an interrupted run of dpkg, of whatever package, is finished first. The file of an installed

@@ -194,7 +194,7 @@ func (p *dpkg) change(ctx context.Context, j Job, args ...string) toolRun {
 	full = append(full, args...)
 	for wait := firstLockWait; ; wait = min(2*wait, maxLockWait) {
 		if err := ctx.Err(); err != nil {
-			return toolRun{notBegun: failed(ReasonTimeout, err, "start dpkg for %s", j.Spec.Package)}
+			return toolRun{notBegun: failed(ReasonTimeout, err, "start dpkg for %s", j.Spec.named())}
 		}
 		run := p.runDetached(j, path, full)
 		if run.notBegun != nil || !run.lockedOut() || !sleep(ctx, wait) {
@@ -208,7 +208,7 @@ func (p *dpkg) change(ctx context.Context, j Job, args ...string) toolRun {
 func (p *dpkg) runDetached(j Job, path string, args []string) toolRun {
 	out, err := os.CreateTemp(j.Work, "dpkg-*.log")
 	if err != nil {
-		return toolRun{notBegun: writeError(err, j, "keep the log of dpkg for %s", j.Spec.Package)}
+		return toolRun{notBegun: writeError(err, j, "keep the log of dpkg for %s", j.Spec.named())}
 	}
 	defer func() {
 		out.Close()
@@ -219,7 +219,7 @@ func (p *dpkg) runDetached(j Job, path string, args []string) toolRun {
 	cmd.Stdout, cmd.Stderr = out, out // standard input is empty: nobody answers questions
 	detach(cmd)
 	if err := cmd.Start(); err != nil {
-		return toolRun{notBegun: failed(ReasonDenied, err, "start dpkg for %s", j.Spec.Package)}
+		return toolRun{notBegun: failed(ReasonDenied, err, "start dpkg for %s", j.Spec.named())}
 	}
 	p.markRunning()
 	err = cmd.Wait()
@@ -265,24 +265,33 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// detect asks the database about the package of the job.
+// detect asks the database about the package of the job, or those of its set.
 func (p *dpkg) detect(ctx context.Context, j Job) (Detection, error) {
+	all, err := parts(j.Spec)
+	if err != nil {
+		return Detection{}, err
+	}
+	return p.detectParts(ctx, j.Spec, all)
+}
+
+// detectPart asks the database about one package.
+func (p *dpkg) detectPart(ctx context.Context, s Spec) (Detection, error) {
 	if runtime.GOOS == "windows" {
 		return Detection{}, &Error{Reason: ReasonMissing, What: "find dpkg"}
 	}
-	rows, err := p.packages(ctx, j.Spec.Package)
+	rows, err := p.packages(ctx, s.Package)
 	if err != nil {
 		return Detection{}, err
 	}
 	for _, row := range rows {
-		if row.name != j.Spec.Package || !sameArch(j.Spec.Arch, row.arch) || row.gone() {
+		if row.name != s.Package || !sameArch(s.Arch, row.arch) || row.gone() {
 			continue
 		}
-		c, err := compareVersions(row.version, j.Spec.Version)
+		c, err := compareVersions(row.version, s.Version)
 		if err != nil {
-			return Detection{}, failed(ReasonExit, err, "read installed version of %s", j.Spec.Package)
+			return Detection{}, failed(ReasonExit, err, "read installed version of %s", s.Package)
 		}
-		enough := c == 0 || c > 0 && j.Spec.Args["allow-downgrade"] != "true"
+		enough := c == 0 || c > 0 && s.Args["allow-downgrade"] != "true"
 		whole := row.status == 'i' && !row.reinstall
 		return Detection{Present: whole && enough, Version: row.version, Interrupted: !whole}, nil
 	}
@@ -310,18 +319,18 @@ func sameArch(spec, row string) bool {
 	return spec == "" || spec == "all" || row == "all" || row == spec || slices.Contains(debArchs[spec], row)
 }
 
-// qualified names the installed package of a job so that dpkg means no other architecture's.
-func (p *dpkg) qualified(ctx context.Context, j Job) (string, error) {
-	rows, err := p.packages(ctx, j.Spec.Package)
+// qualified names an installed package so that dpkg means no other architecture's.
+func (p *dpkg) qualified(ctx context.Context, s Spec) (string, error) {
+	rows, err := p.packages(ctx, s.Package)
 	if err != nil {
 		return "", err
 	}
 	for _, row := range rows {
-		if row.name == j.Spec.Package && sameArch(j.Spec.Arch, row.arch) && !row.gone() && archName.MatchString(row.arch) {
+		if row.name == s.Package && sameArch(s.Arch, row.arch) && !row.gone() && archName.MatchString(row.arch) {
 			return row.name + ":" + row.arch, nil
 		}
 	}
-	return j.Spec.Package, nil
+	return s.Package, nil
 }
 
 const packageFormat = `${Package}\t${db:Status-Abbrev}\t${Version}\t${Architecture}\t${Provides}\n`

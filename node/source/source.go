@@ -21,6 +21,7 @@ type Meta struct {
 	Version   string
 	Arch      string // as Go names it; empty: any
 	Depends   string
+	Packages  string // of a set: NAME:ARCH=VERSION, with spaces between
 }
 
 // Describe reads the metadata of a file from its beginning. It reads no more than it needs.

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -64,6 +65,24 @@ func (db *DB) journal(update string, revision int, step string, at time.Time, op
 func (db *DB) JournalOpen() ([]JournalRow, error) {
 	return db.journalRows(`WHERE open = 1 ORDER BY begun_at, id`)
 }
+
+// JournalFailed says whether the last work on a revision has ended with a failure, and when.
+func (db *DB) JournalFailed(update string, revision int) (at time.Time, failed bool, err error) {
+	all, err := rows(db, "read journal", `SELECT step, at, open FROM journal WHERE "update" = ? AND revision = ? ORDER BY id DESC LIMIT 1`, []any{update, revision},
+		func(r *JournalRow, scan func(...any) error) error {
+			var at int64
+			err := scan(&r.Step, &at, &r.Open)
+			r.At = fromDB(at)
+			return err
+		})
+	if err != nil || len(all) == 0 {
+		return time.Time{}, false, err
+	}
+	return all[0].At, !all[0].Open && strings.HasPrefix(all[0].Step, failedStep), nil
+}
+
+// failedStep begins the last step of work that failed, as whoever keeps the journal writes it.
+const failedStep = "failed: "
 
 // Journal lists everything that is kept, newest first.
 func (db *DB) Journal() ([]JournalRow, error) { return db.journalRows(`ORDER BY id DESC`) }

@@ -1,0 +1,44 @@
+package policy
+
+import (
+	"testing"
+	"time"
+)
+
+// R-H8, R-H6: one that must be installed alone and has failed here holds nothing back until it is tried again; one that was
+// rolled back not until it is approved anew. In a chain only what was rolled back gives way: a lock of the package tool
+// must not bring the older one in between.
+func TestRH8WhatIsSetBackHoldsNothingBack(t *testing.T) {
+	later := t0.Add(time.Hour)
+	for name, c := range map[string]struct {
+		set  map[UpdateID]SetBack
+		now  time.Time
+		want string // verbs of alone, other; older, newer
+	}{
+		"nothing failed":           {nil, t0, "install stage none stage"},
+		"it failed":                {map[UpdateID]SetBack{"alone": {1, t0, later}}, t0, "install install none install"},
+		"it is tried again":        {map[UpdateID]SetBack{"alone": {1, t0, later}}, later, "install stage none stage"},
+		"it was rolled back":       {map[UpdateID]SetBack{"alone": {1, t0, time.Time{}}}, later, "install install none install"},
+		"approved anew since":      {map[UpdateID]SetBack{"alone": {1, t0.Add(-time.Second), time.Time{}}}, later, "install stage none stage"},
+		"of another revision":      {map[UpdateID]SetBack{"alone": {2, t0, time.Time{}}}, later, "install stage none stage"},
+		"the newest failed":        {map[UpdateID]SetBack{"alone": {1, t0, time.Time{}}, "newer": {1, t0, later}}, t0, "install install none install"},
+		"the newest was undone":    {map[UpdateID]SetBack{"alone": {1, t0, time.Time{}}, "newer": {1, t0, time.Time{}}}, t0, "install install install install"},
+		"the newest approved anew": {map[UpdateID]SetBack{"alone": {1, t0, time.Time{}}, "newer": {1, t0.Add(-1), time.Time{}}}, t0, "install install none install"},
+	} {
+		b := newBench(t)
+		b.approve(b.update("alone", 1, func(d *Descriptor) { d.Exclusive = "yes" }), "all", ActionInstall, nil)
+		b.approve(b.update("newer", 1, func(d *Descriptor) { d.Supersedes = []UpdateID{"older"} }), "all", ActionInstall, nil)
+		b.approve(b.update("older", 1, nil), "all", ActionInstall, nil)
+		b.approve(b.update("other", 1, nil), "all", ActionInstall, nil)
+		p := b.plan(Machine{SetBack: c.set}, c.now)
+		if got := string(p["alone"].Verb + " " + p["other"].Verb + " " + p["older"].Verb + " " + p["newer"].Verb); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+	b := newBench(t)
+	b.approve(b.update("alone", 1, func(d *Descriptor) { d.Exclusive = "yes" }), "all", ActionInstall, nil)
+	p := MakePlan(grouped(t, b.m), b.describe, Machine{Installers: []string{"file"}, SetBack: map[UpdateID]SetBack{"alone": {1, t0, later}}}, false, t0)
+	if !p.NextAt.Equal(later) {
+		t.Errorf("planned anew at %s, want %s", p.NextAt, later)
+	}
+}
