@@ -454,3 +454,7 @@ func TestCheckerSeesALiarThatIsAskedAgain(t *testing.T) {
 		}
 	}
 }
+
+// Machines that claim everything and answer nothing cost their site seconds, whichever they are: the uplink, the
+// holder of the lease, or all others.
+func TestSilentMachinesDoNotHoldUpTheirSite(t *testing.T) { runs(t, "silent", 1, soak(20, 1000)) }
