@@ -77,7 +77,7 @@ func (a *app) whatIf(ctx context.Context, r api.ApproveRequest, w whatIf) error 
 	f, err := fleet.Forecast(o)
 	switch {
 	case errors.Is(err, sim.ErrStopped):
-		return ctx.Err()
+		return api.Errorf(api.ClassFailed, "no forecast: it was interrupted").WithHint("nothing was signed or changed")
 	case err != nil:
 		return api.Errorf(api.ClassFailed, "no forecast: %v", err)
 	}
@@ -285,7 +285,13 @@ func in(f *sim.Forecast, t time.Time) string {
 }
 
 // mbit is a rate as people name lines.
-func mbit(bytesPerSec float64) string { return fmt.Sprintf("%.3g Mbit/s", bytesPerSec*8/1e6) }
+func mbit(bytesPerSec float64) string {
+	n := bytesPerSec * 8 / 1e6
+	if n >= 100 {
+		return fmt.Sprintf("%.0f Mbit/s", n) // with fewer digits it would become 1e+03
+	}
+	return fmt.Sprintf("%.3g Mbit/s", n)
+}
 
 func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
