@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -112,7 +113,7 @@ func reasonText(u api.Update) string {
 	}
 	d := api.Clean(u.Detail)
 	if len(d) > 60 {
-		d = d[:60] + "..."
+		d = strings.ToValidUTF8(d[:60], "") + "..."
 	}
 	return u.Reason + " (" + d + ")"
 }
