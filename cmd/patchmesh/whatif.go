@@ -231,7 +231,11 @@ func waysOut(f *sim.Fleet, p *api.Prospect, said *[]string) {
 }
 
 func writeForecast(out io.Writer, f *sim.Forecast) {
-	fmt.Fprintf(out, "what if: %s %s, revision %d, %s to fetch\n", f.Action, api.Clean(f.Update), f.Revision, api.Size(f.PayloadBytes))
+	fmt.Fprintf(out, "what if: %s %s, revision %d", f.Action, api.Clean(f.Update), f.Revision)
+	if f.Action == "install" || f.Action == "stage-only" || f.Action == "optional" { // the others need no payload
+		fmt.Fprintf(out, ", %s to fetch", api.Size(f.PayloadBytes))
+	}
+	fmt.Fprintln(out)
 	fmt.Fprintf(out, "machines   %d of %d are changed", f.Affected, f.Machines)
 	for _, x := range []struct {
 		n    int
@@ -242,7 +246,14 @@ func writeForecast(out io.Writer, f *sim.Forecast) {
 		}
 	}
 	fmt.Fprintf(out, "\nbytes      %s over the WAN (%.2f times the payload for each site that fetches), %s within sites\n", api.Size(f.WANBytes), f.Amplification, api.Size(f.LANBytes))
-	fmt.Fprintf(out, "done       half %s, 95 %% %s, all %s\n", in(f, f.Done50), in(f, f.Done95), in(f, f.Done100))
+	switch {
+	case f.Affected == 0:
+		fmt.Fprintln(out, "done       nothing is to be done")
+	case f.Affected == f.Off:
+		fmt.Fprintln(out, "done       nothing, while the machines concerned are off")
+	default:
+		fmt.Fprintf(out, "done       half %s, 95 %% %s, all %s\n", in(f, f.Done50), in(f, f.Done95), in(f, f.Done100))
+	}
 	if !f.Deadline.IsZero() {
 		fmt.Fprintf(out, "deadline   %s: %d machines miss it\n", clock(f.Deadline), f.Missing)
 	}
