@@ -114,7 +114,9 @@ func ExportBundle(ctx context.Context, c api.Carrier, r ExportRequest) (*Exporte
 		var err error
 		if e.f, err = media.Open(r.Dir, !r.Plan); err == nil {
 			defer e.f.Close()
-		} else if !r.Plan || !errors.Is(err, fs.ErrNotExist) {
+		} else if !r.Plan && errors.Is(err, fs.ErrNotExist) {
+			return nil, api.Errorf(api.ClassNotFound, "no folder %s", r.Dir).WithHint("mount the medium first: the folder is not made here, or the bundle would lie on this disk")
+		} else if !errors.Is(err, fs.ErrNotExist) {
 			return nil, mediaTrouble(err)
 		}
 	}

@@ -144,6 +144,7 @@ func openReport(m wire.Report) (*api.Machine, error) {
 	if row.ID != m.Machine {
 		return nil, fmt.Errorf("the report of %s speaks of %s", m.Machine, api.Clean(row.ID))
 	}
+	cleanRow(&row)
 	return &row, nil
 }
 

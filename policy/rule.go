@@ -160,7 +160,7 @@ func ruleLooked(q question, v *Verdict) bool {
 		return false
 	}
 	v.Verb, v.Compliance, v.Reason = VerbHold, ComplianceError, d.Err
-	v.Detail = "this machine could not find out whether the update is installed; it looks again soon"
+	v.Detail = "this machine could not find out whether the update is installed; it looks again by itself"
 	if d.Detail != "" {
 		v.Detail += ": " + d.Detail
 	}

@@ -57,7 +57,7 @@ func TestLargeSitesCostEachMachineNoMore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.run(nil)
+		w.run(nil, nil)
 		r := w.report()
 		if r.Installed != machines || r.Amplification != 1 {
 			t.Errorf("%d machines: %d are done, the WAN carried %.3f times the payload", machines, r.Installed, r.Amplification)

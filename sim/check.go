@@ -54,10 +54,10 @@ type checked struct {
 	whole             map[string]bool
 	installed         map[string]int64
 	claims            map[string]bool
-	claimed           map[string]bool // at some time since it started
-	wrong             map[string]int  // chunks from whom
-	heldAt            int64           // when it adopted the first hold; 0: not yet
-	stick             bool            // the one that is read here is as it was written
+	claimed           map[string]bool    // at some time since it started
+	wrong             map[string]*wrongs // chunks from whom
+	heldAt            int64              // when it adopted the first hold; 0: not yet
+	stick             bool               // the one that is read here is as it was written
 	doneAt            int64
 }
 
@@ -273,7 +273,7 @@ func (c *Checker) machineLine(f fact) {
 	m := &checked{
 		id: f.str("m"), site: f.str("site"), seed: f.num("seed") == 1, egress: f.num("egress") == 1, lies: f.str("lies"),
 		groups: strings.Split(f.str("groups"), ","), whole: map[string]bool{}, installed: map[string]int64{},
-		claims: map[string]bool{}, claimed: map[string]bool{}, wrong: map[string]int{},
+		claims: map[string]bool{}, claimed: map[string]bool{}, wrong: map[string]*wrongs{},
 	}
 	c.machines[m.id] = m
 	c.order = append(c.order, m.id)
@@ -376,7 +376,21 @@ func (c *Checker) storedLine(f fact) {
 
 // wrongMost is how many wrong chunks one peer may cost one machine: what may be outstanding there when
 // the first turns out wrong.
-const wrongMost = 4
+//
+// What comes later than wrongSoon was asked for after that: asks die with their session, which silence ends in ten
+// seconds. A day later the peer has another chance.
+const (
+	wrongMost = 4
+	wrongSoon = int64(time.Minute)
+	shunFor   = int64(24 * time.Hour)
+)
+
+// wrongs are the wrong chunks that one peer gave to one machine within a day.
+type wrongs struct {
+	since int64 // the first
+	n     int
+	again bool // it was asked once more
+}
 
 func (c *Checker) refusedLine(f fact) {
 	m := c.machine(f)
@@ -387,8 +401,17 @@ func (c *Checker) refusedLine(f fact) {
 	if p := c.machines[from]; p != nil && p.seed {
 		return // there may be no other: it is left alone for longer each time, not for good
 	}
-	if m.wrong[from]++; m.wrong[from] == wrongMost+1 {
+	w := m.wrong[from]
+	if w == nil || c.now-w.since > shunFor {
+		w = &wrongs{since: c.now}
+		m.wrong[from] = w
+	}
+	if w.n++; w.n == wrongMost+1 {
 		c.fault(m.id, "shun", "takes more than %d wrong chunks from %s", wrongMost, from)
+	}
+	if after := c.now - w.since; after > wrongSoon && !w.again {
+		w.again = true
+		c.fault(m.id, "shun", "takes a wrong chunk from %s, which gave it one %v ago", from, time.Duration(after))
 	}
 }
 

@@ -26,7 +26,7 @@ at     10s approve u1
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.run(nil)
+	w.run(nil, nil)
 	r := w.report()
 	runtime.GC()
 	runtime.ReadMemStats(&after)

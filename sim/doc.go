@@ -68,6 +68,7 @@
 //
 // # Not modelled
 //
-// Enrolment, certificates and their renewal, byte rates by class, and processors: a machine decides in no
+// Enrolment, certificates and their renewal, byte rates by class, neighbour sites that give to each other (the turns rest
+// on sites reaching each other by way of the seed's alone), and processors: a machine decides in no
 // time. What hashing costs is modelled, and that many machines of a lab share its cores.
 package sim

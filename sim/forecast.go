@@ -96,8 +96,8 @@ const (
 	lookMost  = 120 * 24 * time.Hour
 )
 
-// ErrStopped: the forecast was not waited for.
-var ErrStopped = fmt.Errorf("forecast stopped")
+// ErrStopped: a run or a forecast was not waited for.
+var ErrStopped = fmt.Errorf("stopped before its end")
 
 // Forecast runs the fleet with the manifest that is asked about. The same fleet and seed give the same
 // answer. ErrFleet for what cannot be, policy.ErrFormat for documents that are none.

@@ -37,7 +37,7 @@ func (e *forecaster) run() error {
 		e.movedAt = max(w.now, approvedAt)
 		e.wakeMachines()
 		w.after(lookEvery, e.look)
-		w.run(nil)
+		w.run(nil, nil)
 		if e.stopped {
 			return ErrStopped
 		}

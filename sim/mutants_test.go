@@ -26,7 +26,9 @@ var mutants = []mutant{
 	{"several installations at once", "swarm/task.go", `	if c.tasks.busy != nil {`, `	if false {`},
 	{"damage is never repaired", "swarm/payload.go", `	l.ready, l.opened = false, false
 	c.tellHave(l)`, `	c.tellHave(l)`},
-	{"a silent holder blocks the WAN", "swarm/silence.go", `	if p.silences >= muteAfter && c.neighbour(p) && !p.mute {`, `	if false {`},
+	{"what a silent peer says that it holds counts on", "swarm/have.go", `return !p.closed && !p.mute`, `return !p.closed`},
+	{"a machine that answers no question holds up its site", "swarm/wordless.go", `	c.setWordless(r.peer)
+	return true`, `	return false`},
 	{"liars are not shunned", "swarm/transfer.go", `		c.shun(p, e.Reason, e.Detail)`, `		c.noteRefused(p.id, e.Reason, e.Detail)`},
 	{"a shun is forgotten with the next chunk", "swarm/standing.go", `	return found && c.now.Before(c.tasks.shuns[i].Until)`, `	return found && c.now.Before(c.tasks.shuns[i].Until.Add(-24*time.Hour+time.Second))`},
 	{"an absent chunk is asked for again and again", "swarm/transfer.go", `		r.bits.Clear(i)
@@ -130,7 +132,7 @@ func TestHunt(t *testing.T) {
 		t.Skip("runs within TestMutantsAreCaught")
 	}
 	for seed := range uint64(mutantSeeds) {
-		for _, name := range []string{"shop-5", "churn-30", "mixed-small"} {
+		for _, name := range []string{"shop-5", "churn-30", "silent", "mixed-small"} {
 			if name != "mixed-small" && seed > 2 {
 				continue
 			}

@@ -27,6 +27,7 @@ func TestNamedScenariosHaveTheirShapeAndKeepTheirPromises(t *testing.T) {
 		{"seed-down-week", 2, 16, "soak", "fault  seed-down from=20s until=21s times=1 lasts=7d"},
 		{"liars-49", 1, 50, "soak", "share=98%"},
 		{"hold-500", 1, 500, "soak", "held=10s"},
+		{"silent", 1, 12, "always", "kinds=silent"},
 		{"windows", 2, 14, "always", "window late"},
 		{"orchestrated", 1, 9, "always", "orchestrate web"},
 	} {

@@ -427,3 +427,34 @@ func TestCheckerSeesLeasesThatPileUp(t *testing.T) {
 		}
 	}
 }
+
+// Whoever gave a wrong chunk is not asked for another: one that comes long after the first was asked for
+// after it, and four at once were on their way. A day later the peer has another chance.
+func TestCheckerSeesALiarThatIsAskedAgain(t *testing.T) {
+	const head = "patchmesh-trace 1 scenario=x seed=1\n0 site name=s wan=1 lan=1 machines=2\n" +
+		"0 machine m=s-0 site=s egress=1 seed=0 groups=- lies=-\n0 machine m=s-1 site=s egress=1 seed=0 groups=- lies=chunks\n"
+	for _, c := range []struct {
+		at     []time.Duration
+		faults int
+	}{
+		{[]time.Duration{time.Second, time.Second, time.Second, 9 * time.Second}, 0},
+		{[]time.Duration{time.Second, time.Second, time.Second, 9 * time.Second, 9 * time.Second}, 1},
+		{[]time.Duration{time.Second, 2 * time.Minute}, 1},
+		{[]time.Duration{time.Second, 23 * time.Hour, 23 * time.Hour}, 1},
+		{[]time.Duration{time.Second, 25 * time.Hour}, 0},
+	} {
+		text := head
+		for _, at := range c.at {
+			text += fmt.Sprintf("%d refused m=s-0 from=s-1 reason=trust-bad-chunk\n", at)
+		}
+		got, err := Check(strings.NewReader(text + fmt.Sprintf("%d end why=done\n", c.at[len(c.at)-1])))
+		got = slices.DeleteFunc(got, func(v Violation) bool { return v.Rule != "shun" })
+		if err != nil || len(got) != c.faults {
+			t.Errorf("wrong chunks after %v: %v, %v, want %d", c.at, got, err, c.faults)
+		}
+	}
+}
+
+// Machines that claim everything and answer nothing cost their site seconds, whichever they are: the uplink, the
+// holder of the lease, or all others.
+func TestSilentMachinesDoNotHoldUpTheirSite(t *testing.T) { runs(t, "silent", 1, soak(20, 1000)) }

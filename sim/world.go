@@ -64,6 +64,7 @@ type Options struct {
 	Trace   func(line []byte)   // every line of the trace; the slice is valid during the call
 	Check   bool                // judge the trace while it is written
 	Beat    func(now, left int) // seconds of virtual time and machines that are not done, now and then
+	Stop    func() bool         // asked in every turn; true ends it with ErrStopped
 }
 
 // Run runs a scenario once.
@@ -84,10 +85,12 @@ func Run(sc *Scenario, o Options) (*Report, error) {
 	}
 	w.own.on = len(w.trace.sinks) > 0
 	w.describe()
-	w.run(o.Beat)
+	if !w.run(o.Beat, o.Stop) {
+		return nil, ErrStopped
+	}
 	r := w.report()
 	if o.Check {
-		r.Violations = c.Finish()
+		r.Violations = append(r.Violations, c.Finish()...)
 	}
 	return r, nil
 }
@@ -188,13 +191,16 @@ func (w *World) at(at int64, do func()) {
 
 func (w *World) after(d time.Duration, do func()) { w.at(w.now+int64(d), do) }
 
-// run goes from turn to turn until all is done, or the scenario's time is over.
-func (w *World) run(beat func(now, left int)) {
+// run goes from turn to turn until all is done, or the scenario's time is over. False: it was not waited for.
+func (w *World) run(beat func(now, left int), stop func() bool) bool {
 	w.begin()
 	limit := int64(w.sc.limit)
 	nextBeat := int64(0)
 	w.turns.look(w.sites)
 	for w.stopped == "" {
+		if stop != nil && stop() {
+			return false
+		}
 		next := w.turns.soonest()
 		if len(w.plan) > 0 && w.plan[0].at <= next {
 			if w.plan[0].at > limit {
@@ -222,6 +228,7 @@ func (w *World) run(beat func(now, left int)) {
 	}
 	w.flush(never)
 	w.finish()
+	return true
 }
 
 // never is later than all that happens.

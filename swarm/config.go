@@ -55,6 +55,8 @@ type Config struct {
 
 	// AskRetry is the pause before a document is asked for again, from somebody else.
 	AskRetry time.Duration
+	// DocPatience is how long a neighbour may take for a document before somebody else is asked beside it.
+	DocPatience time.Duration
 	// MaxDocAsks bounds the descriptors asked for at once.
 	MaxDocAsks int
 
@@ -117,7 +119,7 @@ func DefaultConfig() Config {
 		TrailEvery: time.Second, TrailLife: 5 * time.Second, ClaimSettle: 200 * time.Millisecond, TrailPatience: 500 * time.Millisecond,
 		OrphanWait:   8 * time.Second,
 		LinkRetryMin: time.Second, LinkRetryMax: 15 * time.Second,
-		AskRetry: 40 * time.Millisecond, MaxDocAsks: 16,
+		AskRetry: 40 * time.Millisecond, DocPatience: 3 * time.Second, MaxDocAsks: 16,
 		ReportMin: 250 * time.Millisecond, ProgressEvery: 200 * time.Millisecond,
 		Heartbeat: 45 * time.Second, ReportResend: 3 * time.Second, MaxOutbox: 2048,
 		ScanEvery: 22 * time.Hour, ScanFresh: 15 * time.Minute,
@@ -159,6 +161,7 @@ func (c Config) Validate() error {
 	}
 	positive("LinkRetryMin", int64(c.LinkRetryMin))
 	positive("AskRetry", int64(c.AskRetry))
+	positive("DocPatience", int64(c.DocPatience))
 	positive("MaxDocAsks", int64(c.MaxDocAsks))
 	positive("ReportMin", int64(c.ReportMin))
 	positive("Heartbeat", int64(c.Heartbeat))

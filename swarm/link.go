@@ -47,6 +47,11 @@ func (c *Core) egress() bool {
 // firstEgress is the peer that comes first for a key among all live egress peers of the site, this
 // machine included; empty if there is none.
 func (c *Core) firstEgress(key []byte) PeerID {
+	return c.firstEgressBut(key, func(PeerID) bool { return false })
+}
+
+// firstEgressBut is firstEgress with neighbours left out.
+func (c *Core) firstEgressBut(key []byte, not func(PeerID) bool) PeerID {
 	var best PeerID
 	var bestWeight uint64
 	consider := func(id PeerID) {
@@ -58,7 +63,7 @@ func (c *Core) firstEgress(key []byte) PeerID {
 		consider(c.self.Peer)
 	}
 	c.toNeighbours(func(p *peer) {
-		if p.egress && !p.seed {
+		if p.egress && !p.seed && !not(p.id) {
 			consider(p.id)
 		}
 	})
@@ -94,7 +99,7 @@ func (c *Core) driveLink() {
 	c.tellEgress()
 	want := false
 	if c.egress() && c.localSeed() == nil {
-		want = c.firstEgress(c.uplinkKey()) == c.self.Peer
+		want = c.uplink() == c.self.Peer
 		c.wakeBy(c.uplinkTurnEnds())
 		for _, l := range c.payloads {
 			want = want || l.lease.held || l.lease.asks > 0 || c.leaseDue(l)

@@ -20,6 +20,8 @@ type newsState struct {
 	tried     map[PeerID]bool // for this heard version
 	descs     map[content.ID]*policy.Descriptor
 	wantDescs []descWant // approved, not at hand; in manifest order
+	lackSince time.Time  // of the newest manifest
+	wordless  []wordless // peers that keep documents to themselves
 }
 
 // descWant is a descriptor that the manifest names and that is not at hand.
@@ -28,6 +30,7 @@ type descWant struct {
 	asking  Req
 	askedAt int // how many peers were asked
 	retryAt time.Time
+	since   time.Time // it has been missing, or the last uplink was passed over because of that
 }
 
 // stale: the newest head has expired. Nothing new is taken up; what was begun goes on.
@@ -53,6 +56,7 @@ func (c *Core) considerVersion(v, root int64) {
 	n.heard, n.heardRoot = v, root
 	n.tried = nil
 	n.retryAt = time.Time{}
+	n.lackSince = c.now
 }
 
 // sweepNews asks for what is missing: first the manifest of the newest head, then descriptors.
@@ -66,9 +70,11 @@ func (c *Core) sweepNews() {
 
 func (c *Core) askManifest() {
 	n := &c.news
-	if n.heard <= n.version || n.asking != 0 {
+	if n.heard <= n.version || n.asking != 0 && !c.overdue(n.asking) {
 		return
 	}
+	n.asking = 0
+	n.lackSince = c.lacksSince(n.lackSince)
 	if c.now.Before(n.retryAt) {
 		c.wakeBy(n.retryAt)
 		return
@@ -77,7 +83,7 @@ func (c *Core) askManifest() {
 	if from == nil {
 		// Everybody was asked, or nobody is there: begin anew a little later.
 		n.tried = nil
-		n.retryAt = c.now.Add(c.cfg.AskRetry)
+		n.retryAt = c.askAgain(content.ID{})
 		if len(c.peers) > 0 {
 			c.wakeBy(n.retryAt)
 		}
@@ -88,6 +94,7 @@ func (c *Core) askManifest() {
 	}
 	n.tried[from.id] = true
 	n.asking = c.begin(request{kind: reqManifest, peer: from.id})
+	c.beImpatient(from)
 	c.act(AskManifest{Req: n.asking, From: from.id, Version: n.heard})
 }
 
@@ -98,11 +105,13 @@ func (c *Core) newsSource() *peer {
 	var best *peer
 	bestRank := 0
 	for _, p := range c.peers {
-		if c.news.tried[p.id] || c.now.Before(p.busyUntil) {
+		if c.news.tried[p.id] || c.now.Before(p.busyUntil) || c.askedNow(p.id, content.ID{}) {
 			continue
 		}
 		rank := 0
 		switch {
+		case c.neighbour(p) && c.wordlessNow(p.id):
+			rank = 1
 		case c.neighbour(p) && p.headVersion >= c.news.heard:
 			rank = 3
 		case p.seed:
@@ -118,8 +127,10 @@ func (c *Core) newsSource() *peer {
 }
 
 func (c *Core) manifestFailed(r *request, e Failed) {
-	c.news.asking = 0
-	c.news.retryAt = c.now.Add(c.cfg.AskRetry)
+	if c.news.asking == r.id {
+		c.news.asking = 0
+		c.news.retryAt = c.now.Add(c.cfg.AskRetry)
+	}
 	if e.Class == Refuse {
 		// Bytes that do not verify are the peer's doing: say so, and leave it alone for a while.
 		c.noteRefused(r.peer, e.Reason, e.Detail)
@@ -135,8 +146,10 @@ func (c *Core) manifestFailed(r *request, e Failed) {
 func (c *Core) manifestArrived(e ManifestArrived) {
 	n := &c.news
 	if e.Req != 0 {
-		c.end(e.Req)
-		n.asking = 0
+		c.documentFrom(c.end(e.Req))
+		if n.asking == e.Req || e.Version > n.version { // who was asked beside is not waited for
+			n.asking = 0
+		}
 	}
 	if e.Version <= n.version && e.Root <= n.root && n.manifest != nil {
 		c.sweepNews()
@@ -211,8 +224,11 @@ func (c *Core) askDescriptors() {
 	for i := range c.news.wantDescs {
 		w := &c.news.wantDescs[i]
 		if w.asking != 0 {
-			open++
-			continue
+			if !c.overdue(w.asking) {
+				open++
+				continue
+			}
+			w.asking, w.askedAt = 0, 1 // whose turn it is begins anew, without that peer
 		}
 		if open >= c.cfg.MaxDocAsks {
 			return
@@ -221,11 +237,14 @@ func (c *Core) askDescriptors() {
 			c.wakeBy(w.retryAt)
 			continue
 		}
+		var p *peer
 		from := PeerID("")
 		if w.askedAt > 0 { // the first ask looks at home only
-			p := c.docSource(w.askedAt - 1)
+			for p = c.docSource(w.askedAt - 1); p != nil && c.askedNow(p.id, w.id); p = c.docSource(w.askedAt - 1) {
+				w.askedAt++
+			}
 			if p == nil {
-				w.retryAt = c.now.Add(c.cfg.AskRetry)
+				w.retryAt = c.askAgain(w.id)
 				if len(c.peers) > 0 {
 					c.wakeBy(w.retryAt)
 				}
@@ -235,18 +254,19 @@ func (c *Core) askDescriptors() {
 			from = p.id
 		}
 		w.askedAt++
+		w.since = c.lacksSince(w.since)
 		w.asking = c.begin(request{kind: reqDescriptor, peer: from, descriptor: w.id})
+		c.beImpatient(p)
 		c.act(AskDescriptor{Req: w.asking, From: from, ID: w.id})
 		open++
 	}
 }
 
 // docSource is the nth choice for a document: the uplink, which has it first, then seeds, then the
-// neighbours that adopted this manifest, then the others. The uplink itself begins with the seed. So
-// a document crosses the WAN once, and nobody is asked who cannot have it yet. Nil when n is past the end.
+// neighbours that adopted this manifest, then the others, those last that keep documents to themselves. The uplink itself begins
+// with the seed. So a document crosses the WAN once, and nobody is asked who cannot have it yet. Nil when n is past the end.
 func (c *Core) docSource(n int) *peer {
-	uplink := c.firstEgress(c.uplinkKey())
-	if up := c.byID[uplink]; up != nil {
+	if up := c.byID[c.uplink()]; up != nil {
 		if n < uplinkAsks {
 			return up
 		}
@@ -254,8 +274,13 @@ func (c *Core) docSource(n int) *peer {
 	}
 	for _, want := range []func(*peer) bool{
 		func(p *peer) bool { return p.seed },
-		func(p *peer) bool { return c.neighbour(p) && p.headVersion >= c.news.version },
-		func(p *peer) bool { return c.neighbour(p) && p.headVersion < c.news.version },
+		func(p *peer) bool {
+			return c.neighbour(p) && p.headVersion >= c.news.version && !c.wordlessNow(p.id)
+		},
+		func(p *peer) bool {
+			return c.neighbour(p) && p.headVersion < c.news.version && !c.wordlessNow(p.id)
+		},
+		func(p *peer) bool { return c.neighbour(p) && c.wordlessNow(p.id) },
 	} {
 		for _, p := range c.peers {
 			if !want(p) {
@@ -276,7 +301,7 @@ func (c *Core) descriptorFailed(r *request, e Failed) {
 	}
 	for i := range c.news.wantDescs {
 		w := &c.news.wantDescs[i]
-		if w.id == r.descriptor {
+		if w.asking == r.id {
 			w.asking = 0
 			if r.peer != "" {
 				w.retryAt = c.now.Add(c.cfg.AskRetry)
@@ -288,7 +313,7 @@ func (c *Core) descriptorFailed(r *request, e Failed) {
 
 func (c *Core) descriptorArrived(e DescriptorArrived) {
 	if e.Req != 0 {
-		c.end(e.Req)
+		c.documentFrom(c.end(e.Req))
 	}
 	n := &c.news
 	for i := range n.wantDescs {

@@ -86,7 +86,7 @@ func (c *Core) nextHop() *peer {
 	if s := c.reportSeed(); s != nil {
 		return s
 	}
-	return c.byID[c.firstEgress(c.uplinkKey())] // nil if that is this machine: it waits for its link
+	return c.byID[c.uplink()] // nil if that is this machine: it waits for its link
 }
 
 func (c *Core) forwardReports() {

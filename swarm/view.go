@@ -90,7 +90,7 @@ func (c *Core) View() View {
 	v := View{
 		At: c.now, HeadVersion: c.news.version, HeardHead: c.news.heard, Stale: c.stale(),
 		Store: c.retain.views, StoreAt: c.retain.at, StoreOver: c.retain.over, Absent: slices.Clone(c.retain.absent),
-		Egress: c.egress(), Uplink: c.firstEgress(c.uplinkKey()), Budget: c.budgetView(), Gate: c.gateView(), Orch: c.orchView(),
+		Egress: c.egress(), Uplink: c.uplink(), Budget: c.budgetView(), Gate: c.gateView(), Orch: c.orchView(),
 	}
 	if c.news.manifest != nil {
 		v.Epoch = c.news.manifest.Epoch

@@ -21,6 +21,9 @@ func (a *app) inviteCmd() *cobra.Command {
   patchmesh invite --site berlin --uses 40 --expires 72h --approve-each --name-pattern 'till-*'`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if c.Flags().Changed("uses") && r.Uses < 1 { // nought would mean the default to the node
+				return api.Errorf(api.ClassUsage, "--uses %d: a token is for one machine at least", r.Uses)
+			}
 			return a.onSeed(func(s api.Service) error {
 				t, err := s.Invite(c.Context(), r)
 				if err != nil {

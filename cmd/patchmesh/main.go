@@ -35,6 +35,7 @@ func main() {
 func run(args []string, out, errOut io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // the first signal asks, the second one ends a verb that does not listen
 	a := &app{out: out, errOut: errOut}
 	root := a.root()
 	root.SetArgs(args)

@@ -44,6 +44,8 @@ func TestMistakesGetOneClearLineAndTheRightExitCode(t *testing.T) {
 		"status without a node":    {4, []string{"status", "--data", seed}},
 		"machine without a node":   {4, []string{"approve", "x", "--group", "all", "--data", filepath.Join(dir, "empty")}},
 		"nothing waits for a sign": {5, []string{"sign", "--data", seed}},
+		"token for nobody":         {2, []string{"invite", "--uses", "0", "--data", seed}},
+		"medium that is not there": {5, []string{"bundle", "export", filepath.Join(dir, "stick"), "--data", seed}},
 	} {
 		code, out, errOut := call(c.args...)
 		if code != c.code {

@@ -26,6 +26,7 @@ func (a *app) reportCmd() *cobra.Command {
 func (a *app) reportBytesCmd() *cobra.Command {
 	var q api.BytesQuery
 	var since, until, period string
+	var asTable bool
 	c := &cobra.Command{
 		Use:   "bytes",
 		Short: "bytes moved and saved, by site, machine, update, tier or day",
@@ -33,9 +34,13 @@ func (a *app) reportBytesCmd() *cobra.Command {
 			"crossed the WAN without it. On a seed it covers the fleet, elsewhere this machine. Days are days in UTC; on a seed a\n" +
 			"byte counts on the day that it was reported.\n" + exits,
 		Example: `  patchmesh report bytes --since 7d --by update
-  patchmesh report bytes --period month --by site --json`,
+  patchmesh report bytes --period month --by site --json
+  patchmesh report bytes --by day --csv > bytes.csv`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if asTable && a.json {
+				return errTableAndJSON
+			}
 			if err := readPeriod(&q, since, until, period, time.Now().UTC()); err != nil {
 				return err
 			}
@@ -44,11 +49,15 @@ func (a *app) reportBytesCmd() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if asTable {
+					return bytesTable(a.out, r)
+				}
 				return a.print(r, func(w io.Writer) { writeBytes(w, r) })
 			})
 		},
 	}
 	f := c.Flags()
+	f.BoolVar(&asTable, "csv", false, "print comma-separated values, in bytes")
 	f.StringVar(&q.By, "by", "site", "site, machine, update, tier or day")
 	f.StringVar(&since, "since", "", "first day, as 2026-11-01, or how long ago, as 7d (default: from the beginning)")
 	f.StringVar(&until, "until", "", "last day, as 2026-11-30 (default: today)")

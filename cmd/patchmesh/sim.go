@@ -36,6 +36,7 @@ type simSummary struct {
 	Runs       int      `json:"runs"`
 	FailedRuns int      `json:"failed_runs"`
 	Replay     []string `json:"replay"` // a command for each run that failed, ten at most
+	ended      int
 
 	WallSeconds float64 `json:"wall_s"`                 // of all runs together
 	MemoryBytes uint64  `json:"memory_bytes"`           // most that the program has taken from the system
@@ -99,12 +100,17 @@ func (a *app) sim(ctx context.Context, name string, f simFlags) error {
 	sum := simSummary{Runs: f.runs, Replay: []string{}}
 	began := time.Now()
 	if f.runs == 1 {
-		sum.Report, err = a.simOnce(sc, f)
+		sum.Report, err = a.simOnce(ctx, sc, f)
 	} else {
 		sum.Report, err = a.simMany(ctx, sc, name, f, &sum)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, sim.ErrStopped):
+		return api.Errorf(api.ClassFailed, "interrupted after %d of %d runs, %d broke a promise", sum.ended, f.runs, sum.FailedRuns)
+	case errors.Is(err, sim.ErrScenario):
 		return api.Errorf(api.ClassUsage, "%v", err)
+	case err != nil:
+		return err
 	}
 	sum.cost(time.Since(began))
 	if f.runs == 1 && len(sum.Violations) > 0 {
@@ -134,9 +140,18 @@ func (s *simSummary) cost(wall time.Duration) {
 	}
 }
 
+// replay is the command that repeats a run. The name may be that of a file, as a shell wants it.
 func replay(name string, seed uint64) string {
+	switch plain := func(r rune) bool { return strings.ContainsRune(plainInShells, r) }; {
+	case runtime.GOOS == "windows":
+		name = `"` + name + `"` // no file there has a quote in its name
+	case strings.ContainsFunc(name, func(r rune) bool { return !plain(r) }):
+		name = "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+	}
 	return fmt.Sprintf("patchmesh sim %s --seed %d", name, seed)
 }
+
+const plainInShells = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./+,:@%"
 
 // simMemoryBytes is from where on garbage is collected more often: a hundred thousand machines need two thirds of
 // it, and would else take twice what they need. Closer to what they need, collecting costs more than the run.
@@ -150,13 +165,13 @@ const (
 )
 
 // simOnce runs once, with the sites shared out to all cores.
-func (a *app) simOnce(sc *sim.Scenario, f simFlags) (*sim.Report, error) {
+func (a *app) simOnce(ctx context.Context, sc *sim.Scenario, f simFlags) (*sim.Report, error) {
 	if n := sc.MostMachines(); n >= manyMachines {
 		useHugePages(min(n*bytesOfMachine, simMemoryBytes))
 	}
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(simMemoryBytes))
-	o := sim.Options{Seed: f.seed, Workers: runtime.GOMAXPROCS(0), Check: !f.noCheck}
-	if term.IsTerminal(int(os.Stderr.Fd())) && !a.json {
+	o := sim.Options{Seed: f.seed, Workers: runtime.GOMAXPROCS(0), Check: !f.noCheck, Stop: func() bool { return ctx.Err() != nil }}
+	if a.showsProgress() {
 		o.Beat = func(now, left int) {
 			fmt.Fprintf(a.errOut, "\r%s: %d s of virtual time, %d machines left ", sc.Name, now, left)
 		}
@@ -203,7 +218,7 @@ func (a *app) simMany(ctx context.Context, sc *sim.Scenario, name string, f simF
 					return
 				}
 				seed := f.seed + uint64(i)
-				r, err := sim.Run(sc, sim.Options{Seed: seed, Check: !f.noCheck})
+				r, err := sim.Run(sc, sim.Options{Seed: seed, Check: !f.noCheck, Stop: func() bool { return ctx.Err() != nil }})
 				mu.Lock()
 				if err != nil {
 					failed = err
@@ -218,15 +233,30 @@ func (a *app) simMany(ctx context.Context, sc *sim.Scenario, name string, f simF
 		}()
 	}
 	all.Wait()
-	return last, errors.Join(failed, ctx.Err())
+	if a.showsProgress() {
+		fmt.Fprintln(a.errOut)
+	}
+	if failed == nil && ctx.Err() != nil && sum.ended < f.runs {
+		failed = sim.ErrStopped
+	}
+	return last, failed
 }
+
+// showsProgress: somebody looks on.
+func (a *app) showsProgress() bool { return term.IsTerminal(int(os.Stderr.Fd())) && !a.json }
 
 // simRan counts one run of many and says at once what it broke.
 func (a *app) simRan(r *sim.Report, again string, sum *simSummary) {
+	sum.ended++
+	if a.showsProgress() {
+		fmt.Fprintf(a.errOut, "\r%s: %d of %d runs, %d broke a promise ", r.Scenario, sum.ended, sum.Runs, sum.FailedRuns)
+	}
 	if len(r.Violations) == 0 {
 		return
 	}
-	sum.FailedRuns++
+	if sum.FailedRuns++; a.showsProgress() {
+		fmt.Fprintln(a.errOut)
+	}
 	if len(sum.Replay) < 10 {
 		sum.Replay = append(sum.Replay, again)
 	}

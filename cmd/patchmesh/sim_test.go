@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
+	"patchmesh/node/api"
 	"patchmesh/sim"
 )
 
@@ -49,7 +52,11 @@ func TestSimPrintsTheObjectThatOthersRead(t *testing.T) {
 
 // A run that breaks a promise fails, and the command that it prints repeats it.
 func TestSimPrintsHowToRepeatAFailure(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "late.txt")
+	dir := filepath.Join(t.TempDir(), "it's late")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "late.txt")
 	text := "title too slow\nsite a machines=3 wan=1Mbit/s\nupdate u1 size=1MiB\nat 1s approve u1\nexpect within=2s\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -62,7 +69,15 @@ func TestSimPrintsHowToRepeatAFailure(t *testing.T) {
 	if !found {
 		t.Fatalf("no command in %s", errOut.String())
 	}
-	words := strings.Fields(again)
+	quoted := "'" + strings.ReplaceAll(file, "'", `'\''`) + "'" // as a shell takes it
+	if runtime.GOOS == "windows" {
+		quoted = `"` + file + `"`
+	}
+	rest, found := strings.CutPrefix(again, "sim "+quoted)
+	if !found {
+		t.Fatalf("%q does not name %s", again, quoted)
+	}
+	words := append([]string{"sim", file}, strings.Fields(rest)...)
 	out.Reset()
 	errOut.Reset()
 	if code := run(words, &out, &errOut); code != 1 || !strings.Contains(out.String(), "within") {
@@ -89,6 +104,20 @@ func TestSimRefusesWhatIsNoScenario(t *testing.T) {
 		var out, errOut bytes.Buffer
 		if code := run(c.args, &out, &errOut); code != c.code || !strings.Contains(errOut.String(), c.want) {
 			t.Errorf("%v: exit %d, %s", c.args, code, errOut.String())
+		}
+	}
+}
+
+// Who presses Ctrl-C does not wait for a hundred thousand machines, and is told that nothing was judged.
+func TestSimStopsWhenItIsInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, runs := range []int{1, 5} {
+		var out, errOut bytes.Buffer
+		a := &app{out: &out, errOut: &errOut}
+		err := a.sim(ctx, "sites-200x50", simFlags{seed: 1, runs: runs})
+		if api.ClassOf(err) != api.ClassFailed || !strings.Contains(err.Error(), "interrupted") || out.Len() > 0 {
+			t.Errorf("%d runs: %v, %s", runs, err, out.String())
 		}
 	}
 }

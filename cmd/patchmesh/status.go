@@ -15,7 +15,7 @@ import (
 
 func (a *app) statusCmd() *cobra.Command {
 	var q api.StatusQuery
-	var watch bool
+	var watch, asTable bool
 	var every time.Duration
 	c := &cobra.Command{
 		Use:   "status",
@@ -24,9 +24,16 @@ func (a *app) statusCmd() *cobra.Command {
 			"it then prints one document on each line.\n" + exits,
 		Example: `  patchmesh status
   patchmesh status --update openssl-3.0.15 --json
+  patchmesh status --csv > fleet.csv
   patchmesh status --watch`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if asTable && a.json {
+				return errTableAndJSON
+			}
+			if watch && asTable {
+				return api.Errorf(api.ClassUsage, "--csv is one picture, --watch are many").WithHint("--watch --json prints one document on each line")
+			}
 			if watch {
 				return a.watch(c.Context(), every, q)
 			}
@@ -34,6 +41,9 @@ func (a *app) statusCmd() *cobra.Command {
 				f, err := s.Status(c.Context(), q)
 				if err != nil {
 					return err
+				}
+				if asTable {
+					return fleetTable(a.out, f)
 				}
 				return a.print(f, func(w io.Writer) { writeFleet(w, f) })
 			})
@@ -43,6 +53,7 @@ func (a *app) statusCmd() *cobra.Command {
 	c.Flags().StringVar(&q.Update, "update", "", "one update")
 	c.Flags().BoolVar(&watch, "watch", false, "show it again and again until Ctrl-C")
 	spanVar(c.Flags(), &every, "interval", time.Second, "time between two pictures of --watch")
+	c.Flags().BoolVar(&asTable, "csv", false, "print a row for each machine and update, as comma-separated values")
 	c.Flags().StringVar(&q.Group, "group", "", "machines of one group")
 	return c
 }

@@ -77,7 +77,7 @@ func (a *app) whatIf(ctx context.Context, r api.ApproveRequest, w whatIf) error 
 	f, err := fleet.Forecast(o)
 	switch {
 	case errors.Is(err, sim.ErrStopped):
-		return ctx.Err()
+		return api.Errorf(api.ClassFailed, "no forecast: it was interrupted").WithHint("nothing was signed or changed")
 	case err != nil:
 		return api.Errorf(api.ClassFailed, "no forecast: %v", err)
 	}
@@ -231,7 +231,11 @@ func waysOut(f *sim.Fleet, p *api.Prospect, said *[]string) {
 }
 
 func writeForecast(out io.Writer, f *sim.Forecast) {
-	fmt.Fprintf(out, "what if: %s %s, revision %d, %s to fetch\n", f.Action, api.Clean(f.Update), f.Revision, api.Size(f.PayloadBytes))
+	fmt.Fprintf(out, "what if: %s %s, revision %d", f.Action, api.Clean(f.Update), f.Revision)
+	if f.Action == "install" || f.Action == "stage-only" || f.Action == "optional" { // the others need no payload
+		fmt.Fprintf(out, ", %s to fetch", api.Size(f.PayloadBytes))
+	}
+	fmt.Fprintln(out)
 	fmt.Fprintf(out, "machines   %d of %d are changed", f.Affected, f.Machines)
 	for _, x := range []struct {
 		n    int
@@ -242,7 +246,14 @@ func writeForecast(out io.Writer, f *sim.Forecast) {
 		}
 	}
 	fmt.Fprintf(out, "\nbytes      %s over the WAN (%.2f times the payload for each site that fetches), %s within sites\n", api.Size(f.WANBytes), f.Amplification, api.Size(f.LANBytes))
-	fmt.Fprintf(out, "done       half %s, 95 %% %s, all %s\n", in(f, f.Done50), in(f, f.Done95), in(f, f.Done100))
+	switch {
+	case f.Affected == 0:
+		fmt.Fprintln(out, "done       nothing is to be done")
+	case f.Affected == f.Off:
+		fmt.Fprintln(out, "done       nothing, while the machines concerned are off")
+	default:
+		fmt.Fprintf(out, "done       half %s, 95 %% %s, all %s\n", in(f, f.Done50), in(f, f.Done95), in(f, f.Done100))
+	}
 	if !f.Deadline.IsZero() {
 		fmt.Fprintf(out, "deadline   %s: %d machines miss it\n", clock(f.Deadline), f.Missing)
 	}
@@ -285,7 +296,13 @@ func in(f *sim.Forecast, t time.Time) string {
 }
 
 // mbit is a rate as people name lines.
-func mbit(bytesPerSec float64) string { return fmt.Sprintf("%.3g Mbit/s", bytesPerSec*8/1e6) }
+func mbit(bytesPerSec float64) string {
+	n := bytesPerSec * 8 / 1e6
+	if n >= 100 {
+		return fmt.Sprintf("%.0f Mbit/s", n) // with fewer digits it would become 1e+03
+	}
+	return fmt.Sprintf("%.3g Mbit/s", n)
+}
 
 func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 

@@ -195,3 +195,12 @@ func TestWhatIfRefusesWhatCannotBe(t *testing.T) {
 		}
 	}
 }
+
+// Rates are told as people name lines, whatever their size.
+func TestLinesAreNamedInMbit(t *testing.T) {
+	for bits, want := range map[float64]string{64e3: "0.064 Mbit/s", 2e6: "2 Mbit/s", 18.37e6: "18.4 Mbit/s", 1e9: "1000 Mbit/s", 40e9: "40000 Mbit/s"} {
+		if got := mbit(bits / 8); got != want {
+			t.Errorf("%g bits a second are told as %q, want %q", bits, got, want)
+		}
+	}
+}

@@ -1,0 +1,52 @@
+package node
+
+import (
+	"reflect"
+	"slices"
+
+	"patchmesh/node/api"
+	"patchmesh/policy"
+)
+
+// cleanRow makes a machine's word about itself fit to be shown. Its signature says whose word it is, and nothing
+// about what stands in it: a machine in bad hands could else write rows of other machines into the admin's
+// terminal, or commands for it. Updates whose name cannot be one are left out; nobody has approved them.
+func cleanRow(m *api.Machine) {
+	m.Updates = slices.DeleteFunc(m.Updates, func(u api.Update) bool {
+		_, err := policy.ParseUpdateID(u.Update)
+		return err != nil
+	})
+	cleanStrings(reflect.ValueOf(m))
+}
+
+// cleanStrings cleans every text that a value holds, in the fields of structs, lists and maps.
+func cleanStrings(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			cleanStrings(v.Elem())
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Field(i); f.CanSet() { // the fields of a time are its own
+				cleanStrings(f)
+			}
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			cleanStrings(v.Index(i))
+		}
+	case reflect.Map:
+		for _, k := range v.MapKeys() {
+			value, key := reflect.New(v.Type().Elem()).Elem(), reflect.New(v.Type().Key()).Elem()
+			value.Set(v.MapIndex(k))
+			key.Set(k)
+			cleanStrings(value)
+			cleanStrings(key)
+			v.SetMapIndex(k, reflect.Value{})
+			v.SetMapIndex(key, value)
+		}
+	case reflect.String:
+		v.SetString(api.Clean(v.String()))
+	}
+}
