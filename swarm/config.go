@@ -41,8 +41,9 @@ type Config struct {
 	LeaseSilence time.Duration
 	// LeaseSettle is how long a payload must be known, and the view of neighbours unchanged, before
 	// the WAN is used: have-bits of neighbours travel in that time. JoinGrace is the same after a
-	// start without any neighbour yet: a machine that comes back must find its site first.
-	LeaseSettle, JoinGrace time.Duration
+	// start without any neighbour yet: a machine that comes back must find its site first. So long after a start the view
+	// must be unchanged for StartSettle: the first neighbour may be one that has just come too, and holds nothing.
+	LeaseSettle, StartSettle, JoinGrace time.Duration
 	// In a site of more machines than this one has sessions with, claims are passed on (trail.go): TrailEvery is how
 	// often a holder says again that it stands by its word, TrailLife how long it is believed without that,
 	// ClaimSettle how long a claim stands before it is used, so that a better one is heard of in time. TrailPatience
@@ -115,7 +116,7 @@ func DefaultConfig() Config {
 		HedgeAfter: 2 * time.Second, EndgameHedgeAfter: 700 * time.Millisecond,
 		WANMinBytes: 3 << 19, WANMaxBytes: 8 << 20, WANSpan: 250 * time.Millisecond,
 		LeaseSilence: 20 * time.Second,
-		LeaseSettle:  30 * time.Millisecond, JoinGrace: 4 * time.Second,
+		LeaseSettle:  30 * time.Millisecond, StartSettle: time.Second, JoinGrace: 4 * time.Second,
 		TrailEvery: time.Second, TrailLife: 5 * time.Second, ClaimSettle: 200 * time.Millisecond, TrailPatience: 500 * time.Millisecond,
 		OrphanWait:   8 * time.Second,
 		LinkRetryMin: time.Second, LinkRetryMax: 15 * time.Second,

@@ -81,13 +81,17 @@ func (c *Core) nextLacking(l *payload, from int, fit func(i int) bool) int {
 // settled: this machine has heard what its neighbours hold, so that its wish for the WAN is informed.
 func (c *Core) settled(l *payload) bool {
 	due := l.knownAt.Add(c.cfg.LeaseSettle)
+	settle := c.cfg.LeaseSettle
+	if c.now.Before(c.started.Add(c.cfg.JoinGrace)) {
+		settle = max(settle, c.cfg.StartSettle)
+	}
 	alone := true
 	for _, p := range c.peers {
 		if !c.neighbour(p) {
 			continue
 		}
 		alone = false
-		if t := p.upAt.Add(c.cfg.LeaseSettle); t.After(due) {
+		if t := p.upAt.Add(settle); t.After(due) {
 			due = t
 		}
 		if t := p.upAt.Add(c.cfg.HedgeAfter); !p.synced && t.After(due) {
