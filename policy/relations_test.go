@@ -238,7 +238,7 @@ func (w *tangle) check(p map[UpdateID]Verdict, due []UpdateID) (checkpoints int)
 // what replaces it without need; a circle is refused; and at the end there is all that a naive reading says can be there, or something that replaces it.
 func TestRH8RandomRelationsComeToTheEndThatANaiveReadingFinds(t *testing.T) {
 	installs, checkpoints, blocked, waiting := 0, 0, 0, 0
-	worlds := soak(1500, 100_000)
+	worlds := soak(1500, 30_000)
 	for seed := range uint64(worlds) {
 		w, r := drawTangle(t, seed), rand.New(rand.NewPCG(seed, 9))
 		late := func(u UpdateID) bool { return !w.mach.SetBack[u].Until.IsZero() || w.mach.Unready[w.descs[u].ID()] }
@@ -293,4 +293,56 @@ func TestRH8RandomRelationsComeToTheEndThatANaiveReadingFinds(t *testing.T) {
 		t.Errorf("the worlds are too plain: %d installs, %d plans with a checkpoint, %d worlds in which something comes late, %d wait in the end", installs, checkpoints, blocked, waiting)
 	}
 	t.Logf("%d worlds: %d installs, %d plans with a checkpoint, %d worlds in which something comes late, %d wait in the end", worlds, installs, checkpoints, blocked, waiting)
+}
+
+// checkRelated looks at one plan of a world in which everything else is random as well: nothing is installed before what it needs,
+// beside one that must be alone, or beside what replaces it; and who is left out is left out for one that is there or comes.
+// It gives how many are left out, or wait for another.
+func checkRelated(t *testing.T, seed uint64, l lot, p Plan) (related int) {
+	t.Helper()
+	w := tangle{t: t, seed: seed, descs: map[UpdateID]*Descriptor{}, actions: map[UpdateID]Action{}, mach: l.mach}
+	verdicts, there := map[UpdateID]Verdict{}, map[UpdateID]bool{}
+	var due []UpdateID
+	for _, v := range p.Verdicts {
+		w.ids, verdicts[v.Update] = append(w.ids, v.Update), v
+		w.descs[v.Update], w.actions[v.Update] = l.descs[v.Descriptor], l.m.Approvals[v.Approval].Action
+		if d := l.mach.Detected[v.Update]; d.Present && !v.Listed {
+			there[v.Update] = true
+			if w.actions[v.Update] == ActionOptional {
+				w.actions[v.Update] = ActionInstall
+			}
+		}
+		if v.Verb == VerbInstall {
+			due = append(due, v.Update)
+		}
+	}
+	for _, u := range due {
+		switch {
+		case w.descs[u].Exclusive == "yes" && len(due) > 1:
+			t.Fatalf("seed %d: %s must be alone: %v", seed, u, due)
+		case w.lacks(there, u), w.replacedIn(there, u), w.contradicts(u):
+			t.Fatalf("seed %d: %s is installed, needs %v, with %v there", seed, u, w.needs(u), there)
+		}
+		for _, x := range due {
+			if w.replaces(x, u) {
+				t.Fatalf("seed %d: %s is installed beside %s, which replaces it", seed, u, x)
+			}
+		}
+	}
+	for _, u := range w.ids {
+		v := verdicts[u]
+		if v.Await == StateWaitingPrerequisite || v.Await == StateWaitingOtherInstall {
+			related++
+		}
+		if v.Reason != ReasonDepOtherFirst || v.Verb != VerbNone {
+			continue
+		}
+		related++
+		if !slices.ContainsFunc(w.ids, func(x UpdateID) bool {
+			return w.replaces(x, u) && (there[x] || verdicts[x].Verb == VerbInstall || verdicts[x].Verb == VerbStage)
+		}) {
+			t.Fatalf("seed %d: %s is left out, %s", seed, u, v.Detail)
+		}
+	}
+	return related
 }
