@@ -226,13 +226,18 @@ func (f *flow) give(from int, found func(int)) {
 		}
 	}
 	has(from)
+	circle := map[int]bool{} // of from: it does not have these, and another that is above them would
 	for todo := []int{from}; len(todo) > 0; {
 		n := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		if f.passed[n] {
+		if f.passed[n] || circle[n] {
 			continue
 		}
-		f.passed[n] = true
+		if f.rel.rank[n] == f.rel.rank[from] {
+			circle[n] = true
+		} else {
+			f.passed[n] = true
+		}
 		for _, old := range f.rel.older[n] {
 			if f.rel.rank[old] != f.rel.rank[from] {
 				has(old)

@@ -157,7 +157,7 @@ func (w *tangle) end(not func(UpdateID) bool) map[UpdateID]bool {
 
 func (w *tangle) replacedIn(set map[UpdateID]bool, u UpdateID) bool {
 	return slices.ContainsFunc(w.ids, func(x UpdateID) bool {
-		return set[x] && w.actions[x] != ActionDecline && !w.contradicts(x) && w.replaces(x, u)
+		return set[x] && w.actions[x] != ActionDecline && w.actions[x] != ActionRemove && !w.contradicts(x) && w.replaces(x, u)
 	})
 }
 
@@ -301,13 +301,16 @@ func TestRH8RandomRelationsComeToTheEndThatANaiveReadingFinds(t *testing.T) {
 func checkRelated(t *testing.T, seed uint64, l lot, p Plan) (related int) {
 	t.Helper()
 	w := tangle{t: t, seed: seed, descs: map[UpdateID]*Descriptor{}, actions: map[UpdateID]Action{}, mach: l.mach}
-	verdicts, there := map[UpdateID]Verdict{}, map[UpdateID]bool{}
+	verdicts, there, counts := map[UpdateID]Verdict{}, map[UpdateID]bool{}, map[UpdateID]bool{}
 	var due []UpdateID
 	for _, v := range p.Verdicts {
+		if v.Listed { // nobody has decided about it
+			continue
+		}
 		w.ids, verdicts[v.Update] = append(w.ids, v.Update), v
 		w.descs[v.Update], w.actions[v.Update] = l.descs[v.Descriptor], l.m.Approvals[v.Approval].Action
-		if d := l.mach.Detected[v.Update]; d.Present && !v.Listed {
-			there[v.Update] = true
+		if d := l.mach.Detected[v.Update]; d.Present {
+			there[v.Update], counts[v.Update] = true, v.Compliance.There() // what is for another machine does not count
 			if w.actions[v.Update] == ActionOptional {
 				w.actions[v.Update] = ActionInstall
 			}
@@ -320,8 +323,8 @@ func checkRelated(t *testing.T, seed uint64, l lot, p Plan) (related int) {
 		switch {
 		case w.descs[u].Exclusive == "yes" && len(due) > 1:
 			t.Fatalf("seed %d: %s must be alone: %v", seed, u, due)
-		case w.lacks(there, u), w.replacedIn(there, u), w.contradicts(u):
-			t.Fatalf("seed %d: %s is installed, needs %v, with %v there", seed, u, w.needs(u), there)
+		case w.lacks(there, u), w.replacedIn(counts, u), w.contradicts(u):
+			t.Fatalf("seed %d: %s is installed, needs %v, with %v there, of %v", seed, u, w.needs(u), there, w.actions)
 		}
 		for _, x := range due {
 			if w.replaces(x, u) {
