@@ -303,6 +303,11 @@ func checkRelated(t *testing.T, seed uint64, l lot, p Plan) (related int) {
 	w := tangle{t: t, seed: seed, descs: map[UpdateID]*Descriptor{}, actions: map[UpdateID]Action{}, mach: l.mach}
 	verdicts, there, counts := map[UpdateID]Verdict{}, map[UpdateID]bool{}, map[UpdateID]bool{}
 	var due []UpdateID
+	for u, d := range l.mach.Detected { // approved here or not
+		if d.Present && !slices.ContainsFunc(p.Verdicts, func(v Verdict) bool { return v.Update == u && v.Listed }) {
+			there[u] = true
+		}
+	}
 	for _, v := range p.Verdicts {
 		if v.Listed { // nobody has decided about it
 			continue
