@@ -49,8 +49,12 @@ func TestRB8ACheckpointIsInstalledBeforeWhatReplacesIt(t *testing.T) {
 		t.Errorf("with the checkpoint there: %v, want %v", got, want)
 	}
 	b.m.Holds = []Hold{{ID: "h", Update: "c2", Kind: "pause", Reason: "r", At: t0}}
-	if p := b.plan(Machine{Detected: present("base")}, t0); p["c2"].Verb != VerbHold || p["c4"].Reason != ReasonDepOtherFirst {
-		t.Errorf("the checkpoint is held: %+v", p)
+	if got, want := passes(t, b), []UpdateID{"base", "c3", "c4"}; !slices.Equal(got, want) {
+		t.Errorf("the checkpoint is held, what replaces it serves as well: %v, want %v", got, want)
+	}
+	b.m.Holds = append(b.m.Holds, Hold{ID: "i", Update: "c3", Kind: "pause", Reason: "r", At: t0})
+	if p := b.plan(Machine{Detected: present("base")}, t0); p["c1"].Verb != VerbInstall || p["c2"].Verb != VerbHold || p["c4"].Reason != ReasonDepOtherFirst {
+		t.Errorf("both are held: the newest cannot come, and replaces nothing: %+v", p)
 	}
 	around := chain(func(d *Descriptor) { d.Prerequisites = []UpdateID{"helper"} })
 	around.approve(around.update("helper", 1, func(d *Descriptor) { d.Prerequisites = []UpdateID{"c2"} }), "all", ActionInstall, nil)

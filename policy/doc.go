@@ -102,11 +102,12 @@
 //
 // # Checkpoints
 //
-// Of a chain in which updates replace each other the newest that goes on this machine is installed. One that it replaces
+// Of a chain in which updates replace each other the newest that comes to this machine is installed (relations.go): one that
+// goes on here, and all that it needs is there, or comes too. One that it replaces
 // and names as its prerequisite is a checkpoint: it is installed first, and nobody is asked to decline it.
 //
 // What does not work on a machine keeps nothing else away (setback.go): one that must be alone and failed gives way until it
-// is tried again, and one that was rolled back replaces nothing until it is approved anew.
+// is tried again, and one that was rolled back replaces nothing until it is approved anew. One that could not begin, because nobody holds its content, is not waited for either.
 //
 // # Rules of an update
 //

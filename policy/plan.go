@@ -110,8 +110,9 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 		asked = append(asked, q)
 		p.Verdicts = append(p.Verdicts, v)
 	}
-	superseded := settleSupersedence(asked, p.Verdicts)
-	settleOrder(asked, p.Verdicts)
+	rel := newRelations(asked, p.Verdicts)
+	superseded := rel.settleSupersedence()
+	rel.settleOrder()
 	settleMitigated(asked, p.Verdicts)
 	for _, i := range superseded {
 		p.Verdicts[i].Compliance = SupersededPresent

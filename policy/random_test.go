@@ -42,6 +42,17 @@ func draw(t *testing.T, r *rand.Rand) lot {
 		u := UpdateID(fmt.Sprintf("u%d", i))
 		d := &Descriptor{Update: u, Revision: 1, Severity: pick(r, severities...), Installer: pick(r, "file", "file", "msi"), FileName: "f", SHA256: sumOf(string(u)),
 			Payload: content.Sum([]byte(u)), MapBytes: 1, PlainBytes: 1, StoredBytes: 1, Arch: pick(r, "", "", "amd64", "arm64"), MaxRunSeconds: r.IntN(3) * 1800}
+		for j := range 5 { // u4 nobody approves
+			other := UpdateID(fmt.Sprintf("u%d", j))
+			older := j < i || r.IntN(20) == 0
+			if older && j != i && r.IntN(4) == 0 {
+				d.Supersedes = append(d.Supersedes, other)
+			}
+			if older && j != i && r.IntN(5) == 0 {
+				d.Prerequisites = append(d.Prerequisites, other)
+			}
+		}
+		d.Exclusive = pick(r, "", "", "", "", "yes")
 		l.descs[d.ID()] = d
 		for _, g := range names {
 			if r.IntN(3) > 0 {
@@ -185,6 +196,7 @@ func naiveBeats(x, y Approval, depth map[string]int) bool {
 // force, and the winner is the one that a naive reading of the conflict rule finds.
 func TestRB4RandomPoliciesAgreeWithANaiveReading(t *testing.T) {
 	acted, held, conflicts, excepted, let, halts := 0, 0, 0, 0, 0, 0
+	related := 0
 	worlds := soak(250, 10_000)
 	for seed := range uint64(worlds) {
 		l := draw(t, rand.New(rand.NewPCG(seed, 4)))
@@ -203,6 +215,7 @@ func TestRB4RandomPoliciesAgreeWithANaiveReading(t *testing.T) {
 		for _, v := range p.Verdicts {
 			told[v.Update] = v
 		}
+		related += checkRelated(t, seed, l, p)
 		for u := range 4 {
 			id := UpdateID(fmt.Sprintf("u%d", u))
 			var of []Approval
@@ -257,7 +270,10 @@ func TestRB4RandomPoliciesAgreeWithANaiveReading(t *testing.T) {
 	if worlds >= 10_000 && halts < 20 {
 		t.Errorf("the worlds are too plain: %d halts that were opened", halts)
 	}
-	t.Logf("%d worlds: %d changes, %d holds, %d conflicts, %d exceptions, %d of them from halts", worlds, acted, held, conflicts, excepted, halts)
+	if related < worlds/60 {
+		t.Errorf("the worlds are too plain: %d are left out or wait for another", related)
+	}
+	t.Logf("%d worlds: %d left out or waiting for another, %d changes, %d holds, %d conflicts, %d exceptions, %d of them from halts", worlds, related, acted, held, conflicts, excepted, halts)
 }
 
 // naiveHeld: the hold is about the approved revision, the machine may be meant by its group and its predicate, it has not

@@ -1,179 +1,130 @@
 package policy
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"time"
 )
 
-// settleSupersedence is the one rule that looks at other verdicts: of a chain in which one update
-// replaces another, the newest that really applies on this machine is installed, the others are not.
-// A replacement that is held, deferred, rolled back or not for this machine replaces nothing: else a bad new
-// update, stopped by a hold, would keep the good old one away too. Updates that replace each other
+// settleSupersedence looks at other verdicts: of a chain in which one update
+// replaces another, the newest that really comes to this machine is installed, the others are not.
+// A replacement that is held, deferred, rolled back, not for this machine, or that needs something that does not come, replaces
+// nothing: else a bad new update, stopped by a hold, would keep the good old one away too. Updates that replace each other
 // in a circle contradict each other; all of them hold. A checkpoint, which a newer update replaces and yet needs
 // to be there before it, is not left out, see keepNeeded.
 //
 // superseded are those that are on the machine although one that replaces them is too, or comes. It is told of them
 // when everything else is settled: what needs them has them.
-func settleSupersedence(asked []question, verdicts []Verdict) (superseded []int) {
-	c := newChain(asked)
-	circular := c.circular()
-	for i := range verdicts {
-		if circular[i] && verdicts[i].Verb != VerbNone {
-			v := &verdicts[i]
-			v.Verb, v.Compliance, v.Reason, v.Hold, v.Until = VerbHold, Conflict, ReasonPolicyConflict, "", time.Time{}
+func (r *relations) settleSupersedence() (superseded []int) {
+	for i := range r.verdicts {
+		if r.circular[i] && r.verdicts[i].Verb != VerbNone {
+			v := &r.verdicts[i]
+			v.Verb, v.Compliance, v.Reason, v.Hold, v.Until, v.closesAt = VerbHold, Conflict, ReasonPolicyConflict, "", time.Time{}, time.Time{}
 			v.Detail = "updates replace each other in a circle"
 		}
 	}
-	by := c.replacedBy(func(i int) bool {
-		return !circular[i] && (asked[i].goesOn(verdicts[i]) || verdicts[i].Compliance == Installed)
-	})
-	for old, newer := range c.replacedBy(func(i int) bool {
-		return !circular[i] && (asked[i].goesOn(verdicts[i]) || verdicts[i].Verb == VerbStage || verdicts[i].Compliance == Installed)
-	}) {
-		if newer >= 0 && !circular[old] && verdicts[old].Compliance == Installed {
+	goes := func(i int) bool { return !r.circular[i] && r.asked[i].goesOn(r.verdicts[i]) }
+	later := r.comes(func(i int) bool { return goes(i) || !r.circular[i] && r.verdicts[i].Verb == VerbStage })
+	for old, newer := range r.replacedBy(func(i int) bool { return later.coming[i] || r.counts(i) })[:len(r.asked)] {
+		if newer >= 0 && !r.circular[old] && r.asked[old].approval.offers() && r.verdicts[old].Compliance == Installed {
 			superseded = append(superseded, old)
 		}
 	}
-	keepNeeded(asked, verdicts, by)
-	for old, newer := range by {
-		if newer < 0 || circular[old] || verdicts[old].Compliance == Installed {
+	all := r.comes(goes)
+	by := r.replacedBy(func(i int) bool { return all.coming[i] || r.counts(i) })
+	for _, i := range r.keepNeeded(by, all, goes) {
+		by[i] = -1
+	}
+	for old, newer := range by[:len(r.asked)] {
+		v := &r.verdicts[old]
+		if newer < 0 || r.circular[old] || !r.asked[old].approval.offers() || v.Compliance == Installed {
 			continue
 		}
-		v := &verdicts[old]
-		v.Verb, v.Compliance, v.Reason, v.Hold, v.Until = VerbNone, NotApplicable, ReasonDepOtherFirst, "", time.Time{}
-		v.Detail = "replaced by " + string(verdicts[newer].Update)
+		v.Verb, v.Compliance, v.Reason, v.Hold, v.Until, v.closesAt = VerbNone, NotApplicable, ReasonDepOtherFirst, "", time.Time{}, time.Time{}
+		v.Detail = "replaced by " + string(r.verdicts[newer].Update)
 	}
 	return superseded
 }
 
-// replaced: it is left out for one that replaces it.
-func (v Verdict) replaced() bool {
-	return v.Verb == VerbNone && v.Compliance == NotApplicable && v.Reason == ReasonDepOtherFirst
+// counts: it is on the machine and stays, so that nothing older is laid over it.
+func (r *relations) counts(i int) bool {
+	a := r.asked[i].approval.Action
+	return !r.circular[i] && r.verdicts[i].Compliance == Installed && a != ActionRemove && a != ActionDecline
 }
 
-// keepNeeded takes back that an update is replaced where the one at the top of its chain needs it first and it is not
-// there: a cumulative update of today that can only be laid over the checkpoint of last year. Left out, the checkpoint
-// would never come, and the newest would wait for it without end. What others need is not kept: the replacement does.
-func keepNeeded(asked []question, verdicts []Verdict, by []int) {
-	o := newOrder(asked, verdicts)
-	for top := range verdicts {
-		if by[top] >= 0 || !asked[top].goesOn(verdicts[top]) {
-			continue
-		}
-		seen := map[int]bool{top: true}
-		for todo := []int{top}; len(todo) > 0; {
-			i := todo[len(todo)-1]
-			todo = todo[:len(todo)-1]
-			for _, u := range o.needs(i) {
-				at, here := o.place[u]
-				if !here || o.satisfied(u) {
-					continue
-				}
-				if by[at] == top {
-					by[at] = -1
-				} else if by[at] >= 0 {
-					at = by[at] // comes in its place
-				}
-				if !seen[at] {
-					seen[at] = true
-					todo = append(todo, at)
-				}
+// keepNeeded lists those that are replaced, by by, and come all the same, since something that comes needs one of them before it: a
+// cumulative update of today that can only be laid over the checkpoint of last year. Left out, the checkpoint would never come,
+// and the newest would wait for it without end. One that is not needed, since the replacement can come without, is not kept.
+// all is what comes if nothing were left out.
+func (r *relations) keepNeeded(by []int, all flow, goes func(int) bool) (kept []int) {
+	with := func(kept []int) (f flow, stuck []int) {
+		f = r.comes(func(i int) bool { return goes(i) && (by[i] < 0 || slices.Contains(kept, i)) })
+		for i := range r.asked {
+			if by[i] < 0 && all.coming[i] && !f.coming[i] {
+				stuck = append(stuck, i)
 			}
 		}
+		return f, stuck
 	}
+	for {
+		now, stuck := with(kept)
+		if len(stuck) == 0 {
+			break
+		}
+		more := r.nextKept(stuck, by, all, now)
+		if len(more) == 0 {
+			break
+		}
+		kept = append(kept, more...)
+	}
+	for at := 0; at < len(kept); {
+		without := slices.Delete(slices.Clone(kept), at, at+1)
+		if _, stuck := with(without); len(stuck) == 0 {
+			kept = without
+		} else {
+			at++
+		}
+	}
+	return kept
 }
 
-// chain is who replaces whom among the updates that are approved for installation here, by their
-// place in the plan. Updates not approved here have no place and replace nothing.
-type chain struct {
-	replaces [][]int
-	replacer [][]int
-}
-
-func newChain(asked []question) chain {
-	place := map[UpdateID]int{}
-	for i, q := range asked {
-		if q.approval.offers() {
-			place[q.approval.Update] = i
+// nextKept finds, of what the stuck ones wait for, what is left out and could be installed at once: those that are named
+// as a need; where none of those comes, the newest that replaces such a one.
+func (r *relations) nextKept(stuck, by []int, all, now flow) []int {
+	found, seen := map[int]bool{}, map[int]bool{} // of found: whether it is named
+	todo := slices.Clone(stuck)
+	visit := func(n int, named bool) {
+		if n >= len(r.asked) || !all.coming[n] {
+			return
+		}
+		if by[n] >= 0 && !slices.ContainsFunc(r.needs[n], func(u int) bool { return !now.has(u) }) {
+			found[n] = found[n] || named
+		}
+		if !seen[n] {
+			seen[n] = true
+			todo = append(todo, n)
 		}
 	}
-	c := chain{replaces: make([][]int, len(asked)), replacer: make([][]int, len(asked))}
-	for i, q := range asked {
-		if !q.approval.offers() || q.desc == nil {
-			continue
-		}
-		for _, u := range q.desc.Supersedes {
-			if old, here := place[u]; here && old != i && !slices.Contains(c.replaces[i], old) {
-				c.replaces[i] = append(c.replaces[i], old)
-				c.replacer[old] = append(c.replacer[old], i)
+	for len(todo) > 0 {
+		i := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for _, n := range r.needs[i] {
+			if now.has(n) {
+				continue
+			}
+			visit(n, true)
+			for _, m := range r.above(n) {
+				visit(m, false)
 			}
 		}
 	}
-	return c
-}
-
-// circular finds the updates on a circle, or between two: what is left when those that nobody
-// replaces, and then those that replace nobody, are taken away again and again.
-func (c chain) circular() []bool {
-	left := make([]bool, len(c.replaces))
-	for i := range left {
-		left[i] = true
+	list := slices.Sorted(maps.Keys(found))
+	if named := slices.DeleteFunc(slices.Clone(list), func(n int) bool { return !found[n] }); len(named) > 0 {
+		return named
 	}
-	peel := func(out, in [][]int) {
-		open := make([]int, len(in))
-		var ends []int
-		for i := range in {
-			for _, j := range in[i] {
-				if left[j] {
-					open[i]++
-				}
-			}
-			if left[i] && open[i] == 0 {
-				ends = append(ends, i)
-			}
-		}
-		for len(ends) > 0 {
-			i := ends[len(ends)-1]
-			ends = ends[:len(ends)-1]
-			left[i] = false
-			for _, j := range out[i] {
-				if open[j]--; left[j] && open[j] == 0 {
-					ends = append(ends, j)
-				}
-			}
-		}
+	if len(list) == 0 {
+		return nil
 	}
-	peel(c.replaces, c.replacer)
-	peel(c.replacer, c.replaces)
-	return left
-}
-
-// replacedBy gives every update the active one at the top of its chain, -1 if none replaces it.
-func (c chain) replacedBy(active func(int) bool) []int {
-	by := make([]int, len(c.replaces))
-	for i := range by {
-		by[i] = -1
-	}
-	for top := range c.replaces {
-		if !active(top) {
-			continue
-		}
-		todo := []int{top}
-		for len(todo) > 0 {
-			i := todo[len(todo)-1]
-			todo = todo[:len(todo)-1]
-			for _, old := range c.replaces[i] {
-				if by[old] < 0 {
-					by[old] = top
-					todo = append(todo, old)
-				}
-			}
-		}
-	}
-	for i := range by { // a replacement that is itself replaced is not the one to name
-		for by[i] >= 0 && by[by[i]] >= 0 && by[by[i]] != i {
-			by[i] = by[by[i]]
-		}
-	}
-	return by
+	return []int{slices.MaxFunc(list, func(a, b int) int { return cmp.Compare(r.rank[a], r.rank[b]) })}
 }

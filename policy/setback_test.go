@@ -3,6 +3,8 @@ package policy
 import (
 	"testing"
 	"time"
+
+	"patchmesh/content"
 )
 
 // R-H8, R-H6: one that must be installed alone and has failed here holds nothing back until it is tried again; one that was
@@ -40,5 +42,34 @@ func TestRH8WhatIsSetBackHoldsNothingBack(t *testing.T) {
 	p := MakePlan(grouped(t, b.m), b.describe, Machine{Installers: []string{"file"}, SetBack: map[UpdateID]SetBack{"alone": {1, t0, later}}}, false, t0)
 	if !p.NextAt.Equal(later) {
 		t.Errorf("planned anew at %s, want %s", p.NextAt, later)
+	}
+}
+
+// R-H8: one that must be alone and could not begin holds nothing back and is asked for all the same; of two the one that could
+// goes first. A removal that failed is not waited for until it is tried again.
+func TestRH8WhatCouldNotBeginHoldsNothingBack(t *testing.T) {
+	b := newBench(t)
+	alone := func(d *Descriptor) { d.Exclusive = "yes" }
+	first := b.update("a-alone", 1, alone)
+	b.approve(first, "all", ActionInstall, nil)
+	b.approve(b.update("b-alone", 1, alone), "all", ActionInstall, nil)
+	b.approve(b.update("other", 1, nil), "all", ActionInstall, nil)
+	b.approve(b.update("old", 1, nil), "all", ActionRemove, nil)
+	unready := map[content.ID]bool{first.ID(): true}
+	gone := map[UpdateID]SetBack{"old": {1, t0, t0.Add(time.Hour)}}
+	for name, c := range map[string]struct {
+		mach Machine
+		want string
+	}{
+		"both could":             {Machine{}, "install stage stage remove"},
+		"the first could not":    {Machine{Unready: unready}, "stage install stage remove"},
+		"only the first is left": {Machine{Unready: unready, Detected: present("b-alone")}, "install none install remove"},
+		"a removal is due":       {Machine{Detected: present("old")}, "stage stage install remove"},
+		"a removal failed":       {Machine{Detected: present("old"), SetBack: gone}, "install stage stage remove"},
+	} {
+		p := b.plan(c.mach, t0)
+		if got := string(p["a-alone"].Verb + " " + p["b-alone"].Verb + " " + p["other"].Verb + " " + p["old"].Verb); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
 	}
 }

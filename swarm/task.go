@@ -60,6 +60,7 @@ func (c *Core) replan() {
 	t := &c.tasks
 	t.stale = c.stale()
 	c.self.Machine.Waits, c.self.Machine.Met, c.self.Machine.SetBack = c.waits(), c.met(), c.setBack()
+	c.self.Machine.Unready = c.unready()
 	t.plan = policy.MakePlan(c.news.manifest, c.describe, c.self.Machine, t.stale, c.now)
 	old := t.tasks
 	t.tasks = make([]*task, 0, len(t.plan.Verdicts))
@@ -456,6 +457,9 @@ func (c *Core) inventoryChanged(e InventoryChanged) {
 
 // payloadChanged drives the tasks that wait for a payload.
 func (c *Core) payloadChanged(l *payload) {
+	if c.readyChanged(l) {
+		c.replan()
+	}
 	for _, k := range c.tasks.tasks {
 		if d := c.describe(k.verdict.Descriptor); d != nil && d.Payload == l.id {
 			c.driveTask(k)

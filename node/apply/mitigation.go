@@ -10,8 +10,8 @@ import (
 )
 
 // mitigated looks by itself at the other updates on which the verdict for this one hangs: the one that it stands
-// for, if it is a mitigation, those that must be there before it, those that must be installed alone, and for such a one
-// those that are removed first. The
+// for, if it is a mitigation, those that must be there before it and whatever replaces one of them or this one itself, and,
+// if one of the two must be alone, those that are removed first. The
 // caller's word must not take off what protects the machine, nor turn the declared order round. What cannot be
 // looked at counts as not there: the mitigation stays, and what needs the other one waits.
 func (r *Role) mitigated(m *policy.Manifest, d *policy.Descriptor, want Order) policy.Machine {
@@ -23,6 +23,7 @@ func (r *Role) mitigated(m *policy.Manifest, d *policy.Descriptor, want Order) p
 	for _, v := range policy.MakePlan(m, r.cfg.Shelf.Describe, mach, false, r.cfg.Now()).Verdicts {
 		here[v.Update] = v
 	}
+	chain := r.chainOf(m, d)
 	mach.Detected = maps.Clone(mach.Detected)
 	if mach.Detected == nil {
 		mach.Detected = map[policy.UpdateID]policy.Detection{}
@@ -33,7 +34,8 @@ func (r *Role) mitigated(m *policy.Manifest, d *policy.Descriptor, want Order) p
 			continue
 		}
 		forThis := here[other.Update].Descriptor == a.Descriptor
-		if other.Update != d.Mitigates && !(forThis && settlesOrder(d, other, here[other.Update].Verb)) {
+		first := here[other.Update].Verb == policy.VerbRemove && (other.Exclusive == "yes" || d.Exclusive == "yes")
+		if other.Update != d.Mitigates && !(forThis && (first || chain[other.Update])) {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), mitigationLook)
@@ -47,10 +49,27 @@ func (r *Role) mitigated(m *policy.Manifest, d *policy.Descriptor, want Order) p
 	return mach
 }
 
-// settlesOrder: whether d may go now hangs on whether the other one, of such a verdict, is there.
-func settlesOrder(d, other *policy.Descriptor, verb policy.Verb) bool {
-	needed := func(u policy.UpdateID) bool { return slices.Contains(d.Prerequisites, u) }
-	return other.Exclusive == "yes" || d.Exclusive == "yes" && verb == policy.VerbRemove || needed(other.Update) || slices.ContainsFunc(other.Supersedes, needed)
+// chainOf lists what d needs, and all that replaces that or d itself, directly or by way of others.
+func (r *Role) chainOf(m *policy.Manifest, d *policy.Descriptor) map[policy.UpdateID]bool {
+	chain := map[policy.UpdateID]bool{d.Update: true}
+	for _, u := range d.Prerequisites {
+		chain[u] = true
+	}
+	var others []*policy.Descriptor
+	for _, a := range m.Approvals {
+		if other := r.cfg.Shelf.Describe(a.Descriptor); other != nil && len(other.Supersedes) > 0 {
+			others = append(others, other)
+		}
+	}
+	for grown := true; grown; {
+		grown = false
+		for _, other := range others {
+			if !chain[other.Update] && slices.ContainsFunc(other.Supersedes, func(u policy.UpdateID) bool { return chain[u] }) {
+				chain[other.Update], grown = true, true
+			}
+		}
+	}
+	return chain
 }
 
 // mitigationLook bounds the look at another update.

@@ -71,18 +71,42 @@ func TestWhatReplacesAPrerequisiteServesAsWell(t *testing.T) {
 	}
 }
 
-// An update that must be installed alone holds the others back until it is there, and no longer.
-func TestWhatMustBeAloneHoldsOthersBackUntilItIsThere(t *testing.T) {
+// R-H8, R-B8: a chain counts as a whole, as the role sees it itself: what stands at its end serves for what stands at its
+// beginning, and nothing of it is laid over that, whoever orders it. What is due and not there yet keeps nothing away.
+func TestRH8AChainCountsAsAWhole(t *testing.T) {
+	o := newOrg(t, "acme")
+	p := newProcess(t, o)
+	p.serve(t)
+	first := o.approveSo("v1", func(*policy.Descriptor) {})
+	second := o.approveSo("v2", func(d *policy.Descriptor) { d.Supersedes = []policy.UpdateID{"v1"} })
+	third := o.approveSo("v3", func(d *policy.Descriptor) { d.Supersedes = []policy.UpdateID{"v2"} })
+	top := o.approveSo("top", func(d *policy.Descriptor) { d.Prerequisites = []policy.UpdateID{"v1"} })
+	c, ctx := NewClient(p.sock, o), context.Background()
+	_, err := c.Do(ctx, top, Install)
+	wantRefused(t, "while nothing of the chain is there", err, policy.ReasonDepOtherFirst)
+	for _, id := range []content.ID{second, third, top} { // the second: the third may be held by the machine's own people
+		if _, err := c.Do(ctx, id, Install); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := p.hands.changes()
+	_, err = c.Do(ctx, first, Install)
+	wantRefused(t, "over what replaces it", err, policy.ReasonDepOtherFirst)
+	if p.hands.changes() != before {
+		t.Error("it was installed over what replaces it")
+	}
+}
+
+// R-H8: which of several goes first is left to whoever orders: one that must be alone may be impossible to fetch, which
+// this role cannot know.
+func TestRH8WhatMustBeAloneAndIsNotOrderedHoldsNobodyBack(t *testing.T) {
 	o := newOrg(t, "acme")
 	p := newProcess(t, o)
 	p.serve(t)
 	alone := o.approveSo("alone", func(d *policy.Descriptor) { d.Exclusive = "yes" })
 	other := o.approveSo("other", func(*policy.Descriptor) {})
 	c, ctx := NewClient(p.sock, o), context.Background()
-	if _, err := c.Do(ctx, other, Install); err == nil || p.hands.installs != 0 {
-		t.Fatalf("beside one that must be alone: %v, %d installs", err, p.hands.installs)
-	}
-	for _, id := range []content.ID{alone, other} {
+	for _, id := range []content.ID{other, alone} {
 		if _, err := c.Do(ctx, id, Install); err != nil {
 			t.Fatal(err)
 		}
@@ -117,9 +141,9 @@ func TestRH8WhatIsRemovedGoesBeforeWhatMustBeAlone(t *testing.T) {
 	}
 }
 
-// R-H8: one that must be alone and failed here does not hold the others back any more, as the role's own journal tells it,
+// R-H8: a removal that failed here does not hold back what must be alone any more, as the role's own journal tells it,
 // also after the role was started anew; approving it anew gives it its turn again.
-func TestRH8WhatFailedAloneHoldsNobodyBack(t *testing.T) {
+func TestRH8ARemovalThatFailedHoldsNobodyBack(t *testing.T) {
 	o := newOrg(t, "acme")
 	p := newProcess(t, o)
 	p.serve(t)
@@ -132,38 +156,37 @@ func TestRH8WhatFailedAloneHoldsNobodyBack(t *testing.T) {
 		t.Cleanup(func() { _ = j.Close() })
 		return j
 	}
-	alone := o.approveSo("alone", func(d *policy.Descriptor) { d.Exclusive = "yes" })
-	other := o.approveSo("other", func(*policy.Descriptor) {})
+	old := o.approveSo("old", func(*policy.Descriptor) {})
 	j := open()
 	p.role.cfg.Journal = j
 	c, ctx := NewClient(p.sock, o), context.Background()
-	if _, err := c.Do(ctx, other, Install); err == nil {
-		t.Fatal("installed beside one that must be alone")
+	if _, err := c.Do(ctx, old, Install); err != nil {
+		t.Fatal(err)
 	}
-	p.hands.fail = errors.New("its script failed")
-	if _, err := c.Do(ctx, alone, Install); err == nil {
+	alone := o.approveSo("alone", func(d *policy.Descriptor) { d.Exclusive = "yes" })
+	second := o.approveSo("alone-2", func(d *policy.Descriptor) { d.Exclusive = "yes" })
+	remove := func(later time.Duration) {
+		o.publish(func(m *policy.Manifest) {
+			for i := range m.Approvals {
+				if m.Approvals[i].Descriptor == old {
+					m.Approvals[i].Action, m.Approvals[i].At = policy.ActionRemove, p.role.cfg.Now().Add(later).UTC().Truncate(time.Second)
+				}
+			}
+		})
+	}
+	remove(-time.Minute)
+	_, err := c.Do(ctx, alone, Install)
+	wantRefused(t, "beside a removal", err, policy.ReasonDepOtherFirst)
+	p.hands.failRemove = errors.New("its script failed")
+	if _, err := c.Do(ctx, old, Remove); err == nil {
 		t.Fatal("it did not fail")
 	}
-	p.hands.fail = nil
 	_ = j.Close()
 	p.role.cfg.Journal = open()
-	if _, err := c.Do(ctx, other, Install); err != nil {
-		t.Errorf("after it failed: %v", err)
-	}
-	third := o.approveSo("third", func(*policy.Descriptor) {})
-	o.publish(func(m *policy.Manifest) {
-		for i := range m.Approvals {
-			if m.Approvals[i].Descriptor == alone {
-				m.Approvals[i].At = p.role.cfg.Now().Add(time.Minute).UTC().Truncate(time.Second)
-			}
-		}
-	})
-	_, err := c.Do(ctx, third, Install)
-	wantRefused(t, "once it was approved anew", err, policy.ReasonExclusive)
 	if _, err := c.Do(ctx, alone, Install); err != nil {
-		t.Errorf("its own turn: %v", err)
+		t.Errorf("after the removal failed: %v", err)
 	}
-	if _, err := c.Do(ctx, third, Install); err != nil {
-		t.Errorf("once it is there: %v", err)
-	}
+	remove(time.Minute)
+	_, err = c.Do(ctx, second, Install)
+	wantRefused(t, "once it was approved anew", err, policy.ReasonDepOtherFirst)
 }

@@ -174,7 +174,10 @@ func (o *org) Payload(id content.ID) (io.ReadCloser, int64, error) {
 
 // recorder are hands that remember.
 type recorder struct {
-	fail      error // of the next installs
+	fail error // of the next installs
+
+	failRemove error // of the next removal
+
 	mu        sync.Mutex
 	installed map[policy.UpdateID][]byte
 	installs  int
@@ -213,6 +216,10 @@ func (h *recorder) Install(_ context.Context, d *policy.Descriptor, open func() 
 func (h *recorder) Remove(_ context.Context, d *policy.Descriptor) (Outcome, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if err := h.failRemove; err != nil {
+		h.failRemove = nil
+		return Outcome{}, err
+	}
 	h.removes++
 	delete(h.installed, d.Update)
 	return Outcome{}, nil
