@@ -31,7 +31,7 @@ func TestRG8ADraftThatWaitsIsPartOfTheExplanation(t *testing.T) {
 	m.file("u1", payload(100))
 	until(t, "its first report", func() bool {
 		x, err := m.seed.Explain(ctx, "u1", "a")
-		return err == nil && x.Reason == string(policy.ReasonPolicyDeclined)
+		return err == nil && x.Reason == string(policy.ReasonNotApproved)
 	})
 	back := takeHome(t, filepath.Join(m.dir, "seed"))
 	if p, err := m.seed.Approve(ctx, api.ApproveRequest{Update: "u1", Group: "office"}); err != nil || p.Published {

@@ -13,6 +13,7 @@ import (
 	"patchmesh/node/api"
 	"patchmesh/node/enrol"
 	"patchmesh/node/state"
+	"patchmesh/node/transport"
 	"patchmesh/policy"
 	"patchmesh/swarm/wire"
 )
@@ -28,6 +29,7 @@ type renewal struct {
 	own     enrol.Certificate
 	nextAt  time.Time // when to ask
 	fails   int
+	cuts    int // attempts in a row whose connection was lost
 	trouble *trouble
 	peers   map[string]shown
 	// Renewals that do not wait for half life: see hurry.
@@ -49,6 +51,8 @@ const (
 	renewTick           = time.Second // how often the clock is looked at
 	renewFirst          = time.Minute
 	renewFirstWithdrawn = 5 * time.Second
+	renewAfterCut       = 5 * time.Second // a connection was lost, which says nothing about the next one
+	renewCuts           = 3               // taken for that, in a row
 	renewMost           = time.Hour
 	renewMostLapsed     = 10 * time.Minute
 	renewRefused        = 6 * time.Hour
@@ -71,7 +75,7 @@ func newRenewal(n *Node) (*renewal, error) {
 // set takes a certificate for the own one; mu is held or nobody else knows r yet.
 func (r *renewal) set(cert []byte, own enrol.Certificate) {
 	life := own.NotAfter.Sub(own.NotBefore)
-	r.cert, r.own, r.fails, r.trouble, r.doubted = cert, own, 0, nil, false
+	r.cert, r.own, r.fails, r.cuts, r.trouble, r.doubted = cert, own, 0, 0, nil, false
 	r.nextAt = own.NotBefore.Add(life / 2)
 	if spread := life / renewSpreadShare; spread > 0 {
 		r.nextAt = r.nextAt.Add(mrand.N(spread))
@@ -160,6 +164,10 @@ func (r *renewal) attempt(ctx context.Context) {
 		return
 	}
 	r.mu.Lock()
+	if r.cutOff(err) {
+		r.mu.Unlock()
+		return
+	}
 	r.fails++
 	first, most := renewFirst, renewMost
 	if r.over() {
@@ -181,6 +189,20 @@ func (r *renewal) attempt(ctx context.Context) {
 	}
 	r.mu.Unlock()
 	n.log.Warn("membership not renewed", "err", err, "ends", r.own.NotAfter, "again_in", pause.Round(time.Second))
+}
+
+// cutOff: the attempt failed with its connection, and the next one is soon. Most often both sides have just
+// connected anew, or the one that was asked has restarted. One that goes on like that has failed like any other.
+// mu is held.
+func (r *renewal) cutOff(err error) bool {
+	if r.cuts++; !errors.Is(err, transport.ErrGone) || r.cuts > renewCuts {
+		r.cuts = 0
+		return false
+	}
+	pause := renewAfterCut + mrand.N(renewAfterCut/4)
+	r.nextAt = r.n.cfg.Now().Add(pause)
+	r.n.log.Info("membership not renewed: cut off", "err", err, "again_in", pause.Round(time.Second))
+	return true
 }
 
 // story begins what people read; mu is held.
@@ -367,7 +389,9 @@ func (r *renewal) ask(ctx context.Context, p *enrol.Pending) (*enrol.Answer, err
 		if err == nil {
 			return a, nil
 		}
-		last = fmt.Errorf("%w: %s: %w", errNobody, w.Addr, err)
+		if !errors.Is(last, transport.ErrGone) { // that one may answer in a moment
+			last = fmt.Errorf("%w: %s: %w", errNobody, w.Addr, err)
+		}
 	}
 	return nil, last
 }

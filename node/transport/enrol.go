@@ -13,7 +13,9 @@ import (
 
 // EnrolWith sends a request to join to the machine at addr and gives its answer. An empty id is
 // learned from whoever answers there, so the request must not hold a secret in the clear then. No
-// session is needed or made. ErrRefused with the other machine's reason when it says no.
+// session is needed or made, and one that ends under the request does not end it: it is sent once more,
+// on a connection of its own, so the request must bear being heard twice. ErrRefused with the other machine's
+// reason when it says no, ErrGone if the connection was lost.
 func (h *Host) EnrolWith(ctx context.Context, id, addr string, request []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.t.Enrol)
 	defer cancel()
@@ -24,7 +26,11 @@ func (h *Host) EnrolWith(ctx context.Context, id, addr string, request []byte) (
 		}
 	}
 	if s := h.sessionOf(id); s != nil {
-		return s.l.enrol(ctx, request)
+		answer, err := s.l.enrol(ctx, request)
+		if !errors.Is(err, ErrGone) || ctx.Err() != nil {
+			return answer, err
+		}
+		// The other side has restarted, or a newer session follows this one: neither is a no.
 	}
 	l, err := h.dialLink(ctx, id, addr)
 	if err != nil {
@@ -44,6 +50,9 @@ func (l *link) enrol(ctx context.Context, request []byte) ([]byte, error) {
 	defer stop()
 	_ = st.SetDeadline(time.Now().Add(l.h.t.Enrol))
 	if err := wire.WriteEnrolRequest(st, request); err != nil {
+		if !errors.Is(err, wire.ErrTooLarge) {
+			err = docError(err)
+		}
 		return nil, fmt.Errorf("enrol with %s: %w", l.id, err)
 	}
 	answer, refusal, ok, err := wire.ReadEnrolAnswer(st)

@@ -102,6 +102,7 @@ func TestNewSessionWaitsForTheEndOfTheOldOne(t *testing.T) {
 	if err := old.Send(a.ID(), wire.Synced{}); err != nil {
 		t.Fatal(err)
 	}
+	await(t, a.blocked, "message of the old session") // one that was not read yet would be dropped with it
 	young := machineWithKey(t, key)
 	if _, err := young.Connect(context.Background(), a.ID(), a.ListenAddr()); err != nil {
 		t.Fatal(err)

@@ -40,9 +40,12 @@ type machine struct {
 	mu     sync.Mutex
 	serve  func(ref uint64, payload content.ID, index int) // nil: asks go to asked
 	docs   map[content.ID][]byte
-	block  chan struct{} // Message waits for it, if set
+	block  chan struct{} // Message waits for it, if set, and says so in blocked
 	trace  []string
 	enrols int
+
+	blocked  chan struct{}
+	enrolled func(peerID string) // called in Enrol, if set
 }
 
 type downEvent struct {
@@ -66,6 +69,10 @@ func (m *machine) Message(_ string, msg wire.Message) {
 	block := m.block
 	m.mu.Unlock()
 	if block != nil {
+		select {
+		case m.blocked <- struct{}{}:
+		default:
+		}
 		<-block
 	}
 	m.note("message")
@@ -94,7 +101,11 @@ func (m *machine) DocAsked(_ string, ask wire.DocAsk) ([]byte, bool) {
 func (m *machine) Enrol(_ context.Context, peerID, remoteAddr string, request []byte) ([]byte, error) {
 	m.mu.Lock()
 	m.enrols++
+	enrolled := m.enrolled
 	m.mu.Unlock()
+	if enrolled != nil {
+		enrolled(peerID)
+	}
 	if string(request) == "bad" {
 		return nil, errors.New("token is spent")
 	}
@@ -122,7 +133,7 @@ func machineWithKey(t testing.TB, key ed25519.PrivateKey, change ...func(*Config
 	t.Helper()
 	m := &machine{
 		t: t, up: make(chan Peer, 4096), down: make(chan downEvent, 4096), msgs: make(chan wire.Message, 4096),
-		asked: make(chan uint64, 4096), voids: make(chan uint64, 4096), conns: make(chan net.Conn, 16), docs: map[content.ID][]byte{},
+		asked: make(chan uint64, 4096), voids: make(chan uint64, 4096), conns: make(chan net.Conn, 16), blocked: make(chan struct{}, 16), docs: map[content.ID][]byte{},
 	}
 	cfg := Config{
 		Key: key, Listen: "127.0.0.1:0", Handler: m, Timing: short,
@@ -416,6 +427,27 @@ func TestEnrolmentIsOpenToStrangers(t *testing.T) {
 	}
 	if len(member.down) != 0 {
 		t.Error("renewing ended the session")
+	}
+}
+
+// A renewal goes through the session at hand. That it ends under the request, as when the two have connected
+// anew meanwhile, must not cost the machine its renewal.
+func TestEnrolmentOutlivesTheSessionThatCarriedIt(t *testing.T) {
+	member, seed := joined(t)
+	seed.mu.Lock()
+	seed.enrolled = func(peerID string) {
+		if seed.sessionOf(peerID) != nil {
+			seed.Disconnect(peerID, errors.New("cut"))
+			await(t, member.down, "PeerDown at the member")
+		}
+	}
+	seed.mu.Unlock()
+	got, err := member.EnrolWith(context.Background(), seed.ID(), seed.ListenAddr(), []byte("renew"))
+	if err != nil || string(got) != "welcome "+member.ID()+" renew" {
+		t.Fatalf("%q %v", got, err)
+	}
+	if seed.enrols != 2 {
+		t.Error(seed.enrols, "requests: the session was to be cut under the first")
 	}
 }
 
