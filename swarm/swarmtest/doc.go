@@ -35,7 +35,8 @@
 //   - stored UPDATE/CHUNK [from=NAME] (UPDATE/* is the oldest one asked for); done WHAT [UPDATE] [present|absent] [newest]; failed WHAT [from=NAME] CLASS [REASON]
 //   - asks NAME UPDATE/CHUNK [times=N]; sent NAME UPDATE/CHUNK
 //   - queued NAME seq=N; acked NAME
-//   - store [over=BYTES] [pinned] UPDATES: what the store holds, and what has to go; damage UPDATE/CHUNK
+//   - store [over=BYTES] [pinned] UPDATES: what the store holds, and what has to go; damage UPDATE/CHUNK;
+//     dropped UPDATE: people took it from the store
 //   - rates [lan=N] [site=N] [wan=N]: KiB/s that may be received, "none" or, left out, without limit; budget
 //     [day=N] [month=N] [passable]: of the site, in KiB; spent NAME MACHINE=N...: what NAME says was taken today
 //   - conditions [battery=PERCENT] [cpu=PERCENT] [disk-queue=N] [free=MIB] [other=KIB/S] [metered] [vpn]; gated NAME [serve=REASON] [wan=REASON]

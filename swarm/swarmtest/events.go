@@ -376,3 +376,10 @@ func doAcked(s *story, l *line) error {
 	m := swarm.PeerID(l.next())
 	return s.step(swarm.ReportAcked{Machine: m, Seq: s.seqs[m]})
 }
+
+// doDropped: people took a payload from the store.
+func doDropped(s *story, l *line) error {
+	u := s.of(l)
+	u.onDisk, u.published = content.NewBits(u.info.Chunks), false
+	return s.step(swarm.PayloadDropped{Payload: u.info.ID})
+}

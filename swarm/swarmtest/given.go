@@ -24,7 +24,7 @@ func init() { // here because some of them look into the table's other half
 		"stored": doStored, "done": doDone, "failed": doFailed,
 		"rates": doRates, "budget": doBudget, "spent": doSpent, "conditions": doConditions, "gated": doGated,
 		"asks": doAsks, "sent": doSent, "queued": doQueued, "acked": doAcked,
-		"store": doStore, "damage": doDamage,
+		"store": doStore, "damage": doDamage, "dropped": doDropped,
 		"sized": doSized, "trail": doTrail, "relay": doRelay,
 		"wait": doWait, "sleep": doSleep, "back": doBack, "until": doUntil, "view": doView,
 	}
