@@ -42,6 +42,8 @@ type Config struct {
 	MDNS bool
 	// Egress says whether this machine may use the WAN: auto (empty), yes or no.
 	Egress string
+	// Cache: this machine is a cache of its site. It stores what is approved for any machine of it. Ignored on a seed.
+	Cache bool
 	// Root is the folder below which updates are detected, installed and removed. Empty: the system itself.
 	Root string
 	// ApplySocket is where the apply process answers. Empty: this process installs by itself.

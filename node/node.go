@@ -173,7 +173,7 @@ func (n *Node) newCore() (*swarm.Core, error) {
 	cfg.WebFirst = n.cfg.Origin == OriginFirst
 	n.cfg.Gates.apply(&cfg)
 	return swarm.New(cfg, swarm.Self{
-		Peer: swarm.PeerID(n.id), Site: swarm.SiteID(n.member.Site), Seed: n.seed != nil, Egress: n.mayEgress(), Machine: n.machineFacts(),
+		Peer: swarm.PeerID(n.id), Site: swarm.SiteID(n.member.Site), Seed: n.seed != nil, Egress: n.mayEgress(), Cache: n.cfg.Cache, Machine: n.machineFacts(),
 	}, last, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), n.cfg.Now())
 }
 

@@ -26,7 +26,7 @@ type sessions struct{ n *Node }
 // hello is what this node shows first on every session.
 func (n *Node) hello() wire.Hello {
 	return wire.Hello{
-		Version: 1, Cert: n.renewal.certificate(),
+		Version: wire.VersionRoles, Cert: n.renewal.certificate(),
 		Seed: n.seed != nil, Egress: n.mayEgress(), HeadVersion: n.believer.shown(),
 	}
 }
@@ -45,7 +45,7 @@ func (n *Node) admit(peerID string, h wire.Hello) (transport.Peer, error) {
 	}
 	p := transport.Peer{
 		ID: peerID, Site: cert.Site, Name: cert.Name, Groups: cert.Groups,
-		Seed: n.isSeed(peerID) || cert.Seed && n.rosterLost(), Egress: h.Egress, HeadVersion: h.HeadVersion,
+		Seed: n.isSeed(peerID) || cert.Seed && n.rosterLost(), Egress: h.Egress, HeadVersion: h.HeadVersion, Version: h.Version,
 	}
 	if p.Site != n.member.Site && !p.Seed && n.seed == nil {
 		if err := n.admitAdjacent(p.Site); !errors.Is(err, errForeignSite) {
@@ -189,12 +189,13 @@ func (s sessions) PeerUp(p transport.Peer) {
 	if p.HeadVersion < n.believer.shown() { // it was away, has lost its documents, or its gossip is of another key
 		n.tell(swarm.PeerID(p.ID), wire.Head{Timestamp: n.believer.current().Files().Timestamp})
 	}
+	n.tellRole(p)
 	n.contacts.met(p, n.member.Site, n.cfg.Now())
 	head, root := n.believer.believable(p.HeadVersion)
 	n.events.send(swarm.PeerUp{
 		Peer: swarm.PeerID(p.ID), Site: swarm.SiteID(p.Site), Seed: p.Seed, Egress: p.Egress,
 		SameSubnet: sameSubnet(p.Addr), HeadVersion: head, Root: root,
-		Groups: p.Groups,
+		Groups: p.Groups, Older: p.Version < wire.VersionRoles,
 	})
 	n.gossipJoin(p)
 	n.welcomed()

@@ -32,6 +32,8 @@ func (n *Node) trailMessage(from string, m wire.Message) {
 		n.events.send(swarm.TrailHeard{From: id, Payload: m.Payload, Trail: swarm.Trail{
 			Kind: swarm.TrailKind(m.What), Holder: swarm.PeerID(m.Holder), Seq: m.Seq, Hops: m.Hops,
 		}})
+	case wire.Role:
+		n.events.send(swarm.RoleHeard{Peer: id, Cache: m.Cache})
 	case wire.Card:
 		n.cardArrived(from, m)
 	case wire.Relay:

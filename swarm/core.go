@@ -19,6 +19,8 @@ type Self struct {
 	Seed bool
 	// Egress: this machine may use the WAN (it has a route to a seed and is allowed to).
 	Egress bool
+	// Cache: this machine stores what is approved for any machine of its site, see cache.go. Ignored on a seed.
+	Cache bool
 	// Machine holds the facts that plans are made from. Ignored on a seed.
 	Machine policy.Machine
 }
@@ -52,6 +54,7 @@ type Core struct {
 	gates    gateState
 	trails   trailState
 	orchs    orchState
+	cache    cacheState
 
 	payloads []*payload // sorted by id
 	byMap    map[content.ID]*payload
@@ -244,6 +247,8 @@ func (c *Core) dispatchLimits(ev Event) {
 		c.adjacentAllowed(e)
 	case AdjacentFailed:
 		c.adjacentFailed()
+	case RoleHeard:
+		c.roleHeard(e)
 	default:
 		c.dispatchStore(ev)
 	}
@@ -255,6 +260,7 @@ func (c *Core) sweep() {
 	c.sweepShuns()
 	c.sweepNews()
 	c.sweepTasks()
+	c.sweepCache()
 	c.driveOrchestrations()
 	c.sweepTrails()
 	c.driveAll()

@@ -21,6 +21,8 @@
 //   - A task is the life of one update on this machine.
 //   - A slot lets a machine of an orchestration begin (orchestration.go, package orch): the machines settle among
 //     themselves who has one, by cards that any machine of the site passes on.
+//   - A cache is a machine that stores what is approved for any machine of its site, so that who comes later has
+//     it from a neighbour (cache.go). What it installs is its own plan's matter.
 //   - A keep is the reason why a payload stays in the store, or goes first (retain.go).
 //
 // # Invariants
@@ -69,6 +71,9 @@
 //     opened for it, so nobody has more of them the larger the site is.
 //   - How many machines there are is a hint of gossip. A false one makes claims wait in vain, or count too soon;
 //     trails that lead to nothing twice do not count any more, so inventing holders delays a site that long.
+//   - A cache comes first in the line for the WAN lease: what it fetches stays in the site. For everything else it is a
+//     holder like any other, and a site without it is none the worse. The role is its own word, so it is believed as far as a chunk:
+//     who lets the site wait once, with nobody else claiming the lease, has the place of its hash for a day.
 //   - A holder that alone has some chunks is asked for those only, while others have the rest.
 //   - The holder sees what everybody asks for, so it mends what the askers could not agree on: a first copy
 //     goes before a second one, and never two first copies of a chunk at once.
@@ -89,7 +94,7 @@
 //     All see the same order, and who sees fewer holders finds itself further in front: errors keep.
 //   - A machine that is away is remembered with the newest head that it had adopted: whatever was approved
 //     after that it lacks. So nobody has to tell what it did not hear.
-//   - Only a wish of its own, or of a neighbour that asked to relay, is told with a have-list, never that of a helper: two helpers would each fetch
+//   - Only a wish of its own, as a cache too, or of a neighbour that asked to relay, is told with a have-list, never that of a helper: two helpers would each fetch
 //     for the other, across the WAN, what nobody needs any more.
 //   - A chunk is paid for, in rate and in WAN budget, when it is asked for (rates.go, budget.go): so no more
 //     is under way than is due, and a slow rate never looks like a silent peer.

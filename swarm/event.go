@@ -31,6 +31,7 @@ type (
 		Egress     bool
 		SameSubnet bool
 		Groups     []string // of its certificate
+		Older      bool     // its program knows nothing of caches
 		// Gives and Takes are for machines of other sites: signed policy lets this machine's site take chunks from
 		// there, or lets that one take chunks from here.
 		Gives, Takes bool

@@ -160,8 +160,9 @@ func newHostile(t *testing.T, in []byte) *hostile {
 		h.descs, h.ids = append(h.descs, d), append(h.ids, content.Sum(fmt.Appendf(nil, "descriptor %d", i)))
 		h.infos = append(h.infos, PayloadInfo{ID: d.Payload, Chunks: chunks, ChunkBytes: hostileChunk, StoredBytes: int64(chunks) * hostileChunk})
 	}
+	egress, role := h.byte(), h.byte()
 	h.self = Self{
-		Peer: "c", Site: "s", Egress: h.byte()%4 != 0, Seed: h.byte()%16 == 0,
+		Peer: "c", Site: "s", Egress: egress%4 != 0, Seed: role%16 == 0, Cache: role%3 == 1,
 		Machine: policy.Machine{ID: "c", Site: "s", Installers: []string{"file"}},
 	}
 	h.manifest = &policy.Manifest{Org: "o", Epoch: 1}

@@ -141,6 +141,7 @@ func (c *Core) gatesMoved() {
 			}
 		})
 	}
+	c.sweepCache()
 	c.driveAll()
 	c.driveLink()
 	c.driveTasks()

@@ -21,7 +21,11 @@ func (h *hostile) turn() {
 	case 2:
 		h.step(PeerSynced{Peer: h.peer()})
 	case 3:
-		h.step(PeerChanged{Peer: h.peer(), Egress: h.byte()%2 == 0})
+		e := PeerChanged{Peer: h.peer(), Egress: h.byte()%2 == 0}
+		h.step(e)
+		if !e.Egress {
+			h.step(RoleHeard{Peer: e.Peer, Cache: true})
+		}
 	case 4:
 		if h.byte()%4 == 0 {
 			h.step(LinkFailed{})

@@ -110,7 +110,7 @@ func (c *Core) settled(l *payload) bool {
 
 // leaseDue says whether it is this machine's turn to hold the WAN lease of a payload: the site needs
 // chunks that nobody in it has, and this machine is the first of the live egress peers in the
-// payload's hash order. After a LeaseSilence without a new chunk in the site one more in
+// payload's hash order, a cache before others. After a LeaseSilence without a new chunk in the site one more in
 // line may go, after two of them three more, then seven: who claims and stalls delays the site, and no longer.
 func (c *Core) leaseDue(l *payload) bool {
 	if !c.wanEgress(l) || c.localSeed() != nil || c.now.Before(l.blockedUntil) || !c.siteWants(l) && !c.soughtAfar(l) || !c.wanAllows(l) && !c.adjacentMay(l) || c.wanGate() != "" || !l.selfWant && c.gates.help != "" {
@@ -143,6 +143,7 @@ func (c *Core) leaseDue(l *payload) bool {
 	if silences > 0 {
 		l.lease.stallClaims()
 		c.stallTrails(l)
+		c.passOver(l, quietSince)
 	}
 	skips := 1<<min(silences, 16) - 1
 	// Neighbours that come and go without end and never say what they hold must not keep the site from
@@ -180,7 +181,7 @@ func (c *Core) inLine(l *payload) int {
 	n := 0
 	c.toNeighbours(func(p *peer) {
 		if (p.egress || p.webEgress && !c.egress()) && !p.seed && p.gate.wan == "" && !p.mute && !c.shunned(p.id) && !l.lease.hasStalled(p.id) &&
-			before(weight(l.key, 0, p.id), p.id, mine, c.self.Peer) {
+			c.goesBefore(l, p, mine) {
 			n++
 		}
 	})
@@ -290,7 +291,7 @@ func (c *Core) leaseHeard(e LeaseHeard) {
 	}
 	c.claimEnded(l, p.id)
 	l.lease.claims = append(l.lease.claims, k)
-	if e.Held && l.lease.held && !k.stalled && before(weight(l.key, 0, p.id), p.id, weight(l.key, 0, c.self.Peer), c.self.Peer) {
+	if e.Held && l.lease.held && !k.stalled && c.goesBefore(l, p, weight(l.key, 0, c.self.Peer)) {
 		c.release(l, "wan-lease-wait")
 	}
 	c.drive(l)

@@ -19,6 +19,8 @@ type peer struct {
 	closed     bool // gate.serve is set
 	egress     bool
 	webEgress  bool // as egress, but for the state of its way to the seeds
+	cache      bool // it says that it is a cache of the site
+	older      bool // its program knows nothing of caches
 	asks       int  // chunks outstanding there
 	at         int  // in Core.peers
 	// pace is the time from one chunk of this peer to the next while more are asked for, smoothed; zero: none yet.
@@ -78,7 +80,7 @@ func (c *Core) peerUp(e PeerUp) {
 	}
 	p := &peer{
 		id: e.Peer, site: e.Site, near: e.Site == c.self.Site, seed: e.Seed, egress: e.Egress, webEgress: e.Egress, sameSubnet: e.SameSubnet,
-		headVersion: e.HeadVersion, upAt: c.now, groups: e.Groups,
+		headVersion: e.HeadVersion, upAt: c.now, groups: e.Groups, older: e.Older,
 	}
 	foreign := !p.near && !p.seed && !c.self.Seed
 	p.adjacent, p.takes = foreign && e.Gives, foreign && e.Takes
@@ -102,6 +104,7 @@ func (c *Core) peerUp(e PeerUp) {
 		c.linkUp()
 	}
 	c.considerVersion(e.HeadVersion, e.Root)
+	c.cacheMeets(p)
 	c.membershipChanged()
 }
 

@@ -33,6 +33,9 @@ type payload struct {
 	deadline   time.Time // the nearest one; zero: none
 	place      int       // in Core.order
 	help       bool      // this machine fetches it across the WAN for neighbours only
+	forSite    bool      // this machine is a cache, and it is approved for a machine of the site
+	cached     bool      // for that it is wanted here
+	cacheAgain time.Time // a cache leaves it alone before, see cache.go
 	relay      bool      // a neighbour asks this machine to fetch it, see relay.go
 	relayBy    PeerID    // the neighbour that was asked to relay it
 
@@ -84,11 +87,13 @@ type bytesBy struct {
 }
 
 // wanted: this machine is fetching, or would if it could.
-func (l *payload) wanted() bool { return !l.ready && (l.selfWant || l.relay || l.help || l.heal) }
+func (l *payload) wanted() bool {
+	return !l.ready && (l.selfWant || l.relay || l.cached || l.help || l.heal)
+}
 
-// needed: this machine is fetching for itself, or for a neighbour that asked. Only that is told to neighbours: if helpers told theirs too,
+// needed: this machine is fetching for itself, for a neighbour that asked, or as a cache. Only that is told to neighbours: if helpers told theirs too,
 // two of them would each fetch for the other, across the WAN, what nobody needs any more.
-func (l *payload) needed() bool { return !l.ready && (l.selfWant || l.relay) }
+func (l *payload) needed() bool { return !l.ready && (l.selfWant || l.relay || l.cached) }
 
 // addPayload makes a payload known, with what the store has of it. Two updates may share one.
 func (c *Core) addPayload(i PayloadInfo) {
@@ -156,7 +161,7 @@ func (c *Core) dropUnnamedPayloads() {
 		if l.lease.held {
 			c.release(l, "")
 		}
-		l.selfWant, l.help, l.relay = false, false, false
+		l.selfWant, l.help, l.relay, l.cached = false, false, false, false
 		delete(c.byMap, l.id)
 		l.unnamed, l.said = true, nil
 		return true
@@ -298,4 +303,5 @@ func (c *Core) block(l *payload, e Failed) {
 		c.release(l, e.Reason)
 	}
 	c.makeSpace(l, e)
+	c.cacheShort(l, e)
 }

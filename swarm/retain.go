@@ -20,7 +20,7 @@ const (
 	KeepNeeded       Keep = "needed-here"      // this machine has not installed it yet
 	KeepWanted       Keep = "wanted-in-site"   // a machine of the site is fetching it
 	KeepAbsent       Keep = "wanted-by-absent" // a machine that is away lacks it, and the site would have too few copies
-	KeepCopy         Keep = "site-copy"        // one of the copies that the site keeps for a machine that is set up anew
+	KeepCopy         Keep = "site-copy"        // one of the copies that the site keeps for a machine that is set up anew; all that a cache stores for it
 	KeepSpare        Keep = "spare"            // the site has enough copies without this one
 	KeepSuperseded   Keep = "superseded"       // an approved update replaces it
 	KeepDeclined     Keep = "declined"         // no approval brings it to any machine
@@ -212,6 +212,7 @@ func (c *Core) evict(bytes int64, most Keep) {
 // evictOne lets one payload go. Neighbours hear of it before the bytes are gone.
 func (c *Core) evictOne(it StoredItem, keep Keep) {
 	if l := c.byMap[it.Payload]; l != nil {
+		c.cacheLater(l)
 		c.emptied(l)
 		l.dropping = true
 	}
@@ -237,6 +238,7 @@ func (c *Core) payloadDropped(e PayloadDropped) {
 		return
 	}
 	if !l.dropping {
+		c.cacheLater(l)
 		c.emptied(l)
 	}
 	l.dropping = false
@@ -304,11 +306,11 @@ func (c *Core) keep(it StoredItem) Keep {
 		return KeepDeclined
 	case c.superseded(l):
 		return KeepSuperseded
-	case ahead:
+	case ahead && !l.forSite:
 		return KeepSpare
 	case c.absentNeed(l) > 0:
 		return KeepAbsent
-	case !l.have.Full():
+	case !l.have.Full() && !l.forSite:
 		return KeepSpare
 	}
 	return KeepCopy

@@ -79,6 +79,7 @@ func (c *Core) replan() {
 	}
 	c.markUrgent()
 	c.driveTasks()
+	c.driveCache()
 	c.driveOrchestrations()
 }
 

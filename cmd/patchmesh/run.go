@@ -68,6 +68,7 @@ func (a *app) runCmd() *cobra.Command {
 	f.StringArrayVar(&cfg.SitePrefixes, "site-prefix", nil, "where machines of this site are, as 10.1.0.0/16; may be repeated (default: the subnets of this machine)")
 	f.BoolVar(&cfg.MDNS, "mdns", true, "look for machines on the local link")
 	f.StringVar(&cfg.Egress, "egress", node.EgressAuto, "may this machine use the WAN: auto, yes or no")
+	f.BoolVar(&cfg.Cache, "cache", false, "be a cache of the site: store what is approved for any machine of it, for those that come later")
 	f.StringVar(&cfg.Root, "root", "", "detect, install and remove updates below this folder instead of /")
 	f.StringVar(&cfg.ApplySocket, "apply-socket", "", "socket of 'patchmesh apply', which then installs updates (default: this process does)")
 	f.StringVar(&cfg.Sockets, "sockets", "", "folder of the local sockets (default: the data folder)")

@@ -22,6 +22,7 @@ type serviceFlags struct {
 	listen string
 	peers  []string
 	egress string
+	cache  bool
 }
 
 func (a *app) serviceCmd() *cobra.Command {
@@ -61,6 +62,7 @@ func (a *app) serviceInstallCmd() *cobra.Command {
 	f.StringVar(&s.spec.StatusFor, "status-for", "group", "who may ask the node: owner, group or all")
 	f.StringVar(&s.listen, "listen", "", "IP:PORT of the mesh, TCP and UDP (default: "+node.DefaultListen+")")
 	f.StringArrayVar(&s.peers, "peer", nil, "IP:PORT of a machine to connect to; may be repeated")
+	f.BoolVar(&s.cache, "cache", false, "be a cache of the site, as of 'patchmesh run'")
 	f.StringVar(&s.egress, "egress", "", "may this machine use the WAN: auto, yes or no")
 	return c
 }
@@ -90,6 +92,9 @@ func (s *serviceFlags) fill(data string) error {
 	}
 	if s.egress != "" {
 		s.spec.RunArgs = append(s.spec.RunArgs, "--egress", s.egress)
+	}
+	if s.cache {
+		s.spec.RunArgs = append(s.spec.RunArgs, "--cache")
 	}
 	return nil
 }

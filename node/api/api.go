@@ -111,6 +111,7 @@ type Machine struct {
 	Groups      []string  `json:"groups"`
 	Online      bool      `json:"online"`
 	Egress      bool      `json:"egress"`
+	Cache       bool      `json:"cache,omitempty"` // it is a cache of its site
 	LastContact time.Time `json:"last_contact,omitzero"`
 	LastReport  time.Time `json:"last_report,omitzero"`
 	LastScan    time.Time `json:"last_scan,omitzero"`
@@ -205,6 +206,7 @@ type NodeInfo struct {
 	Site    string     `json:"site"`
 	Seed    bool       `json:"seed"`
 	Egress  bool       `json:"egress"`
+	Cache   bool       `json:"cache,omitempty"` // this machine is a cache of its site
 	Listen  string     `json:"listen"`
 	Version string     `json:"agent_version"`
 	Epoch   uint64     `json:"epoch"`
@@ -222,6 +224,7 @@ type PeerInfo struct {
 	Addr       string `json:"addr"`
 	Seed       bool   `json:"seed"`
 	Egress     bool   `json:"egress"`
+	Cache      bool   `json:"cache,omitempty"`
 	BytesIn    int64  `json:"bytes_in"`  // payload bytes received
 	BytesOut   int64  `json:"bytes_out"` // payload bytes served
 	Standing   string `json:"standing"`  // good, shunned

@@ -24,6 +24,7 @@ type Peer struct {
 	// Addr is where the peer can be dialled: the address it was seen from and the port of its hello.
 	Addr        string
 	HeadVersion int64
+	Version     int // of its hello
 
 	// Bytes of chunks moved in this session; filled by Peers.
 	BytesIn, BytesOut int64

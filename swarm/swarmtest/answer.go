@@ -1,6 +1,7 @@
 package swarmtest
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -126,8 +127,12 @@ func (s *story) approve(m *policy.Manifest, name, action string) {
 		m.Holds = append(m.Holds, h)
 		return
 	}
+	action, group, _ := strings.Cut(action, "@")
+	if group = cmp.Or(group, policy.GroupAll); group != policy.GroupAll && !slices.ContainsFunc(m.Groups, func(g policy.Group) bool { return g.Name == group }) {
+		m.Groups = append(m.Groups, policy.Group{Name: group})
+	}
 	m.Approvals = append(m.Approvals, policy.Approval{
-		Update: u.descriptor.Update, Revision: u.descriptor.Revision, Descriptor: u.id, Group: policy.GroupAll, Action: policy.Action(action),
+		Update: u.descriptor.Update, Revision: u.descriptor.Revision, Descriptor: u.id, Group: group, Action: policy.Action(action),
 	})
 	hurry(&m.Approvals[len(m.Approvals)-1], s.now)
 }

@@ -19,7 +19,7 @@
 //   - manual WORDS: leave these requests open until the script ends them. The others (describe, open,
 //     assemble, detect, install, remove, report, cancel) are answered at once, and well.
 //   - config NAME=VALUE: another number of swarm.Config, before machine.
-//   - machine NAME [site=S] [egress] [seed]; update NAME [chunks=N] [chunk-bytes=N] [stored=BITS] [away].
+//   - machine NAME [site=S] [egress] [cache] [seed]; update NAME [chunks=N] [chunk-bytes=N] [stored=BITS] [away].
 //     revise NAME: a new revision.
 //     Updates that are merely mentioned have four chunks of 256 KiB. An update that is away has its
 //     documents at peers only.
@@ -27,15 +27,16 @@
 //
 // # Events
 //
-//   - peer NAMES [site=S] [seed] [egress] [subnet] [head=N] [have=BITS] [UPDATE=BITS] [want] [unsynced]; down NAME;
+//   - peer NAMES [site=S] [seed] [egress] [cache] [older] [groups=G,G] [subnet] [head=N] [have=BITS] [UPDATE=BITS] [want] [unsynced]; down NAME;
 //     flap NAMES times=N every=TIME; synced NAME; changed NAME egress|no-egress; egress on|off; link failed
-//   - heard [NAME] version=N [root=N]; manifest [version=N] [root=N] [epoch=N] [expires=TIME] [window=HH:MM/MINUTES] [settings=NAME:VALUE;...] [UPDATE=ACTION[+expedite|+deadline:TIME]] [UPDATE=hold[:TIME]]
+//   - heard [NAME] version=N [root=N]; manifest [version=N] [root=N] [epoch=N] [expires=TIME] [window=HH:MM/MINUTES] [settings=NAME:VALUE;...] [UPDATE=ACTION[+expedite|+deadline:TIME][@GROUP]] [UPDATE=hold[:TIME]]
 //     [elsewhere] (it exists, this machine has it not yet)
 //   - have NAME BITS [want]; gained NAME CHUNKS; lost NAME; lease NAME claimed|given-up [UPDATE]
 //   - stored UPDATE/CHUNK [from=NAME] (UPDATE/* is the oldest one asked for); done WHAT [UPDATE] [present|absent] [newest]; failed WHAT [from=NAME] CLASS [REASON]
 //   - asks NAME UPDATE/CHUNK [times=N]; sent NAME UPDATE/CHUNK
 //   - queued NAME seq=N; acked NAME
-//   - store [over=BYTES] [pinned] UPDATES: what the store holds, and what has to go; damage UPDATE/CHUNK
+//   - store [over=BYTES] [pinned] UPDATES: what the store holds, and what has to go; damage UPDATE/CHUNK;
+//     dropped UPDATE: people took it from the store
 //   - rates [lan=N] [site=N] [wan=N]: KiB/s that may be received, "none" or, left out, without limit; budget
 //     [day=N] [month=N] [passable]: of the site, in KiB; spent NAME MACHINE=N...: what NAME says was taken today
 //   - conditions [battery=PERCENT] [cpu=PERCENT] [disk-queue=N] [free=MIB] [other=KIB/S] [metered] [vpn]; gated NAME [serve=REASON] [wan=REASON]

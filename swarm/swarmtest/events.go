@@ -23,7 +23,11 @@ func doPeer(s *story, l *line) error {
 	if err != nil {
 		return err
 	}
-	up := swarm.PeerUp{Site: site, Seed: l.take("seed"), Egress: l.take("egress"), SameSubnet: l.take("subnet"), HeadVersion: head, Root: root, Gives: l.take("gives"), Takes: l.take("takes")}
+	up := swarm.PeerUp{Site: site, Seed: l.take("seed"), Egress: l.take("egress"), SameSubnet: l.take("subnet"), HeadVersion: head, Root: root, Gives: l.take("gives"), Takes: l.take("takes"), Older: l.take("older")}
+	if g := l.option("groups"); g != "" {
+		up.Groups = strings.Split(g, ",")
+	}
+	cache := l.take("cache")
 	want, unsynced := l.take("want"), l.take("unsynced")
 	names, lists := l.words, l.options
 	l.words, l.options = nil, nil
@@ -33,6 +37,9 @@ func doPeer(s *story, l *line) error {
 	for _, name := range names {
 		up.Peer = swarm.PeerID(name)
 		evs := []swarm.Event{up}
+		if cache {
+			evs = append(evs, swarm.RoleHeard{Peer: up.Peer, Cache: true})
+		}
 		for _, o := range lists {
 			of := strings.Replace(o.name, "have", "u1", 1)
 			evs = append(evs, swarm.HaveArrived{From: up.Peer, Payload: s.update(of).info.ID, Want: want, Bits: bits(o.value)})
@@ -368,4 +375,11 @@ func doQueued(s *story, l *line) error {
 func doAcked(s *story, l *line) error {
 	m := swarm.PeerID(l.next())
 	return s.step(swarm.ReportAcked{Machine: m, Seq: s.seqs[m]})
+}
+
+// doDropped: people took a payload from the store.
+func doDropped(s *story, l *line) error {
+	u := s.of(l)
+	u.onDisk, u.published = content.NewBits(u.info.Chunks), false
+	return s.step(swarm.PayloadDropped{Payload: u.info.ID})
 }

@@ -24,7 +24,7 @@ func init() { // here because some of them look into the table's other half
 		"stored": doStored, "done": doDone, "failed": doFailed,
 		"rates": doRates, "budget": doBudget, "spent": doSpent, "conditions": doConditions, "gated": doGated,
 		"asks": doAsks, "sent": doSent, "queued": doQueued, "acked": doAcked,
-		"store": doStore, "damage": doDamage,
+		"store": doStore, "damage": doDamage, "dropped": doDropped,
 		"sized": doSized, "trail": doTrail, "relay": doRelay,
 		"wait": doWait, "sleep": doSleep, "back": doBack, "until": doUntil, "view": doView,
 	}
@@ -58,7 +58,7 @@ func doMachine(s *story, l *line) error {
 		site = "s"
 	}
 	s.self = swarm.Self{
-		Peer: swarm.PeerID(name), Site: swarm.SiteID(site), Seed: l.take("seed"), Egress: l.take("egress"),
+		Peer: swarm.PeerID(name), Site: swarm.SiteID(site), Seed: l.take("seed"), Egress: l.take("egress"), Cache: l.take("cache"),
 		Machine: policy.Machine{ID: name, Site: site, Installers: []string{"file"}},
 	}
 	return s.start()
@@ -200,7 +200,7 @@ func doView(s *story, l *line) error {
 	}
 	if l.take("peers") || all {
 		for _, p := range v.Peers {
-			s.say("%s", words(string(p.ID)+":", choose(p.Seed, "seed", ""), choose(p.Egress, "egress", ""), choose(p.Shunned, "shunned", ""),
+			s.say("%s", words(string(p.ID)+":", choose(p.Seed, "seed", ""), choose(p.Egress, "egress", ""), choose(p.Cache, "cache", ""), choose(p.Shunned, "shunned", ""),
 				fmt.Sprintf("sent us %dKiB, got %dKiB", p.BytesIn>>10, p.BytesOut>>10)))
 		}
 	}

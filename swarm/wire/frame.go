@@ -39,6 +39,7 @@ const (
 	KindRelay
 	KindCard
 	KindSitePeers
+	KindRole
 )
 
 // Message is one frame of the mesh stream. The types of this package implement it, as plain values.
@@ -81,6 +82,7 @@ var kinds = [...]kindInfo{
 	KindCard:  {"card", maxCardBody, decodeCard},
 
 	KindSitePeers: {"site-peers", maxSitePeersBody, decodeSitePeers},
+	KindRole:      {"role", 1, decodeRole},
 }
 
 // String is the name of the kind, for logs.

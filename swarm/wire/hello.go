@@ -15,7 +15,7 @@ const maxVersion = 1 << 16
 
 // Hello is the first message of either side.
 type Hello struct {
-	Version     int    // of the messages within this protocol; 1
+	Version     int    // of the messages within this protocol: VersionFirst or later
 	Cert        []byte // membership certificate, opaque here, at most MaxCertBytes
 	Port        int    // port on which the sender listens, 1 to 65535
 	Seed        bool   // the sender says it is a seed; the roster decides
