@@ -35,6 +35,7 @@ github.com/multiformats/...                        | node/transport             
 github.com/multiformats/go-multihash/...           | content                                | part of content ids
 github.com/ipfs/go-cid/...                         | content                                | everyone else speaks of content.ID
 github.com/klauspost/compress/...                  | content/...                            | compression happens once, at the edge of content
+github.com/klauspost/compress/zstd/...             | content/... node/source                | .deb members are read where packages are read
 github.com/minio/sha256-simd/...                   | content/...                            | hashing bytes is what content is for
 github.com/cespare/xxhash/v2/...                   | swarm                                  | rendezvous hashing only: no security rests on it
 github.com/theupdateframework/go-tuf/v2/metadata/... | policy                               | trust metadata is judged in one place

@@ -28,6 +28,12 @@ func (n *Node) WhatIf(ctx context.Context, r api.ApproveRequest) (*api.Prospect,
 		}
 		if !slices.ContainsFunc(roster.Seeds, func(e policy.SeedEntry) bool { return e.Peer == m.ID }) {
 			p.Machines = append(p.Machines, m)
+			if v := n.factsFor(m).Inventory; v != nil && v.Zone != "" {
+				if p.Zones == nil {
+					p.Zones = map[string]string{}
+				}
+				p.Zones[m.ID] = v.Zone
+			}
 		}
 	}
 	p.SeedSite, p.Zone = n.member.Site, time.Local.String()

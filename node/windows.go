@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"patchmesh/node/api"
 	"patchmesh/policy"
@@ -69,8 +70,9 @@ func (n *Node) Windows(ctx context.Context, q api.WindowsQuery) (*api.Windows, e
 	}
 	a.Openings, a.Anytime = m.Openings(facts, now, count)
 	a.Openings = nonNil(a.Openings)
-	// Machines do not tell where their clocks hang: another one's local times can only be read by the clock here.
-	a.ZoneAssumed = !own && slices.ContainsFunc(a.Openings, func(o policy.Opening) bool {
+	// Where a machine has not told where its clock hangs, its local times can only be read by the clock here.
+	_, told := facts.Inventory.ClockOf(time.Local)
+	a.ZoneAssumed = !own && !told && slices.ContainsFunc(a.Openings, func(o policy.Opening) bool {
 		return slices.ContainsFunc(m.Windows, func(w policy.Window) bool { return w.Zone == policy.ZoneLocal && slices.Contains(o.Windows, w.ID) })
 	})
 	return a, nil

@@ -223,7 +223,8 @@ func (n *Node) factsFor(row api.Machine) policy.Machine {
 	if n.seed != nil {
 		facts.Inventory, facts.Claims, _ = n.seed.inventoryOf(row.ID)
 	}
-	facts.Zone, facts.Installers = time.Local, installerKinds()
+	facts.Zone, _ = facts.Inventory.ClockOf(time.Local)
+	facts.Installers = installerKinds()
 	if v := facts.Inventory; v != nil {
 		facts.OS, facts.Arch = v.OS, v.Arch
 	}

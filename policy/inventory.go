@@ -27,6 +27,8 @@ type Inventory struct {
 	BootedAt     time.Time `json:"booted_at,omitzero"`
 	Agent        string    `json:"agent_version"`
 	At           time.Time `json:"at"` // when it was collected
+	// Zone is where the machine's clock hangs, see ParseZone; empty: unknown, as with agents that do not tell.
+	Zone string `json:"zone,omitempty"`
 
 	// Systems are the package systems that were looked for. One that is not listed was not.
 	Systems []PackageSystem `json:"systems"`
@@ -79,6 +81,11 @@ func (v *Inventory) Check() error {
 	texts := []string{v.OS, v.Arch, v.Distribution, v.Version, v.Kernel, v.Serial, v.Agent, v.Vendor, v.Model}
 	for _, s := range v.Systems {
 		texts = append(texts, s.Name, s.Error)
+	}
+	if v.Zone != "" {
+		if _, ok := ParseZone(v.Zone); !ok {
+			return fmt.Errorf("inventory with the time zone %.70q: %w", v.Zone, ErrFormat)
+		}
 	}
 	for _, s := range texts {
 		if !inventoryText(s) {

@@ -234,7 +234,9 @@ func (s FleetSite) budget() rate.Budget {
 // updates want it.
 func (e *forecaster) facts(f *FleetMachine) policy.Machine {
 	p := policy.Machine{ID: f.ID, Name: f.Name, Site: f.Site, Groups: f.Groups, Arch: e.arch, Installers: e.installers, Zone: time.UTC}
-	if z, err := time.LoadLocation(f.Zone); err == nil {
+	if z, ok := policy.ParseZone(f.Zone); ok { // as machines tell theirs
+		p.Zone = z
+	} else if z, err := time.LoadLocation(f.Zone); err == nil {
 		p.Zone = z
 	}
 	return p

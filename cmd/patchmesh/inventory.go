@@ -114,6 +114,7 @@ func writeInventory(w io.Writer, v *api.Inventories, m api.MachineInventory) {
 	fmt.Fprintf(w, "system    %s %s %s, %s, kernel %s\n", api.Clean(i.OS), api.Clean(i.Distribution), api.Clean(i.Version), api.Clean(i.Arch), api.Clean(i.Kernel))
 	fmt.Fprintf(w, "made by   %s, model %s\n", first(api.Clean(i.Vendor), "unknown"), first(api.Clean(i.Model), "unknown"))
 	fmt.Fprintf(w, "hardware  %s of memory, %s free of %s on the disk, serial %s\n", api.Size(i.MemoryBytes), api.Size(i.FreeBytes), api.Size(i.DiskBytes), first(api.Clean(i.Serial), "unknown"))
+	fmt.Fprintf(w, "zone      %s\n", first(api.Clean(i.Zone), "unknown"))
 	fmt.Fprintf(w, "started   %s\npatchmesh %s\nas of     %s\n", api.Ago(i.BootedAt, v.AsOf), api.Clean(i.Agent), api.Ago(i.At, v.AsOf))
 	for _, s := range i.Systems {
 		if s.Error != "" {

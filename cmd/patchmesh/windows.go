@@ -166,6 +166,6 @@ func writeOpenings(w io.Writer, v *api.Windows) {
 		fmt.Fprintln(w)
 	}
 	if v.ZoneAssumed {
-		fmt.Fprintf(w, "windows in local time are read by the clock of this computer; if %s is in another zone, ask there\n", api.Clean(v.Machine))
+		fmt.Fprintf(w, "%s has not told its time zone: windows in local time are read by the clock of this computer; if it is in another zone, ask there\n", api.Clean(v.Machine))
 	}
 }

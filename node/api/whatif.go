@@ -19,13 +19,15 @@ type Prospect struct {
 	Revision     int       `json:"revision"`
 	PayloadBytes int64     `json:"payload_bytes"`
 	// Manifest would be in force: the encoded document, unsigned. Descriptors are those that it names.
-	Manifest    []byte         `json:"manifest"`
-	Descriptors [][]byte       `json:"descriptors"`
-	Pending     bool           `json:"pending,omitempty"` // a draft with other changes waits; they are in Manifest too
-	SeedSite    string         `json:"seed_site"`
-	Zone        string         `json:"zone"` // of this seed; machines do not report theirs
-	Sites       []ProspectSite `json:"sites"`
-	Machines    []Machine      `json:"machines"` // without seeds and those that are locked out
+	Manifest    []byte   `json:"manifest"`
+	Descriptors [][]byte `json:"descriptors"`
+	Pending     bool     `json:"pending,omitempty"` // a draft with other changes waits; they are in Manifest too
+	SeedSite    string   `json:"seed_site"`
+	Zone        string   `json:"zone"` // of this seed: taken for machines that are not in Zones
+	// Zones are those that machines have told, by id, in the form of policy.ParseZone.
+	Zones    map[string]string `json:"zones,omitempty"`
+	Sites    []ProspectSite    `json:"sites"`
+	Machines []Machine         `json:"machines"` // without seeds and those that are locked out
 }
 
 // ProspectSite is what is known of a site's line.

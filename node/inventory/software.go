@@ -42,6 +42,7 @@ func (q Question) below(path string) string { return filepath.Join(q.Root, filep
 // the tools that it asks.
 func Collect(ctx context.Context, q Question) *policy.Inventory {
 	v := &policy.Inventory{OS: runtime.GOOS, Arch: runtime.GOARCH, Agent: line(q.Agent), At: q.Now.UTC(), Systems: []policy.PackageSystem{}, Packages: []policy.Package{}}
+	v.Zone = zoneOf(zoneNames(), time.Local, q.Now)
 	if hw := Hardware(); len(hw) > 0 && q.system() {
 		v.Serial = line(hw[0])
 	}

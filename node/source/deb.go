@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
 )
 
@@ -20,6 +21,7 @@ const (
 	maxControlPlain   = 64 << 20
 	maxControlFile    = 256 << 10
 	maxEntries        = 4096
+	maxZstdWindow     = 8 << 20 // dpkg-deb packs with 8 MiB at most but for its ultra levels; a frame may claim far more
 )
 
 // describeDeb reads the control file: the second member of an ar archive.
@@ -98,6 +100,9 @@ func unpack(name string, r io.Reader) (io.Reader, error) {
 		out, err = gzip.NewReader(r)
 	case "control.tar.xz":
 		out, err = xz.ReaderConfig{DictCap: maxControlPlain}.NewReader(r)
+	case "control.tar.zst":
+		// One goroutine and little memory: what a frame claims of itself is refused before it is set aside.
+		out, err = zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxZstdWindow), zstd.WithDecoderMaxMemory(maxControlPlain))
 	default:
 		return nil, fmt.Errorf("control archive %.20q is packed in an unknown way: %w", name, ErrFormat)
 	}

@@ -36,7 +36,7 @@ func buildDeb(t testing.TB, compression string) []byte {
 }
 
 func TestRealPackagesTellWhatTheyAre(t *testing.T) {
-	for _, z := range []string{"xz", "gzip", "none"} {
+	for _, z := range []string{"xz", "gzip", "none", "zstd"} {
 		m, err := Describe("x.deb", bytes.NewReader(buildDeb(t, z)))
 		if err != nil {
 			t.Fatalf("%s: %v", z, err)
@@ -79,6 +79,7 @@ func TestDamagedPackagesAreRefused(t *testing.T) {
 
 func FuzzDescribe(f *testing.F) {
 	f.Add([]byte("!<arch>\ndebian-binary   0           0     0     100644  4         `\n2.0\n"))
+	f.Add(zstdDeb(f, 100))
 	if _, err := exec.LookPath("dpkg-deb"); err == nil {
 		f.Add(buildDeb(f, "gzip"))
 	}
