@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"patchmesh/node/api"
 )
 
 // metrics are the node's own counters; gauges are read from the view when asked for.
@@ -77,7 +79,8 @@ func (n *Node) serveMetrics(ctx context.Context) error {
 	}
 	ln, err := net.Listen("tcp", n.cfg.Metrics)
 	if err != nil {
-		return fmt.Errorf("metrics: %w", err)
+		return api.Errorf(api.ClassFailed, "metrics cannot be served at %s: %v", n.cfg.Metrics, err).
+			WithHint("another program may have the port: choose another one with --metrics HOST:PORT, or leave it out")
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(n.metrics.reg, promhttp.HandlerOpts{}))

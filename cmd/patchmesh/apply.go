@@ -28,6 +28,9 @@ func (a *app) applyCmd() *cobra.Command {
   patchmesh run --apply-socket ` + node.DefaultApplySocket,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := checkRoot(cfg.Root); err != nil {
+				return err
+			}
 			noCoreDumps(true)
 			var err error
 			if cfg.Log, err = a.logger(level); err != nil {

@@ -37,6 +37,9 @@ func (a *app) runCmd() *cobra.Command {
   patchmesh run --limit wan.down=2Mbit@Mon-Fri/08:00-18:00@Europe/Berlin --wan-budget month=20GB`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := checkRoot(cfg.Root); err != nil {
+				return err
+			}
 			var err error
 			if cfg.Log, err = a.logger(level); err != nil {
 				return err
