@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"runtime"
@@ -49,11 +50,7 @@ func (a *app) runCmd() *cobra.Command {
 			if err := traffic.into(&cfg); err != nil {
 				return err
 			}
-			if os.Getenv("GOMAXPROCS") == "" {
-				runtime.GOMAXPROCS(cores(a.data))
-			}
-			slowWatcher()
-			boundMemory(c.Context())
+			a.tuneProcess(c.Context())
 			if err := confine(cfg); err != nil {
 				return err
 			}
@@ -83,6 +80,15 @@ func (a *app) runCmd() *cobra.Command {
 	f.StringVar(&cfg.Metrics, "metrics", "", "IP:PORT for Prometheus metrics at /metrics")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return c
+}
+
+// tuneProcess has the whole process take no more of the machine than a guest should.
+func (a *app) tuneProcess(ctx context.Context) {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(cores(a.data))
+	}
+	slowWatcher()
+	boundMemory(ctx)
 }
 
 // logger writes text for a terminal and JSON for everything else, to standard error.
