@@ -208,7 +208,7 @@ func unless(err error, do func() error) error {
 
 func TestUnmappedPayloadIsDroppedReplacedAndCounted(t *testing.T) {
 	plain := storetest.Mixed(34, 6*content.MinChunkBytes+500)
-	dir, m, stored := withBadMap(t, 34)
+	dir, m, _ := withBadMap(t, 34)
 	opt := noReserve
 	opt.QuotaBytes = m.StoredBytes() + 10
 	s := openWith(t, dir, opt, disk.System{})
@@ -228,7 +228,7 @@ func TestUnmappedPayloadIsDroppedReplacedAndCounted(t *testing.T) {
 	if _, err := s.Begin(other); err != nil {
 		t.Errorf("there is room again: %v", err)
 	}
-	dir, m, stored = withBadMap(t, 34)
+	dir, m, stored := withBadMap(t, 34)
 	s = open(t, dir)
 	if _, err := s.Import(bytes.NewReader(plain), int64(len(plain))); err != nil {
 		t.Fatal(err)
