@@ -39,7 +39,7 @@ build-all: ## linux, windows and darwin on amd64 and arm64, in bin/
 	done
 
 test: ## the tests: no network, no root, a few minutes
-	$(GO) test -parallel $(PARALLEL) ./...
+	$(GO) test -timeout 20m -parallel $(PARALLEL) ./...
 
 # In memory where there is a file system for that: thousands of installs would else wait for the disk.
 soak: ## the tests with the full numbers of seeded runs; SOAK=./policy/... for a part
