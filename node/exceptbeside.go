@@ -92,9 +92,8 @@ func (s *seed) stillHeld(e policy.HoldException, m *sheet, inForce *policy.Manif
 		groups = s.groupsByID(e.Machine)
 	}
 	for _, o := range holds {
-		over := !o.ExpiresAt.IsZero() && !s.now().Before(o.ExpiresAt)
 		elsewhere := o.Group != "" && o.Group != policy.GroupAll && !inForce.InGroup(groups, o.Group)
-		if o.ID == e.Hold || over || elsewhere || o.Update != holds[i].Update && o.Update != policy.AllUpdates {
+		if o.ID == e.Hold || o.Over(s.now()) || elsewhere || o.Update != holds[i].Update && o.Update != policy.AllUpdates {
 			continue
 		}
 		opened := func(x policy.HoldException) bool {

@@ -28,7 +28,7 @@ func holdScopeText(h policy.Hold) string {
 // holdStands says why a hold does not stop a machine: it has ended, or the machine is not one of those that it is for.
 func (n *Node) holdStands(man *policy.Manifest, h policy.Hold, m api.Machine) string {
 	switch {
-	case !h.ExpiresAt.IsZero() && !n.cfg.Now().Before(h.ExpiresAt):
+	case h.Over(n.cfg.Now()):
 		return ", ended at " + h.ExpiresAt.UTC().Format(time.RFC3339)
 	case h.Group != "" && !man.InGroup(m.Groups, h.Group):
 		return ", which this machine is not in"

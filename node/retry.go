@@ -14,10 +14,10 @@ func explainRetry(e *explanation, u api.Update, now time.Time) {
 		return
 	}
 	sooner := "approving it anew ('patchmesh approve " + api.Clean(u.Update) + " --group GROUP') has it tried at once"
-	switch policy.Reason(u.Reason) {
-	case policy.ReasonTrustStale, policy.ReasonTrustRollbackEpoch, policy.ReasonTrustFloorRebuilt:
+	switch r := policy.Reason(u.Reason); {
+	case swarm.OldDocuments(r):
 		sooner = "newer documents of the mesh have it tried at once"
-	case policy.ReasonDepMissing:
+	case r == policy.ReasonDepMissing:
 		sooner = "so it is as soon as another update was installed that may bring what is missing"
 	}
 	e.add(u.RetryAt, "install", "tried again then (in %s), if approvals and windows still allow it; %s", api.Duration(u.RetryAt.Sub(now).Round(time.Second)), sooner)

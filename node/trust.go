@@ -83,10 +83,7 @@ func (n *Node) judgeLater(from string, ts []byte) {
 	}
 	n.roots.waiting = true
 	n.work(func() {
-		select {
-		case <-n.ctx.Done():
-		case <-time.After(strangeHeadWait):
-		}
+		sleep(n.ctx, strangeHeadWait)
 		n.roots.mu.Lock()
 		n.roots.waiting = false
 		n.roots.mu.Unlock()
@@ -136,10 +133,7 @@ func (n *Node) followUnread() {
 		if source != "" {
 			n.followRoot(source, string(from), head)
 		}
-		select {
-		case <-n.ctx.Done():
-		case <-time.After(cmp.Or(n.cfg.chaseEvery, rootChaseEvery)):
-		}
+		sleep(n.ctx, cmp.Or(n.cfg.chaseEvery, rootChaseEvery))
 	}
 }
 

@@ -138,7 +138,7 @@ func (h Hold) Covers(u UpdateID, revision int) bool {
 func (m *Manifest) HeldEverywhere(u UpdateID, revision int, now time.Time) (held, signed bool) {
 	all := map[string]int{GroupAll: 0}
 	for _, h := range m.Holds {
-		if h.Group != "" && h.Group != GroupAll || h.Match != nil || !h.Covers(u, revision) || h.over(now) || h.early(now) {
+		if h.Group != "" && h.Group != GroupAll || h.Match != nil || !h.Covers(u, revision) || h.Over(now) || h.early(now) {
 			continue
 		}
 		if _, open := m.exceptionFor(h, all, Machine{}, now); open {

@@ -32,7 +32,7 @@ func (m *Manifest) holdsFor(groups belonging, mach Machine, now time.Time) activ
 		if _, addressed := in[h.Group]; h.Group != "" && !addressed {
 			continue
 		}
-		if h.over(now) || h.early(now) || !h.Match.fits(mach) {
+		if h.Over(now) || h.early(now) || !h.Match.fits(mach) {
 			continue
 		}
 		if e, open := m.exceptionFor(h, groups.in, mach, now); open {
@@ -47,8 +47,8 @@ func (m *Manifest) holdsFor(groups belonging, mach Machine, now time.Time) activ
 	return active
 }
 
-// over: the hold has ended by itself.
-func (h Hold) over(now time.Time) bool { return !h.ExpiresAt.IsZero() && !now.Before(h.ExpiresAt) }
+// Over says whether the hold has ended by itself. It may stand in the document long after.
+func (h Hold) Over(now time.Time) bool { return !h.ExpiresAt.IsZero() && !now.Before(h.ExpiresAt) }
 
 // on finds the hold that stops a revision of an update.
 func (a activeHolds) on(u UpdateID, revision int) (Hold, bool) {

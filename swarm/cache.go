@@ -37,13 +37,7 @@ type cacheState struct {
 	short bool            // something of this machine's own waited for room then
 	gated bool            // it did nothing for others then
 
-	passed []passedOver
-}
-
-// passedOver is a cache for which the site waited in vain.
-type passedOver struct {
-	peer  PeerID
-	until time.Time
+	passed passedList // caches for which the site waited in vain
 }
 
 func (c *Core) roleHeard(e RoleHeard) {
@@ -199,7 +193,7 @@ func (c *Core) goesBefore(l *payload, p *peer, mine uint64) bool {
 
 // preferred: a neighbour that calls itself a cache, and did not let the site wait for nothing of late.
 func (c *Core) preferred(p *peer) bool {
-	return p.cache && !slices.ContainsFunc(c.cache.passed, func(o passedOver) bool { return o.peer == p.id && c.now.Before(o.until) })
+	return p.cache && !c.cache.passed.has(p.id, c.now)
 }
 
 func (c *Core) olderInLine() bool {
@@ -214,12 +208,7 @@ func (c *Core) passOver(l *payload, since time.Time) {
 		if !c.preferred(p) || !p.egress || p.gate.wan != "" || p.upAt.After(since) || c.leaseOfOther(l, p.id) {
 			return
 		}
-		k := &c.cache
-		k.passed = slices.DeleteFunc(k.passed, func(o passedOver) bool { return o.peer == p.id || !c.now.Before(o.until) })
-		if len(k.passed) >= maxPassed {
-			k.passed = slices.Delete(k.passed, 0, 1)
-		}
-		k.passed = append(k.passed, passedOver{p.id, c.now.Add(c.cfg.ShunFor)})
+		c.cache.passed.add(p.id, c.now.Add(c.cfg.ShunFor), c.now, maxPassed)
 	})
 }
 

@@ -21,7 +21,7 @@ type newsState struct {
 	descs     map[content.ID]*policy.Descriptor
 	wantDescs []descWant // approved, not at hand; in manifest order
 	lackSince time.Time  // of the newest manifest
-	wordless  []wordless // peers that keep documents to themselves
+	wordless  passedList // peers that keep documents to themselves
 }
 
 // descWant is a descriptor that the manifest names and that is not at hand.

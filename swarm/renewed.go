@@ -10,8 +10,8 @@ import (
 // machine still believes. Waiting for the next attempt does not help against that, and newer documents
 // do: they end the wait.
 
-// oldDocuments: the change was refused for the documents that it was asked with.
-func oldDocuments(r policy.Reason) bool {
+// OldDocuments says whether a change was refused for the documents that it was asked with: newer ones end its wait.
+func OldDocuments(r policy.Reason) bool {
 	switch r {
 	case policy.ReasonTrustStale, policy.ReasonTrustRollbackEpoch, policy.ReasonTrustFloorRebuilt:
 		return true
@@ -22,7 +22,7 @@ func oldDocuments(r policy.Reason) bool {
 // headRenewed ends the wait of those that were refused for the documents of before.
 func (c *Core) headRenewed() {
 	for _, k := range c.tasks.tasks {
-		if oldDocuments(k.reason) {
+		if OldDocuments(k.reason) {
 			k.retryAt = time.Time{}
 		}
 	}
@@ -31,7 +31,7 @@ func (c *Core) headRenewed() {
 // waitAfter is when a change that failed is tried again. One that was refused for documents which were
 // replaced while it ran is tried with the new ones at once.
 func (c *Core) waitAfter(k *task, r policy.Reason) time.Time {
-	if oldDocuments(r) && c.news.version > k.askedWith {
+	if OldDocuments(r) && c.news.version > k.askedWith {
 		return time.Time{}
 	}
 	back := c.cfg.InstallRetryMin << min(k.attempts-1, 16)

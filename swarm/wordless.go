@@ -7,15 +7,11 @@ import (
 	"patchmesh/content"
 )
 
-// wordless is a peer that keeps documents to itself. News, descriptions and reports of a whole site go by way of its
+// A peer may keep documents to itself. News, descriptions and reports of a whole site go by way of its
 // uplink, so one machine in bad hands that answers no question, or always with no, would hold up all others until its
 // turn is over.
-type wordless struct {
-	peer  PeerID
-	until time.Time
-}
 
-// maxWordless bounds their list; the one that ends first goes first.
+// maxWordless bounds the list of such peers.
 const maxWordless = 512
 
 // wordlessFor is how long such a peer is no uplink and comes last for documents: a turn of the uplink. It is
@@ -28,31 +24,21 @@ const lackFor = time.Minute
 
 // wordlessNow says whether a peer has kept a document to itself of late.
 func (c *Core) wordlessNow(id PeerID) bool {
-	return slices.ContainsFunc(c.news.wordless, func(w wordless) bool { return w.peer == id && c.now.Before(w.until) })
+	return c.news.wordless.has(id, c.now)
 }
 
 // setWordless passes a neighbour over for a while. Another may be the uplink now, this machine too.
 func (c *Core) setWordless(id PeerID) {
-	c.unsetWordless(id)
-	list := slices.DeleteFunc(c.news.wordless, func(w wordless) bool { return !c.now.Before(w.until) })
-	if len(list) >= maxWordless {
-		list = slices.Delete(list, 0, 1)
-	}
 	until := c.now.Add(wordlessFor)
-	c.news.wordless = append(list, wordless{id, until})
+	c.news.wordless.add(id, until, c.now, maxWordless)
 	c.wakeBy(until)
 	c.driveLink()
-}
-
-// unsetWordless: a document came from the peer after all.
-func (c *Core) unsetWordless(id PeerID) {
-	c.news.wordless = slices.DeleteFunc(c.news.wordless, func(w wordless) bool { return w.peer == id })
 }
 
 // documentFrom: a question for a document was answered with one.
 func (c *Core) documentFrom(r *request) {
 	if r != nil {
-		c.unsetWordless(r.peer)
+		c.news.wordless.drop(r.peer)
 	}
 }
 
