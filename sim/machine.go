@@ -59,6 +59,7 @@ type machine struct {
 	revoked  bool
 	knewHold bool
 	away     bool // off for so long that nobody waits for it
+	loud     int  // the most that it has had in hand, as it said last
 	wants    int  // updates that the newest manifest asks of it and it lacks; -1: not counted yet
 	wantsOf  *docs
 	wantsTil int64 // when an answer changes by itself; 0: never

@@ -91,19 +91,6 @@ func (w *World) finish() {
 	w.flush(never)
 }
 
-// load writes down what machines keep in memory for others.
-func (w *World) load() {
-	if !w.own.on {
-		return
-	}
-	for _, m := range w.machines {
-		if m.on() {
-			w.own.say(w.now, "load").str("m", string(m.id)).num("sessions", int64(len(m.sessions))).num("asks", int64(len(m.asks))).
-				num("waiting", int64(len(m.refs))).num("queued", int64(len(m.disk.outbox))).end()
-		}
-	}
-}
-
 func (w *World) report() *Report {
 	r := &Report{
 		Scenario: w.sc.Name, Seed: w.seed, Machines: len(w.machines) - 1, Sites: len(w.sites) - 1, Ended: w.stopped,

@@ -42,7 +42,7 @@ const TraceVersion = 1
 //	removed    m u
 //	claim      m u                    holds the WAN lease
 //	release    m u
-//	load       m sessions asks waiting queued
+//	load       m sessions asks waiting queued    at the end, and before where it is much
 //	fault      name what
 //	quiet                             all faults that end have ended
 //	end        why
