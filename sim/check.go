@@ -34,6 +34,7 @@ type Checker struct {
 	expects    map[string]string
 	quietAt    int64
 	holdAt     int64 // when the first hold was published; 0: none
+	race       race
 	stored     int64
 	duplicate  int64
 	violations []Violation
@@ -52,6 +53,7 @@ type checked struct {
 	installing        string
 	spoiled           bool // what is being installed is not what was signed
 	whole             map[string]bool
+	chunks            map[string]*chunkSet // that it has ever stored, by update
 	installed         map[string]int64
 	claims            map[string]bool
 	claimed           map[string]bool    // at some time since it started
@@ -65,6 +67,10 @@ type checkedSite struct {
 	wan  map[string]int64
 	held map[string]int   // holders of a lease, by update
 	over map[string]int64 // since when they are too many
+
+	freed            map[string]int64     // when the last of them gave it up
+	chunks           map[string]*chunkSet // that came across the WAN
+	across, distinct int64                // bytes of those, and of different ones
 }
 
 type checkedUpdate struct{ chunks, chunkBytes, bytes int64 }
@@ -203,7 +209,9 @@ var factReaders map[string]func(*Checker, fact)
 func init() {
 	factReaders = map[string]func(*Checker, fact){
 		"site": func(c *Checker, f fact) {
-			c.sites[f.str("name")] = &checkedSite{wan: map[string]int64{}, held: map[string]int{}, over: map[string]int64{}}
+			c.sites[f.str("name")] = &checkedSite{
+				wan: map[string]int64{}, held: map[string]int{}, over: map[string]int64{}, freed: map[string]int64{}, chunks: map[string]*chunkSet{},
+			}
 		},
 		"machine": (*Checker).machineLine,
 		"update": func(c *Checker, f fact) {
@@ -225,12 +233,7 @@ func init() {
 			}
 		},
 		"boot": (*Checker).bootLine, "down": (*Checker).downLine, "adopt": (*Checker).adoptLine, "stored": (*Checker).storedLine,
-		"wan": func(c *Checker, f fact) {
-			if s := c.sites[f.str("site")]; s != nil {
-				s.wan[f.str("u")] += f.num("bytes")
-			}
-		},
-		"refused": (*Checker).refusedLine, "stick": (*Checker).stickLine,
+		"wan": (*Checker).wanLine, "refused": (*Checker).refusedLine, "stick": (*Checker).stickLine,
 		"move": func(c *Checker, f fact) {
 			if m := c.machine(f); m != nil {
 				m.site = f.str("site")
@@ -272,7 +275,7 @@ func (c *Checker) machine(f fact) *checked {
 func (c *Checker) machineLine(f fact) {
 	m := &checked{
 		id: f.str("m"), site: f.str("site"), seed: f.num("seed") == 1, egress: f.num("egress") == 1, lies: f.str("lies"),
-		groups: strings.Split(f.str("groups"), ","), whole: map[string]bool{}, installed: map[string]int64{},
+		groups: strings.Split(f.str("groups"), ","), whole: map[string]bool{}, chunks: map[string]*chunkSet{}, installed: map[string]int64{},
 		claims: map[string]bool{}, claimed: map[string]bool{}, wrong: map[string]*wrongs{},
 	}
 	c.machines[m.id] = m
@@ -356,6 +359,9 @@ func (c *Checker) storedLine(f fact) {
 	}
 	if i := f.num("i"); i < 0 || i >= u.chunks || bytes > u.chunkBytes {
 		c.fault(m.id, "wrong-byte", "stores chunk %d of %d", i, u.chunks)
+	}
+	if f.num("good") == 1 {
+		c.gotChunk(m, u, f.str("u"), f.str("tier"), f.num("i"), bytes)
 	}
 	from := c.machines[f.str("from")]
 	if f.str("tier") == "wan" {
@@ -480,6 +486,8 @@ func (c *Checker) endClaim(m *checked, u string) {
 	if m.claims[u] {
 		c.crowded(c.sites[m.site], m, u)
 		delete(m.claims, u)
-		c.sites[m.site].held[u]--
+		if c.sites[m.site].held[u]--; c.sites[m.site].held[u] == 0 {
+			c.sites[m.site].freed[u] = c.now
+		}
 	}
 }

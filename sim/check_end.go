@@ -60,14 +60,7 @@ func (c *Checker) finishSites() {
 	sort.Strings(names)
 	for _, name := range names {
 		s := c.sites[name]
-		var got, want int64
-		for u, bytes := range s.wan {
-			got += bytes
-			want += c.updates[u].bytes
-		}
-		if want > 0 {
-			c.within("wan", name, float64(got)/float64(want))
-		}
+		c.finishBytes(name, s)
 		for _, u := range slices.Sorted(maps.Keys(s.held)) {
 			if s.held[u] > maxHolders && c.now-s.over[u] > holdersSoon {
 				c.fault("", "lease", "%d machines of %s hold the lease of %s", s.held[u], name, u)

@@ -82,6 +82,7 @@ func (c *Checker) installLine(f fact) {
 	if f.num("whole") != 1 {
 		c.fault(m.id, "wrong-byte", "begins to install %s before its payload is whole", u)
 	}
+	c.complete(m, u)
 	if m.installing != "" {
 		c.fault(m.id, "one-at-a-time", "installs %s while it installs %s", u, m.installing)
 	}
@@ -91,6 +92,7 @@ func (c *Checker) installLine(f fact) {
 	if !m.up {
 		c.fault(m.id, "trace", "installs while it is off")
 	}
+	c.race.begins(c, m, u)
 	m.installing, m.spoiled = u, f.num("bad") > 0
 }
 
@@ -117,6 +119,12 @@ func (c *Checker) removeLine(f fact) {
 	}
 	if why := c.may(m, "remove", f.str("u"), 0, f.num("clock")); why != "" {
 		c.fault(m.id, "unapproved", "removes %s: %s", f.str("u"), why)
+	}
+	if m.installing != "" {
+		c.fault(m.id, "one-at-a-time", "removes %s while it changes %s", f.str("u"), m.installing)
+	}
+	if !m.up {
+		c.fault(m.id, "trace", "removes while it is off")
 	}
 	m.installing = f.str("u")
 }

@@ -70,6 +70,7 @@ func (c *Checker) finishHolds() {
 		c.fault("", "held", "no hold was published, or nobody could learn of it")
 		return
 	}
+	c.finishRace(int64(most), len(took))
 	if p99 := took[(len(took)*99+99)/100-1]; p99 > int64(most) {
 		c.fault("", "held", "99 %% of %d machines know of the hold after %v, at most %s", len(took), time.Duration(p99), s)
 	}

@@ -236,6 +236,7 @@ func (m *machine) fetch(req swarm.Req, from swarm.PeerID, payload content.ID, in
 	}
 	ses.asks++
 	m.asks = append(m.asks, ask{req: req, peer: ses.peer, u: u, index: index, origin: origin})
+	m.weigh()
 	m.send(ses, entry{kind: chunkAsked, req: req, u: u, index: int32(index)}, 0)
 	m.watch(ses)
 }
@@ -279,6 +280,7 @@ func (m *machine) asked(from *machine, x chunkAsk) {
 	}
 	m.lastRef++
 	m.refs = append(m.refs, upload{ref: m.lastRef, to: from, gen: ses.gen, req: x.req, u: x.u, index: x.index})
+	m.weigh()
 	if m.lies&lieChunks != 0 {
 		m.serve(swarm.Serve{Ref: m.lastRef})
 		return

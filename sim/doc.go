@@ -56,6 +56,9 @@
 //     its way already.
 //   - Faults that tear lines leave sessions to the transport's own waits: silence fails what is asked after
 //     five seconds and ends the session after ten. A line that heals sooner delivers what was held back.
+//   - The checker believes no sum: it counts chunks itself, what crossed a line and what a machine has of a payload.
+//   - Shifts (fault shift) are machines of a group that are on together: what caches are for shows only where those who
+//     have something and those who want it never meet.
 //   - The checker reads approvals and holds in its own few words. It shares no code with policy or swarm, so
 //     a mistake there is not made twice; mutants_test.go plants mistakes and expects each to be seen.
 //   - The end of a run is decided by the world (it knows who lacks what); whether that end is right is

@@ -18,7 +18,7 @@ func init() {
 		"crash": planCrash, "partition": planPartition, "churn": planChurn, "slow": planSlow, "full-disk": planFullDisk,
 		"rot": planRot, "liars": planLiars, "seed-down": planSeedDown, "wan-down": planWANDown, "clock": planClock,
 		"off": planOff, "revoke": planRevoke, "turn-key": planTurnKey, "roam": planRoam, "hold-race": planHoldRace,
-		"swap": planSwap, "stick": planStick,
+		"swap": planSwap, "stick": planStick, "shift": planShift,
 	}
 }
 

@@ -45,6 +45,7 @@ type FleetMachine struct {
 	Groups         []string
 	Zone           string // empty: UTC
 	Egress         bool
+	Cache          bool // of its site: it stores what is approved for others there
 	On             bool
 	LastContact    time.Time
 	Installed      map[string]int   // revision, by update
@@ -171,7 +172,7 @@ func (e *forecaster) addFleetMachine(f *FleetMachine) {
 		return // check has refused it; nothing to hang it on
 	}
 	m := e.w.addMachine(site, f.ID, false)
-	m.egress = f.Egress
+	m.egress, m.cache = f.Egress, f.Cache
 	m.facts = e.facts(f)
 	m.disk.full = f.DiskShort
 	for _, u := range e.w.updates {

@@ -208,3 +208,23 @@ func TestForecastKeepsToBudgetsAndDisks(t *testing.T) {
 		t.Errorf("a site that has the bytes: %+v", begun)
 	}
 }
+
+// A cache of a site stores what is approved for its neighbours: that crosses the site's own network once more, and
+// the line not again.
+func TestForecastCountsWhatCachesStore(t *testing.T) {
+	const size = 4 << 20
+	of := func(cache bool) *Forecast {
+		return forecast(t, planted(t, size, policy.Approval{Group: "desks"}, func(m *policy.Manifest, f *Fleet) {
+			m.Groups = append(m.Groups, policy.Group{Name: "desks"})
+			f.branch("north", 4, 20, "desks")
+			f.Machines[3].Groups, f.Machines[3].Cache = nil, cache
+		}))
+	}
+	bare, with := of(false), of(true)
+	if bare.WANBytes != size || with.WANBytes != size || bare.Done != 3 || with.Done != 3 {
+		t.Errorf("the line carries %d bytes, with a cache %d; %d and %d machines are done", bare.WANBytes, with.WANBytes, bare.Done, with.Done)
+	}
+	if got := with.Sites[0].LANBytes - bare.Sites[0].LANBytes; got != size {
+		t.Errorf("the cache stores %d bytes, want %d", got, size)
+	}
+}

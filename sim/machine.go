@@ -40,6 +40,7 @@ type machine struct {
 
 	seed   bool
 	egress bool
+	cache  bool // of its site, as 'run --cache' makes one
 	facts  policy.Machine
 	trust  *policy.Trust
 	head   *docs // newest head whose signature holds
@@ -58,6 +59,7 @@ type machine struct {
 	revoked  bool
 	knewHold bool
 	away     bool // off for so long that nobody waits for it
+	loud     int  // the most that it has had in hand, as it said last
 	wants    int  // updates that the newest manifest asks of it and it lacks; -1: not counted yet
 	wantsOf  *docs
 	wantsTil int64 // when an answer changes by itself; 0: never
@@ -250,7 +252,7 @@ func (m *machine) boot() {
 	m.trust, m.head = m.disk.docs.trust, m.disk.docs
 	m.facts.Detected = nil
 	core, err := swarm.New(cfg, swarm.Self{
-		Peer: m.id, Site: swarm.SiteID(m.site.name), Seed: m.seed, Egress: m.egress, Machine: m.facts,
+		Peer: m.id, Site: swarm.SiteID(m.site.name), Seed: m.seed, Egress: m.egress, Cache: m.cache, Machine: m.facts,
 	}, m.disk.snap, rand.New(rand.NewPCG(w.seed^uint64(m.inc)<<40, uint64(m.index)+0x1000)), m.now())
 	if err != nil {
 		panic(err) // the configuration is the program's own

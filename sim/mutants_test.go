@@ -42,6 +42,8 @@ var mutants = []mutant{
 	{"removal is forgotten", "swarm/task.go", `	case policy.VerbRemove:
 		c.startChange(k)`, `	case policy.VerbRemove:
 		c.settleNone(k)`},
+	{"a claim before the documents is forgotten", "swarm/lease.go", `		p.claimEarly(e.Payload, e.Held)
+`, ``},
 	{"the seed serves one at a time and never ends", "swarm/slots.go", `			s.busy = slices.Delete(s.busy, i, i+1)`, `			_ = i`},
 }
 
@@ -132,7 +134,7 @@ func TestHunt(t *testing.T) {
 		t.Skip("runs within TestMutantsAreCaught")
 	}
 	for seed := range uint64(mutantSeeds) {
-		for _, name := range []string{"shop-5", "churn-30", "silent", "mixed-small"} {
+		for _, name := range []string{"shop-5", "churn-30", "silent", "late-documents", "mixed-small"} {
 			if name != "mixed-small" && seed > 2 {
 				continue
 			}

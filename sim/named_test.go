@@ -30,6 +30,8 @@ func TestNamedScenariosHaveTheirShapeAndKeepTheirPromises(t *testing.T) {
 		{"silent", 1, 12, "always", "kinds=silent"},
 		{"windows", 2, 14, "always", "window late"},
 		{"orchestrated", 1, 9, "always", "orchestrate web"},
+		{"shifts", 1, 21, "always", "caches=1"},
+		{"late-documents", 1, 12, "always", "start  40s"},
 	} {
 		sc := open(t, c.name)
 		if !strings.Contains(sc.text, c.words) {

@@ -64,8 +64,12 @@ func (w *World) describe() {
 		w.own.say(0, "site").str("name", s.name).num("wan", int64(s.wan.Rate)).num("lan", int64(s.lan.Rate)).num("machines", int64(len(s.machines))).end()
 	}
 	for _, m := range w.machines {
-		w.own.say(0, "machine").str("m", string(m.id)).str("site", m.site.name).yes("egress", m.egress).yes("seed", m.seed).
-			str("groups", word(strings.Join(m.facts.Groups, ","))).str("lies", word(m.lies.String())).end()
+		line := w.own.say(0, "machine").str("m", string(m.id)).str("site", m.site.name).yes("egress", m.egress).yes("seed", m.seed).
+			str("groups", word(strings.Join(m.facts.Groups, ","))).str("lies", word(m.lies.String()))
+		if m.cache {
+			line = line.yes("cache", true)
+		}
+		line.end()
 	}
 	for _, u := range w.updates {
 		w.own.say(0, "update").str("u", string(u.id)).num("chunks", int64(u.info.Chunks)).num("chunk_bytes", int64(u.info.ChunkBytes)).
@@ -85,19 +89,6 @@ func (w *World) finish() {
 	w.load()
 	w.own.say(w.now, "end").str("why", w.stopped).end()
 	w.flush(never)
-}
-
-// load writes down what machines keep in memory for others.
-func (w *World) load() {
-	if !w.own.on {
-		return
-	}
-	for _, m := range w.machines {
-		if m.on() {
-			w.own.say(w.now, "load").str("m", string(m.id)).num("sessions", int64(len(m.sessions))).num("asks", int64(len(m.asks))).
-				num("waiting", int64(len(m.refs))).num("queued", int64(len(m.disk.outbox))).end()
-		}
-	}
 }
 
 func (w *World) report() *Report {

@@ -24,6 +24,7 @@ var ErrScenario = errors.New("not a scenario")
 //	seed   up=RATE lan=RATE [machines=N] [cores=N]      so many machines stand in its own site
 //	site   NAME machines=N [count=N] [egress=N] [wan=RATE] [lan=RATE] [delay=TIME] [lan-delay=TIME]
 //	       [loss=SHARE] [groups=NAME:FROM-TO,...] [neighbours=N]
+//	       [caches=N]                   the first N are caches of the site
 //	       [vlan=N]                     the last N reach nobody but each other and the machine before them
 //	       [cores=N]                    all machines of the site are processes on so many processors
 //	update ID size=SIZE [chunk=SIZE] [install=TIME]
@@ -58,7 +59,7 @@ type seedSpec struct{ up, lan, machines, cores value }
 type siteSpec struct {
 	name            string
 	count, machines value
-	egress          value
+	egress, caches  value
 	egressSet       bool
 	wan, lan, loss  value
 	delay, lanWait  value
@@ -251,6 +252,7 @@ func (sc *Scenario) siteLine(name string, a args) error {
 	var neighbours, vlan value
 	err := errors.Join(
 		a.value("count", &s.count, parseNumber), a.value("machines", &s.machines, parseNumber), a.value("egress", &s.egress, parseNumber),
+		a.value("caches", &s.caches, parseNumber),
 		a.value("wan", &s.wan, parseRate), a.value("lan", &s.lan, parseRate), a.value("loss", &s.loss, parseShare),
 		a.value("delay", &s.delay, parseTime), a.value("lan-delay", &s.lanWait, parseTime), a.value("neighbours", &neighbours, parseNumber),
 		a.value("cores", &s.cores, parseNumber), a.value("vlan", &vlan, parseNumber),

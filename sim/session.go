@@ -168,9 +168,12 @@ func (m *machine) open(p *machine, gen uint32) {
 		a, b := e[0], e[1]
 		shown := b.shown()
 		a.letterTo(b, swarm.PeerUp{
-			Peer: b.id, Site: swarm.SiteID(b.site.name), Seed: b.seed, Egress: b.egress, SameSubnet: true,
+			Peer: b.id, Site: swarm.SiteID(b.site.name), Seed: b.seed, Egress: b.egress, SameSubnet: true, Groups: b.facts.Groups,
 			HeadVersion: min(shown.version, a.head.version), Root: a.trust.RootVersion(),
 		}, gen)
+		if b.cache {
+			a.letterTo(b, swarm.RoleHeard{Peer: b.id, Cache: true}, gen)
+		}
 	}
 	m.exchange(p)
 	p.exchange(m)
@@ -330,7 +333,10 @@ func (m *machine) greeted(x hello) {
 	if x.version < m.disk.docs.version {
 		m.letter(ses, headTold{m.disk.docs}, 0)
 	}
-	m.soon(0, swarm.PeerUp{Peer: x.from.id, Site: swarm.SiteID(x.site.name), Egress: x.egress, HeadVersion: min(x.version, m.head.version), Root: m.trust.RootVersion()})
+	m.soon(0, swarm.PeerUp{Peer: x.from.id, Site: swarm.SiteID(x.site.name), Egress: x.egress, Groups: x.from.facts.Groups, HeadVersion: min(x.version, m.head.version), Root: m.trust.RootVersion()})
+	if x.from.cache {
+		m.soon(0, swarm.RoleHeard{Peer: x.from.id, Cache: true})
+	}
 }
 
 // welcomed: the seed has answered.

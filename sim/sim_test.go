@@ -130,6 +130,7 @@ func TestMixedFaultsBreakNoPromise(t *testing.T) {
 		return
 	}
 	runs(t, "mixed-small", 1, soak(200, 9000))
+	runs(t, "mixed-caches", 1, soak(20, 1000))
 	runs(t, "mixed", 1, soak(4, 1000))
 }
 

@@ -18,7 +18,7 @@ const TraceVersion = 1
 // NS is virtual time since the start. Values hold no spaces. The kinds, with their keys:
 //
 //	site       name wan(bytes/s) lan(bytes/s) machines
-//	machine    m site egress seed groups(comma) lies(comma)
+//	machine    m site egress seed groups(comma) lies(comma) [cache=1]
 //	update     u payload chunks chunk_bytes bytes
 //	expect     what limit
 //	publish    epoch head root expires                     a seed has published a set of documents
@@ -42,7 +42,7 @@ const TraceVersion = 1
 //	removed    m u
 //	claim      m u                    holds the WAN lease
 //	release    m u
-//	load       m sessions asks waiting queued
+//	load       m sessions asks waiting queued    at the end, and before where it is much
 //	fault      name what
 //	quiet                             all faults that end have ended
 //	end        why

@@ -137,9 +137,10 @@ func (w *World) build() {
 			if !spec.egressSet {
 				egress = n
 			}
+			caches := spec.caches.drawInt(w.rng)
 			for i := range n {
 				m := w.addMachine(s, fmt.Sprintf("%s-%d", s.name, i), false)
-				m.egress = i < egress
+				m.egress, m.cache = i < egress, i < caches
 				m.groups(spec.groups, i)
 				m.vlan(spec.vlan, n, i)
 			}

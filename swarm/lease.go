@@ -277,7 +277,11 @@ func (c *Core) tellLease(l *payload) {
 // leaseHeard books a neighbour's claim. If both hold it, the one later in line gives it up.
 func (c *Core) leaseHeard(e LeaseHeard) {
 	p, l := c.byID[e.From], c.byMap[e.Payload]
-	if p == nil || l == nil || !c.neighbour(p) {
+	if p == nil || !c.neighbour(p) {
+		return
+	}
+	if l == nil {
+		p.claimEarly(e.Payload, e.Held)
 		return
 	}
 	k := claim{peer: p.id, held: e.Held, firstAt: c.now}

@@ -44,6 +44,7 @@ type peer struct {
 	answeredAt time.Time               // its last chunk, or the first ask after a pause
 	triedAt    time.Time               // the first ask since its last chunk; zero: it owes nothing
 
+	early  []content.ID // payloads that are not known here, whose lease it claims
 	relays []content.ID // payloads that it asks this machine to relay
 
 	servedAt uint64 // slotState.served when it got a slot last

@@ -131,6 +131,7 @@ func (c *Core) addPayload(i PayloadInfo) {
 		}
 	})
 	c.countSole(l)
+	c.takeEarlyClaims(l)
 	if l.have.Count() > 0 {
 		c.tellHave(l)
 	}

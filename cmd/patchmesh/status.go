@@ -75,6 +75,10 @@ func writeFleet(w io.Writer, f *api.Fleet) {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, "MACHINE\tSITE\tEPOCH\tCONTACT\tUPDATE\tSTATE\tREASON\tHERE\tOVER THE WAN")
 	for _, m := range f.Machines {
+		name := api.Clean(m.Name)
+		if m.Cache {
+			name += " (cache)"
+		}
 		contact := "never"
 		if !m.LastContact.IsZero() {
 			contact = api.Duration(max(f.AsOf.Sub(m.LastContact), 0).Round(time.Second)) + " ago"
@@ -84,20 +88,20 @@ func writeFleet(w io.Writer, f *api.Fleet) {
 		}
 		if m.Reason == "host-revoked" {
 			contact = "locked out"
-			fmt.Fprintf(t, "%s\t%s\t\t%s\t\trevoked\t%s\t\t\n", api.Clean(m.Name), m.Site, contact, api.Clean(m.Detail))
+			fmt.Fprintf(t, "%s\t%s\t\t%s\t\trevoked\t%s\t\t\n", name, m.Site, contact, api.Clean(m.Detail))
 		}
 		if len(m.Updates) == 0 && m.Reason != "host-revoked" {
-			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t-\t-\t%s\t\t\n", api.Clean(m.Name), m.Site, m.Epoch, contact, m.Reason)
+			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t-\t-\t%s\t\t\n", name, m.Site, m.Epoch, contact, m.Reason)
 		}
 		for _, u := range m.Updates {
 			here := api.Size(u.HaveBytes)
 			if whole := cmp.Or(u.StoredBytes, u.SizeBytes); whole > 0 && u.HaveBytes < whole {
 				here = fmt.Sprintf("%d %% of %s", 100*u.HaveBytes/whole, api.Size(whole))
 			}
-			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", api.Clean(m.Name), m.Site, m.Epoch, contact, u.Update, u.State, reasonText(u)+againText(u, f.AsOf), here, api.Size(u.Bytes.WAN()))
+			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", name, m.Site, m.Epoch, contact, u.Update, u.State, reasonText(u)+againText(u, f.AsOf), here, api.Size(u.Bytes.WAN()))
 		}
 		for _, r := range m.Refused {
-			fmt.Fprintf(t, "%s\t\t\t\t\trefused\t%s from %s (%d)\t\t\n", api.Clean(m.Name), r.Reason, shortID(r.Peer), r.Count)
+			fmt.Fprintf(t, "%s\t\t\t\t\trefused\t%s from %s (%d)\t\t\n", name, r.Reason, shortID(r.Peer), r.Count)
 		}
 	}
 	_ = t.Flush()

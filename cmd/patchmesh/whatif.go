@@ -174,7 +174,7 @@ func siteOf(s api.ProspectSite, p *api.Prospect, stated map[string]float64) (sit
 
 func machineOf(m *api.Machine, p *api.Prospect, w whatIf) sim.FleetMachine {
 	out := sim.FleetMachine{
-		ID: m.ID, Name: m.Name, Site: m.Site, Groups: m.Groups, Zone: first(p.Zones[m.ID], p.Zone), Egress: m.Egress, On: m.Online || w.countOff, LastContact: m.LastContact,
+		ID: m.ID, Name: m.Name, Site: m.Site, Groups: m.Groups, Zone: first(p.Zones[m.ID], p.Zone), Egress: m.Egress, Cache: m.Cache, On: m.Online || w.countOff, LastContact: m.LastContact,
 		Installed: map[string]int{}, Have: map[string]int64{},
 	}
 	for _, u := range m.Updates {
