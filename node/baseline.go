@@ -48,14 +48,15 @@ func (n *Node) Baselines(ctx context.Context, q api.BaselineQuery) (*api.Baselin
 // that does not count.
 func (n *Node) measureBaseline(machines []api.Machine) {
 	m := n.believer.current().Manifest()
+	measured := m != nil && len(m.Baselines) > 0
 	var replacers policy.Replacers
-	if m != nil && len(m.Baselines) > 0 {
+	if measured {
 		replacers = m.Replacers(n.describer())
 	}
 	for i := range machines {
 		k := &machines[i]
 		k.BaselineMissing = nil
-		if replacers == nil {
+		if !measured {
 			continue
 		}
 		for _, u := range replacers.Lacking(m.BaselineOf(k.Groups), standing(*k)) {

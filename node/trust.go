@@ -149,24 +149,14 @@ func (n *Node) nextUnread() (from swarm.PeerID, head []byte, ok bool) {
 	return from, head, ok
 }
 
-// reread looks again at the heads that were not understood under the keys of before: what was shown meanwhile
-// may be newer than what has just been taken up, and is not shown again.
+// reread looks again at the heads that were not understood under the keys of before.
 func (n *Node) reread() {
-	c := &n.roots
-	for range c.kept() {
-		c.mu.Lock()
-		from, head, ok := c.unread.Take()
-		c.mu.Unlock()
-		if ok {
-			n.heardHead(string(from), head)
-		}
+	n.roots.mu.Lock()
+	all := n.roots.unread.TakeAll()
+	n.roots.mu.Unlock()
+	for _, k := range all {
+		n.heardHead(string(k.From), k.Head)
 	}
-}
-
-func (c *rootChase) kept() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.unread.Len()
 }
 
 func (c *rootChase) forget(from string) {

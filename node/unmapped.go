@@ -32,9 +32,7 @@ func (n *Node) mendMaps(ctx context.Context) {
 	}
 	for {
 		for _, u := range n.store.Unmapped() {
-			if have, err := n.reclaim(u.ID); err == nil && have != nil {
-				n.events.send(swarm.ChunksCarried{Payload: u.ID, Have: have})
-			} else if err != nil {
+			if _, err := n.takeUpPayload(u.ID); err != nil {
 				n.log.Warn("a payload whose map was damaged was not taken up; it is tried again", "payload", u.ID.Short(), "err", err)
 			}
 		}
@@ -71,6 +69,18 @@ func (n *Node) reclaim(id content.ID) (*content.Bits, error) {
 		err = n.store.Publish(id)
 	}
 	return have, err
+}
+
+// takeUpPayload reclaims a payload and tells the core, if it runs. False: its map is not here.
+func (n *Node) takeUpPayload(id content.ID) (bool, error) {
+	have, err := n.reclaim(id)
+	if err != nil || have == nil {
+		return false, err
+	}
+	if n.host != nil {
+		n.events.send(swarm.ChunksCarried{Payload: id, Have: have})
+	}
+	return true, nil
 }
 
 // beginPayload is the store's Begin, and tells what became of a payload that was set aside.
@@ -139,16 +149,12 @@ func (n *Node) mendAllMaps(ctx context.Context) (string, error) {
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
-		have, err := n.reclaim(u.ID)
+		took, err := n.takeUpPayload(u.ID)
 		if err != nil {
 			return "", err
 		}
-		if have == nil {
-			continue
-		}
-		done++
-		if n.host != nil {
-			n.events.send(swarm.ChunksCarried{Payload: u.ID, Have: have})
+		if took {
+			done++
 		}
 	}
 	n.flushEvents()

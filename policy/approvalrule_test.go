@@ -218,6 +218,7 @@ func TestRB7RB8ObsoleteApprovalsAreProposedForDecline(t *testing.T) {
 			b.m.Approvals[i].RingsOpened = []time.Time{t0, t0.Add(time.Hour)}
 		}
 	}
+	now = t0.Add(2 * time.Hour)
 	if all := propose(); len(all) != 2 || !strings.Contains(all["old"].Not, "still needs it") {
 		t.Errorf("while a machine needs it: %+v", all)
 	}

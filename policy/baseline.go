@@ -101,30 +101,37 @@ type Standing struct {
 	Reason     Reason
 }
 
+// Replacers is which updates replace which, and which of them may be installed somewhere.
+type Replacers struct {
+	chains
+	offered map[UpdateID]bool
+}
+
+// Replacers finds them by what is approved; describe gives descriptors that are at hand, nil for others.
+func (m *Manifest) Replacers(describe func(content.ID) *Descriptor) Replacers {
+	r := Replacers{offered: map[UpdateID]bool{}}
+	for _, a := range m.Approvals {
+		r.add(a.Update)
+		r.offered[a.Update] = r.offered[a.Update] || a.offers()
+	}
+	r.complete(0, m.decided(describe, func(Approval) bool { return true }))
+	return r
+}
+
 // Lacking are the updates of a baseline that a machine does not have: neither the update itself nor one that
 // replaces it is installed, and the machine has not found that it is none of its own. That somebody declined it,
-// or has approved it for nobody, does not excuse anything. What a machine has not said it does not have.
+// or has approved it for nobody, does not excuse anything; nor does a replacement that is not for the machine. What a machine
+// has not said it does not have.
 func (r Replacers) Lacking(baseline []UpdateID, said map[UpdateID]Standing) []UpdateID {
 	out := []UpdateID{}
 	for _, u := range baseline {
-		if !r.has(u, said, map[UpdateID]bool{}) {
+		s := said[u]
+		if !s.Compliance.There() && !(s.Compliance == NotApplicable && foreign(s.Reason)) &&
+			!r.anyAbove(u, func(n UpdateID) bool { return r.offered[n] && said[n].Compliance.There() }) {
 			out = append(out, u)
 		}
 	}
 	return out
-}
-
-// has looks along the chain of those that replace an update; seen ends a circle.
-func (r Replacers) has(u UpdateID, said map[UpdateID]Standing, seen map[UpdateID]bool) bool {
-	if seen[u] {
-		return false
-	}
-	seen[u] = true
-	s := said[u]
-	if s.Compliance.There() || len(seen) == 1 && s.Compliance == NotApplicable && foreign(s.Reason) {
-		return true // a replacement that is not for the machine replaces nothing: only the first may be foreign
-	}
-	return slices.ContainsFunc(r[u], func(n UpdateID) bool { return r.has(n, said, seen) })
 }
 
 // foreign: the update is for other machines.
@@ -132,51 +139,23 @@ func foreign(r Reason) bool {
 	return r == ReasonCompatArch || r == ReasonCompatOS || r == ReasonCompatEdition
 }
 
-// Replacers are the approved updates that replace others, by what they replace.
-type Replacers map[UpdateID][]UpdateID
-
-// Replacers finds them; describe gives descriptors that are at hand, nil for others.
-func (m *Manifest) Replacers(describe func(content.ID) *Descriptor) Replacers {
-	out := Replacers{}
-	for _, a := range m.Approvals {
-		d := describe(a.Descriptor)
-		if d == nil || a.Action != ActionInstall {
-			continue
-		}
-		for _, old := range d.Supersedes {
-			if !slices.Contains(out[old], a.Update) {
-				out[old] = append(out[old], a.Update)
-			}
-		}
-	}
-	return out
-}
-
 // Approved are the updates that a baseline of a group would hold by what is approved now: those that are
 // installed on all of its machines, not merely on those of the rings that were reached, without what others
 // among them replace.
 func (m *Manifest) Approved(group string, describe func(content.ID) *Descriptor) []UpdateID {
-	in := m.depths([]string{group})
-	if group == GroupAll || group == GroupUnassigned { // depths takes names of listed groups
-		in = map[string]int{GroupAll: 0, group: 0}
-	}
-	var out []UpdateID
-	gone := map[UpdateID]bool{}
-	for _, w := range effective(m, in, time.Time{}) {
+	var all []UpdateID
+	for _, w := range effective(m, m.around([]string{group}), time.Time{}) {
 		a := m.Approvals[w.index]
 		if p := m.RingPlan(a.RingPlan); a.Action != ActionInstall || p != nil && !a.Expedite && len(a.RingsOpened) < len(p.Rings) {
 			continue
 		}
-		d := describe(a.Descriptor)
-		if d != nil && d.Mitigates != "" {
+		if d := describe(a.Descriptor); d != nil && d.Mitigates != "" {
 			continue // it goes again
 		}
-		out = append(out, a.Update)
-		if d != nil {
-			for _, old := range d.Supersedes {
-				gone[old] = true
-			}
-		}
+		all = append(all, a.Update)
 	}
-	return slices.DeleteFunc(out, func(u UpdateID) bool { return gone[u] })
+	r := m.Replacers(describe)
+	return slices.DeleteFunc(slices.Clone(all), func(u UpdateID) bool {
+		return r.anyAbove(u, func(n UpdateID) bool { return slices.Contains(all, n) })
+	})
 }

@@ -100,7 +100,10 @@
 // Where it cannot be found out whether a machine is in a group, what the group forbids counts (holds,
 // windows, settings, a refusal) and what it allows does not.
 //
-// # Checkpoints
+// # Chains and checkpoints
+//
+// What replaces what is a fact of content, and counts as a whole (chain.go): through what is declined, held or approved for other
+// machines too, for plans, baselines, lists, and for what may be let go (replaced.go). In a loop none replaces another.
 //
 // Of a chain in which updates replace each other the newest that comes to this machine is installed (relations.go): one that
 // goes on here, and all that it needs is there, or comes too. One that it replaces

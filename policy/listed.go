@@ -136,18 +136,18 @@ func (m *Manifest) List(catalogue []Candidate, said func(UpdateID) bool, now tim
 			decided[a.Update] = true
 		}
 	}
-	replaced := map[UpdateID]bool{}
+	chain, offered := chains{}, map[UpdateID]bool{}
 	for _, c := range catalogue {
-		for _, u := range c.Descriptor.Supersedes {
-			replaced[u] = replaced[u] || u != c.Descriptor.Update && !c.Descriptor.Withdrawn
-		}
+		chain.replaces(chain.add(c.Descriptor.Update), c.Descriptor)
+		offered[c.Descriptor.Update] = !c.Descriptor.Withdrawn
 	}
+	chain.complete(len(chain.names), nil)
 	drop := map[UpdateID]bool{}
 	n := 0
 	for _, c := range slices.Backward(catalogue) {
 		d := c.Descriptor
 		at, is := place[d.Update]
-		passive := !d.Withdrawn && d.Mitigates == "" && !replaced[d.Update] && m.ListsNew()
+		passive := !d.Withdrawn && d.Mitigates == "" && !chain.anyAbove(d.Update, func(u UpdateID) bool { return offered[u] }) && m.ListsNew()
 		wanted := passive && (is || !decided[d.Update] && !said(d.Update))
 		if wanted && n == MaxListed {
 			l.Over++

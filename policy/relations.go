@@ -2,55 +2,55 @@ package policy
 
 import "slices"
 
-// relations is how the updates of a plan hang together: what each replaces and what it needs. A node is an update: those of
-// the plan by their place in it, then those that they only name. That one replaces another is a fact of its content, and goes on
-// through one between them that is declined here.
-//
-// Where updates replace each other in a circle nobody can say which is the newer: of such none replaces another.
+// relations is how the updates of a plan hang together: what each replaces and what it needs. Its nodes are the updates of
+// the plan by their place in it, then those that they only name.
 type relations struct {
+	chains
 	asked    []question
 	verdicts []Verdict
-	names    []UpdateID
-	node     map[UpdateID]int
-	older    [][]int // what each replaces, directly
-	newer    [][]int
 	needs    [][]int
-	rank     []int  // higher than that of all that it replaces; the same for all of a circle
 	circular []bool // by approvals to install it is on a circle of such
 	there    []bool // it is on the machine, or one that replaces it
 }
 
-func newRelations(asked []question, verdicts []Verdict) *relations {
-	r := &relations{asked: asked, verdicts: verdicts, node: map[UpdateID]int{}}
+// newRelations: known finds the descriptor of an update that is only named, nil if there is none.
+func newRelations(asked []question, verdicts []Verdict, known func(UpdateID) *Descriptor) *relations {
+	r := &relations{asked: asked, verdicts: verdicts, needs: make([][]int, len(asked))}
 	for _, v := range verdicts {
 		r.add(v.Update)
 	}
-	offered := make([][]int, len(asked))
 	for i, q := range asked {
 		if q.desc == nil {
 			continue
 		}
-		for _, u := range q.desc.Supersedes {
-			if old := r.add(u); old != i && !slices.Contains(r.older[i], old) {
-				r.older[i], r.newer[old] = append(r.older[i], old), append(r.newer[old], i)
-				if old < len(asked) && q.approval.offers() && asked[old].approval.offers() {
-					offered[i] = append(offered[i], old)
-				}
-			}
-		}
+		r.replaces(i, q.desc)
 		if q.approval.Action == ActionInstall {
 			for _, u := range q.desc.Prerequisites {
-				n := r.add(u)
-				r.needs[i] = append(r.needs[i], n)
+				r.needs[i] = append(r.needs[i], r.add(u))
 			}
 		}
 	}
-	r.rank, _ = ranks(r.older)
+	r.complete(len(asked), known)
+	r.needs = append(r.needs, make([][]int, len(r.names)-len(asked))...)
+	offered := make([][]int, len(asked))
+	for i, q := range asked {
+		for _, old := range r.older[i] {
+			if old < len(asked) && q.approval.offers() && asked[old].approval.offers() {
+				offered[i] = append(offered[i], old)
+			}
+		}
+	}
 	_, r.circular = ranks(offered)
+	r.lookThere()
+	return r
+}
+
+// lookThere finds what is on the machine.
+func (r *relations) lookThere() {
 	f := flow{rel: r, giver: slices.Repeat([]int{nobody}, len(r.names)), passed: make([]bool, len(r.names))}
 	for n, u := range r.names {
-		if len(asked) > 0 {
-			if d, seen := asked[0].machine.Detected[u]; seen && d.Present && d.Err == "" {
+		if len(r.asked) > 0 {
+			if d, seen := r.asked[0].machine.Detected[u]; seen && d.Present && d.Err == "" {
 				f.give(n, nil)
 			}
 		}
@@ -59,75 +59,6 @@ func newRelations(asked []question, verdicts []Verdict) *relations {
 	for n := range r.there {
 		r.there[n] = f.has(n)
 	}
-	return r
-}
-
-// add finds the node of an update, or makes it.
-func (r *relations) add(u UpdateID) int {
-	n, known := r.node[u]
-	if !known {
-		n = len(r.names)
-		r.node[u], r.names = n, append(r.names, u)
-		r.older, r.newer, r.needs = append(r.older, nil), append(r.newer, nil), append(r.needs, nil)
-	}
-	return n
-}
-
-// ranks gives every node of a graph a number that is higher than that of any node that can be reached from it, but for those
-// from which it can be reached too: these have the same, and are circular. It is Tarjan's algorithm.
-func ranks(to [][]int) (rank []int, circular []bool) {
-	rank, circular = slices.Repeat([]int{-1}, len(to)), make([]bool, len(to))
-	met, low := make([]int, len(to)), make([]int, len(to))
-	var path []int
-	count, next := 0, 0
-	var visit func(n int)
-	visit = func(n int) {
-		count++
-		met[n], low[n] = count, count
-		path = append(path, n)
-		for _, m := range to[n] {
-			if met[m] == 0 {
-				visit(m)
-				low[n] = min(low[n], low[m])
-			} else if rank[m] < 0 {
-				low[n] = min(low[n], met[m])
-			}
-		}
-		if low[n] != met[n] {
-			return
-		}
-		at := slices.Index(path, n)
-		for _, m := range path[at:] {
-			rank[m], circular[m] = next, len(path)-at > 1
-		}
-		path = path[:at]
-		next++
-	}
-	for n := range to {
-		if met[n] == 0 {
-			visit(n)
-		}
-	}
-	return rank, circular
-}
-
-// above lists what replaces a node, directly or by way of others.
-func (r *relations) above(n int) (list []int) {
-	seen := map[int]bool{n: true}
-	for todo := []int{n}; len(todo) > 0; {
-		at := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		for _, m := range r.newer[at] {
-			if !seen[m] {
-				seen[m] = true
-				todo = append(todo, m)
-				if r.rank[m] != r.rank[n] {
-					list = append(list, m)
-				}
-			}
-		}
-	}
-	return list
 }
 
 // replacedBy gives every node the active one at the top of its chain, -1 if none replaces it.

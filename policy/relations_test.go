@@ -17,8 +17,8 @@ type tangle struct {
 	t       *testing.T
 	seed    uint64
 	b       *bench
-	ids     []UpdateID // approved in some way
-	descs   map[UpdateID]*Descriptor
+	ids     []UpdateID               // approved in some way
+	descs   map[UpdateID]*Descriptor // of those, and of what is approved for others
 	actions map[UpdateID]Action
 	held    map[UpdateID]bool
 	mach    Machine
@@ -27,6 +27,7 @@ type tangle struct {
 func drawTangle(t *testing.T, seed uint64) *tangle {
 	r := rand.New(rand.NewPCG(seed, 8))
 	w := &tangle{t: t, seed: seed, b: newBench(t), descs: map[UpdateID]*Descriptor{}, actions: map[UpdateID]Action{}, held: map[UpdateID]bool{}}
+	w.b.m.Groups = []Group{{Name: "lab"}} // the machine is not in it
 	w.mach = Machine{Detected: map[UpdateID]Detection{}, SetBack: map[UpdateID]SetBack{}, Unready: map[content.ID]bool{}}
 	n := 2 + r.IntN(8)
 	dense := 3 + r.IntN(4)
@@ -50,8 +51,12 @@ func drawTangle(t *testing.T, seed uint64) *tangle {
 			}
 		})
 		a := pick(r, ActionInstall, ActionInstall, ActionInstall, ActionInstall, ActionInstall, ActionInstall, ActionInstall, ActionDecline, ActionOptional, ActionStageOnly, Action(""))
-		if a == "" {
-			continue // nobody has approved it here
+		if a == "" { // nobody has approved it here; what is known of it holds all the same
+			if r.IntN(2) == 0 {
+				w.descs[id] = d
+				w.b.approve(d, "lab", pick(r, ActionInstall, ActionDecline), nil)
+			}
+			continue
 		}
 		w.ids, w.descs[id], w.actions[id] = append(w.ids, id), d, a
 		w.b.approve(d, "all", a, nil)
@@ -322,6 +327,12 @@ func checkRelated(t *testing.T, seed uint64, l lot, p Plan) (related int) {
 		}
 		if v.Verb == VerbInstall {
 			due = append(due, v.Update)
+		}
+	}
+	elsewhere := map[UpdateID]int{}
+	for _, a := range l.m.Approvals { // for other machines
+		if _, here := w.actions[a.Update]; !here && a.role == "" && !a.Listed() && a.Revision > elsewhere[a.Update] {
+			w.descs[a.Update], elsewhere[a.Update] = l.descs[a.Descriptor], a.Revision
 		}
 	}
 	for _, u := range due {

@@ -123,14 +123,18 @@ func (m *Manifest) ProposeDeclines(catalogue []Candidate, describe func(content.
 	for _, c := range catalogue {
 		withdrawn[c.Descriptor.Update] = c.Descriptor.Withdrawn
 	}
+	replaced := map[string]map[UpdateID]Replacement{}
 	var out []Proposal
 	for _, a := range m.Approvals {
 		d := describe(a.Descriptor)
 		if a.role != "" || a.Listed() || a.Action == ActionDecline || a.Action == ActionRemove || d == nil || d.Mitigates != "" || m.switchOf(SetDeclines, a.Group) != "yes" {
 			continue
 		}
-		by, since := m.replacedEverywhere(a, describe, now)
-		if !withdrawn[a.Update] && len(by) == 0 {
+		if replaced[a.Group] == nil { // what its vendor has withdrawn is about to go itself
+			replaced[a.Group] = m.replacedBut([]string{a.Group}, describe, now, func(u UpdateID) bool { return withdrawn[u] })
+		}
+		rep, is := replaced[a.Group][a.Update]
+		if !withdrawn[a.Update] && !is {
 			continue
 		}
 		at := now.UTC().Truncate(time.Second)
@@ -138,28 +142,20 @@ func (m *Manifest) ProposeDeclines(catalogue []Candidate, describe func(content.
 			Update: a.Update, Revision: a.Revision, Descriptor: a.Descriptor, DescriptorBytes: a.DescriptorBytes, Group: a.Group, Action: ActionDecline, At: at,
 		}}
 		if !withdrawn[a.Update] {
-			p.DueAt = since.Add(declineAfter)
-			p.Not = stillWanted(by, p.DueAt, now, func() bool { return needed(a.Update, a.Group) })
+			p.DueAt = rep.SinceAt.Add(declineAfter)
+			p.Not = stillWanted(rep, p.DueAt, now, func() bool { return needed(a.Update, a.Group) })
 		}
 		out = append(out, p)
 	}
 	return out
 }
 
-// inForceSince is from when an approval has counted for all of its machines, if every ring of its plan is open.
-func (a Approval) inForceSince() time.Time {
-	at := a.At
-	if n := len(a.RingsOpened); n > 0 && a.RingsOpened[n-1].After(at) {
-		at = a.RingsOpened[n-1]
-	}
-	if t := a.latestStart(); t.After(at) {
-		at = t
-	}
-	return at
-}
-
 // stillWanted says why a replaced update is not let go yet; empty: it may go.
-func stillWanted(by []string, dueAt, now time.Time, needed func() bool) string {
+func stillWanted(rep Replacement, dueAt, now time.Time, needed func() bool) string {
+	by := make([]string, len(rep.By))
+	for i, u := range rep.By {
+		by[i] = string(u)
+	}
 	switch {
 	case needed():
 		return "replaced by " + strings.Join(by, ", ") + ", but a machine still needs it or has not reported"
@@ -167,48 +163,4 @@ func stillWanted(by []string, dueAt, now time.Time, needed func() bool) string {
 		return "replaced by " + strings.Join(by, ", ") + ", which has been in force for less than 30 days"
 	}
 	return ""
-}
-
-// needsFirst says whether an update can only be laid over another, by itself or by what it needs: a machine that is set
-// up tomorrow needs that checkpoint still, whatever replaces it.
-func (m *Manifest) needsFirst(d *Descriptor, first UpdateID, describe func(content.ID) *Descriptor) bool {
-	seen := map[UpdateID]bool{}
-	for todo := slices.Clone(d.Prerequisites); len(todo) > 0; {
-		u := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		if u == first {
-			return true
-		}
-		for _, a := range m.Approvals {
-			if x := describe(a.Descriptor); a.Update == u && !seen[u] && x != nil {
-				todo = append(todo, x.Prerequisites...)
-			}
-		}
-		seen[u] = true
-	}
-	return false
-}
-
-// replacedEverywhere names the updates that replace an approved one on all of its machines: approved for the same
-// group or one around it, begun, reached by every ring and not held; since tells from when the first of them has been.
-func (m *Manifest) replacedEverywhere(a Approval, describe func(content.ID) *Descriptor, now time.Time) (by []string, since time.Time) {
-	around := m.depths([]string{a.Group})
-	if a.Group == GroupAll {
-		around = map[string]int{GroupAll: 0}
-	}
-	for _, b := range m.Approvals {
-		d := describe(b.Descriptor)
-		_, covers := around[b.Group]
-		plan := m.RingPlan(b.RingPlan)
-		held := slices.ContainsFunc(m.Holds, func(h Hold) bool { return h.Update == b.Update || h.Update == AllUpdates })
-		if d == nil || !covers || b.Action != ActionInstall || !slices.Contains(d.Supersedes, a.Update) || m.needsFirst(d, a.Update, describe) || held || now.Before(b.latestStart()) ||
-			plan != nil && !b.Expedite && len(b.RingsOpened) < len(plan.Rings) {
-			continue
-		}
-		by = append(by, string(b.Update))
-		if at := b.inForceSince(); since.IsZero() || at.Before(since) {
-			since = at
-		}
-	}
-	return slices.Compact(by), since
 }

@@ -112,7 +112,7 @@ func (r *relations) first(is func(int) bool) int {
 // couldBegin: nothing but the plan itself keeps it from being done now.
 func (r *relations) couldBegin(i int) bool {
 	back, _ := r.asked[i].setBack()
-	return !back && !r.asked[i].machine.Unready[r.asked[i].approval.Descriptor]
+	return !back && !r.asked[i].notOrdered() && !r.asked[i].machine.Unready[r.asked[i].approval.Descriptor]
 }
 
 // holdInstalls has those installs wait that which says, but for the one at first, whose name goes into the detail.

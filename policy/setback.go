@@ -21,10 +21,17 @@ func (q question) setBack() (now, forGood bool) {
 	return true, s.Until.IsZero()
 }
 
+// notOrdered: it is due, but whoever chooses has ordered another one, and may have its reasons. Nothing waits for it, and it
+// replaces nothing before it is there. A removal is waited for whoever chooses.
+func (q question) notOrdered() bool {
+	o := q.machine.Ordered
+	return o != "" && q.approval.Update != o && (q.approval.Action != ActionRemove || q.lift != "")
+}
+
 // goesOn: the machine is about to install it, and has not given it up.
 func (q question) goesOn(v Verdict) bool {
 	_, forGood := q.setBack()
-	return v.Verb == VerbInstall && !forGood
+	return v.Verb == VerbInstall && !forGood && !q.notOrdered()
 }
 
 // setBackEnds books when installs that were set back are tried again.

@@ -73,3 +73,28 @@ func TestRH8WhatCouldNotBeginHoldsNothingBack(t *testing.T) {
 		}
 	}
 }
+
+// R-H8: where somebody else chooses among what is due, no other install is waited for and none that is not there replaces the chosen
+// one, whatever it must be; a removal is waited for, and so is what the chosen one needs.
+func TestRH8OnlyWhatIsOrderedCountsWhereSomebodyChooses(t *testing.T) {
+	b := newBench(t)
+	b.approve(b.update("alone", 1, func(d *Descriptor) { d.Exclusive = "yes" }), "all", ActionInstall, nil)
+	b.approve(b.update("old", 1, nil), "all", ActionInstall, nil)
+	b.approve(b.update("new", 1, func(d *Descriptor) { d.Supersedes = []UpdateID{"old"} }), "all", ActionInstall, nil)
+	b.approve(b.update("plugin", 1, func(d *Descriptor) { d.Prerequisites = []UpdateID{"old"} }), "all", ActionInstall, nil)
+	for _, u := range []UpdateID{"alone", "old", "new"} {
+		if v := b.plan(Machine{Ordered: u}, t0)[u]; v.Verb != VerbInstall {
+			t.Errorf("%s is ordered: %+v", u, v)
+		}
+	}
+	if v := b.plan(Machine{Ordered: "plugin"}, t0)["plugin"]; v.Verb != VerbStage {
+		t.Errorf("it goes before what it needs: %+v", v)
+	}
+	if v := b.plan(Machine{Ordered: "old", Detected: present("new")}, t0)["old"]; v.Verb != VerbNone {
+		t.Errorf("it is laid over what replaces it: %+v", v)
+	}
+	b.approve(b.update("gone", 1, nil), "all", ActionRemove, nil)
+	if v := b.plan(Machine{Ordered: "alone", Detected: present("gone")}, t0)["alone"]; v.Verb != VerbStage {
+		t.Errorf("it goes beside a removal: %+v", v)
+	}
+}

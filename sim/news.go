@@ -103,10 +103,9 @@ func (m *machine) chaseNext() {
 
 // reread looks again at the heads that were not understood under the keys of before.
 func (m *machine) reread() {
-	for range m.unread.Len() {
-		id, d, _ := m.unread.Take()
-		if ses := m.sessionTo(id); ses != nil {
-			m.hear(ses.peer, d)
+	for _, k := range m.unread.TakeAll() {
+		if ses := m.sessionTo(k.From); ses != nil {
+			m.hear(ses.peer, k.Head)
 		}
 	}
 }

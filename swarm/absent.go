@@ -99,38 +99,35 @@ func (c *Core) absentNeed(l *payload) int {
 }
 
 // brought says whether machines in these groups are to fetch a payload. Answers are kept while the
-// manifest stays: many machines are in the same groups.
+// manifest stays, and until the store is looked at again: many machines are in the same groups.
 func (c *Core) brought(groups []string, id content.ID) bool {
-	r := &c.retain
-	if r.broughtBy != c.news.manifest {
-		r.broughtBy, r.brought = c.news.manifest, map[string]map[content.ID]bool{}
-	}
+	c.sameAnswers()
 	key := strings.Join(groups, "\x00")
-	set, known := r.brought[key]
+	set, known := c.retain.brought[key]
 	if !known {
 		set = c.broughtTo(groups)
-		r.brought[key] = set
+		c.retain.brought[key] = set
 	}
 	return set[id]
 }
 
+// sameAnswers drops what was found out by another manifest.
+func (c *Core) sameAnswers() {
+	if r := &c.retain; r.askedOf != c.news.manifest {
+		r.askedOf, r.brought, r.replaced = c.news.manifest, map[string]map[content.ID]bool{}, map[string]map[policy.UpdateID]policy.Replacement{}
+	}
+}
+
+// askAnew drops what was found out before: holds end, rings open and descriptions arrive while the manifest stays.
+func (c *Core) askAnew() { c.retain.askedOf = nil }
+
 // broughtTo is what machines in these groups are to fetch, without what is replaced there.
 func (c *Core) broughtTo(groups []string) map[content.ID]bool {
 	m := c.news.manifest
-	set, replaced, needed := map[content.ID]bool{}, map[policy.UpdateID]bool{}, map[policy.UpdateID]bool{}
-	list := m.Addressed(groups, c.now)
-	for _, a := range list {
-		if d := c.describe(a.Descriptor); d != nil && a.Action == policy.ActionInstall && !m.Held(a.Update, c.now) {
-			for _, u := range d.Supersedes {
-				replaced[u] = true
-			}
-			for _, u := range d.Prerequisites { // a checkpoint comes before what replaces it
-				needed[u] = true
-			}
-		}
-	}
-	for _, a := range list {
-		if d := c.describe(a.Descriptor); d != nil && a.Brings(c.now) && (!replaced[a.Update] || needed[a.Update]) {
+	set, replaced := map[content.ID]bool{}, m.Replaced(groups, c.describe, c.now)
+	for _, a := range m.Addressed(groups, c.now) {
+		d := c.describe(a.Descriptor)
+		if _, left := replaced[a.Update]; d != nil && a.Brings(c.now) && !left {
 			set[d.Payload] = true
 		}
 	}

@@ -103,7 +103,7 @@ func (c *Core) ownShort() bool {
 // whoever is in a group of which nobody here can tell who is in it.
 func (c *Core) siteBrings() map[content.ID]bool {
 	m := c.news.manifest
-	c.retain.broughtBy = nil // approvals end while the manifest stays
+	c.askAnew()
 	out := map[content.ID]bool{}
 	c.cache.met = map[string]bool{}
 	add := func(groups []string) {

@@ -320,7 +320,7 @@ func (c *Core) descriptorArrived(e DescriptorArrived) {
 		if n.wantDescs[i].id == e.ID {
 			n.wantDescs = append(n.wantDescs[:i], n.wantDescs[i+1:]...)
 			n.descs[e.ID] = e.Descriptor
-			c.retain.broughtBy = nil // what it brings to whom was not known
+			c.askAnew() // what it brings to whom was not known
 			c.addPayload(e.Payload)
 			c.replan()
 			break

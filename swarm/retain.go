@@ -110,8 +110,9 @@ type retainState struct {
 	views  []StoreView // as of then: cheap to copy a few times a second
 	absent []SavedPeer // by peer
 
-	broughtBy *policy.Manifest // what brought was made from
-	brought   map[string]map[content.ID]bool
+	askedOf  *policy.Manifest // what brought and replaced were made from
+	brought  map[string]map[content.ID]bool
+	replaced map[string]map[policy.UpdateID]policy.Replacement // by group
 }
 
 // StoreView is one payload in the store and why it is there.
@@ -130,6 +131,7 @@ func (c *Core) storeChecked(e StoreChecked) {
 	slices.SortFunc(c.retain.items, func(a, b StoredItem) int { return a.Payload.Compare(b.Payload) })
 	c.retain.at, c.retain.over = c.now, e.OverBytes
 	c.expireAbsent()
+	c.askAnew()
 	if e.OverBytes > 0 {
 		c.evict(e.OverBytes, KeepSpare)
 	}
@@ -175,6 +177,7 @@ func (c *Core) makeSpace(l *payload, e Failed) {
 	if short <= 0 {
 		short = max(l.bytes-l.haveBytes, l.chunkBytes)
 	}
+	c.askAnew()
 	c.evict(short, most)
 }
 
@@ -375,20 +378,20 @@ func (c *Core) approved(l *payload) bool {
 	})
 }
 
-// superseded: for every group that an approval brings the payload to, another one brings an update that
-// replaces it, and no hold stops that one.
+// superseded: wherever an approval brings the payload to, others replace it for good.
 func (c *Core) superseded(l *payload) bool {
-	m := c.news.manifest
-	for _, a := range m.Approvals {
+	c.sameAnswers()
+	for _, a := range c.news.manifest.Approvals {
 		d := c.describe(a.Descriptor)
 		if d == nil || d.Payload != l.id || !a.Brings(c.now) {
 			continue
 		}
-		if !slices.ContainsFunc(m.Approvals, func(b policy.Approval) bool {
-			e := c.describe(b.Descriptor)
-			return e != nil && b.Action == policy.ActionInstall && (b.Group == policy.GroupAll || b.Group == a.Group) &&
-				b.Update != a.Update && slices.Contains(e.Supersedes, a.Update) && !m.Held(b.Update, c.now)
-		}) {
+		set, known := c.retain.replaced[a.Group]
+		if !known {
+			set = c.news.manifest.Replaced([]string{a.Group}, c.describe, c.now)
+			c.retain.replaced[a.Group] = set
+		}
+		if _, left := set[a.Update]; !left {
 			return false
 		}
 	}

@@ -51,5 +51,19 @@ func (u *Unread[H]) Forget(from PeerID) {
 	}
 }
 
-// Len is how many heads are kept.
-func (u *Unread[H]) Len() int { return len(u.order) }
+// ShownHead is one head that is kept, and who has shown it.
+type ShownHead[H any] struct {
+	From PeerID
+	Head H
+}
+
+// TakeAll removes and gives all of them, in their order: after a new root each is looked at again under its keys. What was shown
+// meanwhile may be newer than what has just been taken up, and is not shown again. One that is still not understood is kept anew.
+func (u *Unread[H]) TakeAll() []ShownHead[H] {
+	all := make([]ShownHead[H], 0, len(u.order))
+	for _, from := range u.order {
+		all = append(all, ShownHead[H]{from, u.heads[from]})
+	}
+	u.order, u.heads = nil, nil
+	return all
+}

@@ -1,0 +1,140 @@
+package policy
+
+import (
+	"slices"
+
+	"patchmesh/content"
+)
+
+// chains is which updates replace which, by what their descriptors say. A node is an update. That one replaces another is a fact of
+// its content: it goes on through one between them that is declined, held or for other machines.
+//
+// Where updates replace each other in a circle nobody can say which is the newer: of such none replaces another.
+type chains struct {
+	names []UpdateID
+	node  map[UpdateID]int
+	older [][]int // what each replaces, directly
+	newer [][]int
+	rank  []int // higher than that of all that it replaces; the same for all of a circle
+}
+
+// add finds the node of an update, or makes it.
+func (c *chains) add(u UpdateID) int {
+	n, known := c.node[u]
+	if !known {
+		if c.node == nil {
+			c.node = map[UpdateID]int{}
+		}
+		n = len(c.names)
+		c.node[u], c.names = n, append(c.names, u)
+		c.older, c.newer = append(c.older, nil), append(c.newer, nil)
+	}
+	return n
+}
+
+// replaces notes what a descriptor says that the update of a node replaces.
+func (c *chains) replaces(n int, d *Descriptor) {
+	for _, u := range d.Supersedes {
+		if old := c.add(u); old != n && !slices.Contains(c.older[n], old) {
+			c.older[n], c.newer[old] = append(c.older[n], old), append(c.newer[old], n)
+		}
+	}
+}
+
+// complete notes what is known of updates that were only named so far, and of what those name. Nothing is added after that.
+func (c *chains) complete(from int, known func(UpdateID) *Descriptor) {
+	for n := from; n < len(c.names); n++ {
+		if d := known(c.names[n]); d != nil {
+			c.replaces(n, d)
+		}
+	}
+	c.rank, _ = ranks(c.older)
+}
+
+// above lists what replaces a node, directly or by way of others.
+func (c *chains) above(n int) (list []int) {
+	seen := map[int]bool{n: true}
+	for todo := []int{n}; len(todo) > 0; {
+		at := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for _, m := range c.newer[at] {
+			if !seen[m] {
+				seen[m] = true
+				todo = append(todo, m)
+				if c.rank[m] != c.rank[n] {
+					list = append(list, m)
+				}
+			}
+		}
+	}
+	return list
+}
+
+// anyAbove says whether one that is so replaces an update.
+func (c *chains) anyAbove(u UpdateID, is func(UpdateID) bool) bool {
+	n, known := c.node[u]
+	return known && slices.ContainsFunc(c.above(n), func(m int) bool { return is(c.names[m]) })
+}
+
+// decided finds the descriptor of an update that somebody whose word counts has decided about, whatever for which machines and what
+// they decided: the newest one. What is only listed says nothing: nobody has thought of what hangs on it.
+func (m *Manifest) decided(describe func(content.ID) *Descriptor, counts func(Approval) bool) func(UpdateID) *Descriptor {
+	var newest map[UpdateID]Approval
+	return func(u UpdateID) *Descriptor {
+		if newest == nil { // rarely asked for
+			newest = map[UpdateID]Approval{}
+			for _, a := range m.Approvals {
+				if was, seen := newest[a.Update]; !a.Listed() && counts(a) && (!seen || was.Revision < a.Revision) {
+					newest[a.Update] = a
+				}
+			}
+		}
+		if a, is := newest[u]; is {
+			return describe(a.Descriptor)
+		}
+		return nil
+	}
+}
+
+// decidedForAll is decided by the main approvers: a delegated role has no say on machines that are not its own.
+func (m *Manifest) decidedForAll(describe func(content.ID) *Descriptor) func(UpdateID) *Descriptor {
+	return m.decided(describe, func(a Approval) bool { return a.role == "" })
+}
+
+// ranks gives every node of a graph a number that is higher than that of any node that can be reached from it, but for those
+// from which it can be reached too: these have the same, and are circular. It is Tarjan's algorithm.
+func ranks(to [][]int) (rank []int, circular []bool) {
+	rank, circular = slices.Repeat([]int{-1}, len(to)), make([]bool, len(to))
+	met, low := make([]int, len(to)), make([]int, len(to))
+	var path []int
+	count, next := 0, 0
+	var visit func(n int)
+	visit = func(n int) {
+		count++
+		met[n], low[n] = count, count
+		path = append(path, n)
+		for _, m := range to[n] {
+			if met[m] == 0 {
+				visit(m)
+				low[n] = min(low[n], low[m])
+			} else if rank[m] < 0 {
+				low[n] = min(low[n], met[m])
+			}
+		}
+		if low[n] != met[n] {
+			return
+		}
+		at := slices.Index(path, n)
+		for _, m := range path[at:] {
+			rank[m], circular[m] = next, len(path)-at > 1
+		}
+		path = path[:at]
+		next++
+	}
+	for n := range to {
+		if met[n] == 0 {
+			visit(n)
+		}
+	}
+	return rank, circular
+}
