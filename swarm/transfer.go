@@ -138,13 +138,16 @@ func (c *Core) tellGained(l *payload, i int) {
 // late then is time lost.
 func (c *Core) gainDelay(l *payload) time.Duration {
 	if missing := l.have.Len() - l.have.Count(); missing <= l.have.Len()/lastGains {
-		return c.cfg.GainDelay / 4
+		return c.cfg.GainDelay / lastGainsSooner
 	}
 	return c.cfg.GainDelay
 }
 
-// lastGains: the end of a payload is so small a part of it.
-const lastGains = 16
+// lastGains: the end of a payload is so small a part of it. Then gains gather for so much less long.
+const (
+	lastGains       = 16
+	lastGainsSooner = 12
+)
 
 // gainBy makes sure that what was gained is told no later than t. It is a wake of its own: there are many of them,
 // and they ask for nothing but this.
