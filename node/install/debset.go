@@ -229,12 +229,7 @@ func (d *debInstaller) rollBackParts(ctx context.Context, p *dpkg, j Job, before
 	if err != nil {
 		return Result{}, err
 	}
-	goal := j
-	goal.Spec.Args = maps.Clone(j.Spec.Args)
-	if goal.Spec.Args == nil {
-		goal.Spec.Args = map[string]string{}
-	}
-	goal.Spec.Args["allow-downgrade"] = "true" // and Detect then means this version exactly
+	goal := exactly(j)
 	var back []staged
 	defer func() {
 		for _, s := range back {
@@ -280,6 +275,16 @@ func (d *debInstaller) rollBackParts(ctx context.Context, p *dpkg, j Job, before
 	}
 	res.Version = before
 	return res, firstError(err)
+}
+
+// exactly is a job whose versions are meant as they are: dpkg may go back to them, and a newer one is not enough.
+func exactly(j Job) Job {
+	j.Spec.Args = maps.Clone(j.Spec.Args)
+	if j.Spec.Args == nil {
+		j.Spec.Args = map[string]string{}
+	}
+	j.Spec.Args["allow-downgrade"] = "true"
+	return j
 }
 
 // mayGoOn: after a removal that its own script has stopped, what was there before comes back all the same.
