@@ -102,6 +102,9 @@ func Open(cfg Config) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, api.Errorf(api.ClassUsage, "%v", err)
 	}
+	if err := cfg.StandAside(); err != nil {
+		return nil, err
+	}
 	f, err := waitFolder(cfg.DataDir, cfg.Now, 2*time.Second)
 	if err != nil {
 		return nil, err

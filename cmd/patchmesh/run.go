@@ -47,6 +47,9 @@ func (a *app) runCmd() *cobra.Command {
 			}
 			noCoreDumps(false)
 			cfg.DataDir = a.data
+			if err := cfg.StandAside(); err != nil {
+				return err
+			}
 			if err := traffic.into(&cfg); err != nil {
 				return err
 			}

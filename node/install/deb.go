@@ -155,7 +155,7 @@ func (d *debInstaller) install(ctx context.Context, p *dpkg, j Job) (Result, err
 	if err := j.step(StepStarted); err != nil {
 		return Result{}, err
 	}
-	run := p.change(ctx, j, append([]string{"--install", "--"}, paths(debs)...)...)
+	run := p.installDebs(ctx, j, debs)
 	noted := j.step(StepExited) // dpkg has run: what it did counts first
 	res, err := d.outcome(ctx, p, j, run, true)
 	if err != nil {

@@ -24,16 +24,41 @@ func debNote(s Spec, version string) string {
 
 // keepDebs keeps the packages that were just installed, for the day when newer ones have to go back to them.
 // It is done as far as the disk allows: an install is not undone because its own way back is short.
+// What an open trial may have to go back to stays, however much that is: its probe has not spoken.
 func (j Job) keepDebs(debs []staged) {
+	needed := j.wayBack()
 	for _, d := range debs {
 		one := j
 		one.Spec = d.part
-		one.keepDeb(d.path)
+		one.keepDeb(d.path, needed...)
+		needed = append(needed, keptName(one.Spec))
 	}
 }
 
-func (j Job) keepDeb(staged string) {
-	if j.Keep == "" || j.checkSpace(j.Keep, j.Spec.PlainBytes) != nil || j.keepPayload(staged) != nil {
+// wayBack names the kept packages that the open trial of an update goes back to.
+func (j Job) wayBack() (names []string) {
+	t, open := j.openTrial()
+	if !open {
+		return nil
+	}
+	all, err := parts(j.Spec)
+	if err != nil {
+		return nil
+	}
+	then, err := partsBefore(j.Spec, all, t.Before)
+	if err != nil {
+		return nil
+	}
+	for _, old := range then {
+		if sum, err := readNote(filepath.Join(j.Keep, debNote(old, old.Version))); err == nil {
+			names = append(names, keptName(Spec{SHA256: sum}))
+		}
+	}
+	return names
+}
+
+func (j Job) keepDeb(staged string, others ...string) {
+	if j.Keep == "" || j.checkSpace(j.Keep, j.Spec.PlainBytes) != nil || j.keepPayload(staged, others...) != nil {
 		return
 	}
 	note := filepath.Join(j.Keep, debNote(j.Spec, j.Spec.Version))

@@ -218,7 +218,7 @@ func paths(debs []staged) (out []string) {
 	return out
 }
 
-// rollBackParts brings back the packages that were there before, in one run, and then takes away those that were not. All
+// rollBackParts takes away the packages that were not there before, and brings back those that were, in one run each. All
 // that is to come back is looked for before anything is touched.
 func (d *debInstaller) rollBackParts(ctx context.Context, p *dpkg, j Job, before string) (Result, error) {
 	all, err := parts(j.Spec)
@@ -229,12 +229,7 @@ func (d *debInstaller) rollBackParts(ctx context.Context, p *dpkg, j Job, before
 	if err != nil {
 		return Result{}, err
 	}
-	goal := j
-	goal.Spec.Args = maps.Clone(j.Spec.Args)
-	if goal.Spec.Args == nil {
-		goal.Spec.Args = map[string]string{}
-	}
-	goal.Spec.Args["allow-downgrade"] = "true" // and Detect then means this version exactly
+	goal := exactly(j)
 	var back []staged
 	defer func() {
 		for _, s := range back {
@@ -261,24 +256,41 @@ func (d *debInstaller) rollBackParts(ctx context.Context, p *dpkg, j Job, before
 		}
 		back = append(back, staged{path, one.Spec})
 	}
-	res := Result{Version: before}
-	if len(back) > 0 {
-		run := p.change(ctx, goal, append([]string{"--install", "--"}, paths(back)...)...)
-		if res, err = d.outcomeOf(ctx, p, goal, run, partsOf(back), true); err != nil {
-			return res, err
-		}
-		res.Version = before
-	}
+	// What came anew goes first: it may break what comes back, and what it took over from there comes with that again. The
+	// newer versions still need it, so that only their going back right after makes this whole.
 	isNew := func(x Spec) bool {
 		return !slices.ContainsFunc(then, func(o Spec) bool { return o.Package == x.Package && o.Arch == x.Arch })
 	}
 	added := slices.DeleteFunc(slices.Clone(all), func(x Spec) bool { return !isNew(x) })
-	gone, err := d.removeParts(ctx, p, j, added)
-	if gone.Changed {
-		gone.Version = before
-		return gone, err
+	force := []string{"--force-remove-reinstreq"}
+	if len(then) > 0 {
+		force = append(force, "--force-depends")
 	}
-	return res, err
+	res, err := d.removeParts(ctx, p, j, added, force...)
+	if len(back) > 0 && mayGoOn(err) {
+		var e error
+		if res, e = d.outcomeOf(ctx, p, goal, p.installDebs(ctx, goal, back), partsOf(back), true); e != nil {
+			err = errors.Join(err, e)
+		}
+	}
+	res.Version = before
+	return res, firstError(err)
+}
+
+// exactly is a job whose versions are meant as they are: dpkg may go back to them, and a newer one is not enough.
+func exactly(j Job) Job {
+	j.Spec.Args = maps.Clone(j.Spec.Args)
+	if j.Spec.Args == nil {
+		j.Spec.Args = map[string]string{}
+	}
+	j.Spec.Args["allow-downgrade"] = "true"
+	return j
+}
+
+// mayGoOn: after a removal that its own script has stopped, what was there before comes back all the same.
+func mayGoOn(err error) bool {
+	var e *Error
+	return err == nil || errors.As(err, &e) && !e.Killed && e.Reason != ReasonLocked && e.Reason != ReasonTimeout
 }
 
 func partsOf(debs []staged) (out []Spec) {
@@ -289,8 +301,8 @@ func partsOf(debs []staged) (out []Spec) {
 }
 
 // removeParts takes packages away with one run; those that are not there are left out.
-func (d *debInstaller) removeParts(ctx context.Context, p *dpkg, j Job, all []Spec) (Result, error) {
-	args := []string{"--remove", "--"}
+func (d *debInstaller) removeParts(ctx context.Context, p *dpkg, j Job, all []Spec, force ...string) (Result, error) {
+	args := append(slices.Clone(force), "--remove", "--")
 	for _, x := range all {
 		is, err := p.detectPart(ctx, x)
 		if err != nil {
@@ -305,7 +317,7 @@ func (d *debInstaller) removeParts(ctx context.Context, p *dpkg, j Job, all []Sp
 		}
 		args = append(args, name)
 	}
-	if len(args) == 2 {
+	if len(args) == len(force)+2 {
 		return Result{}, nil
 	}
 	return d.outcomeOf(ctx, p, j, p.change(ctx, j, args...), all, false)

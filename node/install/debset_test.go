@@ -43,7 +43,7 @@ func twins(version string) (lib, prog deb) {
 }
 
 // setJob is an update of packages that go in together.
-func setJob(t *testing.T, root, names string, payload []byte) install.Job {
+func setJob(t testing.TB, root, names string, payload []byte) install.Job {
 	t.Helper()
 	opened := 0
 	j := installtest.Job(installtest.Fixture{Root: root, Work: filepath.Join(root, "work")},

@@ -3,7 +3,6 @@ package install
 import (
 	"context"
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,23 +11,11 @@ import (
 // maxDependsBytes bounds a dependency field; the longest in Debian have about 20 KiB.
 const maxDependsBytes = 256 << 10
 
+var errNoPackage = errors.New("the payload is no Debian package")
+
 // checkDepends reads what the staged packages need and says what is missing, before anything is
 // changed; those of a set have each other. What it cannot read it leaves to dpkg.
 func (p *dpkg) checkDepends(ctx context.Context, j Job, debs []staged) error {
-	field := func(d staged, name string) (string, error) {
-		out, code, err := p.query(ctx, "dpkg-deb", "--field", d.path, name)
-		switch {
-		case err != nil:
-			return "", err
-		case code != 0:
-			e := failed(ReasonExit, errors.New("the payload is no Debian package"), "read %s", j.Spec.Update)
-			e.ExitCode = code
-			return "", e
-		case len(out) > maxDependsBytes:
-			return "", failed(ReasonDenied, fmt.Errorf("%s of %d bytes", name, len(out)), "read %s", j.Spec.Update)
-		}
-		return string(out), nil
-	}
 	rows, err := p.packages(ctx, "")
 	if err != nil {
 		return err
@@ -36,14 +23,14 @@ func (p *dpkg) checkDepends(ctx context.Context, j Job, debs []staged) error {
 	in, needs := newInstalled(rows, partsOf(debs)), []string{}
 	for _, d := range debs {
 		for _, name := range []string{"Pre-Depends", "Depends"} {
-			text, err := field(d, name)
+			text, err := p.field(ctx, j, d, name)
 			if err != nil {
 				return err
 			}
 			needs = append(needs, text)
 		}
 		if len(debs) > 1 {
-			text, err := field(d, "Provides")
+			text, err := p.field(ctx, j, d, "Provides")
 			if err != nil {
 				return err
 			}

@@ -46,7 +46,11 @@
 //   - deb: dpkg unpacks first and finds missing dependencies afterwards, which breaks a working older
 //     version. So dependencies are checked before, from the control file of the verified copy.
 //   - deb: a .tar of package files is a set, which goes in, comes off and goes back with one run of dpkg: packages of one
-//     source need each other in the same version, and none of them can be the first.
+//     source need each other in the same version, and none of them can be the first. A set that comes in by part only,
+//     however whole each part is, goes back; on the way back the members that came anew go first, as they may break or
+//     have taken files from what comes back. A way back that was cut off goes on with the next try.
+//   - deb: dpkg may take the older version of a member out of service for another member (--auto-deconfigure) where no
+//     package that is not of the set could be meant.
 //   - deb: dpkg can downgrade; we refuse unless the update says allow-downgrade=true. A newer version
 //     than the approved one counts as present.
 //   - deb: an interrupted run of dpkg, of whatever package, is finished first. The file of an installed

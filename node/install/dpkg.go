@@ -149,6 +149,9 @@ type toolRun struct {
 	killed   bool // by a signal
 	log      string
 	notBegun error // the tool was not started
+
+	scriptFailed bool // of a package
+	preDepends   bool // a package was not taken because another one must work before
 }
 
 // reason reads dpkg's messages for what is worth telling apart.
@@ -156,6 +159,8 @@ func (r toolRun) reason() string {
 	switch {
 	case r.exitCode == 0:
 		return ReasonUndetected
+	case r.scriptFailed: // those that need its package have "dependency problems" then
+		return ReasonExit
 	case strings.Contains(r.log, "dependency problems"):
 		return ReasonDependency
 	case strings.Contains(r.log, "No space left on device"):
@@ -225,6 +230,8 @@ func (p *dpkg) runDetached(j Job, path string, args []string) toolRun {
 	err = cmd.Wait()
 	run := toolRun{log: logTail(out)}
 	if err != nil {
+		said := logHead(out)
+		run.scriptFailed, run.preDepends = strings.Contains(said, "script subprocess returned error"), strings.Contains(said, "pre-dependency problem")
 		run.killed = cmd.ProcessState.ExitCode() < 0
 		run.exitCode = max(1, cmd.ProcessState.ExitCode())
 	}
@@ -238,6 +245,15 @@ func (p *dpkg) markRunning() {
 	default:
 		close(p.running)
 	}
+}
+
+// logHead is the output from its beginning, bounded; empty if it cannot be read.
+func logHead(f *os.File) string {
+	b, err := io.ReadAll(io.NewSectionReader(f, 0, maxQueryBytes))
+	if err != nil {
+		return ""
+	}
+	return string(b)
 }
 
 func logTail(f *os.File) string {

@@ -27,8 +27,9 @@ const (
 // keptName names the kept payload of a spec by its hash, so that it can be checked when it is used.
 func keptName(s Spec) string { return keptPrefix + hex.EncodeToString(s.SHA256[:]) }
 
-// keepPayload keeps a verified copy. Where it lies on the same disk no byte is written twice.
-func (j Job) keepPayload(staged string) error {
+// keepPayload keeps a verified copy. Where it lies on the same disk no byte is written twice. Others are names of kept
+// payloads that must not go for it.
+func (j Job) keepPayload(staged string, others ...string) error {
 	if j.Keep == "" {
 		return failed(ReasonDenied, errors.New("there is no folder for what must be kept"), "keep the payload of %s", j.Spec.Update)
 	}
@@ -52,7 +53,7 @@ func (j Job) keepPayload(staged string) error {
 	if err != nil {
 		return writeError(err, j, "keep the payload of %s", j.Spec.Update)
 	}
-	pruneKept(j.Keep, keptName(j.Spec))
+	pruneKept(j.Keep, append(others, keptName(j.Spec)))
 	return nil
 }
 
@@ -102,15 +103,16 @@ func (j Job) keptPayload(suffix string) (path string, drop func(), err error) {
 	return w.Name(), drop, nil
 }
 
-// pruneKept forgets the oldest payloads beyond the bounds, never the one just kept.
-func pruneKept(dir, just string) {
+// pruneKept forgets the oldest payloads beyond the bounds, never those that are needed: they may go
+// with a later one.
+func pruneKept(dir string, needed []string) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return
 	}
 	var kept []fs.FileInfo
 	for _, e := range entries {
-		if fi, err := e.Info(); err == nil && strings.HasPrefix(e.Name(), keptPrefix) && e.Name() != just {
+		if fi, err := e.Info(); err == nil && strings.HasPrefix(e.Name(), keptPrefix) && !slices.Contains(needed, e.Name()) {
 			kept = append(kept, fi)
 		}
 	}

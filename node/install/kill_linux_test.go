@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,6 +31,7 @@ func soak(slice, full int) int {
 // doomed is an install in a process of its own that kills itself at its At-th step.
 type doomed struct {
 	Root, Keep, Payload, Package, Version string
+	Set                                   string // what a set of packages names; empty: it is one package
 	Probe                                 bool
 	At                                    int
 }
@@ -45,6 +47,9 @@ func (d doomed) job(t testing.TB) install.Job {
 	opened := 0
 	j := installtest.Job(installtest.Fixture{Root: d.Root, Work: filepath.Join(d.Root, "work")},
 		deb{name: d.Package, version: d.Version}.spec(), body, &opened)
+	if d.Set != "" {
+		j = setJob(t, d.Root, d.Set, body)
+	}
 	j.Keep = d.Keep
 	if d.Probe {
 		j.Spec.Probe = &policy.Condition{File: &policy.FileTest{Path: "/healthy"}}
@@ -57,8 +62,10 @@ func (d doomed) job(t testing.TB) install.Job {
 func TestDoomedProcess(t *testing.T) {
 	var d doomed
 	if err := json.Unmarshal([]byte(os.Getenv(doomedEnv)), &d); err != nil {
-		t.Skip("runs as a child of TestRH7KillAtEveryStep only")
+		t.Skip("runs as a child of the tests that kill only")
 	}
+	// A script of a package may be what kills this process.
+	write(t, filepath.Join(d.Root, "agent"), strconv.Itoa(os.Getpid())+"\n", 0o644)
 	j, steps := d.job(t), 0
 	j.Step = func(string) error {
 		if steps++; steps == d.At {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"patchmesh/policy"
@@ -160,8 +161,9 @@ func waitFor(ctx context.Context, j Job, c *policy.Condition, most time.Duration
 }
 
 // afterFailure: an install that failed and left something half-done is rolled back too where the update
-// declares a probe, which is the approvers' wish for it, or where its kind asks for that. Without a probe
-// only what the tool itself says is wrong counts: a full disk or a lock heals, and the next try goes on.
+// declares a probe, which is the approvers' wish for it, or where its kind asks for that. Half-done is also some packages
+// of a set that are there, each whole, without the others. Without a probe only what the tool itself says is wrong
+// counts: a full disk or a lock heals, and the next try goes on.
 func (j Job) afterFailure(ctx context.Context, i Installer, t trial, err error) error {
 	if !j.mayUndo(i) {
 		if j.onTrial(i) && ctx.Err() == nil {
@@ -169,15 +171,23 @@ func (j Job) afterFailure(ctx context.Context, i Installer, t trial, err error) 
 		}
 		return err
 	}
-	var e *Error
-	final := j.Spec.Probe != nil || errors.As(err, &e) && e.Reason == ReasonExit && !e.Killed
-	if d, derr := i.Detect(context.WithoutCancel(ctx), j); final && derr == nil && d.Interrupted && ctx.Err() == nil {
+	final := j.Spec.Probe != nil || !heals(err)
+	d, derr := i.Detect(context.WithoutCancel(ctx), j)
+	_, undoes := i.(undoer)
+	half := d.Interrupted || undoes && d.Version != t.Before
+	if final && derr == nil && half && ctx.Err() == nil {
 		return j.giveUp(ctx, i, t, err)
 	}
 	if ctx.Err() != nil || !final {
 		return err // it may go on by itself, as dpkg does, or the next time
 	}
 	return errors.Join(err, j.endTrial())
+}
+
+// heals says whether time may mend a failure of a tool: it was killed, had to wait, or the disk was full.
+func heals(err error) bool {
+	var e *Error
+	return !errors.As(err, &e) || e.Killed || !slices.Contains([]string{ReasonExit, ReasonDependency, ReasonUndetected}, e.Reason)
 }
 
 // giveUp notes durably that the update has failed here before anything is rolled back.
@@ -206,7 +216,11 @@ func (j Job) rollBack(ctx context.Context, i Installer, t trial) error {
 		e := failed(stuck, fmt.Errorf("%s; rolling back did not work: %w", t.Failed, err), "install %s", j.Spec.Update)
 		var cause *Error
 		if errors.As(err, &cause) {
-			e.ExitCode, e.Log = cause.ExitCode, cause.Log
+			e.ExitCode, e.Log, e.Killed = cause.ExitCode, cause.Log, cause.Killed
+		}
+		if cause != nil && (cause.Killed || cause.Reason == ReasonDiskShort || cause.Reason == ReasonLocked) {
+			e.Reason = cause.Reason // the trial stays as it is, and the next try goes on with the way back
+			return e
 		}
 		return firstError(errors.Join(e, j.endTrial()))
 	}

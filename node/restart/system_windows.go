@@ -3,9 +3,7 @@ package restart
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"time"
 	"unsafe"
@@ -62,14 +60,13 @@ func (m *Machine) people() (users int, blockers []string) {
 	return users, nil
 }
 
-// commands: /d says planned, operating system, security fix, for the system's own log.
 // goingDown: nothing that can be asked tells it on this system.
 func goingDown(context.Context) bool { return false }
 
-// commands warn people in any case: this system's own command does not restart without.
+// commands warn people in any case: this system's own command does not restart without. /d
+// says planned, operating system, security fix, for the system's own log.
 func commands(delay time.Duration, _ bool) [][]string {
-	tool := filepath.Join(os.Getenv("SystemRoot"), "System32", "shutdown.exe")
-	return [][]string{{tool, "/r", "/t", strconv.Itoa(int(delay / time.Second)), "/d", "p:2:17", "/c", warning}}
+	return [][]string{{systemTool("shutdown.exe"), "/r", "/t", strconv.Itoa(int(delay / time.Second)), "/d", "p:2:17", "/c", warning}}
 }
 
 func runTool(ctx context.Context, argv []string) error {

@@ -2,6 +2,8 @@ package restart
 
 import (
 	"context"
+	"errors"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -30,5 +32,19 @@ func TestRC6TellingRunsTheSystemsOwnCommandWithATextOfOurs(t *testing.T) {
 	}
 	if runtime.GOOS == "linux" && ran[0][0] != "/usr/bin/wall" {
 		t.Errorf("%q", ran[0])
+	}
+}
+
+// R-C6: where nothing writes to terminals, that is an answer for the log and not silence.
+func TestRC6AMachineWithoutATellerSaysSo(t *testing.T) {
+	argv := tellCommand(waits)
+	if len(argv) == 0 || !privileged() {
+		t.Skip("this process tells nobody on this system")
+	}
+	if _, err := os.Stat(argv[0]); err == nil {
+		t.Skipf("%s is here, and would tell people", argv[0])
+	}
+	if err := (&Machine{}).TellWaits(context.Background()); !errors.Is(err, ErrNothingTells) {
+		t.Errorf("%v", err)
 	}
 }
