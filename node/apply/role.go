@@ -176,7 +176,7 @@ func (r *Role) approved(id content.ID, want Order) (*policy.Descriptor, error) {
 		// Only the user's own process knows who has said yes. That an update may be installed on that word, approvers
 		// have signed; of any other than this one no yes is assumed, so that none replaces or delays it.
 		facts.Wishes = map[policy.UpdateID]policy.Wish{d.Update: {Revision: d.Revision, Accepted: true}}
-		facts.SetBack = r.setBack(t.Manifest(), d.Update)
+		facts.SetBack = r.setBack(t.Manifest(), facts, d.Update)
 	}
 	if want == InstallAtShutdown {
 		if facts, err = r.forShutdown(facts); err != nil {

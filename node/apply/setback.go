@@ -17,10 +17,10 @@ type failures interface {
 // refuse on less than that would keep a good update away for one that never comes. What is there counts (see mitigated): nothing
 // is laid over what replaces it, nothing goes before what it needs, and one change at a time is made. A removal is waited
 // for, unless it failed, as this role's own journal tells it; what cannot be read failed nowhere.
-func (r *Role) setBack(m *policy.Manifest, ordered policy.UpdateID) map[policy.UpdateID]policy.SetBack {
+func (r *Role) setBack(m *policy.Manifest, facts policy.Machine, ordered policy.UpdateID) map[policy.UpdateID]policy.SetBack {
 	j, reads := r.cfg.Journal.(failures)
 	out := map[policy.UpdateID]policy.SetBack{}
-	for _, a := range m.Approvals {
+	for _, a := range m.Counting(facts, r.cfg.Now()) { // what is said for other machines has another revision, or another age
 		switch {
 		case a.Update == ordered:
 		case a.Action != policy.ActionRemove:
