@@ -43,7 +43,8 @@ type Forecast struct {
 	Sites       []SiteForecast `json:"sites"`
 	Rings       []RingForecast `json:"rings"`
 	Assumptions []string       `json:"assumptions"`
-	CutOff      bool           `json:"cut_off,omitempty"` // the forecast itself took too long and was ended
+	ZoneGuessed *ZoneGuess     `json:"zone_guessed,omitempty"` // of affected machines; absent: every one has told its own
+	CutOff      bool           `json:"cut_off,omitempty"`      // the forecast itself took too long and was ended
 }
 
 // SiteForecast is one site's part.
