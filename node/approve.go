@@ -28,7 +28,7 @@ func (s *seed) approve(r api.ApproveRequest) (*api.Published, error) {
 	if err == nil {
 		p.DeadlineBy = s.deadlineBy(s.believer.current().Manifest(), a)
 		p.Warnings = append(s.tooLate(a), s.untriedRemoval(a)...)
-		p.Listed = slices.DeleteFunc(p.Listed, func(u string) bool { return u == string(a.Update) }) // somebody just has
+		p.Listed = slices.DeleteFunc(p.Listed, func(u string) bool { return u == string(a.Update) && a.Group == policy.GroupAll }) // that is a decision, not the list
 	}
 	return p, err
 }

@@ -27,15 +27,7 @@ func (s *seed) tooLate(a policy.Approval) []string {
 			continue
 		}
 		facts, told := s.clockFacts(k)
-		deadline := a.DeadlineIn(facts.Zone)
-		if e, by := m.DeadlineBySeverity(d.Severity, facts); deadline.IsZero() && by && a.Action == policy.ActionInstall && !d.MayAsk() && a.RingPlan == "" {
-			if life, err := policy.ParseSpan(e.Value); err == nil {
-				deadline = now.Add(life)
-				if a.NotBefore.After(now) {
-					deadline = a.NotBefore.Add(life)
-				}
-			}
-		}
+		deadline := m.DueOn(facts, a, d)
 		begins, never := m.WindowFor(facts, a, d, now)
 		switch {
 		case never == policy.ReasonWindowTooShort: // with a deadline or without

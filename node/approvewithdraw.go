@@ -29,7 +29,7 @@ func (s *seed) withdraw(r api.ApproveRequest) (*api.Published, error) {
 		var of []string
 		n := len(m.approvals)
 		for _, a := range m.approvals {
-			if string(a.Update) == r.Update {
+			if string(a.Update) == r.Update && (r.Role != "" || !a.Listed()) { // to be looked for is no approval
 				of = append(of, a.Group)
 			}
 		}

@@ -56,3 +56,27 @@ func TestRB10AHoldThatHasEndedKeepsNoHaltAway(t *testing.T) {
 		t.Errorf("no halt was signed: %v", n.holdKinds())
 	}
 }
+
+// R-B10, R-B1: a brake goes with the approval that it stopped. That the update is looked for afterwards, as all of the
+// catalogue is, gives approvers nothing to decide about.
+func TestRB10ABrakeGoesWithTheApproval(t *testing.T) {
+	n, _, back := haltedSeed(t, time.Now)
+	back()
+	all, err := n.seed.rollouts(n.believer.current().Manifest())
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	if err := n.seed.brake(all[0], "it fails"); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := n.Approve(context.Background(), api.ApproveRequest{Update: "u1", Group: "all", Withdraw: true}); err != nil || !p.Published || listedHere(n) != "other u1" {
+		t.Fatalf("%+v, %v: %s", p, err, listedHere(n))
+	}
+	if kinds := n.holdKinds(); len(kinds) != 1 || kinds[0] != policy.HoldBrake {
+		t.Fatalf("holds %v", kinds)
+	}
+	turn(t, n.seed)
+	if kinds := n.holdKinds(); len(kinds) != 0 {
+		t.Errorf("holds %v on what nobody approves", kinds)
+	}
+}

@@ -60,7 +60,7 @@ func (s *seed) brake(r rollout, why string) error {
 func (s *seed) unbrake(m *policy.Manifest) error {
 	over := func(b policy.Brake) bool {
 		_, signed := m.HeldEverywhere(b.Update, b.Revision, b.Until.Add(-time.Second))
-		return signed || !slices.ContainsFunc(m.Approvals, func(a policy.Approval) bool { return a.Update == b.Update && a.Revision == b.Revision })
+		return signed || !slices.ContainsFunc(m.Approvals, func(a policy.Approval) bool { return a.Update == b.Update && a.Revision == b.Revision && !a.Listed() })
 	}
 	if !slices.ContainsFunc(s.believer.current().Roster().Brakes, over) {
 		return nil

@@ -52,7 +52,7 @@ type Exported struct {
 	Updates    []string          `json:"updates"`
 	Fixes      []Fix             `json:"fixes,omitempty"`   // what machines there still wait for, by their reports
 	Complete   bool              `json:"complete"`          // with the medium a machine there lacks nothing
-	Lacking    int               `json:"lacking,omitempty"` // approvals of which the documents are not here
+	Lacking    int               `json:"lacking,omitempty"` // approved revisions of which the documents are not here
 	Missing    []MissingFromDisc `json:"missing,omitempty"` // else exactly this
 }
 

@@ -34,7 +34,7 @@ type ImportedBundle struct {
 	// Reason is media-damaged or media-incomplete where it is not complete; Detail names the place.
 	Reason  string            `json:"reason,omitempty"`
 	Detail  string            `json:"detail,omitempty"`
-	Lacking int               `json:"lacking,omitempty"` // approvals of which the documents have not come
+	Lacking int               `json:"lacking,omitempty"` // approved revisions of which the documents have not come
 	Missing []MissingFromDisc `json:"missing,omitempty"`
 
 	Renewals *api.TakenAnswers `json:"renewals,omitempty"` // at a site
@@ -442,7 +442,7 @@ func (i *bundleImport) prove(ctx context.Context) error {
 		return err
 	}
 	if i.out.Lacking = lacking; lacking > 0 && i.out.Reason == "" {
-		i.out.Reason, i.out.Detail = reasonMediaIncomplete, fmt.Sprintf("the documents of %d approvals are missing", lacking)
+		i.out.Reason, i.out.Detail = reasonMediaIncomplete, fmt.Sprintf("the documents of %d approved revisions are missing", lacking)
 	}
 	i.out.Complete = i.out.Approvals == "newer" || i.out.Approvals == "unchanged"
 	named := map[content.ID]bool{}

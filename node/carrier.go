@@ -68,16 +68,16 @@ func (c *carrier) cargo(q api.CargoQuery) (*api.Cargo, error) {
 			out.Docs = append(out.Docs, id)
 		}
 	}
-	needed := map[content.ID]bool{}
+	needed, lacks := map[content.ID]bool{}, map[content.ID]bool{} // one description may stand in many approvals
 	for i, a := range m.Approvals {
 		d := c.descriptor(a.Descriptor)
 		if d == nil {
-			out.Lacking++
+			lacks[a.Descriptor] = true
 			continue
 		}
 		add(a.Descriptor)
 		if _, err := c.docs.payloadMap(d.Payload); err != nil {
-			out.Lacking++
+			lacks[a.Descriptor] = true
 			continue
 		}
 		add(d.Payload)
@@ -92,6 +92,7 @@ func (c *carrier) cargo(q api.CargoQuery) (*api.Cargo, error) {
 		p.Waiting = waiting[p.Update]
 		out.Payloads = append(out.Payloads, *p)
 	}
+	out.Lacking = len(lacks)
 	return out, nil
 }
 

@@ -28,6 +28,9 @@ func conclude(e *explanation, seen bool) {
 		if at := e.verdict.Until; policy.Reason(e.Reason) == policy.ReasonPolicyDeferred && e.verdict.Reason == policy.ReasonPolicyDeferred && !at.IsZero() {
 			e.NextStep = "wait until " + stampText(at) + ", when policy lets it begin; --expedite, or an approval without --not-before, begins at once"
 		}
+		if r := policy.Reason(e.Reason); (r == policy.ReasonNotApproved || r == policy.ReasonPolicyDeclined) && e.elsewhere != "" {
+			e.NextStep = e.elsewhere
+		}
 		if policy.Reason(e.Reason) == policy.ReasonRingNotReached && e.ringNext != "" {
 			e.NextStep = e.ringNext
 		}

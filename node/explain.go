@@ -40,7 +40,8 @@ type explanation struct {
 	verdict policy.Verdict // of the machine, as planned here; zero: nothing is approved for it
 	action  policy.Action
 
-	ringNext string // what an admin has to do, where a ring is waited for in vain; empty: nothing
+	elsewhere string // what an admin may do, where it is decided about for other machines alone; empty: nothing of that kind
+	ringNext  string // what an admin has to do, where a ring is waited for in vain; empty: nothing
 }
 
 func (e *explanation) add(at time.Time, step, format string, args ...any) {
@@ -63,7 +64,8 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 		}
 		a := man.Approvals[v.Approval]
 		if v.Listed {
-			e.add(a.At, "approval", "nobody has decided about revision %d: it is looked for on all machines, and nothing else", a.Revision)
+			e.add(a.At, "approval", "nobody has decided about revision %d for this machine: it is looked for, and nothing else", a.Revision)
+			explainElsewhere(e, man, facts)
 			return
 		}
 		e.add(a.At, "approval", "%s of revision %d is approved for group %s%s", a.Action, a.Revision, a.Group, byRole(a.Role()))
@@ -92,11 +94,15 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 		}
 		for _, i := range v.Losing {
 			l := man.Approvals[i]
+			if l.Listed() && l.Role() == "" { // no decision that could have counted
+				continue
+			}
 			e.Losing = append(e.Losing, fmt.Sprintf("%s for group %s%s", l.Action, l.Group, byRole(l.Role())))
 		}
 		return
 	}
 	e.add(time.Time{}, "approval", "no approval of %s addresses a group of this machine (%s)", e.Update, strings.Join(append([]string{"all"}, m.Groups...), ", "))
+	explainElsewhere(e, man, facts)
 	e.State, e.Reason = policy.StateOffered.String(), string(policy.ReasonPolicyDeclined)
 	if !slices.ContainsFunc(man.Approvals, func(a policy.Approval) bool { return string(a.Update) == e.Update }) {
 		e.Reason = string(policy.ReasonNotApproved) // nobody has declined it either

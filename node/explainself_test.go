@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,8 +11,9 @@ import (
 	"patchmesh/policy"
 )
 
-// R-G8: a machine that is asked about itself, running or stopped, never says of itself that it has fallen silent; of an
-// update that is approved for others it says just that, and of one about which nobody has decided that.
+// R-G8, R-B1: a machine that is asked about itself, running or stopped, never says of itself that it has fallen silent; of
+// an update that is approved for others it says for whom, and that it is not approved here; of one about which nobody has
+// decided just that.
 func TestRG8AMachineIsNotSilentToItself(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t)
@@ -25,16 +27,19 @@ func TestRG8AMachineIsNotSilentToItself(t *testing.T) {
 	if _, err := m.seed.Approve(context.Background(), api.ApproveRequest{Update: "u2", Group: "tills"}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "both to be known", func() bool { return a.knownUpdate("u2") && a.update(t, "u1").State == "installed" })
+	until(t, "both to be known", func() bool { return a.update(t, "u2").State == "offered" && a.update(t, "u1").State == "installed" })
 	check := func(where string, e *api.Explanation, err error) {
 		t.Helper()
 		silent := func(f api.Fact) bool { return f.Step == "report" }
-		if err != nil || e.State != "offered" || e.Reason != string(policy.ReasonPolicyDeclined) || e.Owner != "admin" || slices.ContainsFunc(e.Chain, silent) {
-			t.Errorf("%s: %+v, %v", where, e, err)
+		if err != nil || e.State != "offered" || e.Reason != string(policy.ReasonNotApproved) || e.Owner != "admin" || slices.ContainsFunc(e.Chain, silent) {
+			t.Fatalf("%s: %+v, %v", where, e, err)
+		}
+		if !strings.Contains(chainText(e), "install of revision 1 is approved for group tills, which this machine is not in") || !strings.Contains(e.NextStep, "tills") || len(e.Losing) > 0 {
+			t.Errorf("%s, for whom it is approved: %+v", where, e)
 		}
 	}
 	m.file("u3", payload(100))
-	if e, err := m.seed.Explain(context.Background(), "u3", "a"); err != nil || e.Reason != string(policy.ReasonNotApproved) || e.Owner != "admin" {
+	if e, err := m.seed.Explain(context.Background(), "u3", "a"); err != nil || e.Reason != string(policy.ReasonNotApproved) || e.Owner != "admin" || strings.Contains(chainText(e), "not in") {
 		t.Errorf("imported, and nobody has decided: %+v, %v", e, err)
 	}
 	e, err := a.Explain(context.Background(), "u2", "a")

@@ -10,7 +10,7 @@ import (
 	"patchmesh/policy"
 )
 
-// What is in the catalogue and was not decided about joins the next draft of the main approvers as "not approved",
+// What is in the catalogue and was not decided about for all joins the next draft of the main approvers as "not approved",
 // see policy.Manifest.List: whoever signs sees it among the changes. Nothing is signed for it alone, and nothing that
 // nobody reads before it is signed has it in it.
 
@@ -45,7 +45,7 @@ func (s *seed) wholeCatalogue() ([]policy.Candidate, error) {
 	return out, nil
 }
 
-// saidByRoles tells of an update whether a delegated role has decided about it.
+// saidByRoles tells of an update whether a delegated role has decided about it for all machines.
 func saidByRoles(t *policy.Trust) func(policy.UpdateID) bool {
 	said := map[policy.UpdateID]bool{}
 	for _, r := range t.Roles() {
@@ -53,7 +53,7 @@ func saidByRoles(t *policy.Trust) func(policy.UpdateID) bool {
 			continue
 		}
 		for _, a := range r.Document.Approvals {
-			said[a.Update] = true
+			said[a.Update] = said[a.Update] || a.Group == policy.GroupAll
 		}
 	}
 	return func(u policy.UpdateID) bool { return said[u] }
@@ -100,15 +100,20 @@ func (s *seed) listing(d *policy.Descriptor, fresh bool) (string, error) {
 	if own, err := policy.DecodeManifest(t.Files().Manifest); err == nil {
 		m = *own
 	}
-	decided := slices.ContainsFunc(t.Manifest().Approvals, func(a policy.Approval) bool { return a.Update == u && !a.Listed() })
+	decided, some := false, false // for all, and for some: then the rest is told only where it begins to look
+	for _, a := range t.Manifest().Approvals {
+		if a.Update == u && !a.Listed() {
+			decided, some = decided || a.Group == policy.GroupAll, true
+		}
+	}
 	switch {
-	case decided:
+	case decided, some && (!m.ListsNew() || !d.ListsItself()):
 		return "", nil
 	case !m.ListsNew():
 		return api.ListingOff, nil
 	case !d.ListsItself():
 		return api.ListingNot, nil
-	case fresh:
+	case fresh && !some:
 		return api.ListingNext, nil
 	}
 	catalogue, err := s.wholeCatalogue()
@@ -120,7 +125,7 @@ func (s *seed) listing(d *policy.Descriptor, fresh bool) (string, error) {
 	case slices.Contains(l.Added, u):
 		return api.ListingNext, nil
 	case slices.ContainsFunc(l.Approvals, func(a policy.Approval) bool { return a.Update == u }):
-		return "", nil // it is listed already
+		return "", nil // it is listed already, or too many are beside what is approved
 	}
 	return api.ListingNot, nil
 }

@@ -141,9 +141,10 @@ func TestRB2AnApprovalForAQueryReachesTheMachinesThatFit(t *testing.T) {
 	if _, err := b.Scan(context.Background(), api.ScanRequest{}); err != nil {
 		t.Fatal(err)
 	}
-	if u := b.update(t, "u1"); u.State != "" {
-		t.Errorf("the other: %+v", u)
-	}
+	until(t, "the other to look for it, and no more", func() bool {
+		u := b.update(t, "u1")
+		return u.State == "offered" && u.Reason == string(policy.ReasonNotApproved) && u.Compliance == string(policy.Required)
+	})
 	if _, err := os.Stat(filepath.Join(b.root, "srv", "u1")); err == nil {
 		t.Error("it was installed where the query does not fit")
 	}

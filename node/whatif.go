@@ -28,15 +28,16 @@ func (n *Node) WhatIf(ctx context.Context, r api.ApproveRequest) (*api.Prospect,
 		}
 		if !slices.ContainsFunc(roster.Seeds, func(e policy.SeedEntry) bool { return e.Peer == m.ID }) {
 			p.Machines = append(p.Machines, m)
-			if v := n.factsFor(m).Inventory; v != nil && v.Zone != "" {
+			if zone, told := n.factsFor(m).Inventory.ClockOf(time.Local); told {
 				if p.Zones == nil {
 					p.Zones = map[string]string{}
 				}
-				p.Zones[m.ID] = v.Zone
+				p.Zones[m.ID] = zone.String()
 			}
 		}
 	}
-	p.SeedSite, p.Zone = n.member.Site, time.Local.String()
+	zone, _ := n.machineFacts().Inventory.ClockOf(time.Local) // as it tells others, else maybe without a name
+	p.SeedSite, p.Zone = n.member.Site, zone.String()
 	p.Sites = prospectSites(p.Machines, roster, p.SeedSite, p.AsOf)
 	if info, err := n.Node(ctx); err == nil { // a node that is not running sees no peers
 		for i := range p.Sites {

@@ -16,6 +16,28 @@ func (m *Manifest) Addressed(groups []string, now time.Time) []Approval {
 	return out
 }
 
+// Counting gives the approvals that count on a machine of which the facts are known, sorted by update: those that
+// MakePlan goes by.
+func (m *Manifest) Counting(mach Machine, now time.Time) []Approval {
+	m = m.localized(mach.Zone)
+	var out []Approval
+	for _, w := range effective(m, m.belongs(mach).in, now) {
+		out = append(out, m.Approvals[w.index])
+	}
+	return out
+}
+
+// Elsewhere gives the decisions about an update for groups that a machine is not in.
+func (m *Manifest) Elsewhere(u UpdateID, mach Machine) (out []Approval) {
+	in := m.belongs(mach).in
+	for _, a := range m.Approvals {
+		if _, addressed := in[a.Group]; a.Update == u && !addressed {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
 // Brings says whether an approval has machines fetch the payload: to install it, at once or on their
 // user's word, or to have it ready.
 func (a Approval) Brings(now time.Time) bool {

@@ -47,9 +47,10 @@
 //
 // # What nobody has decided about
 //
-// What is in a catalogue and was not decided about stands in the manifest as detect-only for all machines (listed.go): they
-// look for it, report it as policy-not-approved, and do nothing else. Such a word beats no other, and MakePlan gives its
-// answer apart from all others, so that who signs a list need not think of what hangs on its entries.
+// What is in a catalogue and was not decided about for all machines stands in the manifest as detect-only for all
+// (listed.go): machines that no decision addresses look for it, report it as policy-not-approved, and do nothing else.
+// Such a word beats no other, and MakePlan gives its answer apart from all others, so that who signs a list need not
+// think of what hangs on its entries.
 //
 // # When, and who is told
 //

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// What is in a catalogue and was not decided about is "not approved": machines look whether it is for them and
-// whether they have it, and report that, so that people see who would need it before they approve it. Nothing else
-// follows from it. It stands in the manifest as detect-only for every machine, since machines evaluate only what a
-// threshold has signed: a rule may run a command.
+// What is in a catalogue and was not decided about for all machines is "not approved": machines that no approval of
+// it addresses look whether it is for them and whether they have it, and report that, so that people see who would need
+// it before they approve it. Nothing else follows from it. It stands in the manifest as detect-only for every machine,
+// since machines evaluate only what a threshold has signed: a rule may run a command.
 
 // SetListNew is the switch for it. It counts for the whole mesh alone.
 const SetListNew = "list-new"
@@ -19,7 +19,7 @@ const SetListNew = "list-new"
 const MaxListed = 200
 
 var listInfos = []SettingInfo{
-	{SetListNew, "yes", "no, for group all: what is in the catalogue and was not decided about is not looked for by machines; yes: it joins the next signed approvals as detect-only for all, the newest 200", checkYesNo, byNo},
+	{SetListNew, "yes", "no, for group all: what is in the catalogue and was not decided about for all is not looked for by machines; yes: it joins the next signed approvals as detect-only for all, the newest 200", checkYesNo, byNo},
 }
 
 // Listed says whether an approval says no more than that there is the update: every machine may look for it, and none
@@ -43,10 +43,11 @@ func (d *Descriptor) runsToLook() bool {
 	return false
 }
 
+// passive: nothing but looking could follow from listing it.
+func (d *Descriptor) passive() bool { return !d.Withdrawn && d.Mitigates == "" }
+
 // ListsItself says whether an update would be listed if nobody decided about it and nothing replaced it.
-func (d *Descriptor) ListsItself() bool {
-	return !d.Withdrawn && d.Mitigates == "" && !d.runsToLook()
-}
+func (d *Descriptor) ListsItself() bool { return d.passive() && !d.runsToLook() }
 
 // ListsNew says whether what nobody has decided about is listed.
 func (m *Manifest) ListsNew() bool { return m.switchOf(SetListNew, GroupAll) == "yes" }
@@ -122,65 +123,84 @@ type Listing struct {
 }
 
 // List brings up to date what is listed among approvals of the main approvers. The catalogue has the newest last;
-// said tells of updates that somebody else, a delegated role, has decided about. What is replaced by another update
-// of the catalogue, withdrawn, or stands in for another for a while, is not listed: what would follow from it for
-// people is told by the other one. Nor is what a command has to be run for: to import something, and to sign something
-// else, must not have every machine run it as root. Where somebody has decided that it may be, that revision stays.
+// said tells of updates that somebody else, a delegated role, has decided about for all machines. A decision for one
+// group takes nothing off the list, whichever of the two came first: the other machines look on, and where the decision
+// counts it beats the list (see beats). But what nobody has decided about at all comes first where not all have room:
+// decisions alone must not put out of sight what still waits for one.
+//
+// What is replaced by another update of the catalogue, withdrawn, or stands in for another for a while, is not listed:
+// what would follow from it for people is told by the other one. Nor is what a command has to be run for: to import
+// something, and to sign something else, must not have every machine run it as root. Where somebody has decided that it
+// may be, that revision stays.
 func (m *Manifest) List(catalogue []Candidate, said func(UpdateID) bool, now time.Time) Listing {
 	l := Listing{Approvals: slices.Clone(m.Approvals)}
-	decided, place := map[UpdateID]bool{}, map[UpdateID]int{}
+	decided, some, place := map[UpdateID]bool{}, map[UpdateID]bool{}, map[UpdateID]int{}
 	for i, a := range l.Approvals {
-		if a.Listed() {
+		switch {
+		case a.Listed():
 			place[a.Update] = i
-		} else {
+		case a.Group == GroupAll:
 			decided[a.Update] = true
+		default:
+			some[a.Update] = true
 		}
 	}
+	seats := min(MaxListed, maxApprovals-len(l.Approvals)+len(place)) // a list must not keep a decision out
+	lists, replaced := m.ListsNew(), replacedIn(catalogue)
+	drop := map[UpdateID]bool{}
+	for _, decidedFor := range []bool{false, true} {
+		for _, c := range slices.Backward(catalogue) {
+			d := c.Descriptor
+			if some[d.Update] != decidedFor {
+				continue
+			}
+			_, is := place[d.Update]
+			wanted := lists && d.passive() && !replaced(d.Update) && (is || !d.runsToLook() && !decided[d.Update] && !said(d.Update))
+			switch {
+			case wanted && seats > 0:
+				seats--
+				l.put(c, place, now)
+				continue
+			case wanted:
+				l.Over++
+			}
+			if is {
+				drop[d.Update] = true
+				l.Dropped = append(l.Dropped, d.Update)
+			}
+		}
+	}
+	l.Approvals = slices.DeleteFunc(l.Approvals, func(a Approval) bool { return a.Listed() && drop[a.Update] })
+	return l
+}
+
+// put lists the newest revision of an update that is to be listed, if it is not yet and no command has to be run for it.
+func (l *Listing) put(c Candidate, place map[UpdateID]int, now time.Time) {
+	d := c.Descriptor
+	at, is := place[d.Update]
+	if d.runsToLook() || is && l.Approvals[at].Revision >= d.Revision {
+		return
+	}
+	a := Approval{Update: d.Update, Revision: d.Revision, Descriptor: c.ID, DescriptorBytes: c.Bytes, Group: GroupAll, Action: ActionDetectOnly, At: now.UTC().Truncate(time.Second)}
+	if is {
+		l.Approvals[at] = a
+	} else {
+		l.Approvals = append(l.Approvals, a)
+	}
+	l.Added = append(l.Added, d.Update)
+}
+
+// replacedIn asks whether another update of a catalogue replaces one, by whole chains.
+func replacedIn(catalogue []Candidate) func(UpdateID) bool {
 	chain, offered := chains{}, map[UpdateID]bool{}
 	for _, c := range catalogue {
 		chain.replaces(chain.add(c.Descriptor.Update), c.Descriptor)
 		offered[c.Descriptor.Update] = !c.Descriptor.Withdrawn
 	}
 	chain.complete(len(chain.names), nil)
-	drop := map[UpdateID]bool{}
-	n := 0
-	for _, c := range slices.Backward(catalogue) {
-		d := c.Descriptor
-		at, is := place[d.Update]
-		passive := !d.Withdrawn && d.Mitigates == "" && !chain.anyAbove(d.Update, func(u UpdateID) bool { return offered[u] }) && m.ListsNew()
-		wanted := passive && (is || !decided[d.Update] && !said(d.Update))
-		if wanted && n == MaxListed {
-			l.Over++
-			wanted = false
-		}
-		switch {
-		case !wanted && is:
-			drop[d.Update] = true
-			l.Dropped = append(l.Dropped, d.Update)
-			continue
-		case !wanted:
-			continue
-		}
-		if d.runsToLook() {
-			if is { // somebody has decided that it may
-				n++
-			}
-			continue
-		}
-		n++
-		a := Approval{Update: d.Update, Revision: d.Revision, Descriptor: c.ID, DescriptorBytes: c.Bytes, Group: GroupAll, Action: ActionDetectOnly, At: now.UTC().Truncate(time.Second)}
-		switch {
-		case !is:
-			l.Approvals = append(l.Approvals, a)
-		case l.Approvals[at].Revision < d.Revision:
-			l.Approvals[at] = a
-		default:
-			continue
-		}
-		l.Added = append(l.Added, d.Update)
+	return func(u UpdateID) bool {
+		return chain.anyAbove(u, func(other UpdateID) bool { return offered[other] })
 	}
-	l.Approvals = slices.DeleteFunc(l.Approvals, func(a Approval) bool { return a.Listed() && drop[a.Update] })
-	return l
 }
 
 // Text says what a listing does, for people; empty: nothing.
@@ -189,7 +209,7 @@ func (l Listing) Text() string {
 	for _, x := range []struct {
 		n    int
 		word string
-	}{{len(l.Added), "%d update(s) listed that nobody has decided about: machines look for them, and change nothing"}, {len(l.Dropped), "%d not listed any more"}, {l.Over, "%d not listed: that many more than the 200 that are looked for at a time"}} {
+	}{{len(l.Added), "%d update(s) listed that nobody has decided about for all: machines look for them, and change nothing"}, {len(l.Dropped), "%d not listed any more"}, {l.Over, "%d not listed: that many more than the 200 that are looked for at a time"}} {
 		if x.n == 0 {
 			continue
 		}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -152,7 +153,9 @@ func TestRB1TheListFollowsTheCatalogue(t *testing.T) {
 	m := &Manifest{Approvals: []Approval{{Update: "pilot", Revision: 1, Group: "test", Action: ActionInstall}}}
 	said := func(u UpdateID) bool { return u == "role" }
 	l := m.List(all, said, t0)
-	if got := fmt.Sprint(l.Added, l.Dropped, l.Over, len(l.Approvals)); got != "[new plain] [] 0 3" {
+	// "pilot" is decided about for the group test alone: every other machine looks for it. Once it was left off, where the
+	// approval came before the list, and stayed on, where it came after.
+	if got := fmt.Sprint(l.Added, l.Dropped, l.Over, len(l.Approvals)); got != "[new plain pilot] [] 0 4" {
 		t.Fatalf("listed: %s", got)
 	}
 	for _, a := range l.Approvals[1:] {
@@ -165,23 +168,23 @@ func TestRB1TheListFollowsTheCatalogue(t *testing.T) {
 		t.Errorf("done twice: %s", again.Text())
 	}
 	all[1] = Candidate{ID: content.Sum([]byte("2")), Bytes: 100, Descriptor: &Descriptor{Update: "plain", Revision: 2}}
-	if l := m.List(all, said, t0); fmt.Sprint(l.Added) != "[plain]" || len(l.Approvals) != 3 {
+	if l := m.List(all, said, t0); fmt.Sprint(l.Added) != "[plain]" || len(l.Approvals) != 4 {
 		t.Errorf("a new revision: %+v", l)
 	}
 	all[1].Descriptor.Withdrawn = true
-	if l := m.List(all, said, t0); fmt.Sprint(l.Dropped) != "[plain]" || len(l.Approvals) != 2 {
+	if l := m.List(all, said, t0); fmt.Sprint(l.Dropped) != "[plain]" || len(l.Approvals) != 3 {
 		t.Errorf("withdrawn: %+v", l)
 	}
 	off := *m
 	off.Settings = []Setting{{SetListNew, GroupAll, "no"}}
-	if l := off.List(all, said, t0); fmt.Sprint(l.Added, l.Dropped) != "[] [new plain]" || !reflect.DeepEqual(l.Approvals, m.Approvals[:1]) {
+	if l := off.List(all, said, t0); fmt.Sprint(l.Added, l.Dropped) != "[] [new plain pilot]" || !reflect.DeepEqual(l.Approvals, m.Approvals[:1]) {
 		t.Errorf("switched off: %+v", l)
 	}
 	for i := range MaxListed + 5 {
 		add(Descriptor{Update: UpdateID(fmt.Sprintf("n%03d", i))})
 	}
 	l = m.List(all, said, t0)
-	if len(l.Added) != MaxListed || l.Over != 6 || fmt.Sprint(l.Dropped) != "[new plain]" || !strings.Contains(l.Text(), "6 not listed") {
+	if len(l.Added) != MaxListed || l.Over != 7 || fmt.Sprint(l.Dropped) != "[new plain pilot]" || !strings.Contains(l.Text(), "7 not listed") {
 		t.Errorf("too many: %d added, %d over, dropped %v: %s", len(l.Added), l.Over, l.Dropped, l.Text())
 	}
 	for _, a := range l.Approvals {
@@ -225,5 +228,104 @@ func TestRB1NoCommandIsListedByItself(t *testing.T) {
 	l := m.List(all, func(UpdateID) bool { return false }, t0)
 	if fmt.Sprint(l.Added, l.Dropped) != "[plain] []" || len(l.Approvals) != 2 || !reflect.DeepEqual(l.Approvals[0], m.Approvals[0]) {
 		t.Errorf("%+v", l)
+	}
+}
+
+// R-B1: only a decision for all machines takes an update off the list, whatever its action, and whether it came before
+// or after the list. Where a decision for a group applies, the machine follows it as if there were no list.
+func TestRB1OnlyADecisionForAllEndsTheLooking(t *testing.T) {
+	d := &Descriptor{Format: DescriptorFormat, Update: "u", Revision: 1}
+	all := []Candidate{{ID: d.ID(), Bytes: 100, Descriptor: d}}
+	describe := func(content.ID) *Descriptor { return d }
+	groups := []Group{{Name: "outer"}, {Name: "inner", Parent: "outer"}}
+	plan := func(m *Manifest, in ...string) []Verdict {
+		return MakePlan(m, describe, Machine{Groups: in, Installers: []string{""}, Detected: map[UpdateID]Detection{"u": {}}}, false, t0).Verdicts
+	}
+	nobody := func(UpdateID) bool { return false }
+	for _, action := range []Action{ActionInstall, ActionRemove, ActionStageOnly, ActionOptional, ActionDetectOnly, ActionDecline} {
+		for _, group := range []string{GroupAll, "outer", "inner", GroupUnassigned} {
+			decision := Approval{Update: "u", Revision: 1, Descriptor: d.ID(), DescriptorBytes: 100, Group: group, Action: action, At: t0}
+			bare := &Manifest{Epoch: 1, Groups: groups, Approvals: []Approval{decision}}
+			before := *bare
+			before.Approvals = before.List(all, nobody, t0).Approvals
+			after := Manifest{Epoch: 1, Groups: groups}
+			after.Approvals = after.List(all, nobody, t0).Approvals
+			if group == GroupAll {
+				after.Approvals = nil // a draft has one word for an update and a group
+			}
+			after.Approvals = append([]Approval{decision}, after.Approvals...)
+			after.Approvals = after.List(all, nobody, t0).Approvals
+			for _, m := range []*Manifest{&before, &after} {
+				slices.SortStableFunc(m.Approvals, compareApprovals)
+			}
+			if !reflect.DeepEqual(before.Approvals, after.Approvals) {
+				t.Errorf("%s for %s: decided first %+v, listed first %+v", action, group, before.Approvals, after.Approvals)
+			}
+			for _, in := range [][]string{nil, {"outer"}, {"inner"}} {
+				was, is := plan(bare, in...), plan(&before, in...)
+				if len(is) != 1 {
+					t.Fatalf("%s for %s, a machine of %v: %+v", action, group, in, is)
+				}
+				v := is[0]
+				v.Approval, v.Losing = 0, nil
+				switch {
+				case len(was) == 0 && !v.Listed:
+					t.Errorf("%s for %s, a machine of %v does not look for it: %+v", action, group, in, v)
+				case len(was) == 1 && !reflect.DeepEqual(v, was[0]):
+					t.Errorf("%s for %s, a machine of %v: %+v without the list, %+v with it", action, group, in, was[0], v)
+				}
+			}
+		}
+	}
+}
+
+// R-B1: thousands of decisions for groups make the manifest longer by the bound of the list and no more, put nothing out of
+// sight that nobody has decided about, and once the list is there it stays byte for byte as it is. Where a manifest is
+// full, the list gives way, and not the decision.
+func TestRB1TheListHasABoundWhateverIsDecided(t *testing.T) {
+	m := &Manifest{Org: "acme", Epoch: 1, IssuedAt: t0, Groups: []Group{{Name: "test"}}, Holds: []Hold{}}
+	var all []Candidate
+	for i := range soak(3000, 10_000) {
+		d := &Descriptor{Update: UpdateID(fmt.Sprintf("u%05d", i)), Revision: 1}
+		c := Candidate{ID: content.Sum([]byte(d.Update)), Bytes: 100, Descriptor: d}
+		all = append(all, c)
+		if i >= 5 { // the oldest wait for a decision
+			m.Approvals = append(m.Approvals, Approval{Update: d.Update, Revision: 1, Descriptor: c.ID, DescriptorBytes: 100, Group: "test", Action: ActionInstall, At: t0})
+		}
+	}
+	size := func() int {
+		b, err := m.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(b)
+	}
+	nobody := func(UpdateID) bool { return false }
+	bare := size()
+	l := m.List(all, nobody, t0)
+	if len(l.Added) != MaxListed || l.Over != len(all)-MaxListed || fmt.Sprint(l.Added[:6]) != fmt.Sprintf("[u00004 u00003 u00002 u00001 u00000 %s]", all[len(all)-1].Descriptor.Update) {
+		t.Errorf("%d added, %d over: %v", len(l.Added), l.Over, l.Added[:6])
+	}
+	m.Approvals = l.Approvals
+	with := size()
+	if with > bare+MaxListed*300 {
+		t.Errorf("the list takes %d bytes", with-bare)
+	}
+	t.Logf("%d decisions for a group: %d bytes, %d with the list", len(all)-5, bare, with)
+	was, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l = m.List(all, nobody, t0.Add(time.Hour))
+	m.Approvals = l.Approvals
+	if is, err := m.Encode(); err != nil || !bytes.Equal(was, is) || l.Text() != fmt.Sprintf("%d not listed: that many more than the 200 that are looked for at a time", l.Over) {
+		t.Errorf("nothing is new, and the document is another: %v, %s", err, l.Text())
+	}
+	full := &Manifest{Approvals: make([]Approval, maxApprovals-3)}
+	for i := range full.Approvals {
+		full.Approvals[i] = Approval{Update: "other", Group: fmt.Sprintf("g%d", i), Action: ActionInstall}
+	}
+	if l := full.List(all, nobody, t0); len(l.Approvals) != maxApprovals || len(l.Added) != 3 {
+		t.Errorf("%d of %d approvals, %d of them listed", len(l.Approvals), maxApprovals, len(l.Added))
 	}
 }

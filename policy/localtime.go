@@ -47,11 +47,17 @@ func (m *Manifest) localized(zone *time.Location) *Manifest {
 	c := *m
 	c.Approvals = slices.Clone(m.Approvals)
 	for i := range c.Approvals {
-		if a := &c.Approvals[i]; a.LocalTime {
-			a.NotBefore, a.Deadline, a.LocalTime = localInstant(a.NotBefore, zone), localInstant(a.Deadline, zone), false
-		}
+		c.Approvals[i] = c.Approvals[i].localized(zone)
 	}
 	return &c
+}
+
+// localized is the approval with its times as instants of a zone.
+func (a Approval) localized(zone *time.Location) Approval {
+	if a.LocalTime {
+		a.NotBefore, a.Deadline, a.LocalTime = localInstant(a.NotBefore, zone), localInstant(a.Deadline, zone), false
+	}
+	return a
 }
 
 // EarliestDeadline is when the deadline comes that comes first: of one by the machines' own clocks, that of the zone

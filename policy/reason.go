@@ -126,7 +126,7 @@ var reasons = map[Reason]ReasonInfo{
 	"policy-brake":            {"admin", "the seed has stopped this update by itself, until approvers decide", "approvers: 'patchmesh sign' makes a hold of it, 'patchmesh hold except' lets it go on; it ends by itself", true},
 	"policy-deferred":         {"admin", "by policy it is to begin later: it is approved for later, or people are spared now", "wait; --expedite, or an approval without --not-before, begins at once", true},
 	"policy-declined":         {"admin", "no approval asks for it on this machine", "approve it for one of the machine's groups if it is wanted", false},
-	"policy-not-approved":     {"admin", "nobody has decided about it; the machine only looks whether it has it", "approve it for a group if it is wanted, decline it if not", false},
+	"policy-not-approved":     {"admin", "nobody has decided about it for this machine, which only looks whether it has it", "approve it for a group if it is wanted, decline it if not", false},
 	"policy-class":            {"admin", "this machine does not take updates of this kind", "'patchmesh policy show' says what it takes and who says so", false},
 	"policy-local-hold":       {"machine", "the machine's own policy.json holds it back", "change that file on the machine", false},
 	"policy-conflict":         {"admin", "approvals contradict each other", "see the losing approvals", false},

@@ -16,12 +16,19 @@ func (m *Manifest) WindowFor(mach Machine, a Approval, d *Descriptor, now time.T
 	return open.from, never
 }
 
-// DeadlineIn is the approval's own deadline for a machine whose clock hangs in a zone; zero: it names none.
-func (a Approval) DeadlineIn(zone *time.Location) time.Time {
-	if a.LocalTime {
-		return localInstant(a.Deadline, zone)
+// DueOn is when an approval is due on a machine, as the machine itself works it out, but without the grace that it may
+// have; zero: never, or nobody knows yet, since the deadline counts from when the machine's ring is opened.
+func (m *Manifest) DueOn(mach Machine, a Approval, d *Descriptor) time.Time {
+	in, rings := m.belongs(mach).in, m.RingPlan(a.RingPlan)
+	if a.RingPlan != "" && a.Deadline.IsZero() && !a.Expedite {
+		if rings == nil {
+			return time.Time{}
+		}
+		if at := rings.ringOf(in); at < 0 || at >= len(a.RingsOpened) {
+			return time.Time{}
+		}
 	}
-	return a.Deadline
+	return deadlineOf(a.localized(mach.Zone), d, rings, in, m.settingsFor(in, mach))
 }
 
 // ByLocalClock says whether some window is read by each machine's own clock.

@@ -44,6 +44,7 @@ type FleetMachine struct {
 	ID, Name, Site string
 	Groups         []string
 	Zone           string // empty: UTC
+	ZoneGuessed    bool   // nobody knows its zone: Zone is another one's
 	Egress         bool
 	Cache          bool // of its site: it stores what is approved for others there
 	On             bool

@@ -43,7 +43,8 @@ type Forecast struct {
 	Sites       []SiteForecast `json:"sites"`
 	Rings       []RingForecast `json:"rings"`
 	Assumptions []string       `json:"assumptions"`
-	CutOff      bool           `json:"cut_off,omitempty"` // the forecast itself took too long and was ended
+	ZoneGuessed *ZoneGuess     `json:"zone_guessed,omitempty"` // of affected machines; absent: every one has told its own
+	CutOff      bool           `json:"cut_off,omitempty"`      // the forecast itself took too long and was ended
 }
 
 // SiteForecast is one site's part.
@@ -234,8 +235,8 @@ func (e *forecaster) judgeAll() {
 	e.count.Machines = len(e.fleet.Machines)
 	for i := range e.fleet.Machines {
 		f := &e.fleet.Machines[i]
-		v, p, addressed := e.judge(f)
-		if !addressed {
+		v, addressed := e.judge(f)
+		if !addressed || v.Listed && !e.approval().Listed() { // it only looks for it, as it would without this approval
 			continue
 		}
 		ring := -1
@@ -259,20 +260,17 @@ func (e *forecaster) judgeAll() {
 			r := &fate{f: f, deadline: v.Deadline, ring: ring}
 			e.all, e.rows[f.ID] = append(e.all, r), r
 		}
-		_ = p
 	}
 }
 
 // judge is policy's answer for the update on one machine now.
-func (e *forecaster) judge(f *FleetMachine) (policy.Verdict, policy.Plan, bool) {
+func (e *forecaster) judge(f *FleetMachine) (policy.Verdict, bool) {
 	facts := e.facts(f)
 	facts.Detected = map[policy.UpdateID]policy.Detection{}
 	for _, d := range e.descs {
 		facts.Detected[d.Update] = policy.Detection{Present: f.Installed[string(d.Update)] == d.Revision, At: e.fleet.At}
 	}
-	p := policy.MakePlan(e.manifest, e.describe, facts, false, e.fleet.At)
-	v, found := e.find(p)
-	return v, p, found
+	return e.find(policy.MakePlan(e.manifest, e.describe, facts, false, e.fleet.At))
 }
 
 func (e *forecaster) find(p policy.Plan) (policy.Verdict, bool) {

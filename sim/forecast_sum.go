@@ -29,6 +29,7 @@ func (e *forecaster) sum() *Forecast {
 			sites[r.f.Site], misses[r.f.Site] = s, map[string]*Miss{}
 		}
 		s.Affected++
+		f.guessZone(r.f)
 		if r.m == nil {
 			s.Off++
 			f.Off++
@@ -56,6 +57,9 @@ func (e *forecaster) sum() *Forecast {
 	e.sumSites(&f, sites, done, misses)
 	f.Done50, f.Done95, f.Done100 = shares(all)
 	f.Rings, f.Assumptions = e.ringForecasts(), e.assumptions()
+	if f.ZoneGuessed != nil {
+		f.Assumptions = append(f.Assumptions, f.ZoneGuessed.text())
+	}
 	return &f
 }
 

@@ -121,6 +121,22 @@ func TestForecastNamesTheSiteWhoseLineIsTooThin(t *testing.T) {
 	}
 }
 
+// R-X13, R-B1: machines that only look for an update, since it is approved for others, are none that the approval addresses.
+func TestForecastDoesNotCountWhoOnlyLooks(t *testing.T) {
+	f := planted(t, mebi, policy.Approval{Group: "office"}, func(m *policy.Manifest, f *Fleet) {
+		m.Groups = []policy.Group{{Name: "lab"}, {Name: "office"}}
+		look := m.Approvals[0]
+		look.Group, look.Action = policy.GroupAll, policy.ActionDetectOnly
+		m.Approvals = append(m.Approvals, look)
+		f.branch("north", 4, 100, "office")
+		f.branch("south", 3, 100, "lab")
+		f.Machines[3].Installed["u1"], f.Machines[4].Installed["u1"] = 3, 3
+	})
+	if got := forecast(t, f); got.Affected != 3 || got.HaveIt != 1 || got.NotForThem != 0 || got.Machines != 7 {
+		t.Errorf("counts: %+v", got)
+	}
+}
+
 func TestForecastWaitsForWindowsWithoutRunningThem(t *testing.T) {
 	f := planted(t, 4*mebi, policy.Approval{Deadline: noon.Add(48 * time.Hour)}, func(m *policy.Manifest, f *Fleet) {
 		m.Groups = []policy.Group{{Name: "night"}, {Name: "sunday"}}

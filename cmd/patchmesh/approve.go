@@ -144,7 +144,7 @@ func (a *app) published(p *api.Published, err error) error {
 			fmt.Fprintf(w, "deadline: by its severity, %s; another one with --deadline\n", p.DeadlineBy)
 		}
 		if len(p.Listed) > 0 {
-			fmt.Fprintf(w, "with it, as detect-only for all, since nobody has decided about them: %s\n", listOf(p.Listed, 10))
+			fmt.Fprintf(w, "with it, as detect-only for all: machines for which nobody has decided about it look for %s, and change nothing\n", listOf(p.Listed, 10))
 		}
 		for _, t := range p.Warnings {
 			fmt.Fprintf(w, "warning: %s\n", api.Clean(t))

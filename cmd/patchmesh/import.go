@@ -25,7 +25,7 @@ func (a *app) importCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "import PATH...",
 		Short: "put files into the catalogue",
-		Long:  "import reads files into the seed's catalogue and prints the id of each update. What a file says of itself\n(.deb: name, version, architecture) is read from it. Nothing reaches a machine before it is approved.\nWhat nobody has decided about joins the next signed approvals as detect-only for all machines (the setting list-new):\nthey look whether it is for them and whether they have it, report that as not approved, and fetch nothing.\n" + ruleLanguage + exits,
+		Long:  "import reads files into the seed's catalogue and prints the id of each update. What a file says of itself\n(.deb: name, version, architecture) is read from it. Nothing reaches a machine before it is approved.\nWhat nobody has decided about for all joins the next signed approvals as detect-only for all machines (the setting list-new):\nthey look whether it is for them and whether they have it, report that as not approved, and fetch nothing.\n" + ruleLanguage + exits,
 		Example: `  patchmesh import openssl_3.0.15_amd64.deb
   patchmesh import hosts --installer file --installer-arg dest=/etc/hosts --id hosts-2026-03 --severity important
   patchmesh import --set --id perl-2026-11 perl_5.36_amd64.deb perl-base_5.36_amd64.deb libperl5.36_5.36_amd64.deb

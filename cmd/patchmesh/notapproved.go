@@ -10,10 +10,12 @@ import (
 	"patchmesh/node/api"
 )
 
-// notApproved counts, for an update that nobody has decided about, what machines have found.
+// notApproved counts, for an update that nobody has decided about for some machines, what these have found.
 type notApproved struct {
 	update                      string
 	needed, there, foreign, not int
+
+	approved int // machines for which somebody has decided
 }
 
 // countNotApproved goes by what machines report; what most of them need comes first.
@@ -39,8 +41,12 @@ func countNotApproved(f *api.Fleet) []notApproved {
 	}
 	for _, m := range f.Machines { // who says that it is not for it gives that as the reason
 		for _, u := range m.Updates {
-			if c := at[u.Update]; c != nil && u.Compliance == "not-applicable" {
+			switch c := at[u.Update]; {
+			case c == nil:
+			case u.Compliance == "not-applicable":
 				c.foreign++
+			case u.Reason != "policy-not-approved":
+				c.approved++
 			}
 		}
 	}
@@ -57,7 +63,11 @@ func writeNotApproved(w io.Writer, f *api.Fleet) {
 	const most = 10
 	all := countNotApproved(f)
 	for _, c := range all[:min(len(all), most)] {
-		fmt.Fprintf(w, "not approved: %s: needed by %d machine(s), on %d, not for %d, not looked for yet on %d\n", c.update, c.needed, c.there, c.foreign, c.not)
+		not, others := "not approved", ""
+		if c.approved > 0 {
+			not, others = "not approved for all", fmt.Sprintf("; decided for %d other(s)", c.approved)
+		}
+		fmt.Fprintf(w, "%s: %s: needed by %d machine(s), on %d, not for %d, not looked for yet on %d%s\n", not, c.update, c.needed, c.there, c.foreign, c.not, others)
 	}
 	if len(all) > most {
 		fmt.Fprintf(w, "not approved: %d more\n", len(all)-most)

@@ -8,21 +8,22 @@ import (
 )
 
 // R-B1: the fleet's picture counts what nobody has decided about, what most machines need first; what is approved is not
-// counted.
+// counted, and where it is approved for some machines, the others are.
 func TestRB1StatusCountsWhatIsNotApproved(t *testing.T) {
 	row := func(update, compliance, reason string) api.Update {
 		return api.Update{Update: update, Compliance: compliance, Reason: reason, State: "offered"}
 	}
 	const not = "policy-not-approved"
 	f := &api.Fleet{Machines: []api.Machine{
-		{Name: "a", Updates: []api.Update{row("rare", "required", not), row("x", "required", not), row("done", "installed", "")}},
-		{Name: "b", Updates: []api.Update{row("rare", "not-applicable", "compat-os"), row("x", "installed", not), row("late", "required", "policy-hold")}},
-		{Name: "c", Updates: []api.Update{row("x", "required", not), row("rare", "unknown", not)}},
+		{Name: "a", Updates: []api.Update{row("rare", "required", not), row("x", "required", not), row("done", "installed", ""), row("some", "required", not)}},
+		{Name: "b", Updates: []api.Update{row("rare", "not-applicable", "compat-os"), row("x", "installed", not), row("late", "required", "policy-hold"), row("some", "installed", "")}},
+		{Name: "c", Updates: []api.Update{row("x", "required", not), row("rare", "unknown", not), row("some", "required", "window-closed")}},
 	}}
 	var w strings.Builder
 	writeNotApproved(&w, f)
 	want := "not approved: x: needed by 2 machine(s), on 1, not for 0, not looked for yet on 0\n" +
-		"not approved: rare: needed by 1 machine(s), on 0, not for 1, not looked for yet on 1\n"
+		"not approved: rare: needed by 1 machine(s), on 0, not for 1, not looked for yet on 1\n" +
+		"not approved for all: some: needed by 1 machine(s), on 0, not for 0, not looked for yet on 0; decided for 2 other(s)\n"
 	if w.String() != want {
 		t.Errorf("told:\n%swant:\n%s", &w, want)
 	}

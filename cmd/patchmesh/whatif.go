@@ -29,7 +29,8 @@ type whatIf struct {
 const whatIfHelp = "With --what-if nothing is signed or changed: the decisions that machines run are run in virtual time, on the fleet as\n" +
 	"the seed knows it, and what would happen is told: machines, bytes over each line, when half, 95 % and all are done,\n" +
 	"and which sites miss the deadline and why. Rates of lines come from --line, else from limits and transfers that\n" +
-	"machines have reported; what nobody has said is listed as an assumption.\n"
+	"machines have reported; what nobody has said is listed as an assumption, and for how many\n" +
+	"machines of which sites the time zone was guessed.\n"
 
 func (w *whatIf) flags(f *pflag.FlagSet) {
 	f.BoolVar(&w.on, "what-if", false, "tell what would happen, and sign nothing")
@@ -173,8 +174,9 @@ func siteOf(s api.ProspectSite, p *api.Prospect, stated map[string]float64) (sit
 }
 
 func machineOf(m *api.Machine, p *api.Prospect, w whatIf) sim.FleetMachine {
+	zone, told := p.Zones[m.ID]
 	out := sim.FleetMachine{
-		ID: m.ID, Name: m.Name, Site: m.Site, Groups: m.Groups, Zone: first(p.Zones[m.ID], p.Zone), Egress: m.Egress, Cache: m.Cache, On: m.Online || w.countOff, LastContact: m.LastContact,
+		ID: m.ID, Name: m.Name, Site: m.Site, Groups: m.Groups, Zone: first(zone, p.Zone), ZoneGuessed: !told, Egress: m.Egress, Cache: m.Cache, On: m.Online || w.countOff, LastContact: m.LastContact,
 		Installed: map[string]int{}, Have: map[string]int64{},
 	}
 	for _, u := range m.Updates {

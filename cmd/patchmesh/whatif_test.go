@@ -163,8 +163,12 @@ func TestWhatIfNamesTheSiteThatMissesTheDeadline(t *testing.T) {
 	if all := strings.Join(f.Assumptions, "\n"); !strings.Contains(all, "as measured with u0") || !strings.Contains(all, "the seed's own line") {
 		t.Errorf("taken for granted: %s", all)
 	}
+	if g := f.ZoneGuessed; g == nil || g.Machines != f.Affected || !slices.Equal(g.Sites, []string{"fat", "full", "ship", "thin"}) { // nobody has told a zone
+		t.Errorf("whose time zone was guessed: %+v", g)
+	}
 	said := ok(ask...)
-	for _, want := range []string{"13 of 16 are changed", "3 are held", "thin: 5 machines: wan-thin: the line of 2 Mbit/s needs 34s", "nothing was signed or changed"} {
+	for _, want := range []string{"13 of 16 are changed", "3 are held", "thin: 5 machines: wan-thin: the line of 2 Mbit/s needs 34s",
+		"13 machine(s) have told no time zone (fat, full, ship, thin): their local times are read by the clock of the seed", "nothing was signed or changed"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("%q is missing in:\n%s", want, said)
 		}

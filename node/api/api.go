@@ -376,7 +376,7 @@ type Published struct {
 	DeadlineBy string `json:"deadline_by,omitempty"` // of an approval without a deadline: the setting that gives it one, NAME=VALUE for a group
 
 	Changes []DraftChange `json:"changes,omitempty"` // what was shown before signing
-	Listed  []string      `json:"listed,omitempty"`  // updates that join it as detect-only for all, since nobody has decided about them
+	Listed  []string      `json:"listed,omitempty"`  // updates that join it as detect-only for all, since nobody has decided about them for all
 	// Warnings are what the change does not do as its words may suggest, for people.
 	Warnings []string `json:"warnings,omitempty"`
 }

@@ -59,7 +59,7 @@ type Cargo struct {
 	Epoch    uint64         `json:"epoch"`
 	Machines int            `json:"machines"`  // that it is for
 	Docs     []content.ID   `json:"documents"` // descriptors and payload maps
-	Lacking  int            `json:"lacking"`   // approvals of which the descriptor or the payload map is not here
+	Lacking  int            `json:"lacking"`   // approved revisions of which the descriptor or the payload map is not here
 	Payloads []CargoPayload `json:"payloads"`
 }
 

@@ -23,7 +23,7 @@ type Prospect struct {
 	Descriptors [][]byte `json:"descriptors"`
 	Pending     bool     `json:"pending,omitempty"` // a draft with other changes waits; they are in Manifest too
 	SeedSite    string   `json:"seed_site"`
-	Zone        string   `json:"zone"` // of this seed: taken for machines that are not in Zones
+	Zone        string   `json:"zone"` // of this seed: taken for machines that are not in Zones, and then told as a guess
 	// Zones are those that machines have told, by id, in the form of policy.ParseZone.
 	Zones    map[string]string `json:"zones,omitempty"`
 	Sites    []ProspectSite    `json:"sites"`

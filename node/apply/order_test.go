@@ -113,6 +113,30 @@ func TestRH8WhatMustBeAloneAndIsNotOrderedHoldsNobodyBack(t *testing.T) {
 	}
 }
 
+// R-H8, R-B1: what is said for other machines does not count here: an older approval, or another revision, that stands behind
+// this machine's own in the manifest must not make a new word of it, for which others would wait.
+func TestRH8ApprovalsForOtherMachinesSetNothingBackHere(t *testing.T) {
+	for name, edit := range map[string]func(*policy.Approval){
+		"an older one":     func(a *policy.Approval) { a.At = a.At.Add(-time.Hour) },
+		"another revision": func(a *policy.Approval) { a.Revision = 2 },
+	} {
+		o := newOrg(t, "acme")
+		p := newProcess(t, o)
+		p.serve(t)
+		alone := o.approveSo("alone", func(d *policy.Descriptor) { d.Exclusive = "yes" })
+		other := o.approveSo("other", func(*policy.Descriptor) {})
+		o.publish(func(m *policy.Manifest) {
+			m.Groups = append(m.Groups, policy.Group{Name: "zebra"})
+			a := o.approval(alone, "zebra", policy.ActionInstall)
+			edit(&a)
+			m.Approvals = append(m.Approvals, a)
+		})
+		if _, err := NewClient(p.sock, o).Do(context.Background(), other, Install); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // R-H8: one that must be alone waits for what is removed, as the role sees it itself, and goes once that is gone.
 func TestRH8WhatIsRemovedGoesBeforeWhatMustBeAlone(t *testing.T) {
 	o := newOrg(t, "acme")

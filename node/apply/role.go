@@ -176,7 +176,8 @@ func (r *Role) approved(id content.ID, want Order) (*policy.Descriptor, error) {
 		// Only the user's own process knows who has said yes. That an update may be installed on that word, approvers
 		// have signed; of any other than this one no yes is assumed, so that none replaces or delays it.
 		facts.Wishes = map[policy.UpdateID]policy.Wish{d.Update: {Revision: d.Revision, Accepted: true}}
-		facts.Ordered, facts.SetBack = d.Update, r.failedRemovals(t.Manifest(), d.Update)
+		facts.Ordered = d.Update
+		facts.SetBack = r.failedRemovals(t.Manifest(), facts, d.Update)
 	}
 	if want == InstallAtShutdown {
 		if facts, err = r.forShutdown(facts); err != nil {

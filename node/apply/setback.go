@@ -18,10 +18,10 @@ type failures interface {
 // failed, has its content here, is held by the machine's own people or does not apply; to refuse on less than that would keep a
 // good update away for one that never comes. What is there counts (see mitigated): nothing is laid over what
 // replaces it, nothing goes before what it needs, and one change at a time is made.
-func (r *Role) failedRemovals(m *policy.Manifest, ordered policy.UpdateID) map[policy.UpdateID]policy.SetBack {
+func (r *Role) failedRemovals(m *policy.Manifest, facts policy.Machine, ordered policy.UpdateID) map[policy.UpdateID]policy.SetBack {
 	j, reads := r.cfg.Journal.(failures)
 	out := map[policy.UpdateID]policy.SetBack{}
-	for _, a := range m.Approvals {
+	for _, a := range m.Counting(facts, r.cfg.Now()) { // what is said for other machines has another revision, or another age
 		if !reads || a.Update == ordered || a.Action != policy.ActionRemove {
 			continue
 		}
