@@ -81,7 +81,7 @@ func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) er
 	if r.LocalTime && r.Deadline.IsZero() && r.NotBefore.IsZero() {
 		return a, nil, api.Errorf(api.ClassUsage, "no time is given that could be local").WithHint("--local goes with --deadline or --not-before")
 	}
-	if err := suits(row, action, *r); err != nil {
+	if err := suits(row, action, *r, s.now()); err != nil {
 		return a, nil, err
 	}
 	if r.Expedite {

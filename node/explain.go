@@ -41,6 +41,10 @@ type explanation struct {
 	action  policy.Action
 
 	ringNext string // what an admin has to do, where a ring is waited for in vain; empty: nothing
+
+	quietBy   string          // the group whose signed word is that the machine changes nothing
+	standsFor policy.UpdateID // of a mitigation
+	over      bool            // and its end has come
 }
 
 func (e *explanation) add(at time.Time, step, format string, args ...any) {
@@ -57,6 +61,7 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 	facts := n.factsFor(m)
 	explainGroups(e, man.Memberships(facts))
 	plan := policy.MakePlan(man, n.describer(), facts, false, n.cfg.Now())
+	explainStandIns(e, man, plan, n.describer(), n.cfg.Now())
 	for _, v := range plan.Verdicts {
 		if string(v.Update) != e.Update {
 			continue
@@ -70,7 +75,7 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 		if a.Expedite {
 			e.add(a.At, "approval", "expedited: its deadline is now; %s", overrides(a))
 		}
-		e.verdict, e.action = v, a.Action
+		e.verdict, e.action, e.quietBy = v, a.Action, quietBy(man, facts)
 		n.explainRevision(e, a)
 		n.explainDeadline(e, man, a, v, facts)
 		for _, x := range v.Excepted {
@@ -174,4 +179,5 @@ func explainState(e *explanation, m api.Machine, itself bool, now time.Time) {
 		e.add(m.LastReport, "report", "the machine reported this")
 	}
 	conclude(e, seen)
+	e.sharpen(m.Updates)
 }
