@@ -132,6 +132,8 @@ func explainGroups(e *explanation, all []policy.Membership) {
 			e.add(time.Time{}, "group", "whether it is in %s cannot be found out: %s", g.Group, g.Detail)
 		case policy.MemberRefused, policy.MemberNoGroup:
 			e.add(time.Time{}, "group", "that it says it is in %s does not count (%s)", g.Group, g.Source)
+		case policy.MemberUnlisted:
+			e.add(time.Time{}, "group", "that it was enrolled into %s does not count yet: the approvals do not list it", g.Group)
 		}
 	}
 }
