@@ -81,7 +81,7 @@ func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) er
 	if r.LocalTime && r.Deadline.IsZero() && r.NotBefore.IsZero() {
 		return a, nil, api.Errorf(api.ClassUsage, "no time is given that could be local").WithHint("--local goes with --deadline or --not-before")
 	}
-	if err := suits(row, action, *r); err != nil {
+	if err := suits(row, action, *r, s.now()); err != nil {
 		return a, nil, err
 	}
 	if r.Expedite {
@@ -138,7 +138,10 @@ func (s *seed) update(id string) (state.CatalogueRow, error) {
 
 // needGroup makes sure that a group exists, and that the main manifest lists it.
 func (s *seed) needGroup(m *sheet, name string) error {
-	if name == "all" || name == "unassigned" || slices.ContainsFunc(m.groups, func(g policy.Group) bool { return g.Name == name }) {
+	if name == policy.GroupUnassigned && m.role == "" {
+		return s.listEnrolled(m)
+	}
+	if name == policy.GroupAll || name == policy.GroupUnassigned || slices.ContainsFunc(m.groups, func(g policy.Group) bool { return g.Name == name }) {
 		return nil
 	}
 	if m.role != "" {
@@ -304,22 +307,6 @@ func (s *seed) publishRoot(root []byte, t *policy.Trust, d *policy.Draft, roster
 		s.online = online
 	}
 	return files, err
-}
-
-// addressed counts the enrolled machines that approvals of the manifest are meant for.
-func (s *seed) addressed(m *policy.Manifest) int {
-	members, err := s.db.Members()
-	if err != nil {
-		return 0
-	}
-	n := 0
-	for _, k := range members {
-		groups := withMemberships(k.Groups, s.membershipsOf(k))
-		if k.ReplacedBy == "" && slices.ContainsFunc(m.Approvals, func(a policy.Approval) bool { return !a.Listed() && m.InGroup(groups, a.Group) }) {
-			n++
-		}
-	}
-	return n
 }
 
 // renew freshens the online signatures; roster nil keeps the one in force.

@@ -81,17 +81,13 @@ func (s *seed) change(w wish, edit func(*sheet) error) (*api.Published, error) {
 	if err := s.noteReason(w, pending == nil); err != nil {
 		return nil, err
 	}
+	reached := s.addressed(by, d) // against what is trusted before it is published
 	p, err := s.submit(t, d, w)
 	if err != nil {
 		return nil, err
 	}
 	p.Summary, p.Listed = w.summary, newlyListed(t.Manifest(), d)
-	p.Machines = s.addressed(s.believer.current().Manifest())
-	if !p.Published && w.role == "" {
-		if m, err := policy.DecodeManifest(d.Manifest()); err == nil {
-			p.Machines = s.addressed(m)
-		}
-	}
+	p.Machines = reached
 	return p, nil
 }
 
@@ -255,7 +251,7 @@ func (s *seed) signAndPublish(t *policy.Trust, d *policy.Draft, passphrase api.S
 		return nil, err
 	}
 	made, need, missing := d.Status(by)
-	p := &api.Published{Epoch: d.Epoch(), Role: d.Role(), Signatures: made, Threshold: need, Missing: missing}
+	p := &api.Published{Epoch: d.Epoch(), Role: d.Role(), Signatures: made, Threshold: need, Missing: missing, Machines: s.addressed(by, d)}
 	if made < need {
 		b, err := d.Encode()
 		if err != nil {
@@ -274,7 +270,7 @@ func (s *seed) signAndPublish(t *policy.Trust, d *policy.Draft, passphrase api.S
 			return nil, err
 		}
 	}
-	p.Published, p.Missing, p.Machines = true, nil, s.addressed(s.believer.current().Manifest())
+	p.Published, p.Missing = true, nil
 	return p, s.saveDraft(d.Role(), nil)
 }
 

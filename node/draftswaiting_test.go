@@ -80,6 +80,9 @@ func TestRB10APromotionThatWaitsForSignaturesIsToldEverywhere(t *testing.T) {
 		t.Fatalf("%+v, %v", v, err)
 	}
 	d := v.Drafts[0]
+	if h, err := n.Holds(ctx, api.HoldQuery{}); err != nil || len(h.Drafts) != 1 || h.Drafts[0].Reason != d.Reason {
+		t.Errorf("the list of holds tells none of it: %+v, %v", h, err)
+	}
 	if d.Changes != 1 || d.Threshold != 1 || d.Signatures != 0 || len(d.Missing) != 1 || !strings.Contains(d.NextStep, "patchmesh sign") || d.Reason != "it works" || at.Sub(d.Since) < 95*time.Hour {
 		t.Errorf("%+v", d)
 	}

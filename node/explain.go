@@ -42,6 +42,10 @@ type explanation struct {
 
 	elsewhere string // what an admin may do, where it is decided about for other machines alone; empty: nothing of that kind
 	ringNext  string // what an admin has to do, where a ring is waited for in vain; empty: nothing
+
+	quietBy   string          // the group whose signed word is that the machine changes nothing
+	standsFor policy.UpdateID // of a mitigation
+	over      bool            // and its end has come
 }
 
 func (e *explanation) add(at time.Time, step, format string, args ...any) {
@@ -58,6 +62,7 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 	facts := n.factsFor(m)
 	explainGroups(e, man.Memberships(facts))
 	plan := policy.MakePlan(man, n.describer(), facts, false, n.cfg.Now())
+	explainStandIns(e, man, plan, n.describer(), n.cfg.Now())
 	for _, v := range plan.Verdicts {
 		if string(v.Update) != e.Update {
 			continue
@@ -72,7 +77,7 @@ func (n *Node) explainApprovals(e *explanation, m api.Machine) {
 		if a.Expedite {
 			e.add(a.At, "approval", "expedited: its deadline is now; %s", overrides(a))
 		}
-		e.verdict, e.action = v, a.Action
+		e.verdict, e.action, e.quietBy = v, a.Action, quietBy(man, facts)
 		n.explainRevision(e, a)
 		n.explainDeadline(e, man, a, v, facts)
 		for _, x := range v.Excepted {
@@ -133,6 +138,8 @@ func explainGroups(e *explanation, all []policy.Membership) {
 			e.add(time.Time{}, "group", "whether it is in %s cannot be found out: %s", g.Group, g.Detail)
 		case policy.MemberRefused, policy.MemberNoGroup:
 			e.add(time.Time{}, "group", "that it says it is in %s does not count (%s)", g.Group, g.Source)
+		case policy.MemberUnlisted:
+			e.add(time.Time{}, "group", "that it was enrolled into %s does not count yet: the approvals do not list it", g.Group)
 		}
 	}
 }
@@ -180,4 +187,5 @@ func explainState(e *explanation, m api.Machine, itself bool, now time.Time) {
 		e.add(m.LastReport, "report", "the machine reported this")
 	}
 	conclude(e, seen)
+	e.sharpen(m.Updates)
 }

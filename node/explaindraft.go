@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"slices"
 
 	"patchmesh/policy"
 )
@@ -21,11 +22,24 @@ func (n *Node) explainDrafts(e *explanation) error {
 			e.add(w.Since, "draft", "a draft waits for signatures, %d of %d are there: %s", w.Signatures, w.Threshold, said)
 			switch policy.Reason(e.Reason) {
 			case policy.ReasonPolicyDeclined, policy.ReasonNotApproved:
-				e.NextStep = w.NextStep
+				if e.action == "" || e.action == policy.ActionDecline {
+					e.NextStep = w.NextStep
+				}
+			case policy.ReasonRingNotReached: // a promotion that was prepared waits for nothing else
+				if opensMore(w.Said, e.Update) {
+					e.NextStep = w.NextStep
+				}
 			}
 		}
 	}
 	return nil
+}
+
+// opensMore says whether a draft opens further rings to an update.
+func opensMore(changes []policy.Change, update string) bool {
+	return slices.ContainsFunc(changes, func(c policy.Change) bool {
+		return c.Approval != nil && c.WasApproval != nil && string(c.Approval.Update) == update && len(c.Approval.RingsOpened) > len(c.WasApproval.RingsOpened)
+	})
 }
 
 // draftSays is what a draft would change about an update, or about all of them, in words.

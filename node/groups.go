@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"patchmesh/node/api"
+	"patchmesh/node/state"
 	"patchmesh/policy"
 	"patchmesh/swarm"
 )
@@ -175,7 +176,7 @@ func (s *seed) setGroup(r api.GroupRequest) (*api.Published, error) {
 				return err
 			}
 			m.groups = slices.Delete(m.groups, at, at+1)
-			return nil
+			return s.forgetGroup(g.Name)
 		}
 		if g.Parent == policy.GroupAll {
 			g.Parent = ""
@@ -215,6 +216,49 @@ func checkNewGroup(g policy.Group) error {
 		}
 	}
 	return nil
+}
+
+// forgetGroup takes a dropped group out of the seed's books, so that a slip of a hand does not make it again; its name stays
+// there, at the top, while machines are enrolled into it.
+func (s *seed) forgetGroup(name string) error {
+	members, err := s.db.Members()
+	if err != nil {
+		return err
+	}
+	if err := s.db.DropGroup(name); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(members, func(k state.MemberRow) bool { return k.ReplacedBy == "" && slices.Contains(k.Groups, name) }) {
+		return s.db.PutGroup(name, "")
+	}
+	return nil
+}
+
+// listEnrolled lists every group into which a machine was enrolled: what is said for unassigned machines is not meant for
+// those, and would come to them, and go again once somebody says something for their group.
+func (s *seed) listEnrolled(m *sheet) error {
+	members, err := s.db.Members()
+	if err != nil {
+		return err
+	}
+	parents := map[string]string{}
+	groups, err := s.db.Groups()
+	for _, g := range groups {
+		parents[g.Name] = g.Parent
+	}
+	var names []string
+	for _, k := range members {
+		if k.ReplacedBy == "" {
+			names = append(names, k.Groups...)
+		}
+	}
+	slices.Sort(names)
+	for _, g := range slices.Compact(names) {
+		if parent, known := parents[g]; known && !slices.ContainsFunc(m.groups, func(o policy.Group) bool { return o.Name == g }) {
+			m.groups = append(m.groups, policy.Group{Name: g, Parent: parent})
+		}
+	}
+	return err
 }
 
 // unused refuses to drop a group that something is about: dropping it would change what that means.

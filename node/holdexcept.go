@@ -172,6 +172,12 @@ func (n *Node) Holds(_ context.Context, q api.HoldQuery) (*api.Holds, error) {
 			out.Holds = append(out.Holds, holdRow(man, h, names, now))
 		}
 	}
+	if n.seed != nil {
+		var err error
+		if out.Drafts, err = n.seed.waitingDrafts(); err != nil {
+			return nil, err
+		}
+	}
 	return out, nil
 }
 

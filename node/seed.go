@@ -212,7 +212,7 @@ func (s *seed) importPayload(r api.ImportRequest, body io.Reader) (*api.Imported
 	return &api.Imported{
 		Listing: listing, Update: string(d.Update), Revision: d.Revision, Title: d.Title, Installer: d.Installer,
 		Descriptor: d.ID().String(), Payload: d.Payload.String(), SizeBytes: m.PlainBytes, StoredBytes: m.StoredBytes(),
-		Chunks: m.Len(), SHA256: d.SHA256, Unchanged: unchanged,
+		Chunks: m.Len(), SHA256: d.SHA256, Unchanged: unchanged, Warnings: s.importDoubts(d),
 	}, nil
 }
 

@@ -23,7 +23,7 @@ func (s *seed) setWindow(r api.WindowRequest) (*api.Published, error) {
 	} else if err := r.Window.Validate(); err != nil {
 		return nil, api.Errorf(api.ClassUsage, "%v", err).WithHint("'patchmesh windows set --help' shows examples")
 	}
-	return s.change(w, func(m *sheet) error {
+	p, err := s.change(w, func(m *sheet) error {
 		var known []string
 		for _, o := range m.windows {
 			known = append(known, o.ID)
@@ -42,6 +42,10 @@ func (s *seed) setWindow(r api.WindowRequest) (*api.Published, error) {
 		m.windows = append(m.windows, r.Window)
 		return nil
 	})
+	if err == nil && !r.Drop {
+		p.Warnings = append(p.Warnings, r.Window.Doubts(s.now())...)
+	}
+	return p, err
 }
 
 // openingsTold bounds the answer of Windows.

@@ -56,7 +56,8 @@ func (g Group) String() string {
 type Membership struct {
 	Group string `json:"group"`
 	// Source is all, enrolled, query, claimed, nested or unassigned; unknown: whether it is in the group
-	// cannot be found out; refused: it says that it is, and the group does not let it; and no-such-group.
+	// cannot be found out; refused: it says that it is, and the group does not let it; no-such-group; and unlisted: it was
+	// enrolled into it, and nothing that is signed lists it.
 	Source string `json:"source"`
 	Detail string `json:"detail,omitempty"` // for people
 }
@@ -72,11 +73,12 @@ const (
 	MemberUnknown    = "unknown"
 	MemberRefused    = "refused"
 	MemberNoGroup    = "no-such-group"
+	MemberUnlisted   = "unlisted"
 )
 
 // Counts says whether the machine is in the group.
 func (m Membership) Counts() bool {
-	return m.Source != MemberUnknown && m.Source != MemberRefused && m.Source != MemberNoGroup
+	return m.Source != MemberUnknown && m.Source != MemberRefused && m.Source != MemberNoGroup && m.Source != MemberUnlisted
 }
 
 // Memberships tells every group of a machine, and what became of its own claims, sorted by group.
@@ -192,7 +194,12 @@ func (m *Manifest) belongs(mach Machine) belonging {
 		}
 	}
 	for _, c := range claims {
-		b.sources = append(b.sources, Membership{Group: c, Source: MemberNoGroup, Detail: "the machine says that it is in it"})
+		b.sources = append(b.sources, Membership{Group: c, Source: MemberNoGroup, Detail: "the approvals list no such group"})
+	}
+	for _, g := range mach.Groups {
+		if !slices.ContainsFunc(m.Groups, func(l Group) bool { return l.Name == g }) {
+			b.sources = append(b.sources, Membership{Group: g, Source: MemberUnlisted, Detail: "it was enrolled into it, and the approvals do not list it yet"})
+		}
 	}
 	b.in = m.depths(names)
 	b.settleDoubt(m, names, doubtful)

@@ -24,27 +24,20 @@ func (d *Descriptor) checkMitigation() error {
 	return nil
 }
 
-// lifted says whether a mitigation is not needed any more, and why.
+// lifted says whether a mitigation is to be taken off, and why: what people read. That its end has come is no good news:
+// the machine is open again where the update that it stands for is not there.
 func (q question) lifted() (why string, is bool) {
 	d := q.desc
 	if d == nil || d.Mitigates == "" || q.approval.Action != ActionInstall {
 		return "", false
 	}
 	if seen, looked := q.machine.Detected[d.Mitigates]; looked && seen.Err == "" && seen.Present {
-		return fmt.Sprintf("%s is installed", d.Mitigates), true
+		return fmt.Sprintf("the mitigation is not needed any more: %s is installed", d.Mitigates), true
 	}
 	if !q.now.Before(d.MitigationEnds) {
-		return "it has ended at " + d.MitigationEnds.UTC().Format(time.RFC3339), true
+		return fmt.Sprintf("the mitigation has ended at %s, and %s was not found installed: nothing stands in for it", d.MitigationEnds.UTC().Format(time.RFC3339), d.Mitigates), true
 	}
 	return "", false
-}
-
-// liftText is what people read where a mitigation is taken off; empty: this is none.
-func (q question) liftText() string {
-	if q.lift == "" {
-		return ""
-	}
-	return "the mitigation is not needed any more: " + q.lift
 }
 
 // settleMitigated tells machines that are spared by a mitigation from those that are as they should be and

@@ -48,7 +48,11 @@ func TestRM1AMitigationComesAndIsLiftedOnceItsUpdateIsInstalled(t *testing.T) {
 		if p.Verdicts[1].Verb != c.verb || p.Verdicts[0].Compliance != c.fixIs {
 			t.Errorf("%s: the mitigation is %q, the fix %q; want %q, %q", c.name, p.Verdicts[1].Verb, p.Verdicts[0].Compliance, c.verb, c.fixIs)
 		}
-		if v := p.Verdicts[1]; v.Verb == VerbRemove && (!v.Lift || !strings.Contains(v.Detail, "not needed any more: ")) {
+		why := "not needed any more: fix is installed"
+		if !c.at.Before(ends) {
+			why = "has ended at 2026-04-01T09:00:00Z, and fix was not found installed: nothing stands in for it"
+		}
+		if v := p.Verdicts[1]; v.Verb == VerbRemove && (!v.Lift || !strings.Contains(v.Detail, why)) {
 			t.Errorf("%s: taken off without saying why: %+v", c.name, v)
 		}
 		if c.at.Before(ends) && !c.fix.Present && !p.NextAt.Equal(ends) {

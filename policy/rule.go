@@ -108,7 +108,7 @@ func rulePresent(q question, v *Verdict) bool {
 		v.Verb, v.Compliance, v.Reason = VerbNone, Installed, ""
 		return true
 	case !d.Present && q.approval.Action == ActionRemove:
-		v.Verb, v.Compliance, v.Reason, v.Await, v.Detail = VerbNone, NotApplicable, "", StateRemoved, q.liftText()
+		v.Verb, v.Compliance, v.Reason, v.Await, v.Detail = VerbNone, NotApplicable, "", StateRemoved, q.lift
 		return true
 	}
 	return false
@@ -192,7 +192,7 @@ func ruleAct(q question, v *Verdict) bool {
 	case ActionInstall:
 		v.Verb = VerbInstall
 	case ActionRemove:
-		v.Verb, v.Lift, v.Detail = VerbRemove, q.lift != "", q.liftText()
+		v.Verb, v.Lift, v.Detail = VerbRemove, q.lift != "", q.lift
 	case ActionStageOnly:
 		v.Verb = VerbStage
 	default: // an action that a newer version added and this rule forgot

@@ -70,6 +70,11 @@ func writeGroups(w io.Writer, v *api.Groups) {
 	}
 	_ = t.Flush()
 	for _, c := range v.Claims {
+		if c.Source == api.GroupUnlisted {
+			fmt.Fprintf(w, "does not count: %s was enrolled into %s, which the approvals do not list: it counts once something is approved for it, or with 'patchmesh group set %s'\n",
+				api.Clean(c.Machine), api.Clean(c.Group), api.Clean(c.Group))
+			continue
+		}
 		fmt.Fprintf(w, "does not count: %s says that it is in %s (%s): %s\n", api.Clean(c.Machine), api.Clean(c.Group), c.Source, api.Clean(c.Detail))
 	}
 }

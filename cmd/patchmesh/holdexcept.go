@@ -54,6 +54,7 @@ func (a *app) holdListCmd() *cobra.Command {
 }
 
 func writeHolds(w io.Writer, v *api.Holds) {
+	defer writeDrafts(w, v.Drafts) // what somebody believes to be held may lack signatures
 	if len(v.Holds) == 0 {
 		fmt.Fprintln(w, "nothing is held")
 		return

@@ -156,6 +156,9 @@ func (a *app) tellImported(done []*api.Imported, name func(*api.Imported) string
 		if next := listingText(i); next != "" {
 			fmt.Fprintln(a.errOut, next)
 		}
+		for _, t := range i.Warnings {
+			fmt.Fprintf(a.errOut, "warning: %s: %s\n", i.Update, api.Clean(t))
+		}
 		fmt.Fprintln(a.out, i.Update)
 	}
 	return nil

@@ -69,7 +69,10 @@ func (p *ruleFiles) read(r *api.ImportRules) error {
 		if err != nil {
 			return err
 		}
-		if len(b) > maxRuleFile || !json.Valid(b) {
+		if len(b) > maxRuleFile {
+			return api.Errorf(api.ClassUsage, "%s is longer than the %s that a rule may have", x.path, api.Size(maxRuleFile))
+		}
+		if !json.Valid(b) {
 			return api.Errorf(api.ClassUsage, "%s is no rule in JSON", x.path)
 		}
 		*x.into = b

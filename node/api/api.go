@@ -306,6 +306,8 @@ type Imported struct {
 	SHA256      string `json:"sha256"`
 	Unchanged   bool   `json:"unchanged,omitempty"` // the same revision was there already
 	Listing     string `json:"listing,omitempty"`   // what becomes of it undecided, see ListingNext; empty: it is listed, or decided about
+
+	Warnings []string `json:"warnings,omitempty"` // what its import says that leads nowhere as things are
 }
 
 // ApproveRequest changes what is approved. Passphrase opens the approver keys and is never stored.

@@ -29,6 +29,8 @@ type Holds struct {
 	AsOf  time.Time `json:"as_of"`
 	Epoch uint64    `json:"epoch"`
 	Holds []HoldRow `json:"holds"`
+
+	Drafts []WaitingDraft `json:"drafts,omitempty"` // on a seed: a hold or a release that lacks signatures may be in one
 }
 
 // HoldRow is one hold in force.

@@ -91,9 +91,12 @@ type GroupClaim struct {
 	Machine string `json:"machine"`
 	ID      string `json:"id"`
 	Group   string `json:"group"`
-	Source  string `json:"source"` // refused or no-such-group
+	Source  string `json:"source"` // refused, no-such-group, or GroupUnlisted
 	Detail  string `json:"detail,omitempty"`
 }
+
+// GroupUnlisted is the source of a group into which the machine was enrolled and that nothing signed lists.
+const GroupUnlisted = policy.MemberUnlisted
 
 // GroupRequest makes a group, in place of the one with the same name, or drops it.
 type GroupRequest struct {

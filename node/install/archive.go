@@ -61,10 +61,7 @@ func (archiveInstaller) check(s Spec) error {
 			return failed(ReasonDenied, fmt.Errorf("argument %.40q is none of an archive's", key), "read descriptor of %s", s.Update)
 		}
 	}
-	if s.Args["dest"] == "" {
-		return failed(ReasonDenied, errors.New("it needs to know its folder: dest=/path/below/the/root"), "read descriptor of %s", s.Update)
-	}
-	return nil
+	return checkDest(s, "it needs to know its folder: dest=/path/below/the/root")
 }
 
 func archiveKind(name string) string {

@@ -108,11 +108,31 @@ func TestRH6APackageWhoseScriptFailsIsRolledBackToo(t *testing.T) {
 	bring(t, one, "")
 	bad := app("2.0")
 	bad.scripts = map[string]string{"postinst": "#!/bin/sh\necho the disk of fate is full\nexit 7\n"}
-	bring(t, probedDeb(t, bad, root), install.ReasonRolledBack)
+	if e := bring(t, probedDeb(t, bad, root), install.ReasonRolledBack); !strings.Contains(e.Log, "the disk of fate is full") {
+		t.Errorf("what its script printed is lost: %q", e.Log)
+	}
 	if got := status(t, root, "app"); got != "ii 1.0" {
 		t.Errorf("the package is %q", got)
 	}
 	audited(t, root)
+}
+
+// R-H5, R-H8: a package that others need stays, and dpkg is not left with the wish to remove it one day.
+func TestRH5APackageThatOthersNeedStaysAsItWas(t *testing.T) {
+	needDpkg(t)
+	root := t.TempDir()
+	lib := deb{name: "lib", version: "1.0", files: map[string]string{"usr/share/lib": "x"}}
+	j := lib.job(t, root)
+	bring(t, j, "")
+	user := deb{name: "user", version: "1.0", extra: "Depends: lib\n", files: map[string]string{"usr/share/user": "x"}}
+	bring(t, user.job(t, root), "")
+	_, err := installer(t, "deb").Remove(t.Context(), j)
+	if e := asError(t, err); e.Reason != install.ReasonDependency || !strings.Contains(e.Log, "user depends on lib") {
+		t.Errorf("%v: %q", err, e.Log)
+	}
+	if got := status(t, root, "lib"); got != "ii 1.0" {
+		t.Errorf("the package is %q", got)
+	}
 }
 
 func TestRH7ARunOfDpkgThatWasCutOffIsFinishedFirst(t *testing.T) {

@@ -320,6 +320,11 @@ func (d *debInstaller) removeParts(ctx context.Context, p *dpkg, j Job, all []Sp
 	if len(args) == len(force)+2 {
 		return Result{}, nil
 	}
+	// A removal that dpkg refuses, since others need the package, would still be noted in its database as wanted: some
+	// later run of another tool carries it out. So it is asked first.
+	if run := p.change(ctx, j, append([]string{"--no-act"}, args...)...); run.notBegun != nil || run.exitCode != 0 {
+		return d.outcomeOf(ctx, p, j, run, all, false)
+	}
 	return d.outcomeOf(ctx, p, j, p.change(ctx, j, args...), all, false)
 }
 

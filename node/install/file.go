@@ -23,10 +23,7 @@ func (fileInstaller) Kind() string     { return "file" }
 func (fileInstaller) Available() error { return nil }
 
 func (fileInstaller) check(s Spec) error {
-	if s.Args["dest"] == "" {
-		return failed(ReasonDenied, errors.New("it needs to know where the file goes: dest=/path/below/the/root"), "read descriptor of %s", s.Update)
-	}
-	return nil
+	return checkDest(s, "it needs to know where the file goes: dest=/path/below/the/root")
 }
 
 // maxDestBytes and maxNameBytes bound dest, so that our own suffixes fit beside any name.

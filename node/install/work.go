@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"patchmesh/policy"
@@ -90,7 +91,7 @@ func Bring(ctx context.Context, i Installer, j Job) (Result, error) {
 	}
 	t, open := j.openTrial()
 	if open && t.Failed != "" { // cut off while rolling back: that is finished, nothing is installed
-		return Result{}, j.rollBack(ctx, i, t)
+		return Result{}, j.rollBack(ctx, i, t, "")
 	}
 	if !open {
 		seen, err := Look(ctx, i, j)
@@ -127,7 +128,7 @@ func Bring(ctx context.Context, i Installer, j Job) (Result, error) {
 		if ctx.Err() != nil { // nobody waits any more: the trial stays open and is taken up again
 			return res, failed(ReasonTimeout, ctx.Err(), "ask the health probe of %s", j.Spec.Update)
 		}
-		return res, j.giveUp(ctx, i, t, fmt.Errorf("the health probe did not hold within %s: %s", j.Spec.ProbeTime, a.Detail))
+		return res, j.giveUp(ctx, i, t, fmt.Errorf("the health probe did not hold within %s: %s", j.Spec.ProbeTime, a.Detail), res.Log)
 	}
 	if hooked != nil { // the trial stays open: the script runs again with the next try
 		return res, hooked
@@ -176,7 +177,7 @@ func (j Job) afterFailure(ctx context.Context, i Installer, t trial, err error) 
 	_, undoes := i.(undoer)
 	half := d.Interrupted || undoes && d.Version != t.Before
 	if final && derr == nil && half && ctx.Err() == nil {
-		return j.giveUp(ctx, i, t, err)
+		return j.giveUp(ctx, i, t, err, "")
 	}
 	if ctx.Err() != nil || !final {
 		return err // it may go on by itself, as dpkg does, or the next time
@@ -190,17 +191,23 @@ func heals(err error) bool {
 	return !errors.As(err, &e) || e.Killed || !slices.Contains([]string{ReasonExit, ReasonDependency, ReasonUndetected}, e.Reason)
 }
 
-// giveUp notes durably that the update has failed here before anything is rolled back.
-func (j Job) giveUp(ctx context.Context, i Installer, t trial, why error) error {
+// giveUp notes durably that the update has failed here before anything is rolled back. said is what its tool printed,
+// where why does not hold it.
+func (j Job) giveUp(ctx context.Context, i Installer, t trial, why error, said string) error {
 	t.Failed = tail([]byte(why.Error()))
 	if err := j.saveTrial(t); err != nil {
 		return err
 	}
-	return j.rollBack(ctx, i, t)
+	var e *Error
+	if errors.As(why, &e) {
+		said = e.Log
+	}
+	return j.rollBack(ctx, i, t, said)
 }
 
-// rollBack brings back what was there. It is not tied to ctx: half a rollback is worse than a late one.
-func (j Job) rollBack(ctx context.Context, i Installer, t trial) error {
+// rollBack brings back what was there. It is not tied to ctx: half a rollback is worse than a late one. said is what
+// the tool printed that has failed: nobody finds out why without it, and of what is rolled back nothing else is left.
+func (j Job) rollBack(ctx context.Context, i Installer, t trial, said string) error {
 	r, can := i.(Rollbacker)
 	stuck := ReasonProbe
 	if j.Spec.Probe == nil {
@@ -208,15 +215,18 @@ func (j Job) rollBack(ctx context.Context, i Installer, t trial) error {
 	}
 	if !can {
 		e := failed(stuck, errors.New(t.Failed), "install %s: there is no way back for kind %q", j.Spec.Update, i.Kind())
+		e.Log = said
 		return firstError(errors.Join(e, j.endTrial()))
 	}
 	_ = j.step(StepRollBack) // the trial has it already; this is for people
 	res, err := r.Rollback(context.WithoutCancel(ctx), j, t.Before)
 	if err != nil {
 		e := failed(stuck, fmt.Errorf("%s; rolling back did not work: %w", t.Failed, err), "install %s", j.Spec.Update)
+		e.Log = said
 		var cause *Error
 		if errors.As(err, &cause) {
-			e.ExitCode, e.Log, e.Killed = cause.ExitCode, cause.Log, cause.Killed
+			e.ExitCode, e.Killed = cause.ExitCode, cause.Killed
+			e.Log = tail([]byte(strings.Join([]string{said, cause.Log}, "\n")))
 		}
 		if cause != nil && (cause.Killed || cause.Reason == ReasonDiskShort || cause.Reason == ReasonLocked) {
 			e.Reason = cause.Reason // the trial stays as it is, and the next try goes on with the way back
@@ -230,5 +240,7 @@ func (j Job) rollBack(ctx context.Context, i Installer, t trial) error {
 	} else if t.Before == "" {
 		what = "it was taken off again"
 	}
-	return firstError(errors.Join(failed(ReasonRolledBack, errors.New(t.Failed), "install %s: %s", j.Spec.Update, what), j.endTrial()))
+	e := failed(ReasonRolledBack, errors.New(t.Failed), "install %s: %s", j.Spec.Update, what)
+	e.Log = said
+	return firstError(errors.Join(e, j.endTrial()))
 }

@@ -106,6 +106,11 @@ func (db *DB) PutGroup(name, parent string) error {
 		ON CONFLICT DO UPDATE SET parent = excluded.parent WHERE excluded.parent <> ''`, name, parent)
 }
 
+// DropGroup forgets a group and its parent. One that is not there is no error.
+func (db *DB) DropGroup(name string) error {
+	return db.exec("drop group "+name, `DELETE FROM groups WHERE name = ?`, name)
+}
+
 // Groups lists the groups by name.
 func (db *DB) Groups() ([]GroupRow, error) {
 	return rows(db, "read groups", `SELECT name, parent FROM groups ORDER BY name`, nil,
