@@ -155,7 +155,9 @@ func (m *Manifest) Approved(group string, describe func(content.ID) *Descriptor)
 		all = append(all, a.Update)
 	}
 	r := m.Replacers(describe)
-	return slices.DeleteFunc(slices.Clone(all), func(u UpdateID) bool {
-		return r.anyAbove(u, func(n UpdateID) bool { return slices.Contains(all, n) })
+	gone := r.replacedBySuch(func(u UpdateID) bool { // all is sorted, as approvals are
+		_, is := slices.BinarySearch(all, u)
+		return is
 	})
+	return slices.DeleteFunc(slices.Clone(all), func(u UpdateID) bool { return gone[r.node[u]] })
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"iter"
 	"slices"
 
 	"patchmesh/content"
@@ -15,7 +16,8 @@ type chains struct {
 	node  map[UpdateID]int
 	older [][]int // what each replaces, directly
 	newer [][]int
-	rank  []int // higher than that of all that it replaces; the same for all of a circle
+	rank  []int  // higher than that of all that it replaces; the same for all of a circle
+	alone []bool // on no circle
 }
 
 // add finds the node of an update, or makes it.
@@ -48,32 +50,73 @@ func (c *chains) complete(from int, known func(UpdateID) *Descriptor) {
 			c.replaces(n, d)
 		}
 	}
-	c.rank, _ = ranks(c.older)
+	var circular []bool
+	c.rank, circular = ranks(c.older)
+	c.alone = make([]bool, len(circular))
+	for n := range circular {
+		c.alone[n] = !circular[n]
+	}
 }
 
-// above lists what replaces a node, directly or by way of others.
-func (c *chains) above(n int) (list []int) {
-	seen := map[int]bool{n: true}
-	for todo := []int{n}; len(todo) > 0; {
-		at := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		for _, m := range c.newer[at] {
-			if !seen[m] {
+// above yields what replaces a node, directly or by way of others, the nearest first.
+func (c *chains) above(n int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		seen := map[int]bool{n: true}
+		for todo := []int{n}; len(todo) > 0; todo = todo[1:] {
+			for _, m := range c.newer[todo[0]] {
+				if seen[m] {
+					continue
+				}
 				seen[m] = true
 				todo = append(todo, m)
-				if c.rank[m] != c.rank[n] {
-					list = append(list, m)
+				if c.rank[m] != c.rank[n] && !yield(m) {
+					return
 				}
 			}
 		}
 	}
-	return list
 }
 
 // anyAbove says whether one that is so replaces an update.
 func (c *chains) anyAbove(u UpdateID, is func(UpdateID) bool) bool {
 	n, known := c.node[u]
-	return known && slices.ContainsFunc(c.above(n), func(m int) bool { return is(c.names[m]) })
+	if !known {
+		return false
+	}
+	for m := range c.above(n) {
+		if is(c.names[m]) {
+			return true
+		}
+	}
+	return false
+}
+
+// fromAbove gives every node, merged, what own gives for those that replace it; the zero value where there are none. Of long chains
+// it asks for each node once, which to go along above for each does not.
+func fromAbove[T any](c *chains, own func(int) T, merge func(T, T) T) []T {
+	ranked, over, out := make([][]int, len(c.names)), make([]T, len(c.names)), make([]T, len(c.names)) // over: by rank
+	for n, k := range c.rank {
+		ranked[k] = append(ranked[k], n)
+	}
+	for k, nodes := range slices.Backward(ranked) { // the newest first
+		with := over[k]
+		for _, n := range nodes {
+			out[n], with = over[k], merge(with, own(n))
+		}
+		for _, n := range nodes {
+			for _, old := range c.older[n] {
+				if r := c.rank[old]; r != k {
+					over[r] = merge(over[r], with)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// replacedBySuch says of every node whether one that is so replaces it.
+func (c *chains) replacedBySuch(is func(UpdateID) bool) []bool {
+	return fromAbove(c, func(n int) bool { return is(c.names[n]) }, func(a, b bool) bool { return a || b })
 }
 
 // decided finds the descriptor of an update that somebody whose word counts has decided about, whatever for which machines and what

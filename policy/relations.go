@@ -157,14 +157,17 @@ func (f *flow) give(from int, found func(int)) {
 		}
 	}
 	has(from)
-	circle := map[int]bool{} // of from: it does not have these, and another that is above them would
+	var circle map[int]bool // of from: it does not have these, and another that is above them would
 	for todo := []int{from}; len(todo) > 0; {
 		n := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		if f.passed[n] || circle[n] {
 			continue
 		}
-		if f.rel.rank[n] == f.rel.rank[from] {
+		if f.rel.rank[n] == f.rel.rank[from] && !f.rel.alone[n] {
+			if circle == nil {
+				circle = map[int]bool{}
+			}
 			circle[n] = true
 		} else {
 			f.passed[n] = true

@@ -159,7 +159,7 @@ func (r *relations) awaited(stuck []int, all, now flow) map[int]bool {
 				continue
 			}
 			visit(n, true)
-			for _, m := range r.above(n) {
+			for m := range r.above(n) {
 				visit(m, false)
 			}
 		}
