@@ -77,6 +77,33 @@ func (c *chains) above(n int) iter.Seq[int] {
 	}
 }
 
+// walk calls found, once at least, with every node that edges (older, newer) lead to from one, but for those of its own circle. What
+// earlier calls have passed is not walked again.
+func (c *chains) walk(from int, edges [][]int, passed []bool, found func(int)) {
+	var circle map[int]bool // of from: a walk that begins outside of it is still to find these
+	for todo := []int{from}; len(todo) > 0; {
+		n := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if passed[n] || circle[n] {
+			continue
+		}
+		if c.rank[n] == c.rank[from] && !c.alone[n] {
+			if circle == nil {
+				circle = map[int]bool{}
+			}
+			circle[n] = true
+		} else {
+			passed[n] = true
+		}
+		for _, m := range edges[n] {
+			if c.rank[m] != c.rank[from] {
+				found(m)
+			}
+			todo = append(todo, m)
+		}
+	}
+}
+
 // anyAbove says whether one that is so replaces an update.
 func (c *chains) anyAbove(u UpdateID, is func(UpdateID) bool) bool {
 	n, known := c.node[u]
