@@ -16,8 +16,9 @@ type chains struct {
 	node  map[UpdateID]int
 	older [][]int // what each replaces, directly
 	newer [][]int
-	rank  []int  // higher than that of all that it replaces; the same for all of a circle
-	alone []bool // on no circle
+	rank  []int   // higher than that of all that it replaces; the same for all of a circle
+	alone []bool  // on no circle
+	ranks [][]int // the nodes of each rank
 }
 
 // add finds the node of an update, or makes it.
@@ -52,9 +53,9 @@ func (c *chains) complete(from int, known func(UpdateID) *Descriptor) {
 	}
 	var circular []bool
 	c.rank, circular = ranks(c.older)
-	c.alone = make([]bool, len(circular))
-	for n := range circular {
-		c.alone[n] = !circular[n]
+	c.alone, c.ranks = make([]bool, len(circular)), make([][]int, len(circular))
+	for n, k := range c.rank {
+		c.alone[n], c.ranks[k] = !circular[n], append(c.ranks[k], n)
 	}
 }
 
@@ -104,28 +105,11 @@ func (c *chains) walk(from int, edges [][]int, passed []bool, found func(int)) {
 	}
 }
 
-// anyAbove says whether one that is so replaces an update.
-func (c *chains) anyAbove(u UpdateID, is func(UpdateID) bool) bool {
-	n, known := c.node[u]
-	if !known {
-		return false
-	}
-	for m := range c.above(n) {
-		if is(c.names[m]) {
-			return true
-		}
-	}
-	return false
-}
-
 // fromAbove gives every node, merged, what own gives for those that replace it; the zero value where there are none. Of long chains
 // it asks for each node once, which to go along above for each does not.
 func fromAbove[T any](c *chains, own func(int) T, merge func(T, T) T) []T {
-	ranked, over, out := make([][]int, len(c.names)), make([]T, len(c.names)), make([]T, len(c.names)) // over: by rank
-	for n, k := range c.rank {
-		ranked[k] = append(ranked[k], n)
-	}
-	for k, nodes := range slices.Backward(ranked) { // the newest first
+	over, out := make([]T, len(c.ranks)), make([]T, len(c.names)) // over: by rank
+	for k, nodes := range slices.Backward(c.ranks) {              // the newest first
 		with := over[k]
 		for _, n := range nodes {
 			out[n], with = over[k], merge(with, own(n))

@@ -45,7 +45,14 @@ func TestRB8LongChainsCostWhatTheyHold(t *testing.T) {
 		}, 1999},
 		"list":     {20, func() int { return len((&Manifest{}).List(catalogue, nobody, t0).Added) }, 1},
 		"baseline": {20, func() int { return len(m.Approved(GroupAll, describe)) }, 1},
-		"plan":     {40, func() int { return len(MakePlan(m, describe, mach, false, t0).Verdicts) }, 2000},
+		"lacking": {20, func() int {
+			all := make([]UpdateID, len(m.Approvals))
+			for i, a := range m.Approvals {
+				all[i] = a.Update
+			}
+			return len(m.Replacers(describe).Lacking(all, nil))
+		}, 2000},
+		"plan": {40, func() int { return len(MakePlan(m, describe, mach, false, t0).Verdicts) }, 2000},
 		"a plan of checkpoints": {20, func() (n int) {
 			for _, v := range MakePlan(laid, describeLaid, mach, false, t0).Verdicts {
 				if v.Reason != ReasonDepOtherFirst || v.Verb == VerbStage {

@@ -73,14 +73,10 @@ func (r *relations) lookThere() {
 
 // replacedBy gives every node the active one at the top of its chain, -1 if none replaces it.
 func (r *relations) replacedBy(active func(int) bool) []int {
-	ranked := make([][]int, len(r.names))
-	for n, k := range r.rank {
-		ranked[k] = append(ranked[k], n)
-	}
 	over, by := slices.Repeat([]int{-1}, len(r.names)), make([]int, len(r.names))
-	for k := len(ranked) - 1; k >= 0; k-- { // the newest first
+	for k, nodes := range slices.Backward(r.ranks) { // the newest first
 		top := over[k]
-		for _, n := range ranked[k] {
+		for _, n := range nodes {
 			by[n] = over[k]
 			if top < 0 && n < len(r.asked) && active(n) {
 				top = n
@@ -89,7 +85,7 @@ func (r *relations) replacedBy(active func(int) bool) []int {
 		if top < 0 {
 			continue
 		}
-		for _, n := range ranked[k] {
+		for _, n := range nodes {
 			for _, old := range r.older[n] {
 				if o := &over[r.rank[old]]; r.rank[old] != k && (*o < 0 || top < *o) {
 					*o = top
