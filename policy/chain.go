@@ -136,12 +136,7 @@ func (m *Manifest) decided(describe func(content.ID) *Descriptor, counts func(Ap
 	var newest map[UpdateID]Approval
 	return func(u UpdateID) *Descriptor {
 		if newest == nil { // rarely asked for
-			newest = map[UpdateID]Approval{}
-			for _, a := range m.Approvals {
-				if was, seen := newest[a.Update]; !a.Listed() && counts(a) && (!seen || was.Revision < a.Revision) {
-					newest[a.Update] = a
-				}
-			}
+			newest = m.newestDecided(counts)
 		}
 		if a, is := newest[u]; is {
 			return describe(a.Descriptor)
@@ -150,9 +145,45 @@ func (m *Manifest) decided(describe func(content.ID) *Descriptor, counts func(Ap
 	}
 }
 
-// decidedForAll is decided by the main approvers: a delegated role has no say on machines that are not its own.
-func (m *Manifest) decidedForAll(describe func(content.ID) *Descriptor) func(UpdateID) *Descriptor {
-	return m.decided(describe, func(a Approval) bool { return a.role == "" })
+func (m *Manifest) newestDecided(counts func(Approval) bool) map[UpdateID]Approval {
+	newest := map[UpdateID]Approval{}
+	for _, a := range m.Approvals {
+		if was, seen := newest[a.Update]; !a.Listed() && counts(a) && (!seen || was.Revision < a.Revision) {
+			newest[a.Update] = a
+		}
+	}
+	return newest
+}
+
+// byMain: a delegated role has no say on what replaces what on machines that are not its own.
+func byMain(a Approval) bool { return a.role == "" }
+
+// Between lists the approvals for other machines whose descriptors tell how the chains of a plan go on, for who keeps but those of
+// its own: without them it would take a chain to end there. It knows of those that hang on descriptors at hand; ask again when more
+// of them are.
+func (m *Manifest) Between(p Plan, describe func(content.ID) *Descriptor) (out []Approval) {
+	seen := map[UpdateID]bool{}
+	var todo []*Descriptor
+	for _, v := range p.Verdicts {
+		seen[v.Update] = seen[v.Update] || !v.Listed
+		if d := describe(v.Descriptor); d != nil && !v.Listed {
+			todo = append(todo, d)
+		}
+	}
+	newest := m.newestDecided(byMain)
+	for ; len(todo) > 0; todo = todo[1:] {
+		for _, u := range todo[0].Supersedes {
+			a, is := newest[u]
+			if seen[u] || !is {
+				continue
+			}
+			seen[u], out = true, append(out, a)
+			if d := describe(a.Descriptor); d != nil {
+				todo = append(todo, d)
+			}
+		}
+	}
+	return out
 }
 
 // ranks gives every node of a graph a number that is higher than that of any node that can be reached from it, but for those

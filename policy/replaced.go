@@ -67,7 +67,7 @@ func (m *Manifest) successors(groups []string, describe func(content.ID) *Descri
 	if !chained {
 		return successors{}
 	}
-	r := newRelations(asked, verdicts, m.decidedForAll(describe))
+	r := newRelations(asked, verdicts, m.decided(describe, byMain))
 	by, all := r.leftOutForGood(func(i int) bool { return !r.circular[i] && verdicts[i].Verb == VerbInstall })
 	return successors{r, by, all.coming, fromAbove(&r.chains, func(n int) (at time.Time) {
 		if n < len(asked) && all.coming[n] {
