@@ -183,12 +183,16 @@ func (s *seed) neededIn(m *policy.Manifest) (func(policy.UpdateID, string) bool,
 		return nil, err
 	}
 	replacers := m.Replacers(s.descriptor)
+	has := make([]func(policy.UpdateID) bool, len(fleet)) // of those that were asked
 	return func(u policy.UpdateID, group string) bool {
-		for _, k := range fleet {
+		for i, k := range fleet {
 			if k.Reason == string(policy.ReasonHostRevoked) || !m.InGroup(k.Groups, group) {
 				continue
 			}
-			if len(replacers.Lacking([]policy.UpdateID{u}, standing(k))) > 0 {
+			if has[i] == nil {
+				has[i] = replacers.Has(standing(k))
+			}
+			if !has[i](u) {
 				return true
 			}
 		}

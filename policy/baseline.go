@@ -123,15 +123,24 @@ func (m *Manifest) Replacers(describe func(content.ID) *Descriptor) Replacers {
 // or has approved it for nobody, does not excuse anything; nor does a replacement that is not for the machine. What a machine
 // has not said it does not have.
 func (r Replacers) Lacking(baseline []UpdateID, said map[UpdateID]Standing) []UpdateID {
-	out := []UpdateID{}
-	for _, u := range baseline {
+	has := r.Has(said)
+	return slices.DeleteFunc(append([]UpdateID{}, baseline...), has)
+}
+
+// Has is what Lacking asks of one machine, for many updates.
+func (r Replacers) Has(said map[UpdateID]Standing) func(UpdateID) bool {
+	var replaced []bool
+	return func(u UpdateID) bool {
 		s := said[u]
-		if !s.Compliance.There() && !(s.Compliance == NotApplicable && foreign(s.Reason)) &&
-			!r.anyAbove(u, func(n UpdateID) bool { return r.offered[n] && said[n].Compliance.There() }) {
-			out = append(out, u)
+		if s.Compliance.There() || s.Compliance == NotApplicable && foreign(s.Reason) {
+			return true
 		}
+		if replaced == nil {
+			replaced = r.replacedBySuch(func(n UpdateID) bool { return r.offered[n] && said[n].Compliance.There() })
+		}
+		n, known := r.node[u]
+		return known && replaced[n]
 	}
-	return out
 }
 
 // foreign: the update is for other machines.
@@ -155,7 +164,9 @@ func (m *Manifest) Approved(group string, describe func(content.ID) *Descriptor)
 		all = append(all, a.Update)
 	}
 	r := m.Replacers(describe)
-	return slices.DeleteFunc(slices.Clone(all), func(u UpdateID) bool {
-		return r.anyAbove(u, func(n UpdateID) bool { return slices.Contains(all, n) })
+	gone := r.replacedBySuch(func(u UpdateID) bool { // all is sorted, as approvals are
+		_, is := slices.BinarySearch(all, u)
+		return is
 	})
+	return slices.DeleteFunc(slices.Clone(all), func(u UpdateID) bool { return gone[r.node[u]] })
 }

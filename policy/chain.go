@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"iter"
 	"slices"
 
 	"patchmesh/content"
@@ -15,7 +16,9 @@ type chains struct {
 	node  map[UpdateID]int
 	older [][]int // what each replaces, directly
 	newer [][]int
-	rank  []int // higher than that of all that it replaces; the same for all of a circle
+	rank  []int   // higher than that of all that it replaces; the same for all of a circle
+	alone []bool  // on no circle
+	ranks [][]int // the nodes of each rank
 }
 
 // add finds the node of an update, or makes it.
@@ -48,32 +51,83 @@ func (c *chains) complete(from int, known func(UpdateID) *Descriptor) {
 			c.replaces(n, d)
 		}
 	}
-	c.rank, _ = ranks(c.older)
+	var circular []bool
+	c.rank, circular = ranks(c.older)
+	c.alone, c.ranks = make([]bool, len(circular)), make([][]int, len(circular))
+	for n, k := range c.rank {
+		c.alone[n], c.ranks[k] = !circular[n], append(c.ranks[k], n)
+	}
 }
 
-// above lists what replaces a node, directly or by way of others.
-func (c *chains) above(n int) (list []int) {
-	seen := map[int]bool{n: true}
-	for todo := []int{n}; len(todo) > 0; {
-		at := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		for _, m := range c.newer[at] {
-			if !seen[m] {
+// above yields what replaces a node, directly or by way of others, the nearest first.
+func (c *chains) above(n int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		seen := map[int]bool{n: true}
+		for todo := []int{n}; len(todo) > 0; todo = todo[1:] {
+			for _, m := range c.newer[todo[0]] {
+				if seen[m] {
+					continue
+				}
 				seen[m] = true
 				todo = append(todo, m)
-				if c.rank[m] != c.rank[n] {
-					list = append(list, m)
+				if c.rank[m] != c.rank[n] && !yield(m) {
+					return
 				}
 			}
 		}
 	}
-	return list
 }
 
-// anyAbove says whether one that is so replaces an update.
-func (c *chains) anyAbove(u UpdateID, is func(UpdateID) bool) bool {
-	n, known := c.node[u]
-	return known && slices.ContainsFunc(c.above(n), func(m int) bool { return is(c.names[m]) })
+// walk calls found, once at least, with every node that edges (older, newer) lead to from one, but for those of its own circle. What
+// earlier calls have passed is not walked again.
+func (c *chains) walk(from int, edges [][]int, passed []bool, found func(int)) {
+	var circle map[int]bool // of from: a walk that begins outside of it is still to find these
+	for todo := []int{from}; len(todo) > 0; {
+		n := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if passed[n] || circle[n] {
+			continue
+		}
+		if c.rank[n] == c.rank[from] && !c.alone[n] {
+			if circle == nil {
+				circle = map[int]bool{}
+			}
+			circle[n] = true
+		} else {
+			passed[n] = true
+		}
+		for _, m := range edges[n] {
+			if c.rank[m] != c.rank[from] {
+				found(m)
+			}
+			todo = append(todo, m)
+		}
+	}
+}
+
+// fromAbove gives every node, merged, what own gives for those that replace it; the zero value where there are none. Of long chains
+// it asks for each node once, which to go along above for each does not.
+func fromAbove[T any](c *chains, own func(int) T, merge func(T, T) T) []T {
+	over, out := make([]T, len(c.ranks)), make([]T, len(c.names)) // over: by rank
+	for k, nodes := range slices.Backward(c.ranks) {              // the newest first
+		with := over[k]
+		for _, n := range nodes {
+			out[n], with = over[k], merge(with, own(n))
+		}
+		for _, n := range nodes {
+			for _, old := range c.older[n] {
+				if r := c.rank[old]; r != k {
+					over[r] = merge(over[r], with)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// replacedBySuch says of every node whether one that is so replaces it.
+func (c *chains) replacedBySuch(is func(UpdateID) bool) []bool {
+	return fromAbove(c, func(n int) bool { return is(c.names[n]) }, func(a, b bool) bool { return a || b })
 }
 
 // decided finds the descriptor of an update that somebody whose word counts has decided about, whatever for which machines and what
@@ -82,12 +136,7 @@ func (m *Manifest) decided(describe func(content.ID) *Descriptor, counts func(Ap
 	var newest map[UpdateID]Approval
 	return func(u UpdateID) *Descriptor {
 		if newest == nil { // rarely asked for
-			newest = map[UpdateID]Approval{}
-			for _, a := range m.Approvals {
-				if was, seen := newest[a.Update]; !a.Listed() && counts(a) && (!seen || was.Revision < a.Revision) {
-					newest[a.Update] = a
-				}
-			}
+			newest = m.newestDecided(counts)
 		}
 		if a, is := newest[u]; is {
 			return describe(a.Descriptor)
@@ -96,9 +145,45 @@ func (m *Manifest) decided(describe func(content.ID) *Descriptor, counts func(Ap
 	}
 }
 
-// decidedForAll is decided by the main approvers: a delegated role has no say on machines that are not its own.
-func (m *Manifest) decidedForAll(describe func(content.ID) *Descriptor) func(UpdateID) *Descriptor {
-	return m.decided(describe, func(a Approval) bool { return a.role == "" })
+func (m *Manifest) newestDecided(counts func(Approval) bool) map[UpdateID]Approval {
+	newest := map[UpdateID]Approval{}
+	for _, a := range m.Approvals {
+		if was, seen := newest[a.Update]; !a.Listed() && counts(a) && (!seen || was.Revision < a.Revision) {
+			newest[a.Update] = a
+		}
+	}
+	return newest
+}
+
+// byMain: a delegated role has no say on what replaces what on machines that are not its own.
+func byMain(a Approval) bool { return a.role == "" }
+
+// Between lists the approvals for other machines whose descriptors tell how the chains of a plan go on, for who keeps but those of
+// its own: without them it would take a chain to end there. It knows of those that hang on descriptors at hand; ask again when more
+// of them are.
+func (m *Manifest) Between(p Plan, describe func(content.ID) *Descriptor) (out []Approval) {
+	seen := map[UpdateID]bool{}
+	var todo []*Descriptor
+	for _, v := range p.Verdicts {
+		seen[v.Update] = seen[v.Update] || !v.Listed
+		if d := describe(v.Descriptor); d != nil && !v.Listed {
+			todo = append(todo, d)
+		}
+	}
+	newest := m.newestDecided(byMain)
+	for ; len(todo) > 0; todo = todo[1:] {
+		for _, u := range todo[0].Supersedes {
+			a, is := newest[u]
+			if seen[u] || !is {
+				continue
+			}
+			seen[u], out = true, append(out, a)
+			if d := describe(a.Descriptor); d != nil {
+				todo = append(todo, d)
+			}
+		}
+	}
+	return out
 }
 
 // ranks gives every node of a graph a number that is higher than that of any node that can be reached from it, but for those

@@ -95,6 +95,20 @@ func TestRB8WhatIsReplacedEverywhereGoesByWholeChains(t *testing.T) {
 			b.again("new", func(d *Descriptor, _ *Approval) { d.Classification = "driver" })
 			b.m.Settings = append(b.m.Settings, Setting{SetTakeClasses, "all", "security"})
 		}, "", ""},
+		"new is not taken by a part": {func(b *bench) {
+			direct(b)
+			b.again("new", func(d *Descriptor, _ *Approval) { d.Classification = "driver" })
+			b.m.Settings = append(b.m.Settings, Setting{SetTakeClasses, "desks", "security"})
+		}, "", ""},
+		"a part takes what others do not": {func(b *bench) {
+			direct(b)
+			b.again("new", func(d *Descriptor, _ *Approval) { d.Product = "shop" })
+			b.m.Settings = append(b.m.Settings, Setting{SetTakeProducts, "all", "till"}, Setting{SetTakeProducts, "lab", "shop"})
+		}, "lab", "new 0"},
+		"new asks its user": {func(b *bench) {
+			direct(b)
+			b.again("new", func(d *Descriptor, _ *Approval) { d.AsksUser = "always" })
+		}, "", ""},
 		"new needs what comes": {func(b *bench) {
 			direct(b)
 			b.again("new", func(d *Descriptor, _ *Approval) { d.Prerequisites = []UpdateID{"base"} })
@@ -156,7 +170,8 @@ func TestRB8WhatIsReplacedEverywhereGoesByWholeChains(t *testing.T) {
 		m := grouped(t, b.m)
 		group := firstText(k.group, GroupAll)
 		got := ""
-		if rep, is := m.Replaced([]string{group}, b.describe, now)["old"]; is {
+		s := m.successors([]string{group}, b.describe, now, func(UpdateID) bool { return false })
+		if rep, is := s.of("old"); is {
 			got = fmt.Sprintf("%s %g", strings.Trim(fmt.Sprint(rep.By), "[]"), rep.SinceAt.Sub(t0).Hours())
 		}
 		if got != k.want {
@@ -293,10 +308,10 @@ func TestRB8WhatIsReplacedIsWhatANewMachineLeavesOut(t *testing.T) {
 		}
 		kept += steps
 		for _, u := range w.ids {
-			_, replaced := told[u]
+			replaced := told[u]
 			out := first[u].Verb == VerbNone && first[u].Reason == ReasonDepOtherFirst
 			if replaced && (!out || mach.Detected[u].Present) || out && !replaced && steps == 0 {
-				w.fail(first, "%s is replaced %v, by %v; a new machine leaves it out %v and has it %v", u, replaced, told[u].By, out, mach.Detected[u].Present)
+				w.fail(first, "%s is replaced %v; a new machine leaves it out %v and has it %v", u, replaced, out, mach.Detected[u].Present)
 			}
 			if replaced {
 				left++

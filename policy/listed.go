@@ -198,9 +198,8 @@ func replacedIn(catalogue []Candidate) func(UpdateID) bool {
 		offered[c.Descriptor.Update] = !c.Descriptor.Withdrawn
 	}
 	chain.complete(len(chain.names), nil)
-	return func(u UpdateID) bool {
-		return chain.anyAbove(u, func(other UpdateID) bool { return offered[other] })
-	}
+	is := chain.replacedBySuch(func(u UpdateID) bool { return offered[u] })
+	return func(u UpdateID) bool { return is[chain.node[u]] }
 }
 
 // Text says what a listing does, for people; empty: nothing.

@@ -32,7 +32,7 @@ type Machine struct {
 	Power        Power
 	Waits        map[UpdateID]Wait
 	Met          map[UpdateID]Wait    // since when a revision is known to be meant for this machine
-	SetBack      map[UpdateID]SetBack // installs that did not work here, see setback.go
+	SetBack      map[UpdateID]SetBack // changes that did not work here, see setback.go
 	Unready      map[content.ID]bool  // by descriptor, changes that could not begin now: content is not whole here, or it is not their turn
 	Ordered      UpdateID             // somebody else chooses among what is due, and this is it; empty: nobody does, see notOrdered
 	ShuttingDown time.Duration        // how long the machine may still be used; 0: it is not being shut down

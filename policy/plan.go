@@ -110,7 +110,7 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 		asked = append(asked, q)
 		p.Verdicts = append(p.Verdicts, v)
 	}
-	rel := newRelations(asked, p.Verdicts, m.decidedForAll(describe))
+	rel := newRelations(asked, p.Verdicts, m.decided(describe, byMain))
 	superseded := rel.settleSupersedence()
 	rel.settleOrder()
 	settleMitigated(asked, p.Verdicts)

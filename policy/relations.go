@@ -9,8 +9,10 @@ type relations struct {
 	asked    []question
 	verdicts []Verdict
 	needs    [][]int
+	neededBy [][]int
 	circular []bool // by approvals to install it is on a circle of such
 	there    []bool // it is on the machine, or one that replaces it
+	giver    []int  // of each node, before anything comes, see flow
 }
 
 // newRelations: known finds the descriptor of an update that is only named, nil if there is none.
@@ -32,6 +34,12 @@ func newRelations(asked []question, verdicts []Verdict, known func(UpdateID) *De
 	}
 	r.complete(len(asked), known)
 	r.needs = append(r.needs, make([][]int, len(r.names)-len(asked))...)
+	r.neededBy = make([][]int, len(r.names))
+	for i, needs := range r.needs {
+		for _, n := range needs {
+			r.neededBy[n] = append(r.neededBy[n], i)
+		}
+	}
 	offered := make([][]int, len(asked))
 	for i, q := range asked {
 		for _, old := range r.older[i] {
@@ -55,22 +63,20 @@ func (r *relations) lookThere() {
 			}
 		}
 	}
-	r.there = make([]bool, len(r.names))
-	for n := range r.there {
-		r.there[n] = f.has(n)
+	r.there, r.giver = make([]bool, len(r.names)), slices.Repeat([]int{nobody}, len(r.names))
+	for n, u := range r.names {
+		if r.there[n] = f.has(n); r.there[n] || r.asked[0].machine.AwaitsRestart(u) { // brought in, and complete with the restart
+			r.giver[n] = here
+		}
 	}
 }
 
 // replacedBy gives every node the active one at the top of its chain, -1 if none replaces it.
 func (r *relations) replacedBy(active func(int) bool) []int {
-	ranked := make([][]int, len(r.names))
-	for n, k := range r.rank {
-		ranked[k] = append(ranked[k], n)
-	}
 	over, by := slices.Repeat([]int{-1}, len(r.names)), make([]int, len(r.names))
-	for k := len(ranked) - 1; k >= 0; k-- { // the newest first
+	for k, nodes := range slices.Backward(r.ranks) { // the newest first
 		top := over[k]
-		for _, n := range ranked[k] {
+		for _, n := range nodes {
 			by[n] = over[k]
 			if top < 0 && n < len(r.asked) && active(n) {
 				top = n
@@ -79,7 +85,7 @@ func (r *relations) replacedBy(active func(int) bool) []int {
 		if top < 0 {
 			continue
 		}
-		for _, n := range ranked[k] {
+		for _, n := range nodes {
 			for _, old := range r.older[n] {
 				if o := &over[r.rank[old]]; r.rank[old] != k && (*o < 0 || top < *o) {
 					*o = top
@@ -106,42 +112,35 @@ const (
 
 func (f *flow) has(n int) bool { return f.giver[n] != nobody }
 
-// comes lets those come that may.
+// comes lets those come that may. It is asked many times for one plan.
 func (r *relations) comes(may func(int) bool) flow {
-	f := flow{rel: r, coming: make([]bool, len(r.asked)), giver: make([]int, len(r.names)), passed: make([]bool, len(r.names))}
-	for n, u := range r.names {
-		f.giver[n] = nobody
-		if r.there[n] || r.asked[0].machine.AwaitsRestart(u) { // brought in, and complete with the restart
-			f.giver[n] = here
-		}
-	}
-	open, waits := make([]int, len(r.asked)), make([][]int, len(r.names))
+	f := flow{rel: r, coming: make([]bool, len(r.asked)), giver: slices.Clone(r.giver), passed: make([]bool, len(r.names))}
+	open := make([]int, len(r.asked)) // what each still waits for; never 0 of one that may not come
 	var ready []int
 	for i := range r.asked {
 		if !may(i) {
+			open[i] = -1
 			continue
 		}
 		for _, n := range r.needs[i] {
 			if !f.has(n) {
 				open[i]++
-				waits[n] = append(waits[n], i)
 			}
 		}
 		if open[i] == 0 {
 			ready = append(ready, i)
 		}
 	}
-	for len(ready) > 0 {
-		i := ready[0]
-		ready = ready[1:]
-		f.coming[i] = true
-		f.give(i, func(n int) {
-			for _, j := range waits[n] {
-				if open[j]--; open[j] == 0 {
-					ready = append(ready, j)
-				}
+	had := func(n int) {
+		for _, j := range r.neededBy[n] {
+			if open[j]--; open[j] == 0 {
+				ready = append(ready, j)
 			}
-		})
+		}
+	}
+	for ; len(ready) > 0; ready = ready[1:] {
+		f.coming[ready[0]] = true
+		f.give(ready[0], had)
 	}
 	return f
 }
@@ -157,23 +156,5 @@ func (f *flow) give(from int, found func(int)) {
 		}
 	}
 	has(from)
-	circle := map[int]bool{} // of from: it does not have these, and another that is above them would
-	for todo := []int{from}; len(todo) > 0; {
-		n := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		if f.passed[n] || circle[n] {
-			continue
-		}
-		if f.rel.rank[n] == f.rel.rank[from] {
-			circle[n] = true
-		} else {
-			f.passed[n] = true
-		}
-		for _, old := range f.rel.older[n] {
-			if f.rel.rank[old] != f.rel.rank[from] {
-				has(old)
-			}
-			todo = append(todo, old)
-		}
-	}
+	f.rel.walk(from, f.rel.older, f.passed, has)
 }

@@ -10,35 +10,53 @@ import (
 
 // Replacement is what takes the place of an update.
 type Replacement struct {
-	By      []UpdateID // sorted
+	By      []UpdateID // sorted; of a long chain some of the nearest
+	More    bool       // there are others
 	SinceAt time.Time  // from when the first of them has been in force on all of the machines
 }
+
+// mostNamed bounds the replacements of one update that are named: of a chain of thousands nobody reads them.
+const mostNamed = 5
 
 // Replaced tells which updates the machines in these groups leave out, once everything is done, for others that replace them; as
 // far as what is signed can tell: for machines that may be in further groups, that have none of it yet, and for which
 // all of it is meant. GroupAll asks for all machines; no group at all for those that are unassigned.
 //
 // It errs on the side of an update that is not replaced: what is let go by this answer is missing where it errs. One that comes to
-// a part of the machines only, that a hold stops somewhere, that waits for its time, its ring or for something that does not
-// come replaces nothing yet; and a checkpoint, that another can only be laid over, is needed still by a machine that
+// a part of the machines only, that a hold stops somewhere, that waits for its time, its ring, its user or for something that does
+// not come replaces nothing yet; and a checkpoint, that another can only be laid over, is needed still by a machine that
 // is set up tomorrow.
-func (m *Manifest) Replaced(groups []string, describe func(content.ID) *Descriptor, now time.Time) map[UpdateID]Replacement {
-	return m.replacedBut(groups, describe, now, func(UpdateID) bool { return false })
+func (m *Manifest) Replaced(groups []string, describe func(content.ID) *Descriptor, now time.Time) map[UpdateID]bool {
+	s := m.successors(groups, describe, now, func(UpdateID) bool { return false })
+	out := map[UpdateID]bool{}
+	for i, newest := range s.by {
+		if newest >= 0 {
+			out[s.rel.names[i]] = true
+		}
+	}
+	return out
 }
 
-// replacedBut is Replaced where those that are not to count replace nothing.
-func (m *Manifest) replacedBut(groups []string, describe func(content.ID) *Descriptor, now time.Time, not func(UpdateID) bool) map[UpdateID]Replacement {
-	f := m.fleetOf(groups, describe, now)
-	var asked []question
-	var verdicts []Verdict
-	var since []time.Time
+// successors is what becomes of the chains of updates on some machines, see Replaced.
+type successors struct {
+	rel     *relations
+	by      []int       // by place in the plan
+	coming  []bool      // by place in the plan
+	sinceAt []time.Time // of each node, see Replacement
+}
+
+// successors finds them where those that are not to count replace nothing.
+func (m *Manifest) successors(groups []string, describe func(content.ID) *Descriptor, now time.Time, not func(UpdateID) bool) successors {
+	f := m.fleetOf(groups, now)
+	won := effective(m, f.in, now)
+	asked, verdicts, since := make([]question, 0, len(won)), make([]Verdict, 0, len(won)), make([]time.Time, 0, len(won))
 	chained := false
-	for _, w := range effective(m, f.in, now) {
+	for _, w := range won {
 		a := m.Approvals[w.index]
 		if a.Listed() {
 			continue
 		}
-		q, v := question{approval: a, desc: describe(a.Descriptor), settings: f.set, now: now}, Verdict{Update: a.Update, Compliance: Required, Verb: VerbWait}
+		q, v := question{approval: a, desc: describe(a.Descriptor), now: now}, Verdict{Update: a.Update, Compliance: Required, Verb: VerbWait}
 		at, everywhere := f.inForce(q)
 		if everywhere && !not(a.Update) {
 			v.Verb = VerbInstall
@@ -46,30 +64,40 @@ func (m *Manifest) replacedBut(groups []string, describe func(content.ID) *Descr
 		}
 		asked, verdicts, since = append(asked, q), append(verdicts, v), append(since, at)
 	}
-	out := map[UpdateID]Replacement{}
 	if !chained {
-		return out
+		return successors{}
 	}
-	r := newRelations(asked, verdicts, m.decidedForAll(describe))
+	r := newRelations(asked, verdicts, m.decided(describe, byMain))
 	by, all := r.leftOutForGood(func(i int) bool { return !r.circular[i] && verdicts[i].Verb == VerbInstall })
-	for old, newest := range by {
-		if newest < 0 {
+	return successors{r, by, all.coming, fromAbove(&r.chains, func(n int) (at time.Time) {
+		if n < len(asked) && all.coming[n] {
+			at = since[n]
+		}
+		return at
+	}, earlier)}
+}
+
+// of tells what replaces an update; false: nothing.
+func (s successors) of(u UpdateID) (rep Replacement, is bool) {
+	if s.rel == nil {
+		return rep, false
+	}
+	n, known := s.rel.node[u]
+	if !known || n >= len(s.by) || s.by[n] < 0 {
+		return rep, false
+	}
+	for m := range s.rel.above(n) {
+		if m >= len(s.coming) || !s.coming[m] {
 			continue
 		}
-		var rep Replacement
-		for _, n := range r.above(old) {
-			if n >= len(asked) || !all.coming[n] {
-				continue
-			}
-			rep.By = append(rep.By, r.names[n])
-			if rep.SinceAt.IsZero() || since[n].Before(rep.SinceAt) {
-				rep.SinceAt = since[n]
-			}
+		if rep.More = len(rep.By) == mostNamed; rep.More {
+			break
 		}
-		slices.Sort(rep.By)
-		out[r.names[old]] = rep
+		rep.By = append(rep.By, s.rel.names[m])
 	}
-	return out
+	slices.Sort(rep.By)
+	rep.SinceAt = s.sinceAt[n]
+	return rep, true
 }
 
 // around are the groups that every machine in these groups is in.
@@ -85,15 +113,18 @@ func (m *Manifest) around(groups []string) map[string]int {
 type fleet struct {
 	m         *Manifest
 	in        map[string]int // see depths
-	set       settings
 	depth     map[string]int // of every group
 	approvals map[UpdateID][]Approval
+	takes     []settings             // what kinds of updates some of them take
+	held      map[UpdateID]bool      // by a hold in force
+	heldUntil map[UpdateID]time.Time // by holds that are over
+	rings     map[[2]string]int      // by group and plan, see ringOf
 	now       time.Time
 }
 
-func (m *Manifest) fleetOf(groups []string, describe func(content.ID) *Descriptor, now time.Time) fleet {
-	f := fleet{m: m, in: m.around(groups), depth: map[string]int{GroupAll: 0, GroupUnassigned: 1}, approvals: map[UpdateID][]Approval{}, now: now}
-	f.set = m.settingsFor(f.in, Machine{})
+func (m *Manifest) fleetOf(groups []string, now time.Time) fleet {
+	f := fleet{m: m, in: m.around(groups), depth: map[string]int{GroupAll: 0, GroupUnassigned: 1}, approvals: map[UpdateID][]Approval{},
+		held: map[UpdateID]bool{}, heldUntil: map[UpdateID]time.Time{}, rings: map[[2]string]int{}, now: now}
 	parent := map[string]string{}
 	for _, g := range m.Groups {
 		parent[g.Name] = g.Parent
@@ -106,22 +137,57 @@ func (m *Manifest) fleetOf(groups []string, describe func(content.ID) *Descripto
 			f.approvals[a.Update] = append(f.approvals[a.Update], a)
 		}
 	}
+	for _, h := range m.Holds {
+		if h.ExpiresAt.IsZero() || now.Before(h.ExpiresAt) {
+			f.held[h.Update] = true
+		} else {
+			f.heldUntil[h.Update] = later(f.heldUntil[h.Update], h.ExpiresAt)
+		}
+	}
+	f.findTakes()
 	return f
+}
+
+// findTakes: what the machines take is said by their groups, or, for some, by further groups that are no less deep.
+func (f *fleet) findTakes() {
+	set := f.m.settingsFor(f.in, Machine{})
+	f.takes = []settings{{takeClasses: set.takeClasses, takeProducts: set.takeProducts}}
+	own := map[string]int{}
+	for _, s := range f.m.Settings {
+		if d, in := f.in[s.Group]; in {
+			own[s.Name] = max(own[s.Name], d)
+		}
+	}
+	for _, s := range f.m.Settings {
+		if _, in := f.in[s.Group]; in || !f.mayBeIn(s.Group) || f.depth[s.Group] < own[s.Name] {
+			continue
+		}
+		switch s.Name {
+		case SetTakeClasses:
+			f.takes = append(f.takes, settings{takeClasses: s.Value, takeProducts: takeAny})
+		case SetTakeProducts:
+			f.takes = append(f.takes, settings{takeClasses: takeAny, takeProducts: s.Value})
+		}
+	}
+}
+
+// taken: no machine of the fleet is told not to take such an update.
+func (f *fleet) taken(q question) bool {
+	return !slices.ContainsFunc(f.takes, func(s settings) bool {
+		q.settings = s
+		return ruleClass(q, &Verdict{})
+	})
 }
 
 // inForce says whether an update is installed on each of the machines for which it is meant, without regard to what is installed
 // beside it, and from when: whichever approval of it counts on one of them, by a group that nobody here knows of, asks for
-// the same. A mitigation goes again.
-func (f fleet) inForce(q question) (since time.Time, everywhere bool) {
+// the same. A mitigation goes again, and what always asks its user waits for an answer.
+func (f *fleet) inForce(q question) (since time.Time, everywhere bool) {
 	a := q.approval
-	if q.desc == nil || q.desc.Mitigates != "" || f.m.Held(a.Update, f.now) || ruleClass(q, &Verdict{}) {
+	if q.desc == nil || q.desc.Mitigates != "" || q.desc.AsksUser == "always" || f.held[a.Update] || f.held[AllUpdates] || !f.taken(q) {
 		return time.Time{}, false
 	}
-	for _, h := range f.m.Holds {
-		if (h.Update == a.Update || h.Update == AllUpdates) && h.ExpiresAt.After(since) { // it is over
-			since = h.ExpiresAt
-		}
-	}
+	since = later(f.heldUntil[a.Update], f.heldUntil[AllUpdates])
 	for _, b := range f.approvals[a.Update] {
 		if f.never(b, a) {
 			continue
@@ -130,43 +196,46 @@ func (f fleet) inForce(q question) (since time.Time, everywhere bool) {
 		if b.Action != ActionInstall || b.Descriptor != a.Descriptor || !reached {
 			return time.Time{}, false
 		}
-		if at.After(since) {
-			since = at
-		}
+		since = later(since, at)
 	}
 	return since, true
 }
 
 // never: on no machine of the fleet does b count, since a does.
-func (f fleet) never(b, a Approval) bool {
-	theirs, known := f.depth[b.Group]
-	if !known || b.Group == GroupUnassigned && !f.mayBeUnassigned() {
-		return true
-	}
-	mine := f.depth[a.Group]
-	return theirs < mine || theirs == mine && force(b.Action) < force(a.Action)
+func (f *fleet) never(b, a Approval) bool {
+	mine, theirs := f.depth[a.Group], f.depth[b.Group]
+	return !f.mayBeIn(b.Group) || theirs < mine || theirs == mine && force(b.Action) < force(a.Action)
 }
 
-func (f fleet) mayBeUnassigned() bool {
+// mayBeIn: there is such a group, and some machine of the fleet may be in it.
+func (f *fleet) mayBeIn(group string) bool {
+	_, known := f.depth[group]
 	_, are := f.in[GroupUnassigned]
-	return are || len(f.in) == 1
+	return known && (group != GroupUnassigned || are || len(f.in) == 1)
 }
 
 // reached says whether an approval has begun on all machines of the fleet that are in its group too, and when.
-func (f fleet) reached(a Approval) (at time.Time, reached bool) {
-	if at = a.At; a.latestStart().After(at) {
-		at = a.latestStart()
-	}
+func (f *fleet) reached(a Approval) (at time.Time, reached bool) {
+	at = later(a.At, a.latestStart())
 	if plan := f.m.RingPlan(a.RingPlan); plan != nil && !a.Expedite {
-		in := f.m.around([]string{a.Group})
-		maps.Copy(in, f.in)
-		ring := plan.ringOf(in) // further groups may have a machine in an earlier one
+		ring := f.ringOf(a.Group, plan)
 		if ring < 0 || ring >= len(a.RingsOpened) {
 			return at, false
 		}
-		if turn := a.OpenedAt(ring).Add(time.Duration(plan.Rings[ring].SpreadMinutes) * time.Minute); turn.After(at) {
-			at = turn
-		}
+		at = later(at, a.OpenedAt(ring).Add(time.Duration(plan.Rings[ring].SpreadMinutes)*time.Minute))
 	}
 	return at, !f.now.Before(at)
+}
+
+// ringOf is the last ring of a plan that a machine of the fleet in a group may be in: further groups may have it in an earlier one.
+func (f *fleet) ringOf(group string, plan *RingPlan) int {
+	key := [2]string{group, plan.Name}
+	ring, known := f.rings[key]
+	if !known {
+		in := f.m.around([]string{group})
+		maps.Copy(in, f.in)
+		ring = plan.ringOf(in)
+		f.rings[key] = ring
+	}
+	return ring
 }

@@ -123,17 +123,17 @@ func (m *Manifest) ProposeDeclines(catalogue []Candidate, describe func(content.
 	for _, c := range catalogue {
 		withdrawn[c.Descriptor.Update] = c.Descriptor.Withdrawn
 	}
-	replaced := map[string]map[UpdateID]Replacement{}
+	replaced := map[string]successors{}
 	var out []Proposal
 	for _, a := range m.Approvals {
 		d := describe(a.Descriptor)
 		if a.role != "" || a.Listed() || a.Action == ActionDecline || a.Action == ActionRemove || d == nil || d.Mitigates != "" || m.switchOf(SetDeclines, a.Group) != "yes" {
 			continue
 		}
-		if replaced[a.Group] == nil { // what its vendor has withdrawn is about to go itself
-			replaced[a.Group] = m.replacedBut([]string{a.Group}, describe, now, func(u UpdateID) bool { return withdrawn[u] })
+		if _, known := replaced[a.Group]; !known { // what its vendor has withdrawn is about to go itself
+			replaced[a.Group] = m.successors([]string{a.Group}, describe, now, func(u UpdateID) bool { return withdrawn[u] })
 		}
-		rep, is := replaced[a.Group][a.Update]
+		rep, is := replaced[a.Group].of(a.Update)
 		if !withdrawn[a.Update] && !is {
 			continue
 		}
@@ -155,6 +155,9 @@ func stillWanted(rep Replacement, dueAt, now time.Time, needed func() bool) stri
 	by := make([]string, len(rep.By))
 	for i, u := range rep.By {
 		by[i] = string(u)
+	}
+	if rep.More {
+		by = append(by, "others")
 	}
 	switch {
 	case needed():

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"time"
 )
@@ -31,8 +30,7 @@ func (r *relations) settleSupersedence() (superseded []int) {
 			superseded = append(superseded, old)
 		}
 	}
-	by, _ := r.leftOut(goes)
-	for old, newer := range by {
+	for old, newer := range r.leftOut(goes) {
 		v := &r.verdicts[old]
 		if newer < 0 || v.Compliance == Installed {
 			continue
@@ -43,15 +41,15 @@ func (r *relations) settleSupersedence() (superseded []int) {
 	return superseded
 }
 
-// leftOut gives for every update of the plan the one for whose sake it is left out, -1 if there is none; and what comes if nothing
-// were left out. goes says which are about to be installed.
-func (r *relations) leftOut(goes func(int) bool) (by []int, all flow) {
-	all = r.comes(goes)
-	by = r.replacedBy(func(i int) bool { return all.coming[i] || r.counts(i) })
-	for _, i := range r.keepNeeded(by, all, goes) {
+// leftOut gives for every update of the plan the one for whose sake it is left out, -1 if there is none. goes says which are about to
+// be installed.
+func (r *relations) leftOut(goes func(int) bool) []int {
+	all := r.comes(goes)
+	by := r.replacedBy(func(i int) bool { return all.coming[i] || r.counts(i) })
+	for _, i := range r.keepNeeded(by, all) {
 		by[i] = -1
 	}
-	return r.onlyOffered(by), all
+	return r.onlyOffered(by)
 }
 
 // onlyOffered: what contradicts itself, or is not to be installed, is not left out for another.
@@ -65,20 +63,24 @@ func (r *relations) onlyOffered(by []int) []int {
 	return by
 }
 
-// leftOutForGood is leftOut without all that may be kept after all: which of several checkpoints serve depends on what is there by then.
+// leftOutForGood is leftOut without all that may be kept after all: which of several checkpoints serve depends on what is there by
+// then; and what comes if nothing were left out.
 func (r *relations) leftOutForGood(goes func(int) bool) (by []int, all flow) {
 	all = r.comes(goes)
 	by = r.replacedBy(func(i int) bool { return all.coming[i] })
-	now, stuck := r.without(by, nil, all, goes)
-	for i := range r.awaited(stuck, all, now) {
-		by[i] = -1
+	now, stuck := r.without(by, make([]bool, len(r.asked)), all)
+	awaited, _ := r.awaited(stuck, all, now)
+	for i, is := range awaited {
+		if is {
+			by[i] = -1
+		}
 	}
 	return r.onlyOffered(by), all
 }
 
 // without is what comes if all that is replaced were left out but for kept, and what does not come for want of it.
-func (r *relations) without(by, kept []int, all flow, goes func(int) bool) (f flow, stuck []int) {
-	f = r.comes(func(i int) bool { return goes(i) && (by[i] < 0 || slices.Contains(kept, i)) })
+func (r *relations) without(by []int, kept []bool, all flow) (f flow, stuck []int) {
+	f = r.comes(func(i int) bool { return all.coming[i] && (by[i] < 0 || kept[i]) })
 	for i := range r.asked {
 		if by[i] < 0 && all.coming[i] && !f.coming[i] {
 			stuck = append(stuck, i)
@@ -97,9 +99,10 @@ func (r *relations) counts(i int) bool {
 // cumulative update of today that can only be laid over the checkpoint of last year. Left out, the checkpoint would never come,
 // and the newest would wait for it without end. One that is not needed, since the replacement can come without, is not kept.
 // all is what comes if nothing were left out.
-func (r *relations) keepNeeded(by []int, all flow, goes func(int) bool) (kept []int) {
+func (r *relations) keepNeeded(by []int, all flow) (kept []int) {
+	is := make([]bool, len(r.asked))
 	for {
-		now, stuck := r.without(by, kept, all, goes)
+		now, stuck := r.without(by, is, all)
 		if len(stuck) == 0 {
 			break
 		}
@@ -107,49 +110,49 @@ func (r *relations) keepNeeded(by []int, all flow, goes func(int) bool) (kept []
 		if len(more) == 0 {
 			break
 		}
+		for _, i := range more {
+			is[i] = true
+		}
 		kept = append(kept, more...)
 	}
-	for at := 0; at < len(kept); {
-		fewer := slices.Delete(slices.Clone(kept), at, at+1)
-		if _, stuck := r.without(by, fewer, all, goes); len(stuck) == 0 {
-			kept = fewer
-		} else {
-			at++
-		}
-	}
-	return kept
+	return slices.DeleteFunc(kept, func(i int) bool {
+		is[i] = false
+		_, stuck := r.without(by, is, all)
+		is[i] = len(stuck) > 0
+		return !is[i]
+	})
 }
 
 // nextKept finds, of what the stuck ones wait for, what is left out and could be installed at once: those that are named
 // as a need; where none of those comes, the newest that replaces such a one.
 func (r *relations) nextKept(stuck, by []int, all, now flow) []int {
-	found := r.awaited(stuck, all, now)
-	maps.DeleteFunc(found, func(n int, _ bool) bool {
-		return by[n] < 0 || slices.ContainsFunc(r.needs[n], func(u int) bool { return !now.has(u) })
-	})
-	list := slices.Sorted(maps.Keys(found))
-	if named := slices.DeleteFunc(slices.Clone(list), func(n int) bool { return !found[n] }); len(named) > 0 {
-		return named
+	var list, named []int
+	awaited, needed := r.awaited(stuck, all, now)
+	for n, is := range awaited {
+		if !is || by[n] < 0 || slices.ContainsFunc(r.needs[n], func(u int) bool { return !now.has(u) }) {
+			continue
+		}
+		list = append(list, n)
+		if needed[n] {
+			named = append(named, n)
+		}
 	}
-	if len(list) == 0 {
-		return nil
+	if len(named) > 0 || len(list) == 0 {
+		return named
 	}
 	return []int{slices.MaxFunc(list, func(a, b int) int { return cmp.Compare(r.rank[a], r.rank[b]) })}
 }
 
-// awaited are those of the plan that could come and serve, step by step, what the stuck ones wait for; and whether they are named
-// as a need, or replace such a one.
-func (r *relations) awaited(stuck []int, all, now flow) map[int]bool {
-	found := map[int]bool{}
-	todo := slices.Clone(stuck)
-	visit := func(n int, named bool) {
-		if n >= len(r.asked) || !all.coming[n] {
-			return
-		}
-		if _, seen := found[n]; !seen {
+// awaited says of those of the plan whether they could come and serve, step by step, what the stuck ones wait for; and whether they
+// are named as a need, or merely replace such a one.
+func (r *relations) awaited(stuck []int, all, now flow) (is, named []bool) {
+	is, named = make([]bool, len(r.asked)), make([]bool, len(r.asked))
+	passed, todo := make([]bool, len(r.names)), slices.Clone(stuck)
+	visit := func(n int) {
+		if n < len(r.asked) && all.coming[n] && !is[n] {
+			is[n] = true
 			todo = append(todo, n)
 		}
-		found[n] = found[n] || named
 	}
 	for len(todo) > 0 {
 		i := todo[len(todo)-1]
@@ -158,11 +161,11 @@ func (r *relations) awaited(stuck []int, all, now flow) map[int]bool {
 			if now.has(n) {
 				continue
 			}
-			visit(n, true)
-			for _, m := range r.above(n) {
-				visit(m, false)
+			if visit(n); n < len(r.asked) {
+				named[n] = named[n] || is[n]
 			}
+			r.walk(n, r.newer, passed, visit)
 		}
 	}
-	return found
+	return is, named
 }

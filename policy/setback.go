@@ -2,7 +2,7 @@ package policy
 
 import "time"
 
-// SetBack is an install that did not work on this machine. It is tried again, or has been rolled back and waits for a word
+// SetBack is an install, or a removal, that did not work on this machine. It is tried again, or has been rolled back and waits for a word
 // of the approvers; in the meantime nothing else waits for it: a broken update that must be installed alone would keep
 // every later one away, an urgent one too, and a bad newest one of a chain the good one before it.
 type SetBack struct {
@@ -12,7 +12,7 @@ type SetBack struct {
 	Until      time.Time // when it is tried again; zero: not by itself
 }
 
-// setBack says whether the install of a question is set back now, and whether for good.
+// setBack says whether the change of a question is set back now, and whether for good.
 func (q question) setBack() (now, forGood bool) {
 	s, is := q.machine.SetBack[q.approval.Update]
 	if !is || s.Revision != q.approval.Revision || q.approval.At.After(s.ApprovedAt) || !s.Until.IsZero() && !q.now.Before(s.Until) {

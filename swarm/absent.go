@@ -114,7 +114,7 @@ func (c *Core) brought(groups []string, id content.ID) bool {
 // sameAnswers drops what was found out by another manifest.
 func (c *Core) sameAnswers() {
 	if r := &c.retain; r.askedOf != c.news.manifest {
-		r.askedOf, r.brought, r.replaced = c.news.manifest, map[string]map[content.ID]bool{}, map[string]map[policy.UpdateID]policy.Replacement{}
+		r.askedOf, r.brought, r.replaced = c.news.manifest, map[string]map[content.ID]bool{}, map[string]map[policy.UpdateID]bool{}
 	}
 }
 
@@ -127,7 +127,7 @@ func (c *Core) broughtTo(groups []string) map[content.ID]bool {
 	set, replaced := map[content.ID]bool{}, m.Replaced(groups, c.describe, c.now)
 	for _, a := range m.Addressed(groups, c.now) {
 		d := c.describe(a.Descriptor)
-		if _, left := replaced[a.Update]; d != nil && a.Brings(c.now) && !left {
+		if d != nil && a.Brings(c.now) && !replaced[a.Update] {
 			set[d.Payload] = true
 		}
 	}

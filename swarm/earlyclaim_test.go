@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"encoding/binary"
+	"strconv"
 	"testing"
 
 	"patchmesh/content"
@@ -24,5 +25,19 @@ func TestClaimsOfUnknownPayloadsAreBounded(t *testing.T) {
 	}
 	if len(p.early) != 0 {
 		t.Errorf("%d claims are left after all were given up", len(p.early))
+	}
+}
+
+// Who claimed is remembered beyond its session, and however many come and go that is bounded; the newest are remembered.
+func TestClaimsOfEndedSessionsAreBounded(t *testing.T) {
+	k := &lease{}
+	for i := range 10_000 {
+		id := PeerID(strconv.Itoa(i))
+		k.claims = append(k.claims, claim{peer: id, held: true, stalled: true})
+		k.sessionEnded(id)
+		k.sessionEnded(id)
+	}
+	if n := len(k.past); n != maxPastClaims || cap(k.past) > 4*maxPastClaims || k.past[n-1].peer != "9999" || len(k.claims) != 0 {
+		t.Errorf("%d past claims in room for %d, %d present ones", n, cap(k.past), len(k.claims))
 	}
 }

@@ -241,7 +241,7 @@ func (c *Core) stampLost(l *payload) {
 func (c *Core) forgetHolder(l *payload, p *peer) {
 	c.uncountHolder(l, p)
 	c.stampLost(l)
-	c.claimEnded(l, p.id)
+	l.lease.sessionEnded(p.id)
 }
 
 // holds says whether a neighbour is known to hold a chunk.

@@ -20,7 +20,8 @@ type lease struct {
 	needAt     time.Time // since when the site needs the WAN for this payload; zero: it does not
 	progressAt time.Time // when a chunk last came into the site
 
-	claims []claim // of neighbours, sorted by peer
+	claims []claim // of neighbours
+	past   []claim // of those whose session has ended, the newest last
 
 	rate      float64 // bytes per second from the seed, smoothed
 	rateAt    time.Time
@@ -285,7 +286,7 @@ func (c *Core) leaseHeard(e LeaseHeard) {
 		return
 	}
 	k := claim{peer: p.id, held: e.Held, firstAt: c.now}
-	for _, old := range l.lease.claims {
+	for _, old := range slices.Concat(l.lease.past, l.lease.claims) {
 		if old.peer == p.id {
 			k.stalled = old.stalled
 			if !l.lease.progressAt.After(old.firstAt) {
@@ -293,7 +294,7 @@ func (c *Core) leaseHeard(e LeaseHeard) {
 			}
 		}
 	}
-	c.claimEnded(l, p.id)
+	l.lease.forget(p.id)
 	l.lease.claims = append(l.lease.claims, k)
 	if e.Held && l.lease.held && !k.stalled && c.goesBefore(l, p, weight(l.key, 0, c.self.Peer)) {
 		c.release(l, "wan-lease-wait")
@@ -302,9 +303,27 @@ func (c *Core) leaseHeard(e LeaseHeard) {
 	c.driveLink()
 }
 
-// claimEnded forgets what a peer said about the lease.
-func (c *Core) claimEnded(l *payload, id PeerID) {
-	l.lease.claims = slices.DeleteFunc(l.lease.claims, func(k claim) bool { return k.peer == id })
+// forget drops what a peer said about the lease.
+func (k *lease) forget(id PeerID) {
+	theirs := func(x claim) bool { return x.peer == id }
+	k.claims, k.past = slices.DeleteFunc(k.claims, theirs), slices.DeleteFunc(k.past, theirs)
+}
+
+// maxPastClaims bounds what is remembered of those that are gone.
+const maxPastClaims = 32
+
+// sessionEnded: the claim counts no more, but is remembered: who claims and stalls gains nothing by beginning a new session.
+func (k *lease) sessionEnded(id PeerID) {
+	i := slices.IndexFunc(k.claims, func(x claim) bool { return x.peer == id })
+	if i < 0 {
+		return
+	}
+	gone := k.claims[i]
+	k.forget(id)
+	if len(k.past) >= maxPastClaims {
+		k.past = slices.Delete(k.past, 0, 1)
+	}
+	k.past = append(k.past, gone)
 }
 
 // claimProgress: the site got something new from a neighbour that claims the lease.

@@ -112,7 +112,7 @@ type retainState struct {
 
 	askedOf  *policy.Manifest // what brought and replaced were made from
 	brought  map[string]map[content.ID]bool
-	replaced map[string]map[policy.UpdateID]policy.Replacement // by group
+	replaced map[string]map[policy.UpdateID]bool // by group
 }
 
 // StoreView is one payload in the store and why it is there.
@@ -391,7 +391,7 @@ func (c *Core) superseded(l *payload) bool {
 			set = c.news.manifest.Replaced([]string{a.Group}, c.describe, c.now)
 			c.retain.replaced[a.Group] = set
 		}
-		if _, left := set[a.Update]; !left {
+		if !set[a.Update] {
 			return false
 		}
 	}

@@ -121,21 +121,23 @@ func (c *Core) wantNothing() {
 }
 
 func (c *Core) driveTasks() {
+	of := make(map[content.ID][]*task, len(c.tasks.tasks))
+	for _, k := range c.tasks.tasks {
+		if d := c.describe(k.verdict.Descriptor); d != nil {
+			of[d.Payload] = append(of[d.Payload], k)
+		}
+	}
 	for _, l := range c.payloads {
-		c.setWant(l, c.neededHere(l))
+		c.setWant(l, c.neededHere(l, of[l.id]))
 	}
 	for _, k := range c.tasks.tasks {
 		c.driveTask(k)
 	}
 }
 
-// neededHere: some verdict of this machine needs the payload, and it is not on the machine yet.
-func (c *Core) neededHere(l *payload) bool {
-	for _, k := range c.tasks.tasks {
-		d := c.describe(k.verdict.Descriptor)
-		if d == nil || d.Payload != l.id {
-			continue
-		}
+// neededHere: some verdict of this machine needs the payload, and it is not on the machine yet. tasks are those with the payload.
+func (c *Core) neededHere(l *payload, tasks []*task) bool {
+	for _, k := range tasks {
 		switch k.verdict.Verb {
 		case policy.VerbInstall:
 			if !k.detectedAt.IsZero() && (l.selfWant || !c.lookFirst(k)) {

@@ -3,7 +3,6 @@ package apply
 import (
 	"context"
 	"maps"
-	"slices"
 	"time"
 
 	"patchmesh/policy"
@@ -51,22 +50,21 @@ func (r *Role) mitigated(m *policy.Manifest, d *policy.Descriptor, want Order) p
 
 // chainOf lists what d needs, and all that replaces that or d itself, directly or by way of others.
 func (r *Role) chainOf(m *policy.Manifest, d *policy.Descriptor) map[policy.UpdateID]bool {
-	chain := map[policy.UpdateID]bool{d.Update: true}
-	for _, u := range d.Prerequisites {
-		chain[u] = true
-	}
-	var others []*policy.Descriptor
+	newer := map[policy.UpdateID][]policy.UpdateID{}
 	for _, a := range m.Approvals {
-		if other := r.cfg.Shelf.Describe(a.Descriptor); other != nil && len(other.Supersedes) > 0 {
-			others = append(others, other)
+		if other := r.cfg.Shelf.Describe(a.Descriptor); other != nil {
+			for _, u := range other.Supersedes {
+				newer[u] = append(newer[u], other.Update)
+			}
 		}
 	}
-	for grown := true; grown; {
-		grown = false
-		for _, other := range others {
-			if !chain[other.Update] && slices.ContainsFunc(other.Supersedes, func(u policy.UpdateID) bool { return chain[u] }) {
-				chain[other.Update], grown = true, true
-			}
+	chain := map[policy.UpdateID]bool{}
+	for todo := append([]policy.UpdateID{d.Update}, d.Prerequisites...); len(todo) > 0; {
+		u := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if !chain[u] {
+			chain[u] = true
+			todo = append(todo, newer[u]...)
 		}
 	}
 	return chain

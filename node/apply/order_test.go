@@ -97,6 +97,44 @@ func TestRH8AChainCountsAsAWhole(t *testing.T) {
 	}
 }
 
+// R-B8, R-H8: the chain is as whole to the role as to whoever orders where one in its middle is approved for other machines only:
+// else what needs its beginning would be ordered and refused for ever, and its beginning could be laid over its end.
+func TestRB8TheRoleKnowsAChainThroughWhatIsForOthers(t *testing.T) {
+	o := newOrg(t, "acme")
+	p := newProcess(t, o)
+	p.serve(t)
+	first := o.approveSo("v1", func(*policy.Descriptor) {})
+	for _, name := range []string{"v2", "v3"} {
+		before := policy.UpdateID("v" + string(name[1]-1))
+		o.approveSo(name, func(d *policy.Descriptor) { d.Supersedes = []policy.UpdateID{before} })
+	}
+	last := o.approveSo("v4", func(d *policy.Descriptor) { d.Supersedes = []policy.UpdateID{"v3"} })
+	top := o.approveSo("top", func(d *policy.Descriptor) { d.Prerequisites = []policy.UpdateID{"v1"} })
+	o.publish(func(m *policy.Manifest) {
+		m.Groups = append(m.Groups, policy.Group{Name: "zebra"})
+		for i := range m.Approvals {
+			if u := m.Approvals[i].Update; u == "v2" || u == "v3" {
+				m.Approvals[i].Group = "zebra"
+			}
+		}
+	})
+	c, ctx := NewClient(p.sock, o), context.Background()
+	for _, id := range []content.ID{last, top} {
+		if _, err := c.Do(ctx, id, Install); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := c.OfferMetadata(ctx); err != nil { // what is not needed any more goes from the shelf
+		t.Fatal(err)
+	}
+	before := p.hands.changes()
+	_, err := c.Do(ctx, first, Install)
+	wantRefused(t, "over what replaces it", err, policy.ReasonDepOtherFirst)
+	if p.hands.changes() != before {
+		t.Error("it was installed over what replaces it")
+	}
+}
+
 // R-H8: which of several goes first is left to whoever orders: one that must be alone may be impossible to fetch, which
 // this role cannot know.
 func TestRH8WhatMustBeAloneAndIsNotOrderedHoldsNobodyBack(t *testing.T) {

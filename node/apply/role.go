@@ -297,8 +297,8 @@ func (r *Role) change(ctx context.Context, id content.ID, want Order) (Outcome, 
 
 // OfferMetadata walks from what is trusted to the offered head. ask is called for every document that
 // is not here; nil says that the other side has none. Only a whole verified set is saved, and none
-// that is older than the one in force. Then it asks for the descriptors of what is approved here;
-// those that the other side lacks are left for another time.
+// that is older than the one in force. Then it asks for the descriptors of what is approved here,
+// and of what stands between in its chains; those that the other side lacks are left for another time.
 func (r *Role) OfferMetadata(head []byte, ask func(Need) ([]byte, error), keep func(content.ID, []byte) error) error {
 	t, err := r.takeHead(head, ask)
 	if err != nil {
@@ -310,23 +310,41 @@ func (r *Role) OfferMetadata(head []byte, ask func(Need) ([]byte, error), keep f
 	now := r.cfg.Now()
 	nothing := func(content.ID) *policy.Descriptor { return nil }
 	plan := policy.MakePlan(t.Manifest(), nothing, r.machine(), r.stale(t, now), now)
+	wanted := make([]policy.Approval, 0, len(plan.Verdicts))
 	for _, v := range plan.Verdicts {
-		if r.cfg.Shelf.Describe(v.Descriptor) != nil {
+		wanted = append(wanted, t.Manifest().Approvals[v.Approval])
+	}
+	if _, err := r.takeDescriptors(wanted, ask, keep); err != nil {
+		return err
+	}
+	for range t.Manifest().Approvals { // whoever orders knows the chains through what is for other machines too, and would be refused
+		got, err := r.takeDescriptors(t.Manifest().Between(plan, r.cfg.Shelf.Describe), ask, keep)
+		if err != nil || got == 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeDescriptors asks for those that are not here, and says how many came.
+func (r *Role) takeDescriptors(wanted []policy.Approval, ask func(Need) ([]byte, error), keep func(content.ID, []byte) error) (got int, err error) {
+	for _, a := range wanted {
+		if r.cfg.Shelf.Describe(a.Descriptor) != nil {
 			continue
 		}
-		size := max(1, min(t.Manifest().Approvals[v.Approval].DescriptorBytes, policy.MaxDescriptorBytes))
-		b, err := ask(Need{ID: v.Descriptor, MaxBytes: size})
+		b, err := ask(Need{ID: a.Descriptor, MaxBytes: max(1, min(a.DescriptorBytes, policy.MaxDescriptorBytes))})
 		if err != nil {
-			return asError("offered descriptor", err)
+			return got, asError("offered descriptor", err)
 		}
 		if b == nil {
 			continue
 		}
-		if err := takeDescriptor(v.Descriptor, b, keep); err != nil {
-			return asError("offered descriptor", err)
+		if err := takeDescriptor(a.Descriptor, b, keep); err != nil {
+			return got, asError("offered descriptor", err)
 		}
+		got++
 	}
-	return nil
+	return got, nil
 }
 
 func takeDescriptor(id content.ID, b []byte, keep func(content.ID, []byte) error) error {
