@@ -4,6 +4,7 @@ package install_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -57,4 +58,44 @@ func TestRH6ARuleThatDoesNotFindAWholePackageTakesNothingBack(t *testing.T) {
 		t.Errorf("%v", e)
 	}
 	twinsAre(t, root, "ii 1.0,ii 1.0")
+}
+
+// R-H4: a package of another architecture is not of the set, whatever its name: nothing takes it out of service.
+func TestRH4ASetLeavesThePackageOfAnotherArchitectureInService(t *testing.T) {
+	needDpkg(t)
+	root := t.TempDir()
+	native, err := exec.Command("dpkg", "--print-architecture").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	arch, foreign := strings.TrimSpace(string(native)), "armhf"
+	if arch == foreign {
+		foreign = "amd64"
+	}
+	lib := func(version, arch string) deb {
+		return deb{name: "libdual", version: version, arch: arch, extra: "Multi-Arch: same\n", files: map[string]string{"usr/lib/" + arch + "/dual": version}}
+	}
+	set := func(version string, other deb) install.Job {
+		payload := setOf(t, map[string][]byte{"a.deb": lib(version, arch).build(t), "b.deb": other.build(t)}, "a.deb", "b.deb")
+		return setJob(t, root, "libdual:"+arch+"="+version+" tool:all="+version, payload)
+	}
+	bring(t, set("1", deb{name: "tool", version: "1"}), "")
+	for _, args := range [][]string{{"--add-architecture", foreign}, {"--force-not-root", "--install", packageFile(t, lib("1", foreign).build(t))}} {
+		if out, err := exec.Command("dpkg", append([]string{"--root=" + root}, args...)...).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	bring(t, set("2", deb{name: "tool", version: "2", extra: "Breaks: libdual (<< 2)\n"}), install.ReasonRolledBack)
+	for name, want := range map[string]string{"libdual:" + arch: "ii 1", "libdual:" + foreign: "ii 1", "tool": "ii 1"} {
+		if got := status(t, root, name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+}
+
+func packageFile(t *testing.T, b []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "p.deb")
+	write(t, path, string(b), 0o644)
+	return path
 }

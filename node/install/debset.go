@@ -271,6 +271,8 @@ func (d *debInstaller) rollBackParts(ctx context.Context, p *dpkg, j Job, before
 		var e error
 		if res, e = d.outcomeOf(ctx, p, goal, p.installDebs(ctx, goal, back), partsOf(back), true); e != nil {
 			err = errors.Join(err, e)
+		} else { // what dpkg took out of service for the newer versions, as their twins of other architectures, works again
+			_ = p.repair(ctx, goal)
 		}
 	}
 	res.Version = before
