@@ -155,7 +155,7 @@ func (s *seed) needGroup(m *sheet, name string) error {
 	var names []string
 	for _, g := range groups {
 		if g.Name == name {
-			m.groups = append(m.groups, policy.Group{Name: g.Name, Parent: g.Parent})
+			m.list(name, parentsOf(groups))
 			return nil
 		}
 		names = append(names, g.Name)

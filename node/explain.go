@@ -27,6 +27,7 @@ func (n *Node) Explain(ctx context.Context, update, machine string) (*api.Explan
 	n.explainApprovals(e, m)
 	n.explainHolds(e, m)
 	explainTraffic(e, m)
+	m.Updates = n.namedSpenders(m.Updates)
 	explainState(e, m, m.ID == n.id, n.cfg.Now())
 	if err := n.explainDrafts(e); err != nil {
 		return nil, err

@@ -45,6 +45,7 @@ func ExplainStopped(ctx context.Context, dir, update, machine string, now func()
 	e.add(f.now(), "manifest", "this machine trusts epoch %d; patchmesh is not running here, so nothing changes", row.Epoch)
 	n.explainApprovals(e, *row)
 	n.explainHolds(e, *row)
+	row.Updates = n.namedSpenders(row.Updates)
 	explainState(e, *row, true, f.now())
 	return &e.Explanation, nil
 }

@@ -241,11 +241,8 @@ func (s *seed) listEnrolled(m *sheet) error {
 	if err != nil {
 		return err
 	}
-	parents := map[string]string{}
 	groups, err := s.db.Groups()
-	for _, g := range groups {
-		parents[g.Name] = g.Parent
-	}
+	parents := parentsOf(groups)
 	var names []string
 	for _, k := range members {
 		if k.ReplacedBy == "" {
@@ -254,11 +251,36 @@ func (s *seed) listEnrolled(m *sheet) error {
 	}
 	slices.Sort(names)
 	for _, g := range slices.Compact(names) {
-		if parent, known := parents[g]; known && !slices.ContainsFunc(m.groups, func(o policy.Group) bool { return o.Name == g }) {
-			m.groups = append(m.groups, policy.Group{Name: g, Parent: parent})
-		}
+		m.list(g, parents)
 	}
 	return err
+}
+
+// parentsOf tells of each group in the seed's books what it lies in.
+func parentsOf(groups []state.GroupRow) map[string]string {
+	parents := map[string]string{}
+	for _, g := range groups {
+		parents[g.Name] = g.Parent
+	}
+	return parents
+}
+
+// list lists a group that the books know, and those that it lies in: the draft that was to list them may have come to nothing.
+func (m *sheet) list(name string, parents map[string]string) {
+	listed := func(name string) bool {
+		return slices.ContainsFunc(m.groups, func(o policy.Group) bool { return o.Name == name })
+	}
+	for !listed(name) {
+		parent, known := parents[name]
+		if !known {
+			return
+		}
+		if _, there := parents[parent]; !there && !listed(parent) {
+			parent = ""
+		}
+		m.groups = append(m.groups, policy.Group{Name: name, Parent: parent})
+		name = parent
+	}
 }
 
 // unused refuses to drop a group that something is about: dropping it would change what that means.

@@ -127,6 +127,12 @@ func TestRB12SiteStopsAtItsWANBudgetUnlessTheApprovalSaysSo(t *testing.T) {
 	if err != nil || e.Reason != string(policy.ReasonWanBudgetSpent) || e.Owner != "admin" {
 		t.Errorf("explain: %+v, %v", e, err)
 	}
+	for _, n := range []*running{a, m.seed, b} { // by its name, and not by its id
+		until(t, "who took most to be told by name", func() bool {
+			e, err := n.Explain(context.Background(), "big", map[bool]string{true: "b", false: "a"}[n == b])
+			return err == nil && strings.Contains(chainText(e), "most was taken by a") && !strings.Contains(chainText(e), a.id)
+		})
+	}
 	a.stop()
 	a = m.run("a", cfg)
 	until(t, "the budget to hold after a restart", func() bool { return stopped(a) })

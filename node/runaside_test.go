@@ -80,3 +80,26 @@ func TestRootRunsANodeOnItsOwnFolder(t *testing.T) {
 		t.Errorf("%v, %v", err, ActingAs())
 	}
 }
+
+// S-LOCAL: a folder of root's into which another user could write is not taken for root's throughout.
+func TestRootBelievesNoDocumentsOfAnotherUserInItsOwnFolder(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	for _, name := range []string{"state.db", "trust", "keys"} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := (Config{DataDir: dir}).StandAside(); err != nil {
+			t.Errorf("root's own %s: %v", name, err)
+		}
+		if err := os.Chown(path, 54321, 54321); err != nil {
+			t.Fatal(err)
+		}
+		if err := (Config{DataDir: dir}).StandAside(); api.ClassOf(err) != api.ClassRefused {
+			t.Errorf("%s of another user: %v", name, err)
+		}
+	}
+}

@@ -59,6 +59,13 @@ func TestRH11ARingOpensOnlyWithTheEvidenceThatItAsksFor(t *testing.T) {
 	}
 }
 
+func TestRH11ARingNamesItsEvidenceInWords(t *testing.T) {
+	r := Ring{Name: "broad", Groups: []string{"all"}, Evidence: []Check{CheckBusiness, CheckRollback}}
+	if got := r.String(); got != "broad (groups all, opens with evidence of the business check and the rollback check)" {
+		t.Error(got)
+	}
+}
+
 func TestRH11ANewCheckTakesThePlaceOfTheOneOfBefore(t *testing.T) {
 	_, a, tallies, ev, at := tested()
 	bad := ev[0]

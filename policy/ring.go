@@ -264,8 +264,8 @@ func (r Ring) String() string {
 	add(r.FailPercent, ", halt at %d %% failed")
 	add(r.FailCount, ", halt at %d failed")
 	add(r.SpreadMinutes, ", spread over %d min")
-	if len(r.Evidence) > 0 {
-		s += fmt.Sprintf(", opens with evidence of %v", r.Evidence)
+	for i, c := range r.Evidence {
+		s += []string{", opens with evidence of the ", " and the "}[min(i, 1)] + string(c) + " check"
 	}
 	return s + ")"
 }

@@ -104,6 +104,10 @@ func (c *Core) budgetStops(l *payload) bool {
 	return c.localSeed() == nil && !c.wanAllows(l) && c.nextForWAN(l, 0) >= 0
 }
 
+// MostTakenBy comes before the machine that took most of a budget, with which the text about it ends. The core knows
+// machines by their ids alone; who shows the text to people may know a name.
+const MostTakenBy = "; most was taken by "
+
 // budgetText tells people what is used up, by whom most of it, and when it goes on.
 func (c *Core) budgetText() (string, map[string]int64) {
 	v := c.budgetView()
@@ -113,7 +117,7 @@ func (c *Core) budgetText() (string, map[string]int64) {
 	}
 	text := fmt.Sprintf("the site may take %d bytes over the WAN %s, the rest is less than a chunk; it goes on at %s", limit, what, until.Format(time.RFC3339))
 	if v.Most != "" {
-		text += "; most was taken by " + string(v.Most)
+		text += MostTakenBy + string(v.Most)
 	}
 	return text, map[string]int64{"spent_bytes": used, "budget_bytes": limit}
 }

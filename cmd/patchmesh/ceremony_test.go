@@ -293,8 +293,11 @@ func TestFoundingWithKeysMadeElsewhere(t *testing.T) {
 	if again := into[waiting](t, s.onSeed("init", root, "--json")); again.File != root {
 		t.Fatalf("without signatures: %+v", again)
 	}
-	s.do("root", "sign", root, "--key", key("r1"))
-	s.do("root", "sign", root, "--key", key("r3"))
+	for _, r := range []struct{ name, next string }{{"r1", "another root holder; with 2, 'patchmesh init "}, {"r3", "next: 'patchmesh init "}} {
+		if out := s.do("root", "sign", root, "--key", key(r.name)); !strings.Contains(out, r.next+root) || strings.Contains(out, "root publish") {
+			t.Errorf("after the signature of %s: %s", r.name, out)
+		}
+	}
 	changed, err := os.ReadFile(root)
 	if err != nil {
 		t.Fatal(err)

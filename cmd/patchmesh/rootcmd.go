@@ -132,7 +132,7 @@ func (a *app) rootSignCmd() *cobra.Command {
 					return err
 				}
 				return a.print(v, func(w io.Writer) {
-					fmt.Fprintf(w, "signed: %d of %d signatures of its own keys\nnext: another root holder, or 'patchmesh root publish %s' on the seed\n", v.NewMade, v.RootNeed, args[0])
+					fmt.Fprintf(w, "signed: %d of %d signatures of its own keys\nnext: %s\n", v.NewMade, v.RootNeed, afterSigning(v, args[0]))
 				})
 			})
 		},
@@ -140,6 +140,18 @@ func (a *app) rootSignCmd() *cobra.Command {
 	c.Flags().StringVar(&key, "key", "", "the root key (NAME.key or NAME.key.age); without it the root is only shown")
 	c.Flags().StringVar(&file, "passphrase-file", "", "file whose first line is the passphrase of the key")
 	return c
+}
+
+// afterSigning is what comes next for a root that was signed. The first one of all founds the mesh, and no seed can publish
+// it; of a later one nobody sees here whether enough of the old keys have signed too.
+func afterSigning(v *api.RootView, file string) string {
+	switch {
+	case v.Version > 1:
+		return fmt.Sprintf("another root holder, or 'patchmesh root publish %s' on the seed", file)
+	case v.NewMade < v.RootNeed:
+		return fmt.Sprintf("another root holder; with %d, 'patchmesh init %s' goes on where the mesh is being founded", v.RootNeed, file)
+	}
+	return fmt.Sprintf("'patchmesh init %s' on the computer where the mesh is being founded, with its --data", file)
 }
 
 func (a *app) rootPublishCmd() *cobra.Command {

@@ -53,7 +53,7 @@ func (p *dpkg) breakOnlyEachOther(ctx context.Context, j Job, debs []staged) (bo
 	}
 	others := installed{}
 	for _, r := range rows {
-		if !r.gone() && !isMember(debs, r.name) {
+		if !r.gone() && !isMember(debs, r) {
 			others[r.name] = append(others[r.name], r.version)
 			others.provides(r.provides)
 		}
@@ -74,9 +74,10 @@ func (p *dpkg) breakOnlyEachOther(ctx context.Context, j Job, debs []staged) (bo
 	return true, nil
 }
 
-func isMember(debs []staged, name string) bool {
+// isMember: a package of the set takes the place of this one. One of the same name and another architecture stays.
+func isMember(debs []staged, r packageRow) bool {
 	for _, d := range debs {
-		if d.part.Package == name {
+		if d.part.Package == r.name && sameArch(d.part.Arch, r.arch) {
 			return true
 		}
 	}

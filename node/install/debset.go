@@ -153,6 +153,11 @@ func unpackSet(payload, dir string) (files []staged, err error) {
 	bad := func(format string, args ...any) error {
 		return &Error{Reason: ReasonDenied, What: "read the set", Err: fmt.Errorf(format, args...)}
 	}
+	fi, err := r.Stat()
+	if err != nil {
+		return nil, err
+	}
+	left := fi.Size() // nothing is packed: a file that would be longer has holes, of any length
 	tr := tar.NewReader(r)
 	for {
 		h, err := tr.Next()
@@ -167,6 +172,9 @@ func unpackSet(payload, dir string) (files []staged, err error) {
 		}
 		if h.Typeflag != tar.TypeReg || !strings.EqualFold(filepath.Ext(h.Name), ".deb") || len(files) == maxSet {
 			return nil, bad("%.60q is no package, or there are more than %d", h.Name, maxSet)
+		}
+		if left -= h.Size; left < 0 {
+			return nil, bad("%.60q would have more than the set itself", h.Name)
 		}
 		path := filepath.Join(dir, fmt.Sprintf("%03d.deb", len(files)))
 		sum, n, err := writeHashed(path, tr)
@@ -271,6 +279,8 @@ func (d *debInstaller) rollBackParts(ctx context.Context, p *dpkg, j Job, before
 		var e error
 		if res, e = d.outcomeOf(ctx, p, goal, p.installDebs(ctx, goal, back), partsOf(back), true); e != nil {
 			err = errors.Join(err, e)
+		} else { // what dpkg took out of service for the newer versions, as their twins of other architectures, works again
+			_ = p.repair(ctx, goal)
 		}
 	}
 	res.Version = before

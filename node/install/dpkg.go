@@ -159,12 +159,12 @@ func (r toolRun) reason() string {
 	switch {
 	case r.exitCode == 0:
 		return ReasonUndetected
+	case strings.Contains(r.log, "No space left on device"): // a script's own failure too, as where /boot is full
+		return ReasonDiskShort
 	case r.scriptFailed: // those that need its package have "dependency problems" then
 		return ReasonExit
 	case strings.Contains(r.log, "dependency problems"):
 		return ReasonDependency
-	case strings.Contains(r.log, "No space left on device"):
-		return ReasonDiskShort
 	case strings.Contains(r.log, "requires superuser privilege"):
 		return ReasonDenied
 	case r.lockedOut():

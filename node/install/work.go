@@ -163,8 +163,8 @@ func waitFor(ctx context.Context, j Job, c *policy.Condition, most time.Duration
 
 // afterFailure: an install that failed and left something half-done is rolled back too where the update
 // declares a probe, which is the approvers' wish for it, or where its kind asks for that. Half-done is also some packages
-// of a set that are there, each whole, without the others. Without a probe only what the tool itself says is wrong
-// counts: a full disk or a lock heals, and the next try goes on.
+// of a set that are there, each whole, without the others; what is there whole is no half, even if a signed rule does not
+// find it. Without a probe only what the tool itself says is wrong counts: a full disk or a lock heals, and the next try goes on.
 func (j Job) afterFailure(ctx context.Context, i Installer, t trial, err error) error {
 	if !j.mayUndo(i) {
 		if j.onTrial(i) && ctx.Err() == nil {
@@ -175,7 +175,7 @@ func (j Job) afterFailure(ctx context.Context, i Installer, t trial, err error) 
 	final := j.Spec.Probe != nil || !heals(err)
 	d, derr := i.Detect(context.WithoutCancel(ctx), j)
 	_, undoes := i.(undoer)
-	half := d.Interrupted || undoes && d.Version != t.Before
+	half := d.Interrupted || undoes && !d.Present && d.Version != t.Before
 	if final && derr == nil && half && ctx.Err() == nil {
 		return j.giveUp(ctx, i, t, err, "")
 	}

@@ -38,6 +38,11 @@ func DescribeSet(name string, r io.Reader) (Meta, error) {
 		if h.Typeflag != tar.TypeReg || !strings.EqualFold(filepath.Ext(h.Name), ".deb") || len(list) == maxSet {
 			return Meta{}, fmt.Errorf("read %s: %.60q is no .deb file, or there are more than %d: %w", name, h.Name, maxSet, ErrFormat)
 		}
+		for key := range h.PAXRecords {
+			if strings.HasPrefix(key, "GNU.sparse.") { // a hole of any length, which each machine would write out
+				return Meta{}, fmt.Errorf("%.60q of %s has holes: %w", h.Name, name, ErrFormat)
+			}
+		}
 		one, err := describeDeb(tr)
 		if err != nil {
 			return Meta{}, fmt.Errorf("read %.60q of %s: %w", h.Name, name, err)

@@ -51,8 +51,18 @@ func TestRH4ASetTellsItsPackages(t *testing.T) {
 	if _, err := DescribeSet("x.tar", bytes.NewReader(packed(t, many[2:]...))); err != nil {
 		t.Errorf("%d packages: %v", maxSet, err)
 	}
+	holey := func() []byte { // what a .tar of a few KiB may say: a package with a hole behind it, of any length
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		h := &tar.Header{Name: "a.deb", Mode: 0o644, Size: int64(len(one)), PAXRecords: map[string]string{
+			"XNU.sparse.name": "a.deb", "XNU.sparse.size": "70368744177664", "XNU.sparse.numblocks": "1", "XNU.sparse.map": fmt.Sprintf("0,%d", len(one))}}
+		_ = w.WriteHeader(h)
+		_, _ = io.WriteString(w, one)
+		_ = w.Close()
+		return bytes.ReplaceAll(b.Bytes(), []byte("XNU.sparse"), []byte("GNU.sparse")) // the writer would not
+	}
 	for name, b := range map[string][]byte{
-		"nothing": packed(t), "what is no package": packed(t, "a.deb", one, "notes.txt", "x"), "a damaged package": packed(t, "a.deb", one[:100]), "one twice": packed(t, "a.deb", one, "b.deb", one),
+		"a hole": holey(), "nothing": packed(t), "what is no package": packed(t, "a.deb", one, "notes.txt", "x"), "a damaged package": packed(t, "a.deb", one[:100]), "one twice": packed(t, "a.deb", one, "b.deb", one),
 		"two architectures": packed(t, "a.deb", one, "b.deb", other), "no archive": []byte(strings.Repeat("x", 2000)), "cut": packed(t, "a.deb", one)[:700],
 		"too many": packed(t, many...),
 	} {
