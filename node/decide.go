@@ -81,19 +81,17 @@ func (s *seed) change(w wish, edit func(*sheet) error) (*api.Published, error) {
 	if err := s.noteReason(w, pending == nil); err != nil {
 		return nil, err
 	}
-	reached := s.addressed(by, d) // against what is trusted before it is published
-	p, err := s.submit(t, d, w)
+	p, err := s.submit(t, by, d, w)
 	if err != nil {
 		return nil, err
 	}
 	p.Summary, p.Listed = w.summary, newlyListed(t.Manifest(), d)
-	p.Machines = reached
 	return p, nil
 }
 
 // submit signs and publishes a draft, or leaves it to wait where a key wants a passphrase and nobody is
 // there to be asked.
-func (s *seed) submit(t *policy.Trust, d *policy.Draft, w wish) (*api.Published, error) {
+func (s *seed) submit(t, by *policy.Trust, d *policy.Draft, w wish) (*api.Published, error) {
 	if w.proposed == "" && (!w.unattended || !s.askedFor(t, d)) {
 		return s.signAndPublish(t, d, w.passphrase)
 	}
@@ -108,7 +106,7 @@ func (s *seed) submit(t *policy.Trust, d *policy.Draft, w wish) (*api.Published,
 		return nil, err
 	}
 	made, need, missing := d.Status(t)
-	return &api.Published{Epoch: d.Epoch(), Role: d.Role(), Signatures: made, Threshold: need, Missing: missing}, s.saveDraft(d.Role(), b)
+	return &api.Published{Epoch: d.Epoch(), Role: d.Role(), Signatures: made, Threshold: need, Missing: missing, Machines: s.addressed(by, d)}, s.saveDraft(d.Role(), b)
 }
 
 // redraft makes the draft with the change in it.
@@ -251,7 +249,8 @@ func (s *seed) signAndPublish(t *policy.Trust, d *policy.Draft, passphrase api.S
 		return nil, err
 	}
 	made, need, missing := d.Status(by)
-	p := &api.Published{Epoch: d.Epoch(), Role: d.Role(), Signatures: made, Threshold: need, Missing: missing, Machines: s.addressed(by, d)}
+	p := &api.Published{Epoch: d.Epoch(), Role: d.Role(), Signatures: made, Threshold: need, Missing: missing,
+		Machines: s.addressed(by, d)} // against what is trusted before it is published
 	if made < need {
 		b, err := d.Encode()
 		if err != nil {

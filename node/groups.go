@@ -242,6 +242,9 @@ func (s *seed) listEnrolled(m *sheet) error {
 		return err
 	}
 	groups, err := s.db.Groups()
+	if err != nil {
+		return err
+	}
 	parents := parentsOf(groups)
 	var names []string
 	for _, k := range members {
@@ -253,7 +256,7 @@ func (s *seed) listEnrolled(m *sheet) error {
 	for _, g := range slices.Compact(names) {
 		m.list(g, parents)
 	}
-	return err
+	return nil
 }
 
 // parentsOf tells of each group in the seed's books what it lies in.

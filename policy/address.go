@@ -38,10 +38,13 @@ func (m *Manifest) Elsewhere(u UpdateID, mach Machine) (out []Approval) {
 	return out
 }
 
+// lapsed: a delegated role has said it, and the role's signatures have ended: it is as if it had not.
+func (a Approval) lapsed(now time.Time) bool { return !a.until.IsZero() && now.After(a.until) }
+
 // Brings says whether an approval has machines fetch the payload: to install it, at once or on their
 // user's word, or to have it ready.
 func (a Approval) Brings(now time.Time) bool {
-	if !a.until.IsZero() && now.After(a.until) {
+	if a.lapsed(now) {
 		return false
 	}
 	return a.Action == ActionInstall || a.Action == ActionStageOnly || a.Action == ActionOptional
@@ -50,6 +53,6 @@ func (a Approval) Brings(now time.Time) bool {
 // Held says whether any hold in force names the update, on whatever machines.
 func (m *Manifest) Held(u UpdateID, now time.Time) bool {
 	return slices.ContainsFunc(m.Holds, func(h Hold) bool {
-		return (h.Update == u || h.Update == AllUpdates) && (h.ExpiresAt.IsZero() || now.Before(h.ExpiresAt))
+		return (h.Update == u || h.Update == AllUpdates) && !h.Over(now)
 	})
 }

@@ -231,10 +231,7 @@ func (b *belonging) settleDoubt(m *Manifest, names []string, doubtful map[string
 // depths gives every group that a machine is in its depth: 0 for "all", more the deeper it is nested.
 // A machine in a group is in its parents too. Names that the manifest does not list are no groups.
 func (m *Manifest) depths(machine []string) map[string]int {
-	parent := map[string]string{}
-	for _, g := range m.Groups {
-		parent[g.Name] = g.Parent
-	}
+	parent := m.parents()
 	in := map[string]int{GroupAll: 0}
 	listed := false
 	for _, name := range machine {
@@ -250,6 +247,15 @@ func (m *Manifest) depths(machine []string) map[string]int {
 		in[GroupUnassigned] = 1
 	}
 	return in
+}
+
+// parents tells of each listed group what it lies in; empty: in all.
+func (m *Manifest) parents() map[string]string {
+	parent := make(map[string]string, len(m.Groups))
+	for _, g := range m.Groups {
+		parent[g.Name] = g.Parent
+	}
+	return parent
 }
 
 func depth(parent map[string]string, name string) int {

@@ -162,7 +162,7 @@ type winner struct {
 func effective(m *Manifest, in map[string]int, now time.Time) []winner {
 	var out []winner
 	for i, a := range m.Approvals {
-		if _, addressed := in[a.Group]; !addressed || (!a.until.IsZero() && now.After(a.until)) {
+		if _, addressed := in[a.Group]; !addressed || a.lapsed(now) {
 			continue
 		}
 		last := len(out) - 1

@@ -125,23 +125,20 @@ type fleet struct {
 func (m *Manifest) fleetOf(groups []string, now time.Time) fleet {
 	f := fleet{m: m, in: m.around(groups), depth: map[string]int{GroupAll: 0, GroupUnassigned: 1}, approvals: map[UpdateID][]Approval{},
 		held: map[UpdateID]bool{}, heldUntil: map[UpdateID]time.Time{}, rings: map[[2]string]int{}, now: now}
-	parent := map[string]string{}
-	for _, g := range m.Groups {
-		parent[g.Name] = g.Parent
-	}
+	parent := m.parents()
 	for g := range parent {
 		f.depth[g] = depth(parent, g)
 	}
 	for _, a := range m.Approvals {
-		if !a.Listed() && (a.until.IsZero() || !now.After(a.until)) {
+		if !a.Listed() && !a.lapsed(now) {
 			f.approvals[a.Update] = append(f.approvals[a.Update], a)
 		}
 	}
 	for _, h := range m.Holds {
-		if h.ExpiresAt.IsZero() || now.Before(h.ExpiresAt) {
-			f.held[h.Update] = true
-		} else {
+		if h.Over(now) {
 			f.heldUntil[h.Update] = later(f.heldUntil[h.Update], h.ExpiresAt)
+		} else {
+			f.held[h.Update] = true
 		}
 	}
 	f.findTakes()

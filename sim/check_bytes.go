@@ -56,11 +56,7 @@ func (c *Checker) complete(m *checked, name string) {
 	if u == nil || u.chunks > maxChunksNamed {
 		return
 	}
-	if s := m.chunks[name]; s == nil || s.n < u.chunks {
-		n := int64(0)
-		if s != nil {
-			n = s.n
-		}
+	if n := chunksOf(m.chunks, name).n; n < u.chunks {
 		c.fault(m.id, "wrong-byte", "begins to install %s, of which it has stored %d of %d chunks", name, n, u.chunks)
 	}
 }
