@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -95,14 +97,31 @@ func (m *mesh) join(name string) {
 	}
 }
 
+// lastPort is the one that freeAddr has given last. It begins elsewhere in each process of tests.
+var lastPort atomic.Uint32
+
+func init() { lastPort.Store(uint32(os.Getpid() * 61)) }
+
+// freeAddr is an address on loopback that nobody listens on, for a node that is started, stopped and started on it again.
+// Its port is below those that systems give to connections going out, or one of those would take it in between.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 20000+lastPort.Add(1)%12000)
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			continue
+		}
+		c, err := net.ListenPacket("udp", addr)
+		_ = l.Close()
+		if err != nil {
+			continue
+		}
+		_ = c.Close()
+		return addr
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 func (m *mesh) token(uses int) string {
