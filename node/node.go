@@ -72,6 +72,7 @@ type Node struct {
 	budgetSet    atomic.Bool
 	gossipKeys   gossipKeys
 	roots        rootChase
+	joining      atomic.Bool // the first members are being fetched, see gossipMeet
 
 	strangers, relays *enrol.Limiter // of requests to join or renew
 	orders            orders         // the apply role

@@ -197,7 +197,7 @@ func (s sessions) PeerUp(p transport.Peer) {
 		SameSubnet: sameSubnet(p.Addr), HeadVersion: head, Root: root,
 		Groups: p.Groups, Older: p.Version < wire.VersionRoles,
 	})
-	n.gossipJoin(p)
+	n.gossipMeet(p)
 	n.welcomed()
 	n.mule.look()
 	if p.Site == n.member.Site || p.Seed {
