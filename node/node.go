@@ -72,6 +72,7 @@ type Node struct {
 	budgetSet    atomic.Bool
 	gossipKeys   gossipKeys
 	roots        rootChase
+	joining      atomic.Bool // the first members are being fetched, see gossipMeet
 
 	strangers, relays *enrol.Limiter // of requests to join or renew
 	orders            orders         // the apply role
@@ -300,10 +301,17 @@ func (n *Node) serveControl(ctx context.Context) {
 }
 
 func (n *Node) startMDNS(ctx context.Context) {
-	m, err := n.host.StartMDNS(func(id, addr string) {
+	found := func(id, addr string) {
 		if n.cfg.Egress != EgressNo || !n.isSeed(id) {
 			n.connector.add(id, addr, false)
 		}
+	}
+	m, err := n.host.StartMDNS(found, func() int {
+		if n.gossip == nil {
+			return 0 // its neighbours name nobody to it
+		}
+		_, _, neighbours := n.sessionsNow()
+		return neighbours
 	})
 	if err != nil {
 		n.log.Info("no discovery by mDNS", "err", err)

@@ -87,7 +87,7 @@ func memberCert(bel *believer, m membership, now time.Time, peerID string, b []b
 			return enrol.Certificate{}, err
 		}
 	}
-	cert, err := enrol.Check(b, keys, peerID, now)
+	cert, err := bel.certs.Check(b, keys, peerID, now)
 	if errors.Is(err, enrol.ErrExpired) && !now.Before(cert.NotBefore) && now.Before(cert.NotAfter.Add(lateness(roster, m, cert))) {
 		err = nil
 	}
@@ -197,7 +197,7 @@ func (s sessions) PeerUp(p transport.Peer) {
 		SameSubnet: sameSubnet(p.Addr), HeadVersion: head, Root: root,
 		Groups: p.Groups, Older: p.Version < wire.VersionRoles,
 	})
-	n.gossipJoin(p)
+	n.gossipMeet(p)
 	n.welcomed()
 	n.mule.look()
 	if p.Site == n.member.Site || p.Seed {

@@ -26,7 +26,7 @@ type Config struct {
 	FirstCopy time.Duration
 	// GainDelay is how long gained chunks that several neighbours have already gather before they are told. Each word
 	// of them wakes a machine: told three times as seldom, ten machines behind a WAN take a tenth less of their
-	// processors and are done as soon.
+	// processors and are done as soon. Among more than ten neighbours they gather for longer, see gainDelay.
 	GainDelay time.Duration
 	// HedgeAfter is the least silence after which a second holder is asked for a chunk;
 	// EndgameHedgeAfter applies once nothing else is left to ask for.

@@ -69,5 +69,6 @@
 //     sides always agree on what is outstanding.
 //   - Rates are kept piece by piece at both ends (pace.go), by sleeping until the pieces before are paid; a
 //     reader that waits for its pace is not silent.
-//   - mDNS is libp2p's; it needs a host only for two methods, which discovery.go provides.
+//   - mDNS is zeroconf, which libp2p's own discovery stands on, with the records of that one: its service
+//     goes on asking for ever, and all of a subnet answer each time (seek.go).
 package transport

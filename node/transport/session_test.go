@@ -214,7 +214,7 @@ func TestCloseLeavesNoGoroutineAndEndsEverything(t *testing.T) {
 		}
 		idle := rawDial(t, a)
 		puppet(t, a)
-		if mdns, err := a.StartMDNS(func(string, string) {}); err != nil {
+		if mdns, err := a.StartMDNS(func(string, string) {}, func() int { return 0 }); err != nil {
 			t.Error(err)
 		} else if len(idle.LocalAddr().String())%2 == 0 {
 			_ = mdns.Close() // and sometimes Close of the host alone must do
@@ -237,7 +237,7 @@ func TestCloseLeavesNoGoroutineAndEndsEverything(t *testing.T) {
 		if _, err := a.Connect(context.Background(), b.ID(), b.ListenAddr()); !errors.Is(err, ErrClosed) {
 			t.Error("connect after close:", err)
 		}
-		if _, err := a.StartMDNS(nil); !errors.Is(err, ErrClosed) {
+		if _, err := a.StartMDNS(nil, nil); !errors.Is(err, ErrClosed) {
 			t.Error("mdns after close:", err)
 		}
 		got, _ := fetchOne(a, b.ID(), 1)
