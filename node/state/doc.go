@@ -31,6 +31,7 @@
 //     translation needs no cgo, so one static binary per system.
 //   - Three pools of connections: one writer, one hasty writer for hints (synchronous NORMAL), some
 //     readers. A mutex lets one writer go at a time, so SQLite never answers "busy" among ourselves.
+//   - Each connection keeps its statements prepared: parsing one costs more than most of them take to run.
 //   - Only the newest report of a machine is kept: reports are whole, not increments.
 //   - A damaged file is found when opening (quick check), not when a report is due.
 package state
