@@ -14,8 +14,9 @@
 //
 // # Invariants
 //
-//   - A method that returns nil has made its change durable, but for Touch and PutPeer: those are
-//     hints, and an fsync for each would wear a disk out. They are durable with the next other change.
+//   - A method that returns nil has made its change durable, but for those that say that they are
+//     hints (Touch, PutPeer, AckOutbox, books of bytes, logs): an fsync for each would wear a disk out. They
+//     are durable with the next other change.
 //   - One writer at a time; readers do not wait for it.
 //   - A token use is recorded durably before Enrol returns, at most once per machine, in one transaction
 //     with the serial and the membership that it buys.
