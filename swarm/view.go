@@ -97,6 +97,8 @@ func (c *Core) View() View {
 	if c.news.manifest != nil {
 		v.Epoch = c.news.manifest.Epoch
 	}
+	v.Tasks = slices.Grow(v.Tasks, len(c.tasks.tasks)) // nothing stays nil
+	v.Payloads, v.Peers = slices.Grow(v.Payloads, len(c.payloads)), slices.Grow(v.Peers, len(c.peers))
 	for _, k := range c.tasks.tasks {
 		t := TaskView{
 			Verdict: k.verdict, State: k.state, Reason: k.reason, Detail: k.detail, Facts: k.facts,
