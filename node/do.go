@@ -49,6 +49,8 @@ func (n *Node) do(ctx context.Context, act swarm.Action) error {
 		n.work(func() { n.assemble(a) })
 	case swarm.Detect:
 		n.work(func() { n.detect(ctx, a) })
+	case swarm.CopyEarly:
+		n.copyEarly(ctx, a.Descriptor)
 	case swarm.Install:
 		n.work(func() { n.install(ctx, a.Req, a.Descriptor, apply.Install) })
 	case swarm.Remove:

@@ -46,6 +46,7 @@ type Node struct {
 	db        *state.DB
 	store     *disk.Store
 	owed      publishing
+	copying   earlyCopy
 	docs      *library
 	believer  *believer
 	seed      *seed // nil on an ordinary machine

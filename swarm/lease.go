@@ -234,15 +234,24 @@ func (c *Core) orphans(l *payload) bool {
 func (c *Core) claim(l *payload) {
 	l.lease.held, l.lease.heldAt, l.lease.used = true, c.now, false
 	l.lease.rateAt, l.lease.rateBytes = c.now, 0
-	// Machines begin at different places, so that two which both believe to hold the lease for a
-	// moment fetch different chunks.
-	l.lease.cursor = int(weight(l.key, 1, c.self.Peer) % uint64(l.chunks))
+	l.lease.cursor = c.beginAt(l)
 	c.driveAdjacent(c.adjacent.allowed)
 	c.tellLease(l)
 	c.driveTrail(l)
 	if !c.wide() {
 		c.useLease(l)
 	}
+}
+
+// beginAt is the first chunk to fetch by a lease. Who is first in line, and knows of no claim before, begins at the
+// front, since whoever copies the payload while it comes (CopyEarly) can begin only there. Others begin at different
+// places, so that two which both believe to hold the lease for a moment fetch different chunks.
+func (c *Core) beginAt(l *payload) int {
+	k := &l.lease
+	if c.inLine(l) == 0 && !c.wide() && len(k.claims)+len(k.past) == 0 {
+		return 0
+	}
+	return int(weight(l.key, 1, c.self.Peer) % uint64(l.chunks))
 }
 
 // useLease begins to fetch by a lease.

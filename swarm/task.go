@@ -14,7 +14,8 @@ type taskState struct {
 	plan    policy.Plan
 	stale   bool // what the plan was made with
 	tasks   []*task
-	busy    *task // one install or removal at a time
+	busy    *task      // one install or removal at a time
+	early   content.ID // descriptor of what is copied early, see early.go; zero: nothing is
 	shuns   []Shun
 	kept    []SavedTask    // from the last snapshot, until their update turns up
 	counted []SavedPayload // likewise, byte counters
@@ -81,6 +82,7 @@ func (c *Core) replan() {
 	c.driveTasks()
 	c.driveCache()
 	c.driveOrchestrations()
+	c.driveEarly()
 }
 
 func (c *Core) describe(id content.ID) *policy.Descriptor { return c.news.descs[id] }
@@ -282,15 +284,6 @@ func (c *Core) driveContent(k *task, l *payload) {
 	}
 }
 
-// installsNext: as far as is known now, the payload is installed as soon as it is whole. Not where that was
-// tried before: what is wrong with it is then found out first.
-func (c *Core) installsNext(l *payload) bool {
-	return slices.ContainsFunc(c.tasks.tasks, func(k *task) bool {
-		d := c.describe(k.verdict.Descriptor)
-		return d != nil && d.Payload == l.id && k.verdict.Verb == policy.VerbInstall && k.attempts == 0 && k.undone == nil
-	})
-}
-
 // awaited is the state of an update that waits for what its verdict names, or another if it names nothing.
 func awaited(v policy.Verdict, other policy.State) policy.State {
 	if v.Await != 0 {
@@ -471,6 +464,7 @@ func (c *Core) payloadChanged(l *payload) {
 	if l.ready {
 		c.save()
 	}
+	c.driveEarly()
 	c.reportProgress()
 }
 
