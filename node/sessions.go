@@ -194,7 +194,7 @@ func (s sessions) PeerUp(p transport.Peer) {
 	head, root := n.believer.believable(p.HeadVersion)
 	n.events.send(swarm.PeerUp{
 		Peer: swarm.PeerID(p.ID), Site: swarm.SiteID(p.Site), Seed: p.Seed, Egress: p.Egress,
-		SameSubnet: sameSubnet(p.Addr), HeadVersion: head, Root: root,
+		SameSubnet: p.SameSubnet, HeadVersion: head, Root: root,
 		Groups: p.Groups, Older: p.Version < wire.VersionRoles,
 	})
 	n.gossipMeet(p)
@@ -329,21 +329,4 @@ func (n *Node) refused() []api.Refusal {
 	n.refusalMu.Lock()
 	defer n.refusalMu.Unlock()
 	return slices.Clone(n.refusals)
-}
-
-// sameSubnet: the address lies in a network of one of this machine's interfaces.
-func sameSubnet(addr string) bool {
-	host, _, err := net.SplitHostPort(addr)
-	ip := net.ParseIP(host)
-	if err != nil || ip == nil {
-		return false
-	}
-	nets, err := net.InterfaceAddrs()
-	if err != nil {
-		return false
-	}
-	return slices.ContainsFunc(nets, func(a net.Addr) bool {
-		n, ok := a.(*net.IPNet)
-		return ok && n.Contains(ip)
-	})
 }

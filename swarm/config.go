@@ -12,8 +12,10 @@ type Config struct {
 	// bandwidth x round trip on a LAN with chunks of 256 KiB: 4 x 256 KiB = 1 MiB.
 	// FirstAsks is the same for a neighbour that has not sent a good one yet: what a liar wastes of each victim.
 	PerPeerAsks, FirstAsks int
-	// MaxAskBytes bounds all outstanding chunk bytes of this machine; it bounds receive memory.
-	MaxAskBytes int64
+	// MaxAskBytes bounds all outstanding chunk bytes of this machine; it bounds receive memory. With less than
+	// LeastAskBytes under way it asks out of turn (outofturn.go): each chunk shares the line of its holder with those
+	// for others, so it takes a dozen of 256 KiB from several holders to keep the line here busy.
+	MaxAskBytes, LeastAskBytes int64
 	// ServeSlots is how many chunks are sent at once to neighbours; few slots finish chunks early instead of
 	// all of them late, and for other sites apart. FarSlots is the same for other sites on a seed: a slow site
 	// must not hold up the others. ServeQueue bounds the asks that wait for a slot, over all peers.
@@ -112,7 +114,7 @@ type Config struct {
 // DefaultConfig suits sites of a few to a few hundred machines on LANs of 100 Mbit/s and more.
 func DefaultConfig() Config {
 	return Config{
-		PerPeerAsks: 4, FirstAsks: 1, MaxAskBytes: 8 << 20,
+		PerPeerAsks: 4, FirstAsks: 1, MaxAskBytes: 8 << 20, LeastAskBytes: 3 << 20,
 		ServeSlots: 6, FarSlots: 64, ServeQueue: 512,
 		Patience: 300 * time.Millisecond, GainDelay: 240 * time.Millisecond, FirstCopy: 2 * time.Second,
 		HedgeAfter: 2 * time.Second, EndgameHedgeAfter: 700 * time.Millisecond,
@@ -147,6 +149,7 @@ func (c Config) Validate() error {
 	positive("PerPeerAsks", int64(c.PerPeerAsks))
 	positive("FirstAsks", int64(c.FirstAsks))
 	positive("MaxAskBytes", c.MaxAskBytes)
+	positive("LeastAskBytes", c.LeastAskBytes)
 	positive("ServeSlots", int64(c.ServeSlots))
 	positive("FarSlots", int64(c.FarSlots))
 	positive("ServeQueue", int64(c.ServeQueue))

@@ -65,6 +65,8 @@
 //     one holder, then three for each, so copies multiply and whoever serves a cold site sends every chunk once
 //     before it sends any twice. Every machine's uplink carries its share, and the slowest line is never idle:
 //     who has nothing left to ask for by its turn asks out of turn, where the others would come last.
+//     While single holders feed the site with most of a payload, who has too little under way to keep its own line busy
+//     asks out of turn for what several hold (outofturn.go): later generations of takers need not wait for earlier ones.
 //   - In a wide site the best claim of the WAN lease is passed on to all, and stands for a moment before it is
 //     used: one machine fetches in each part of a site, at the cost of a few messages per neighbour. Who wants a
 //     payload that no neighbour takes part in asks the next one on the trail to relay it (relay.go): no session is

@@ -26,6 +26,7 @@ func (c *Core) pick(l *payload) {
 	room := c.askRoom(l)
 	if room > 0 {
 		c.place(l, c.wishes(l, room))
+		c.fillUp(l)
 		c.keepBusy(l)
 		if l.inFlight > 0 {
 			l.idleSince = time.Time{}
@@ -44,7 +45,7 @@ func (c *Core) pickThese(l *payload, chunks []int) {
 		return
 	}
 	for _, i := range chunks {
-		if i >= 0 && i < l.chunks && isMarked(l.marks.held, i) && c.mayTake(l, i) {
+		if i >= 0 && i < l.chunks && isMarked(l.marks.held, i) && (c.mayTake(l, i) || c.mayJump(l, i)) {
 			if !c.mayFetch(l) {
 				return
 			}
