@@ -50,13 +50,20 @@ type task struct {
 
 // replan asks policy for verdicts and drives every task by its own.
 func (c *Core) replan() {
+	brought := c.takeUp()
+	c.together.plans++
 	if c.news.manifest != nil {
 		c.orchestrate()
 	}
 	if c.self.Seed || c.news.manifest == nil {
 		c.wantNothing()
-		return
+	} else {
+		c.plan()
 	}
+	c.driveBrought(brought)
+}
+
+func (c *Core) plan() {
 	t := &c.tasks
 	t.stale = c.stale()
 	c.self.Machine.Waits, c.self.Machine.Met, c.self.Machine.SetBack = c.waits(), c.met(), c.setBack()
@@ -115,9 +122,7 @@ func (c *Core) newTask(v policy.Verdict) *task {
 
 // wantNothing: a seed installs nothing itself; what it has it serves.
 func (c *Core) wantNothing() {
-	for _, l := range c.payloads {
-		c.setWant(l, false)
-	}
+	c.setWants(func(*payload) bool { return false })
 }
 
 func (c *Core) driveTasks() {
@@ -127,9 +132,7 @@ func (c *Core) driveTasks() {
 			of[d.Payload] = append(of[d.Payload], k)
 		}
 	}
-	for _, l := range c.payloads {
-		c.setWant(l, c.neededHere(l, of[l.id]))
-	}
+	c.setWants(func(l *payload) bool { return c.neededHere(l, of[l.id]) })
 	for _, k := range c.tasks.tasks {
 		c.driveTask(k)
 	}
@@ -154,11 +157,11 @@ func (c *Core) neededHere(l *payload, tasks []*task) bool {
 // event and not only with the next Tick: a machine that was suspended wakes with some event of before, and
 // nothing may be begun then on approvals that have expired or a window that has closed meanwhile.
 func (c *Core) refreshPlan() {
-	if c.news.manifest == nil || c.self.Seed {
+	if c.news.manifest == nil {
 		return
 	}
 	next := c.tasks.plan.NextAt
-	if (!next.IsZero() && !c.now.Before(next)) || c.tasks.stale != c.stale() {
+	if c.together.dueAt(c.now) || !c.self.Seed && (!next.IsZero() && !c.now.Before(next) || c.tasks.stale != c.stale()) {
 		c.replan()
 	}
 }
@@ -167,8 +170,10 @@ func (c *Core) refreshPlan() {
 func (c *Core) sweepTasks() {
 	c.refreshPlan()
 	c.refreshUrgency()
-	if next := c.tasks.plan.NextAt; !next.IsZero() {
-		c.wakeBy(next)
+	for _, next := range []time.Time{c.tasks.plan.NextAt, c.together.due} {
+		if !next.IsZero() {
+			c.wakeBy(next)
+		}
 	}
 	c.sweepNewsScan()
 	for _, k := range c.tasks.tasks {
@@ -222,6 +227,7 @@ func (c *Core) detectDue(k *task) bool {
 	every := c.scanEvery(k)
 	if !k.detecting && (k.detectedAt.IsZero() || k.lookDue || c.now.Sub(k.detectedAt) >= every) && !c.putOff(k) {
 		k.detecting, k.lookDue = true, false
+		c.together.looks++
 		id := c.begin(request{kind: reqDetect, task: k})
 		c.act(Detect{Req: id, Descriptor: k.verdict.Descriptor})
 	}
@@ -357,10 +363,15 @@ func (c *Core) detected(e Detected) {
 		c.confirmedFailure(r, &e)
 		return
 	}
-	r.task.detecting, r.task.blind = false, 0
-	r.task.detectedAt = c.now
-	c.learn(r.task, policy.Detection{Present: e.Present, Version: e.Version, At: c.now, Foreign: e.Foreign, Detail: e.Detail})
-	c.replan()
+	r.task.blind = 0
+	c.found(r.task, policy.Detection{Present: e.Present, Version: e.Version, At: c.now, Foreign: e.Foreign, Detail: e.Detail})
+}
+
+// found ends a look for a task.
+func (c *Core) found(k *task, d policy.Detection) {
+	c.together.looks--
+	c.together.found = append(c.together.found, found{k, d})
+	c.come()
 }
 
 func (c *Core) detectFailed(r *request, e Failed) {
@@ -368,11 +379,8 @@ func (c *Core) detectFailed(r *request, e Failed) {
 		c.confirmedFailure(r, nil)
 		return
 	}
-	r.task.detecting = false
 	r.task.blind++
-	r.task.detectedAt = c.now
-	c.learn(r.task, policy.Detection{At: c.now, Err: e.Reason, Detail: e.Detail})
-	c.replan()
+	c.found(r.task, policy.Detection{At: c.now, Err: e.Reason, Detail: e.Detail})
 }
 
 // learn books what was found on the machine; plans are made from it. What was found of a revision that is
