@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -16,8 +17,8 @@ type taskState struct {
 	tasks   []*task
 	busy    *task // one install or removal at a time
 	shuns   []Shun
-	kept    []SavedTask    // from the last snapshot, until their update turns up
-	counted []SavedPayload // likewise, byte counters
+	kept    []SavedTask    // from the last snapshot, until their update turns up; sorted by it
+	counted []SavedPayload // likewise, byte counters; sorted by payload
 
 	urgentAt time.Time // when something becomes urgent by itself; zero: never
 
@@ -106,16 +107,17 @@ func findTask(tasks []*task, id policy.UpdateID) *task {
 // not final is not believed: the machine is looked at again first.
 func (c *Core) newTask(v policy.Verdict) *task {
 	k := &task{verdict: v, state: policy.StateOffered, reason: policy.ReasonUnknownFirstScan, since: c.now}
-	for _, s := range c.tasks.kept {
-		if s.Update == v.Update && s.Revision == v.Revision {
-			k.attempts, k.failures, k.retryAt, k.since, k.undone = s.Attempts, s.Failures, s.RetryAt, s.Since, s.Undone
-			k.failed = s.Failed
-			k.waitsSince, k.metAt = s.WaitsSince, s.MetAt
-			k.before = s
-			if s.State == policy.StateRolledBack || s.State == policy.StateInstalled || s.State < 0 {
-				k.state, k.reason, k.detail = s.State, s.Reason, s.Detail
-			}
-		}
+	i, found := slices.BinarySearchFunc(c.tasks.kept, v.Update, func(s SavedTask, u policy.UpdateID) int { return cmp.Compare(s.Update, u) })
+	if !found || c.tasks.kept[i].Revision != v.Revision {
+		return k
+	}
+	s := c.tasks.kept[i]
+	k.attempts, k.failures, k.retryAt, k.since, k.undone = s.Attempts, s.Failures, s.RetryAt, s.Since, s.Undone
+	k.failed = s.Failed
+	k.waitsSince, k.metAt = s.WaitsSince, s.MetAt
+	k.before = s
+	if s.State == policy.StateRolledBack || s.State == policy.StateInstalled || s.State < 0 {
+		k.state, k.reason, k.detail = s.State, s.Reason, s.Detail
 	}
 	return k
 }
