@@ -55,6 +55,7 @@ type Core struct {
 	trails   trailState
 	orchs    orchState
 	cache    cacheState
+	together togetherState
 
 	payloads []*payload // sorted by id
 	byMap    map[content.ID]*payload
