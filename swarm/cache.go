@@ -46,6 +46,7 @@ func (c *Core) roleHeard(e RoleHeard) {
 		return
 	}
 	p.cache = true
+	c.rankPeer(p)
 	c.driveAll()
 	c.driveLink()
 }

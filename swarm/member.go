@@ -14,9 +14,10 @@ type peer struct {
 	near       bool // a neighbour
 	seed       bool
 	sameSubnet bool
-	gone       bool // the session is over
-	mute       bool // silent so often that what it says it holds does not count for now
-	closed     bool // gate.serve is set
+	rank       uint8 // among the holders, see rankPeer
+	gone       bool  // the session is over
+	mute       bool  // silent so often that what it says it holds does not count for now
+	closed     bool  // gate.serve is set
 	egress     bool
 	webEgress  bool // as egress, but for the state of its way to the seeds
 	cache      bool // it says that it is a cache of the site
@@ -85,6 +86,7 @@ func (c *Core) peerUp(e PeerUp) {
 	}
 	foreign := !p.near && !p.seed && !c.self.Seed
 	p.adjacent, p.takes = foreign && e.Gives, foreign && e.Takes
+	c.rankPeer(p)
 	c.forgetAbsent(p.id)
 	c.seat(p)
 	c.byID[p.id] = p

@@ -236,7 +236,7 @@ func (c *Core) lastInTurn(l *payload, r *remote) int {
 // takeOverAsks is how many chunks of others an idle machine asks for at a time.
 const takeOverAsks = 2
 
-// holderFor picks whom to ask: a holder in the same subnet before others, then the one from which the
+// holderFor picks whom to ask: as the order of sources says, then the one from which the
 // chunk should come soonest, equals by lot. A holder that alone has some chunks is asked for those only, while
 // others have this one. not is left out (the silent holder of a hedge).
 func (c *Core) holderFor(l *payload, i int, not PeerID) *peer {
@@ -276,8 +276,8 @@ func (c *Core) plainHolder(l *payload, i int, not PeerID) bool {
 
 // better orders holders strictly.
 func better(a, b *peer, now time.Time) bool {
-	if a.sameSubnet != b.sameSubnet {
-		return a.sameSubnet
+	if a.rank != b.rank {
+		return a.rank < b.rank
 	}
 	return a.wait(now) < b.wait(now)
 }

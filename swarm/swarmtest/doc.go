@@ -18,7 +18,7 @@
 //   - show WORDS: print these actions only, in the whole file. Without it all are printed.
 //   - manual WORDS: leave these requests open until the script ends them. The others (describe, open,
 //     assemble, detect, install, remove, report, cancel) are answered at once, and well.
-//   - config NAME=VALUE: another number of swarm.Config, before machine.
+//   - config NAME=VALUE: another number of swarm.Config, or Sources=NAMES, before machine.
 //   - machine NAME [site=S] [egress] [cache] [seed]; update NAME [chunks=N] [chunk-bytes=N] [stored=BITS] [away].
 //     revise NAME: a new revision.
 //     Updates that are merely mentioned have four chunks of 256 KiB. An update that is away has its

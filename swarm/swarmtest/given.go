@@ -40,6 +40,14 @@ func doConfig(s *story, l *line) error {
 		if !f.IsValid() {
 			return fmt.Errorf("swarm.Config has no %s", o.name)
 		}
+		if o.name == "Sources" {
+			order, err := swarm.ParseSources(o.value)
+			if err != nil {
+				return err
+			}
+			s.cfg.Sources = order
+			continue
+		}
 		if d, err := time.ParseDuration(o.value); err == nil && f.Type() == reflect.TypeFor[time.Duration]() {
 			f.SetInt(int64(d))
 		} else if n, err := strconv.ParseInt(o.value, 10, 64); err == nil && f.Type() != reflect.TypeFor[time.Duration]() {
