@@ -55,6 +55,7 @@ type Node struct {
 	links     *links
 	adjacents *adjacents
 	limits    *limits
+	role      ownRole
 	web       *web
 	mule      *mule
 	metrics   *metrics

@@ -16,11 +16,11 @@ func TestSourcesAreReadOrRefusedWithAReason(t *testing.T) {
 		cfg        Config
 		want, fail string
 	}{
-		{cfg: Config{}, want: "subnet,site,neighbour,seed,origin"},
-		{cfg: Config{Origin: OriginFirst}, want: "subnet,site,origin,neighbour,seed"},
-		{cfg: Config{Origin: OriginNever}, want: "subnet,site,neighbour,seed"},
-		{cfg: Config{PeersOnly: true}, want: "subnet,site"},
-		{cfg: Config{PeersOnly: true, Origin: OriginFirst}, want: "subnet,site"},
+		{cfg: Config{}, want: "wired,subnet,site,neighbour,seed,origin"},
+		{cfg: Config{Origin: OriginFirst}, want: "wired,subnet,site,origin,neighbour,seed"},
+		{cfg: Config{Origin: OriginNever}, want: "wired,subnet,site,neighbour,seed"},
+		{cfg: Config{PeersOnly: true}, want: "wired,subnet,site"},
+		{cfg: Config{PeersOnly: true, Origin: OriginFirst}, want: "wired,subnet,site"},
 		{cfg: Config{Sources: "cache, subnet,origin,seed"}, want: "cache,subnet,origin,seed"},
 		{cfg: Config{Sources: "cache,seed", PeersOnly: true}, want: "cache"},
 		{cfg: Config{Sources: "seed,subnet"}, fail: "cannot come after seed"},
@@ -59,7 +59,7 @@ func TestPeersOnlyTakesNothingFromBeyondTheSite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if g := info.Traffic.Gates; len(g) != 1 || g[0].What != "wan" || g[0].Detail != "its sources are subnet,site" || fmt.Sprint(info.Traffic.Sources) != "[subnet site]" {
+	if g := info.Traffic.Gates; len(g) != 1 || g[0].What != "wan" || g[0].Detail != "its sources are wired,subnet,site" || fmt.Sprint(info.Traffic.Sources) != "[wired subnet site]" {
 		t.Errorf("it shows %+v", info.Traffic)
 	}
 	until(t, "the seed to hear of it", func() bool {

@@ -77,6 +77,9 @@
 //   - The order of sources is a choice (sources.go), with one bound: what the site holds comes before what crosses a line, or
 //     the line would carry it twice. Who asks no seed says so as a gate, and nobody waits for it to hold a lease; a
 //     program of before reads that as a refusal, which has the same effect.
+//   - Machines on Wi-Fi say so (wifi.go). They are asked after those that are wired, and not at all while a wired holder will
+//     soon have sent what it owes: each byte between two of them crosses the air twice. In the line for the WAN lease
+//     they come last. A false word delays others by a second per look, or by one wait for the lease.
 //   - A holder that alone has some chunks is asked for those only, while others have the rest.
 //   - The holder sees what everybody asks for, so it mends what the askers could not agree on: a first copy
 //     goes before a second one, and never two first copies of a chunk at once.

@@ -20,6 +20,7 @@ type Conditions struct {
 	FreeKnown      bool
 	Metered        bool  // the way to the WAN is paid by volume
 	VPN            bool  // the way to the WAN is a tunnel
+	WiFi           bool  // this machine is on Wi-Fi
 	OtherBytes     int64 // per second over that way, both directions, not of patchmesh
 }
 

@@ -240,14 +240,20 @@ const takeOverAsks = 2
 // chunk should come soonest, equals by lot. A holder that alone has some chunks is asked for those only, while
 // others have this one. not is left out (the silent holder of a hedge).
 func (c *Core) holderFor(l *payload, i int, not PeerID) *peer {
-	spare := l.each[i].avail > 1 && c.plainHolder(l, i, not)
+	spareWired, spare := false, false
+	if l.each[i].avail > 1 {
+		spareWired, spare = c.plainHolder(l, i, not)
+	}
 	var best *peer
 	ties := 0
 	for k, r := range l.said {
-		if r == nil || !r.bits.Has(i) || spare && r.sole > 0 {
+		if r == nil || !r.bits.Has(i) {
 			continue
 		}
 		p := c.peers[k]
+		if r.sole > 0 && (spareWired || spare && p.air) {
+			continue
+		}
 		if p.id == not || !c.askable(p) {
 			continue
 		}
@@ -261,17 +267,23 @@ func (c *Core) holderFor(l *payload, i int, not PeerID) *peer {
 			}
 		}
 	}
+	if best != nil && not == "" && c.sparesAir(l, i, best, spareWired) {
+		return nil
+	}
 	return best
 }
 
-// plainHolder says whether a chunk can be had, now or soon, from somebody who is not the only holder of others.
-func (c *Core) plainHolder(l *payload, i int, not PeerID) bool {
+// plainHolder says whether a chunk can be had, now or soon, from somebody who is not the only holder of others, and
+// from one who is wired. To spare the only holder is not worth the air where that one is wired and the others are not.
+func (c *Core) plainHolder(l *payload, i int, not PeerID) (wired, anybody bool) {
 	for k, r := range l.said {
-		if r != nil && r.sole == 0 && r.bits.Has(i) && c.peers[k].id != not && !c.now.Before(c.peers[k].busyUntil) {
-			return true
+		if p := c.peers[k]; r != nil && r.sole == 0 && r.bits.Has(i) && p.id != not && !c.now.Before(p.busyUntil) {
+			if anybody = true; !p.air {
+				return true, true
+			}
 		}
 	}
-	return false
+	return false, anybody
 }
 
 // better orders holders strictly.

@@ -15,6 +15,7 @@ type Source string
 // site has.
 const (
 	SourceCache  Source = "cache"  // holders that are a cache of the site
+	SourceWired  Source = "wired"  // holders that are not known to be on Wi-Fi
 	SourceSubnet Source = "subnet" // holders in the same subnet
 	SourceSite   Source = "site"   // any holder of the site; said or not, it comes last of these
 
@@ -28,7 +29,7 @@ type Sources []Source
 
 // DefaultSources is the order where nobody said another.
 func DefaultSources() Sources {
-	return Sources{SourceSubnet, SourceSite, SourceNeighbour, SourceSeed, SourceOrigin}
+	return Sources{SourceWired, SourceSubnet, SourceSite, SourceNeighbour, SourceSeed, SourceOrigin}
 }
 
 // ParseSources reads an order as "cache,subnet,site,seed,origin".
@@ -52,7 +53,7 @@ func (s Sources) String() string {
 // rankOf is the place of a kind of source: of those in the site, of any holder, of those beyond; 0: there is no such source.
 func rankOf(x Source) int {
 	switch x {
-	case SourceCache, SourceSubnet:
+	case SourceCache, SourceWired, SourceSubnet:
 		return 1
 	case SourceSite:
 		return 2
@@ -66,7 +67,7 @@ func (s Sources) check() error {
 	for i, x := range s {
 		switch {
 		case rankOf(x) == 0:
-			return fmt.Errorf("source %q is not known; there are cache, subnet, site, neighbour, seed and origin", x)
+			return fmt.Errorf("source %q is not known; there are cache, wired, subnet, site, neighbour, seed and origin", x)
 		case slices.Contains(s[:i], x):
 			return fmt.Errorf("source %s is named twice", x)
 		case i > 0 && rankOf(s[i-1]) > rankOf(x):
@@ -111,6 +112,8 @@ func (c *Core) rankPeer(p *peer) {
 		switch x {
 		case SourceCache:
 			is = p.cache
+		case SourceWired:
+			is = !p.wifi
 		case SourceSubnet:
 			is = p.sameSubnet
 		default:

@@ -24,6 +24,7 @@ type Limit struct {
 	Unlimited     bool      `json:"unlimited,omitempty"` // at this hour
 	Until         time.Time `json:"until,omitzero"`      // when it may change; zero: never
 	WaitedSeconds float64   `json:"waited_seconds"`
+	Why           string    `json:"why,omitempty"` // where nobody set it: wifi
 }
 
 // Budget is what the machines of the site may take from the WAN, and have taken, in payload bytes. A zero

@@ -22,7 +22,7 @@ func init() { // here because some of them look into the table's other half
 		"adjacent": doAdjacent, "heard": doHeard, "manifest": doManifest,
 		"have": doHave, "gained": doGained, "lost": doLost, "lease": doLease,
 		"stored": doStored, "done": doDone, "failed": doFailed,
-		"rates": doRates, "budget": doBudget, "spent": doSpent, "conditions": doConditions, "gated": doGated,
+		"rates": doRates, "budget": doBudget, "spent": doSpent, "conditions": doConditions, "gated": doGated, "docked": doDocked,
 		"asks": doAsks, "sent": doSent, "queued": doQueued, "acked": doAcked,
 		"store": doStore, "damage": doDamage, "dropped": doDropped,
 		"sized": doSized, "trail": doTrail, "relay": doRelay,
@@ -208,7 +208,7 @@ func doView(s *story, l *line) error {
 	}
 	if l.take("peers") || all {
 		for _, p := range v.Peers {
-			s.say("%s", words(string(p.ID)+":", choose(p.Seed, "seed", ""), choose(p.Egress, "egress", ""), choose(p.Cache, "cache", ""), choose(p.Shunned, "shunned", ""),
+			s.say("%s", words(string(p.ID)+":", choose(p.Seed, "seed", ""), choose(p.Egress, "egress", ""), choose(p.Cache, "cache", ""), choose(p.WiFi, "wifi", ""), choose(p.Shunned, "shunned", ""),
 				fmt.Sprintf("sent us %dKiB, got %dKiB", p.BytesIn>>10, p.BytesOut>>10)))
 		}
 	}
