@@ -56,6 +56,7 @@ type Node struct {
 	links     *links
 	adjacents *adjacents
 	limits    *limits
+	role      ownRole
 	web       *web
 	mule      *mule
 	metrics   *metrics
@@ -175,7 +176,11 @@ func (n *Node) newCore() (*swarm.Core, error) {
 		return nil, err
 	}
 	cfg := swarm.DefaultConfig()
-	cfg.WebFirst = n.cfg.Origin == OriginFirst
+	order, err := n.cfg.sources()
+	if err != nil {
+		return nil, err
+	}
+	cfg.Sources = order
 	n.cfg.Gates.apply(&cfg)
 	return swarm.New(cfg, swarm.Self{
 		Peer: swarm.PeerID(n.id), Site: swarm.SiteID(n.member.Site), Seed: n.seed != nil, Egress: n.mayEgress(), Cache: n.cfg.Cache, Machine: n.machineFacts(),

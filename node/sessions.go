@@ -26,7 +26,7 @@ type sessions struct{ n *Node }
 // hello is what this node shows first on every session.
 func (n *Node) hello() wire.Hello {
 	return wire.Hello{
-		Version: wire.VersionRoles, Cert: n.renewal.certificate(),
+		Version: wire.VersionLinks, Cert: n.renewal.certificate(),
 		Seed: n.seed != nil, Egress: n.mayEgress(), HeadVersion: n.believer.shown(),
 	}
 }
@@ -195,7 +195,7 @@ func (s sessions) PeerUp(p transport.Peer) {
 	n.events.send(swarm.PeerUp{
 		Peer: swarm.PeerID(p.ID), Site: swarm.SiteID(p.Site), Seed: p.Seed, Egress: p.Egress,
 		SameSubnet: p.SameSubnet, HeadVersion: head, Root: root,
-		Groups: p.Groups, Older: p.Version < wire.VersionRoles,
+		Groups: p.Groups, Older: p.Version < wire.VersionRoles, Linkless: p.Version < wire.VersionLinks,
 	})
 	n.gossipMeet(p)
 	n.welcomed()

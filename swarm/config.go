@@ -39,8 +39,8 @@ type Config struct {
 	// dies has crossed the WAN in vain, so it is kept short.
 	WANMinBytes, WANMaxBytes int64
 	WANSpan                  time.Duration
-	// WebFirst has a lease holder ask the vendor's web hosts before the seed, instead of after it.
-	WebFirst bool
+	// Sources is in which order holders are asked, and what is asked at all beyond the site.
+	Sources Sources
 	// LeaseSilence is how long a claim without any new chunk stays respected.
 	LeaseSilence time.Duration
 	// LeaseSettle is how long a payload must be known, and the view of neighbours unchanged, before
@@ -119,6 +119,7 @@ func DefaultConfig() Config {
 		Patience: 300 * time.Millisecond, GainDelay: 240 * time.Millisecond, FirstCopy: 2 * time.Second,
 		HedgeAfter: 2 * time.Second, EndgameHedgeAfter: 700 * time.Millisecond,
 		WANMinBytes: 3 << 19, WANMaxBytes: 8 << 20, WANSpan: 250 * time.Millisecond,
+		Sources:      DefaultSources(),
 		LeaseSilence: 20 * time.Second,
 		LeaseSettle:  30 * time.Millisecond, StartSettle: time.Second, JoinGrace: 4 * time.Second,
 		TrailEvery: time.Second, TrailLife: 5 * time.Second, ClaimSettle: 200 * time.Millisecond, TrailPatience: 500 * time.Millisecond,
@@ -188,5 +189,5 @@ func (c Config) Validate() error {
 	if c.LinkRetryMax < c.LinkRetryMin {
 		errs = append(errs, fmt.Errorf("LinkRetryMax %v is below LinkRetryMin %v", c.LinkRetryMax, c.LinkRetryMin))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Sources.check())...)
 }

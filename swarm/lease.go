@@ -196,7 +196,7 @@ func (c *Core) driveLease(l *payload) {
 		if !c.leaseDue(l) {
 			return
 		}
-		if c.linkedSeed() == nil && !c.webUsable(l) && !c.adjacentHas(l) {
+		if (c.linkedSeed() == nil || !c.far.seed) && !c.webUsable(l) && !c.adjacentHas(l) {
 			if !c.link.wanted {
 				c.driveLink()
 			}
@@ -362,11 +362,17 @@ func (c *Core) pickOrigin(l *payload) {
 	if !k.used {
 		c.useLease(l)
 	}
-	c.pickAdjacent(l)
-	if !ok || c.awaitsAdjacent() {
+	nextDoor := c.nextDoorFirst(from, ok)
+	if nextDoor {
+		c.pickAdjacent(l)
+	}
+	if !ok || nextDoor && c.awaitsAdjacent() {
 		return
 	}
-	fit := c.notNextDoor(l)
+	var fit func(int) bool
+	if nextDoor {
+		fit = c.notNextDoor(l)
+	}
 	window := min(max(int64(k.rate*c.cfg.WANSpan.Seconds()), c.cfg.WANMinBytes), c.cfg.WANMaxBytes)
 	for c.wanStops(l) == "" && c.mayAsk(rate.WAN, l) && (k.asks == 0 || k.askBytes+l.chunkBytes <= window && !c.waitsOnWAN(l)) {
 		i := c.nextLacking(l, k.cursor, fit)
