@@ -57,6 +57,8 @@
 //   - Stall, not time: a write may take long if bytes keep moving, so that slow WAN links work while
 //     a peer that stops reading is dropped after Timing.Stall.
 //   - Chunk buffers are pooled and hold the answer's header in front of the bytes: one write, no copy.
+//   - A chunk that has come and was found right stays in its buffer for a moment (recent.go): where a chunk
+//     is asked for as soon as it is there, it is not read again from the disk.
 //   - The reader of a link sleeps through large frames: nothing but the rest of the frame can come, and
 //     no part of it is of use (gather.go). It costs acknowledgements, a fifth more of them, and saves
 //     most wakings; a pause by the clock saved less and delayed the ends of chunks.
