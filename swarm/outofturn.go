@@ -13,7 +13,11 @@ import (
 // mayJump: a chunk that several hold may be asked for before this machine's turn, of one of those that do not have to
 // feed the site.
 func (c *Core) mayJump(l *payload, i int) bool {
-	return c.askBytes < c.cfg.LeastAskBytes && l.each[i].avail > 1 && c.fed(l) && c.plainHolder(l, i, "")
+	if c.askBytes >= c.cfg.LeastAskBytes || l.each[i].avail <= 1 || !c.fed(l) {
+		return false
+	}
+	_, plain := c.plainHolder(l, i, "")
+	return plain
 }
 
 // fed: single neighbours have a good part of a payload to themselves.
