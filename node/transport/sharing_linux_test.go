@@ -54,3 +54,27 @@ func TestBBRGivesWayOnTheLAN(t *testing.T) {
 		}
 	}
 }
+
+// Whatever this system takes for all connections: those between machines of one LAN do not use BBR.
+func TestSessionsWithinTheLANDoNotUseBBR(t *testing.T) {
+	a, b := joined(t)
+	for _, s := range []*session{a.sessionOf(b.ID()), b.sessionOf(a.ID())} {
+		if !s.peer.SameSubnet {
+			t.Errorf("%s is not of the subnet", s.peer.Addr)
+		}
+		var got string
+		var err error
+		_ = s.l.raw.gather.sys.Control(func(fd uintptr) { got, err = unix.GetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION) })
+		if err != nil || strings.HasPrefix(got, "bbr") {
+			t.Errorf("a session of the LAN uses %s (%v)", got, err)
+		}
+	}
+}
+
+func TestWhatIsInASubnetOfThisMachine(t *testing.T) {
+	for addr, want := range map[string]bool{"127.0.0.1:7700": true, "240.0.0.1:7700": false, "127.0.0.1": false, "": false} {
+		if got := sameSubnet(addr); got != want {
+			t.Errorf("%q counts as in the subnet: %v", addr, got)
+		}
+	}
+}
