@@ -114,3 +114,23 @@ func TestWhoFollowsDoesNotWaitForEver(t *testing.T) {
 		})
 	}
 }
+
+// What is there already may take long to read: who must stop does not read on because nothing is missing.
+func TestWhoFollowsAWholePayloadStopsWhenTold(t *testing.T) {
+	s := open(t, t.TempDir())
+	m, stored := storetest.Packed(t, storetest.Mixed(37, 3*content.MinChunkBytes))
+	put(t, s, m, stored, 0, 1, 2)
+	ctx, stop := context.WithCancel(t.Context())
+	c, err := s.Follow(ctx, m.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, m.ChunkBytes)
+	if _, err := io.ReadFull(c, buf); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if n, err := io.ReadFull(c, buf); !errors.Is(err, context.Canceled) {
+		t.Fatalf("%d bytes more, %v", n, err)
+	}
+}
