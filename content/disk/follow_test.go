@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"time"
 
 	"patchmesh/content"
 	"patchmesh/content/disk"
@@ -132,5 +133,23 @@ func TestWhoFollowsAWholePayloadStopsWhenTold(t *testing.T) {
 	stop()
 	if n, err := io.ReadFull(c, buf); !errors.Is(err, context.Canceled) {
 		t.Fatalf("%d bytes more, %v", n, err)
+	}
+}
+
+// Somebody may bring the whole payload in another way while its chunks are waited for.
+func TestWhoFollowsSeesAnImport(t *testing.T) {
+	s := open(t, t.TempDir())
+	plain := storetest.Mixed(39, 3*content.MinChunkBytes)
+	m, stored := storetest.Packed(t, plain)
+	put(t, s, m, stored, 0)
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	defer stop()
+	_, done := follow(t, ctx, s, m)
+	time.Sleep(50 * time.Millisecond) // it waits by now
+	if _, err := s.Import(bytes.NewReader(plain), int64(len(plain))); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-done; got.err != nil || !bytes.Equal(got.body, plain) {
+		t.Fatalf("%d of %d bytes, %v", len(got.body), len(plain), got.err)
 	}
 }
