@@ -15,7 +15,8 @@ type CopyEarly struct{ Descriptor content.ID }
 func (CopyEarly) isAction() {}
 
 // driveEarly says which update is copied early, if that has changed: one at a time, and only what is to be installed as
-// soon as it is whole. One that is under way is not given up for another.
+// soon as it is whole. One that is under way is not given up for another. None begins beside its install, which
+// makes its own and would wait for this one.
 func (c *Core) driveEarly() {
 	if c.self.Seed {
 		return
@@ -30,7 +31,7 @@ func (c *Core) driveEarly() {
 		if k.verdict.Descriptor == c.tasks.early {
 			return
 		}
-		if !l.ready && (next.IsZero() || l.place < place) {
+		if !l.ready && k != c.tasks.busy && (next.IsZero() || l.place < place) {
 			next, place = k.verdict.Descriptor, l.place
 		}
 	}

@@ -44,8 +44,11 @@ type following struct {
 	there  int // all chunks before this one have come
 }
 
-// await returns when chunk i is there.
+// await returns when chunk i is there. Who must stop stops where nothing is to be waited for, too: there may be much to read.
 func (f *following) await(ctx context.Context, i int) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	for i >= f.there {
 		w, err := f.look(i)
 		if w == nil || err != nil {

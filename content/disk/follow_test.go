@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"time"
 
 	"patchmesh/content"
 	"patchmesh/content/disk"
@@ -112,5 +113,43 @@ func TestWhoFollowsDoesNotWaitForEver(t *testing.T) {
 				t.Fatalf("after %d bytes: %v, want %v", len(got.body), got.err, c.want)
 			}
 		})
+	}
+}
+
+// What is there already may take long to read: who must stop does not read on because nothing is missing.
+func TestWhoFollowsAWholePayloadStopsWhenTold(t *testing.T) {
+	s := open(t, t.TempDir())
+	m, stored := storetest.Packed(t, storetest.Mixed(37, 3*content.MinChunkBytes))
+	put(t, s, m, stored, 0, 1, 2)
+	ctx, stop := context.WithCancel(t.Context())
+	c, err := s.Follow(ctx, m.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, m.ChunkBytes)
+	if _, err := io.ReadFull(c, buf); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if n, err := io.ReadFull(c, buf); !errors.Is(err, context.Canceled) {
+		t.Fatalf("%d bytes more, %v", n, err)
+	}
+}
+
+// Somebody may bring the whole payload in another way while its chunks are waited for.
+func TestWhoFollowsSeesAnImport(t *testing.T) {
+	s := open(t, t.TempDir())
+	plain := storetest.Mixed(39, 3*content.MinChunkBytes)
+	m, stored := storetest.Packed(t, plain)
+	put(t, s, m, stored, 0)
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	defer stop()
+	_, done := follow(t, ctx, s, m)
+	time.Sleep(50 * time.Millisecond) // it waits by now
+	if _, err := s.Import(bytes.NewReader(plain), int64(len(plain))); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-done; got.err != nil || !bytes.Equal(got.body, plain) {
+		t.Fatalf("%d of %d bytes, %v", len(got.body), len(plain), got.err)
 	}
 }

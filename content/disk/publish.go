@@ -71,6 +71,7 @@ func (p *payload) finish(path string) error {
 	p.have = content.FullBits(p.m.Len())
 	p.dirty, p.pending = false, 0
 	p.mu.Unlock()
+	p.wakeAll() // an import brings all chunks at once
 	return durable.Folder(p.store.dir)
 }
 

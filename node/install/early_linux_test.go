@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"patchmesh/node/install"
 )
@@ -173,5 +174,25 @@ func TestCopyForTheWorkFolderIsMadeEarlyToo(t *testing.T) {
 	}
 	if left := filesBelow(t, j.Work); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// An install that stops waiting for the early copy is over: it does not begin to copy gigabytes itself, for naught.
+func TestInstallThatIsStoppedMakesNoCopyOfItsOwn(t *testing.T) {
+	body := []byte("#!/bin/sh\n: > \"$PATCHMESH_ROOT/done\"")
+	script := scriptJob(t, string(body[len("#!/bin/sh\n"):]), nil)
+	for kind, j := range map[string]install.Job{"file": fileJob(t.TempDir(), "/file", body), "script": script} {
+		t.Run(kind, func(t *testing.T) {
+			i := installer(t, kind)
+			_, _, _ = begun(t, i, &j, body)
+			opened := false
+			j.Open = func() (io.ReadCloser, error) { opened = true; return io.NopCloser(bytes.NewReader(body)), nil }
+			ctx, stop := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer stop()
+			_, err := i.Install(ctx, j)
+			if e := new(install.Error); !errors.As(err, &e) || e.Reason != install.ReasonTimeout || opened {
+				t.Errorf("%v, opened %v", err, opened)
+			}
+		})
 	}
 }

@@ -209,6 +209,9 @@ func (t *target) stage(ctx context.Context, j Job) (*os.File, error) {
 	if f := t.takeEarly(ctx, j); f != nil {
 		return f, nil
 	}
+	if err := ctx.Err(); err != nil { // it may have waited for the early copy
+		return nil, failed(ReasonTimeout, err, "place %s", t.display())
+	}
 	if err := j.checkSpace(filepath.Dir(t.display()), j.Spec.PlainBytes); err != nil {
 		return nil, err
 	}

@@ -104,6 +104,9 @@ func stage(ctx context.Context, j Job, suffix string) (path string, drop func(),
 	if path, err := j.takeEarly(ctx, suffix); path != "" || err != nil {
 		return path, func() { os.Remove(path) }, err
 	}
+	if err := ctx.Err(); err != nil { // it may have waited for the early copy
+		return "", nil, failed(ReasonTimeout, err, "stage payload of %s", j.Spec.Update)
+	}
 	if err := j.checkSpace(j.Work, j.Spec.PlainBytes); err != nil {
 		return "", nil, err
 	}
