@@ -11,7 +11,7 @@ import (
 // softMemory is what the garbage collector aims at. Chunk buffers are short-lived: without it the heap
 // would grow to several times what is needed before it is collected.
 const (
-	softMemory  = 28 << 20
+	softMemory  = 26 << 20
 	heapPercent = 100 // above what lives, as long as the limit allows it
 	// memoryRoom is how many times what lives the limit is at least: a node that has much to remember, a
 	// seed of thousands of machines, must not spend its time on collecting.
