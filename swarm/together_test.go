@@ -144,3 +144,43 @@ func TestALookThatWaitsHasNotEnded(t *testing.T) {
 		t.Errorf("%d looks more", len(s.acts))
 	}
 }
+
+// bothWait has two descriptions come, of which the second waits, and gives its payload, of which one of two chunks was here.
+func bothWait(t *testing.T) (*start, content.ID) {
+	t.Helper()
+	s, m := begun(t, fileMachine, 1000, answerEvery)
+	s.now = s.now.Add(time.Second)
+	s.step(s.approveMore(t, m, "v", "w", "x"))
+	first, second := s.docs[content.Sum([]byte("descriptor of v"))], s.docs[content.Sum([]byte("descriptor of w"))]
+	first.Req, second.Req = s.asked(t), s.asked(t)
+	second.Payload.Chunks, second.Payload.Have = 2, content.NewBits(2)
+	second.Payload.Have.Set(0)
+	s.step(first)
+	s.step(second)
+	if s.core.byMap[second.Payload.ID] != nil {
+		t.Fatal("the second one does not wait")
+	}
+	return s, second.Payload.ID
+}
+
+// What becomes of the bytes of a payload while its description waits is not undone by what that one says of the store.
+func TestNewsOfTheStoreOvertakeNoDescription(t *testing.T) {
+	whole := content.NewBits(2)
+	whole.Set(0)
+	whole.Set(1)
+	for name, c := range map[string]struct {
+		news func(id content.ID) Event
+		want int
+	}{
+		"carried": {func(id content.ID) Event { return ChunksCarried{Payload: id, Have: whole, Bytes: 5} }, 2},
+		"lost":    {func(id content.ID) Event { return ChunksLost{Payload: id, Indexes: []int{0}} }, 0},
+		"dropped": {func(id content.ID) Event { return PayloadDropped{Payload: id} }, 0},
+	} {
+		s, id := bothWait(t)
+		s.step(c.news(id))
+		s.settle()
+		if l := s.core.byMap[id]; l == nil || l.have.Count() != c.want {
+			t.Errorf("%s: the payload is not as it is in the store", name)
+		}
+	}
+}
