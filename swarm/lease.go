@@ -144,7 +144,7 @@ func (c *Core) leaseDue(l *payload) bool {
 	if silences > 0 {
 		l.lease.stallClaims()
 		c.stallTrails(l)
-		c.passOver(l, quietSince)
+		c.passOver(l, quietSince, silences)
 	}
 	skips := 1<<min(silences, 16) - 1
 	// Neighbours that come and go without end and never say what they hold must not keep the site from
