@@ -184,3 +184,54 @@ func TestNewsOfTheStoreOvertakeNoDescription(t *testing.T) {
 		}
 	}
 }
+
+// A look that ended before an update was changed says nothing about the machine after it, even if it was not taken up before.
+func TestALookOfBeforeAChangeIsTakenAnew(t *testing.T) {
+	s, m := begun(t, fileMachine, 1000, answerEvery)
+	s.now = s.now.Add(time.Second)
+	one := s.approveMore(t, m, "v")
+	s.step(one)
+	d := s.docs[content.Sum([]byte("descriptor of v"))]
+	d.Req, d.Payload.Published, d.Payload.Have = s.asked(t), true, content.NewBits(1)
+	d.Payload.Have.Set(0)
+	s.step(d)
+	install, is := only[Install](s.core.Step(s.now, Detected{Req: s.acts[0].(Detect).Req}))
+	if !is {
+		t.Fatal("it is not installed")
+	}
+	s.acts = nil
+	newer, id := *d.Descriptor, content.Sum([]byte("descriptor of v 2"))
+	newer.Revision, d.Descriptor, d.ID = 2, &newer, id
+	two := s.approveMore(t, one.Manifest)
+	a := &two.Manifest.Approvals[len(two.Manifest.Approvals)-1]
+	a.Revision, a.Descriptor = 2, id
+	s.step(two)
+	d.Req = s.asked(t)
+	s.now = s.now.Add(time.Hour)
+	s.step(ScanAsked{})
+	scan := s.acts
+	s.acts = nil
+	s.step(d)
+	look := s.acts[0].(Detect)
+	s.step(Detected{Req: scan[0].(Detect).Req, Present: true})
+	s.step(Detected{Req: look.Req})
+	if len(s.core.together.found) != 2 {
+		t.Fatal("the answer does not wait")
+	}
+	if again, is := only[Detect](s.core.Step(s.now, Installed{Req: install.Req})); !is || again.Descriptor != id {
+		t.Error("the newer revision is not looked for after the change")
+	}
+}
+
+// only is the one action of a kind.
+func only[A Action](acts []Action) (one A, is bool) {
+	for _, a := range acts {
+		if x, ok := a.(A); ok {
+			if is {
+				return one, false
+			}
+			one, is = x, true
+		}
+	}
+	return one, is
+}
