@@ -210,6 +210,10 @@ func (c *Core) driveLease(l *payload) {
 		c.release(l, "")
 		return
 	}
+	if k.asks == 0 && c.runDry(l) {
+		c.release(l, c.sourceGate())
+		return
+	}
 	if why := c.wanStops(l); k.asks == 0 && why != "" && (c.wanGate() != "" || !c.adjacentMay(l)) {
 		c.release(l, why)
 		c.payloadChanged(l)
