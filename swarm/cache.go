@@ -206,19 +206,27 @@ func (c *Core) olderInLine() bool {
 	return slices.ContainsFunc(c.peers, func(p *peer) bool { return c.neighbour(p) && p.older && !p.seed && (p.egress || p.webEgress) })
 }
 
-// passOver: the site has waited since then and got nothing. A cache, or to a machine on Wi-Fi a wired one, that was first in line all that time, and that
-// nobody else kept from it, is no better than others for ShunFor: so a false claim of the role costs the
+// passOver: the site has waited since then and got nothing. A cache, or to a machine on Wi-Fi a wired one whose turn came,
+// that nobody else kept from it, is no better than others for ShunFor: so a false claim of the role costs the
 // site one wait, and not one for every payload.
-func (c *Core) passOver(l *payload, since time.Time) {
-	c.toNeighbours(func(p *peer) {
-		if first, _ := c.wiredFirst(p); !c.preferred(p) && !first {
-			return
-		}
+func (c *Core) passOver(l *payload, since time.Time, silences int) {
+	pass := func(p *peer) {
 		if !p.egress || p.gate.wan != "" || p.upAt.After(since) || c.leaseOfOther(l, p.id) {
 			return
 		}
 		c.cache.passed.add(p.id, c.now.Add(c.cfg.ShunFor), c.now, maxPassed)
+	}
+	c.toNeighbours(func(p *peer) {
+		if c.preferred(p) {
+			pass(p)
+		}
 	})
+	wired := c.wiredInLine(l)
+	for _, p := range wired[:min(len(wired), 1<<min(silences-1, 16))] {
+		if first, _ := c.wiredFirst(p); first {
+			pass(p)
+		}
+	}
 }
 
 // leaseOfOther: a machine other than id claims the lease of a payload, rightly or not.

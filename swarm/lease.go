@@ -144,7 +144,7 @@ func (c *Core) leaseDue(l *payload) bool {
 	if silences > 0 {
 		l.lease.stallClaims()
 		c.stallTrails(l)
-		c.passOver(l, quietSince)
+		c.passOver(l, quietSince, silences)
 	}
 	skips := 1<<min(silences, 16) - 1
 	// Neighbours that come and go without end and never say what they hold must not keep the site from
@@ -210,6 +210,10 @@ func (c *Core) driveLease(l *payload) {
 		c.release(l, "")
 		return
 	}
+	if k.asks == 0 && c.runDry(l) {
+		c.release(l, c.sourceGate())
+		return
+	}
 	if why := c.wanStops(l); k.asks == 0 && why != "" && (c.wanGate() != "" || !c.adjacentMay(l)) {
 		c.release(l, why)
 		c.payloadChanged(l)
@@ -243,15 +247,23 @@ func (c *Core) claim(l *payload) {
 	}
 }
 
-// beginAt is the first chunk to fetch by a lease. Who is first in line, and knows of no claim before, begins at the
+// beginAt is the first chunk to fetch by a lease. Who is first in line to all, and knows of no claim before, begins at the
 // front, since whoever copies the payload while it comes (CopyEarly) can begin only there. Others begin at different
 // places, so that two which both believe to hold the lease for a moment fetch different chunks.
 func (c *Core) beginAt(l *payload) int {
 	k := &l.lease
-	if c.inLine(l) == 0 && !c.wide() && len(k.claims)+len(k.past) == 0 {
+	if c.inLine(l) == 0 && !c.wide() && len(k.claims)+len(k.past) == 0 && !c.ownLine() {
 		return 0
 	}
 	return int(weight(l.key, 1, c.self.Peer) % uint64(l.chunks))
+}
+
+// ownLine: others may see another line for the WAN lease than this machine. It leaves somebody out for what it knows of
+// them, or neighbours leave it out since it asks no seed.
+func (c *Core) ownLine() bool {
+	return c.sourceGate() != "" || slices.ContainsFunc(c.peers, func(p *peer) bool {
+		return c.neighbour(p) && !p.seed && p.egress && (p.mute || c.shunned(p.id) || c.cache.passed.has(p.id, c.now))
+	})
 }
 
 // useLease begins to fetch by a lease.

@@ -5,7 +5,7 @@ import "slices"
 // chunksCarried: somebody has put a medium into this machine. What it brought is known to the
 // neighbours at once, so one stick feeds one machine and the mesh does the rest.
 func (c *Core) chunksCarried(e ChunksCarried) {
-	l := c.byMap[e.Payload]
+	l := c.inStore(e.Payload)
 	if l == nil {
 		c.countCarried(e)
 		return

@@ -10,14 +10,19 @@ import (
 // idle while what could fill them is there. So who has too little under way asks before its turn, as long as one
 // holder has to feed the site with the rest; after that the holders are many, and turns keep the load even to the end.
 
-// mayJump: a chunk that several hold may be asked for before this machine's turn, of one of those that do not have to
-// feed the site.
-func (c *Core) mayJump(l *payload, i int) bool {
+// holderBefore picks whom to ask for a chunk that several hold before this machine's turn: one of those that do not have
+// to feed the site. Where others are on Wi-Fi the one who feeds it may come before them, but by turns. nil: nobody.
+func (c *Core) holderBefore(l *payload, i int) *peer {
 	if c.askBytes >= c.cfg.LeastAskBytes || l.each[i].avail <= 1 || !c.fed(l) {
-		return false
+		return nil
 	}
-	_, plain := c.plainHolder(l, i, "")
-	return plain
+	if _, plain := c.plainHolder(l, i, ""); !plain {
+		return nil
+	}
+	if p := c.holderFor(l, i, ""); p != nil && p.of(l).sole == 0 {
+		return p
+	}
+	return nil
 }
 
 // fed: single neighbours have a good part of a payload to themselves.
@@ -30,6 +35,10 @@ func (c *Core) fed(l *payload) bool {
 	}
 	return sole > l.chunks/lastGains
 }
+
+// fillLooks is how many chunks that nobody is to be asked for end a look: it comes again with the next chunk, and thousands
+// of them would cost more than the one that may be found.
+const fillLooks = 64
 
 // fillUp asks out of turn, rarest first, until enough is under way.
 func (c *Core) fillUp(l *payload) {
@@ -44,15 +53,15 @@ func (c *Core) fillUp(l *payload) {
 	}
 	slices.SortFunc(out, func(a, b wish) int { return cmp.Compare(a.key, b.key) })
 	c.scratch = out
+	vain := 0
 	for _, w := range out {
-		if !c.mayFetch(l) {
+		if !c.mayFetch(l) || vain == fillLooks {
 			return
 		}
-		if !c.mayJump(l, w.index) {
-			continue
-		}
-		if p := c.holderFor(l, w.index, ""); p != nil {
+		if p := c.holderBefore(l, w.index); p != nil {
 			c.fetch(l, p, w.index)
+		} else {
+			vain++
 		}
 	}
 }

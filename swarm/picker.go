@@ -45,14 +45,22 @@ func (c *Core) pickThese(l *payload, chunks []int) {
 		return
 	}
 	for _, i := range chunks {
-		if i >= 0 && i < l.chunks && isMarked(l.marks.held, i) && (c.mayTake(l, i) || c.mayJump(l, i)) {
-			if !c.mayFetch(l) {
-				return
-			}
-			if p := c.holderFor(l, i, ""); p != nil {
-				c.fetch(l, p, i)
-			}
+		if i < 0 || i >= l.chunks || !isMarked(l.marks.held, i) {
+			continue
 		}
+		var p *peer
+		if c.mayTake(l, i) {
+			p = c.holderFor(l, i, "")
+		} else {
+			p = c.holderBefore(l, i)
+		}
+		if p == nil {
+			continue
+		}
+		if !c.mayFetch(l) {
+			return
+		}
+		c.fetch(l, p, i)
 	}
 }
 

@@ -147,6 +147,12 @@ func (c *Core) sourceGate() policy.Reason {
 	return policy.ReasonNetPeersOnly
 }
 
+// runDry: this machine asks no seed, and nobody else that it may ask has more of a payload. Others may, so it does not keep the
+// lease from them.
+func (c *Core) runDry(l *payload) bool {
+	return !c.far.seed && !c.webUsable(l) && !c.adjacentMay(l)
+}
+
 // nextDoorFirst: neighbour sites are asked before what else could be asked now: the seed (from is its id), a web host, or
 // nothing.
 func (c *Core) nextDoorFirst(from PeerID, other bool) bool {

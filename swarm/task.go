@@ -397,6 +397,7 @@ func (c *Core) installed(e Installed) {
 		return
 	}
 	k := r.task
+	brought := c.takeUp() // by looks of before the change
 	c.tasks.busy = nil
 	k.attempts, k.failures, k.retryAt, k.undone, k.failed = 0, 0, time.Time{}, nil, nil
 	k.detectedAt = c.now
@@ -422,6 +423,7 @@ func (c *Core) installed(e Installed) {
 	}
 	c.save()
 	c.replan()
+	c.driveBrought(brought)
 }
 
 func (c *Core) installFailed(r *request, e Failed) {

@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"slices"
 	"time"
 
 	"patchmesh/content"
@@ -84,6 +85,15 @@ func (c *Core) takeUp() []content.ID {
 	clear(t.found)
 	t.descs, t.found = t.descs[:0], t.found[:0]
 	return brought
+}
+
+// inStore is a payload of whose bytes there is news. A description of it that waits is taken up first: it tells what was in
+// the store when it came, and would undo the news.
+func (c *Core) inStore(id content.ID) *payload {
+	if slices.ContainsFunc(c.together.descs, func(e DescriptorArrived) bool { return e.Payload.ID == id }) {
+		c.replan()
+	}
+	return c.byMap[id]
 }
 
 // driveBrought moves payloads that have become known: neighbours may need them across the WAN even if this machine does not.

@@ -144,3 +144,94 @@ func TestALookThatWaitsHasNotEnded(t *testing.T) {
 		t.Errorf("%d looks more", len(s.acts))
 	}
 }
+
+// bothWait has two descriptions come, of which the second waits, and gives its payload, of which one of two chunks was here.
+func bothWait(t *testing.T) (*start, content.ID) {
+	t.Helper()
+	s, m := begun(t, fileMachine, 1000, answerEvery)
+	s.now = s.now.Add(time.Second)
+	s.step(s.approveMore(t, m, "v", "w", "x"))
+	first, second := s.docs[content.Sum([]byte("descriptor of v"))], s.docs[content.Sum([]byte("descriptor of w"))]
+	first.Req, second.Req = s.asked(t), s.asked(t)
+	second.Payload.Chunks, second.Payload.Have = 2, content.NewBits(2)
+	second.Payload.Have.Set(0)
+	s.step(first)
+	s.step(second)
+	if s.core.byMap[second.Payload.ID] != nil {
+		t.Fatal("the second one does not wait")
+	}
+	return s, second.Payload.ID
+}
+
+// What becomes of the bytes of a payload while its description waits is not undone by what that one says of the store.
+func TestNewsOfTheStoreOvertakeNoDescription(t *testing.T) {
+	whole := content.NewBits(2)
+	whole.Set(0)
+	whole.Set(1)
+	for name, c := range map[string]struct {
+		news func(id content.ID) Event
+		want int
+	}{
+		"carried": {func(id content.ID) Event { return ChunksCarried{Payload: id, Have: whole, Bytes: 5} }, 2},
+		"lost":    {func(id content.ID) Event { return ChunksLost{Payload: id, Indexes: []int{0}} }, 0},
+		"dropped": {func(id content.ID) Event { return PayloadDropped{Payload: id} }, 0},
+	} {
+		s, id := bothWait(t)
+		s.step(c.news(id))
+		s.settle()
+		if l := s.core.byMap[id]; l == nil || l.have.Count() != c.want {
+			t.Errorf("%s: the payload is not as it is in the store", name)
+		}
+	}
+}
+
+// A look that ended before an update was changed says nothing about the machine after it, even if it was not taken up before.
+func TestALookOfBeforeAChangeIsTakenAnew(t *testing.T) {
+	s, m := begun(t, fileMachine, 1000, answerEvery)
+	s.now = s.now.Add(time.Second)
+	one := s.approveMore(t, m, "v")
+	s.step(one)
+	d := s.docs[content.Sum([]byte("descriptor of v"))]
+	d.Req, d.Payload.Published, d.Payload.Have = s.asked(t), true, content.NewBits(1)
+	d.Payload.Have.Set(0)
+	s.step(d)
+	install, is := only[Install](s.core.Step(s.now, Detected{Req: s.acts[0].(Detect).Req}))
+	if !is {
+		t.Fatal("it is not installed")
+	}
+	s.acts = nil
+	newer, id := *d.Descriptor, content.Sum([]byte("descriptor of v 2"))
+	newer.Revision, d.Descriptor, d.ID = 2, &newer, id
+	two := s.approveMore(t, one.Manifest)
+	a := &two.Manifest.Approvals[len(two.Manifest.Approvals)-1]
+	a.Revision, a.Descriptor = 2, id
+	s.step(two)
+	d.Req = s.asked(t)
+	s.now = s.now.Add(time.Hour)
+	s.step(ScanAsked{})
+	scan := s.acts
+	s.acts = nil
+	s.step(d)
+	look := s.acts[0].(Detect)
+	s.step(Detected{Req: scan[0].(Detect).Req, Present: true})
+	s.step(Detected{Req: look.Req})
+	if len(s.core.together.found) != 2 {
+		t.Fatal("the answer does not wait")
+	}
+	if again, is := only[Detect](s.core.Step(s.now, Installed{Req: install.Req})); !is || again.Descriptor != id {
+		t.Error("the newer revision is not looked for after the change")
+	}
+}
+
+// only is the one action of a kind.
+func only[A Action](acts []Action) (one A, is bool) {
+	for _, a := range acts {
+		if x, ok := a.(A); ok {
+			if is {
+				return one, false
+			}
+			one, is = x, true
+		}
+	}
+	return one, is
+}

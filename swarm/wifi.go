@@ -51,6 +51,27 @@ func (c *Core) wiredFirst(p *peer) (first, known bool) {
 	return here, true
 }
 
+// wiredInLine are the wired neighbours that come before this machine, which is on Wi-Fi, in their order. After n silences
+// the first 1<<(n-1) of them have had their turn for one of these.
+func (c *Core) wiredInLine(l *payload) []*peer {
+	if !c.onWiFi() {
+		return nil
+	}
+	var out []*peer
+	c.toNeighbours(func(p *peer) {
+		if !p.wifi && p.egress && !p.seed && p.gate.wan == "" {
+			out = append(out, p)
+		}
+	})
+	slices.SortFunc(out, func(a, b *peer) int {
+		if before(weight(l.key, 0, a.id), a.id, weight(l.key, 0, b.id), b.id) {
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
 func (c *Core) linklessInLine() bool {
 	return slices.ContainsFunc(c.peers, func(p *peer) bool { return c.neighbour(p) && p.linkless && !p.seed && (p.egress || p.webEgress) })
 }
