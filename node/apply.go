@@ -28,6 +28,9 @@ import (
 // (apply.Client). Both verify with the same code.
 type orders interface {
 	Do(ctx context.Context, id content.ID, want apply.Order) (apply.Outcome, error)
+	// CopyEarly makes the copy that the install of an update will take while the payload comes. It ends with the install,
+	// or with ctx; without it the install makes the copy.
+	CopyEarly(ctx context.Context, id content.ID) error
 	LookRestart(ctx context.Context) (policy.PendingRestart, error)
 	Restart(ctx context.Context) error
 	Proved(ctx context.Context, sum [32]byte) error // the node's program, on trial, is well
@@ -75,7 +78,7 @@ func (n *Node) roleHere() *apply.Role {
 	h := newHands(n.cfg.Root, n.cfg.DataDir, n.cfg.RestartWith, n.cfg.GoingDown)
 	return apply.NewRole(apply.Config{
 		Trust: trustHere(n.cfg.DataDir), Shelf: storeShelf{n}, Journal: n.db, Machine: facts, Lately: n.stock.known, Now: n.cfg.Now, Log: n.log,
-		Hands: h, Restarter: h.restart, GoingDown: h.restart.GoingDown, Agent: slotsProof(n.cfg.Agent),
+		Hands: h, Early: n.early(h), Restarter: h.restart, GoingDown: h.restart.GoingDown, Agent: slotsProof(n.cfg.Agent),
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"patchmesh/node/enrol"
 	"patchmesh/node/trustdir"
 	"patchmesh/policy"
 )
@@ -17,6 +18,7 @@ import (
 type believer struct {
 	dir   *trustdir.Dir
 	clock *trustClock
+	certs enrol.Proofs // of members
 
 	mu    sync.Mutex // also guards dir
 	trust *policy.Trust

@@ -11,6 +11,7 @@ import (
 	"patchmesh/node/api"
 	"patchmesh/node/transport"
 	"patchmesh/swarm"
+	"patchmesh/swarm/rate"
 	"patchmesh/swarm/wire"
 )
 
@@ -73,24 +74,90 @@ func TestRoleIsToldToWhoUnderstandsIt(t *testing.T) {
 	m := newMesh(t)
 	m.joinGroup("cache", "infra")
 	cache := m.run("cache", Config{Cache: true, Egress: EgressNo, Peers: []string{m.seed.addr}})
-	for version, want := range map[int]bool{wire.VersionFirst: false, wire.VersionRoles: true} {
-		s, host := m.memberOfVersion(version)
+	wifi := DefaultGates()
+	wifi.Link = LinkWiFi
+	roamer := m.machine("roamer", "", Config{Egress: EgressNo, Gates: &wifi})
+	until(t, "the link to be known", func() bool { return roamer.view.Load().WiFi })
+	told := func(s *stranger, host *transport.Host, of *running) (roles []wire.Role) {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		if _, err := host.Connect(ctx, cache.id, cache.addr); err != nil {
+		defer cancel()
+		if _, err := host.Connect(ctx, of.id, of.addr); err != nil {
 			t.Fatal(err)
 		}
-		cancel()
-		told := false
 		for m := range s.said { // Synced is among the last things of a greeting, the role among the first
-			told = told || m == wire.Role{Cache: true}
+			if r, ok := m.(wire.Role); ok {
+				roles = append(roles, r)
+			}
 			if _, last := m.(wire.Synced); last {
 				break
 			}
 		}
-		if told != want {
-			t.Errorf("version %d: told %v", version, told)
+		return roles
+	}
+	for _, x := range []struct {
+		version           int
+		byCache, byRoamer []wire.Role
+	}{
+		{wire.VersionFirst, nil, nil},
+		{wire.VersionRoles, []wire.Role{{Cache: true}}, nil},
+		{wire.VersionLinks, []wire.Role{{Cache: true}}, []wire.Role{{WiFi: true}}},
+	} {
+		s, host := m.memberOfVersion(x.version)
+		if c, r := told(s, host, cache), told(s, host, roamer); !slices.Equal(c, x.byCache) || !slices.Equal(r, x.byRoamer) {
+			t.Errorf("version %d is told %+v by the cache and %+v by the machine on Wi-Fi", x.version, c, r)
 		}
 		_ = host.Close()
+	}
+}
+
+// A machine on Wi-Fi says so, to its neighbours and to people, and what it sends is limited, until it is docked or
+// somebody set another limit.
+func TestMachineOnWiFiSendsNoMoreThanItsShare(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t)
+	wifi := DefaultGates()
+	wifi.Link = LinkWiFi
+	own, err := ParseLimit("lan.up=unlimited")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := m.machine("a", "", Config{Egress: EgressNo, Gates: &wifi})
+	b := m.machine("b", a.addr, Config{Egress: EgressNo})
+	c := m.machine("c", a.addr, Config{Egress: EgressNo, Gates: &wifi, Limits: rate.Limits{own}})
+	seen := func(on bool) func() bool {
+		return func() bool {
+			i, err := b.Node.Node(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return slices.ContainsFunc(i.Peers, func(p api.PeerInfo) bool { return p.ID == a.id && p.WiFi == on })
+		}
+	}
+	limits := func(r *running) map[string]int64 {
+		out := map[string]int64{}
+		i, err := r.Node.Node(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range i.Traffic.Limits {
+			if l.Why == LinkWiFi {
+				out[l.Class+"."+l.Dir] = l.BytesPerSec
+			}
+		}
+		return out
+	}
+	until(t, "a neighbour to hear of it", seen(true))
+	if got := limits(a); len(got) != 2 || got["lan.up"] != 6250000 || got["site.up"] != 6250000 {
+		t.Errorf("it may send %v", got)
+	}
+	until(t, "the other to know its link", func() bool { return c.view.Load().WiFi })
+	if got := limits(c); len(got) != 1 || got["site.up"] != 6250000 {
+		t.Errorf("with a limit of its own it may send %v", got)
+	}
+	a.linkChanged(false)
+	until(t, "the neighbour to hear that it is docked", seen(false))
+	if got := limits(a); len(got) != 0 {
+		t.Errorf("docked it may send %v", got)
 	}
 }
 

@@ -31,10 +31,11 @@ func (n *Node) watchConditions(ctx context.Context) {
 	var told swarm.Conditions
 	for {
 		c := s.Sample(time.Now())
-		c.Metered, c.VPN = c.Metered || g.Link == LinkMetered, c.VPN || g.Link == LinkVPN
+		c.Metered, c.VPN, c.WiFi = c.Metered || g.Link == LinkMetered, c.VPN || g.Link == LinkVPN, c.WiFi || g.Link == LinkWiFi
 		if g.Link == LinkPlain {
-			c.Metered, c.VPN = false, false
+			c.Metered, c.VPN, c.WiFi = false, false, false
 		}
+		n.linkChanged(c.WiFi)
 		if now := g.relevant(c); now != told {
 			told = now
 			n.events.send(swarm.ConditionsChanged{Conditions: now})

@@ -38,6 +38,11 @@ type Config struct {
 	Gates *Gates
 	// Origin says whether the vendor's web hosts are asked: auto (empty; when no seed can be asked), first or never.
 	Origin string
+	// Sources is the order in which chunks are asked for, as "cache,subnet,site,neighbour,seed,origin"; what is beyond the
+	// site and is left out is never asked. Empty: as swarm.DefaultSources. PeersOnly leaves out all that is beyond
+	// the site. News, documents and reports go their way all the same. Ignored on a seed.
+	Sources   string
+	PeersOnly bool
 	// MDNS looks for machines on the local link.
 	MDNS bool
 	// Egress says whether this machine may use the WAN: auto (empty), yes or no.
@@ -147,7 +152,7 @@ func (c *Config) Validate() error {
 			errs = append(errs, err)
 		}
 	}
-	errs = append(errs, c.checkLocalAPI(), c.checkStoreLimits(), checkOrigin(c.Origin))
+	errs = append(errs, c.checkLocalAPI(), c.checkStoreLimits(), checkOrigin(c.Origin), c.checkSources())
 	switch c.Egress {
 	case EgressAuto, EgressYes, EgressNo:
 	default:

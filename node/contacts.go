@@ -55,7 +55,7 @@ func (c *contacts) met(p transport.Peer, site string, now time.Time) {
 		k.tier = api.TierSeed
 	case p.Site != site:
 		k.tier = api.TierNeighbour
-	case sameSubnet(p.Addr):
+	case p.SameSubnet:
 		k.tier = api.TierSubnet
 	default:
 		k.tier = api.TierSite

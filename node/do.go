@@ -49,6 +49,8 @@ func (n *Node) do(ctx context.Context, act swarm.Action) error {
 		n.work(func() { n.assemble(a) })
 	case swarm.Detect:
 		n.work(func() { n.detect(ctx, a) })
+	case swarm.CopyEarly:
+		n.copyEarly(ctx, a.Descriptor)
 	case swarm.Install:
 		n.work(func() { n.install(ctx, a.Req, a.Descriptor, apply.Install) })
 	case swarm.Remove:
@@ -206,21 +208,22 @@ func (n *Node) fetchChunk(req swarm.Req, from swarm.PeerID, payload content.ID, 
 		return
 	}
 	size := int(m.Chunks[index].StoredBytes)
-	cancel := n.host.FetchChunk(string(from), payload, index, size, func(stored []byte, err error) {
+	cancel := n.host.FetchChunk(string(from), payload, index, size, func(stored []byte, err error) (right bool) {
 		n.forgetFetch(req)
 		if err != nil {
 			n.events.send(fetchFailure(req, err))
-			return
+			return false
 		}
 		fresh, err := n.store.Put(payload, index, stored)
 		if err != nil {
 			f := failure(req, err)
 			n.chunkRefused(m, len(stored), f)
 			n.events.send(f)
-			return
+			return false
 		}
 		n.chunkArrived(m, index, from, len(stored), fresh)
 		n.events.send(swarm.ChunkStored{Req: req, Bytes: int64(len(stored)), Fresh: fresh})
+		return true
 	})
 	n.rememberFetch(req, cancel)
 }

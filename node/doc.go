@@ -88,6 +88,9 @@
 //     each key by hash, so it does not matter who answers.
 //   - The clocks stated in the roster (UseAt, EndAt) need no agreement: until a new key counts both
 //     open, and whoever is wrong about the time loses gossip for a while and nothing else.
+//   - What a machine on Wi-Fi sends to others is limited where nobody set a limit (wifiUp): the air is shared with everybody
+//     who works there. Whether it is on Wi-Fi is looked up every few seconds at the interface of the default route
+//     (Linux), or said with --gate link=wifi; what cannot be found out counts as wired.
 //   - Where bytes came from is booked here and not in the core: nothing is decided by it. A seed books what
 //     machines report as totals, and only what is more than it has booked: reports may come twice or late.
 //   - Receipts are asked for, never pushed: who gave wants the receipt, who got wants the signature, headquarters wants

@@ -15,7 +15,7 @@ type Gates struct {
 	FreeBytes                             int64
 	Metered, VPN                          swarm.LinkUse
 	MeteredOwn                            bool // Metered was chosen here: signed policy makes no more of it
-	// Link says what the way to the WAN is, where the system cannot tell: LinkMetered, LinkVPN, LinkPlain or empty.
+	// Link says what the link is, where the system cannot tell: LinkMetered, LinkVPN, LinkWiFi, LinkPlain or empty.
 	Link string
 	// YieldAbove is how many bytes per second of this machine's other traffic make background fetching from
 	// the WAN yield. 0: none does.
@@ -26,6 +26,7 @@ type Gates struct {
 const (
 	LinkMetered = "metered"
 	LinkVPN     = "vpn"
+	LinkWiFi    = "wifi"
 	LinkPlain   = "plain"
 )
 
@@ -60,11 +61,11 @@ func ParseGates(texts []string, metered, vpn string) (*Gates, error) {
 			}
 			g.YieldAbove = n
 			continue
-		case name == "link" && (value == LinkMetered || value == LinkVPN || value == LinkPlain):
+		case name == "link" && (value == LinkMetered || value == LinkVPN || value == LinkWiFi || value == LinkPlain):
 			g.Link = value
 			continue
 		case into == nil:
-			return nil, fmt.Errorf("gate %q: there are battery, cpu, disk-queue, free, other-traffic and link (metered, vpn or plain)", api.Clean(text))
+			return nil, fmt.Errorf("gate %q: there are battery, cpu, disk-queue, free, other-traffic and link (metered, vpn, wifi or plain)", api.Clean(text))
 		case name == "disk-queue":
 			most = 10000
 		}

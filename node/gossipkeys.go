@@ -368,8 +368,8 @@ func (n *Node) gossipKeyArrived(from string, m wire.GossipKey) {
 // rejoinThrough brings this machine back into the member list with a key that works again.
 func (n *Node) rejoinThrough(peerID string) {
 	for _, p := range n.host.Peers() {
-		if p.ID == peerID {
-			n.gossipJoin(p)
+		if p.ID == peerID && n.gossip != nil && p.Site == n.member.Site {
+			n.work(func() { n.gossipJoin(p) })
 		}
 	}
 }

@@ -23,13 +23,14 @@ type hands struct {
 	work string // private staging folder
 	keep string // private folder for what outlives a restart
 
+	early   *install.Early
 	restart *restart.Machine
 }
 
 // newHands are the hands of a role that keeps its state in a folder.
 func newHands(root, stateDir string, run restart.Run, down func(context.Context) bool) hands {
 	return hands{
-		root: root, work: workDir(stateDir), keep: keptDir(stateDir),
+		root: root, work: workDir(stateDir), keep: keptDir(stateDir), early: &install.Early{},
 		restart: &restart.Machine{Root: root, Keep: keptDir(stateDir), Run: run, Down: down},
 	}
 }
@@ -77,6 +78,15 @@ func (h hands) Install(ctx context.Context, d *policy.Descriptor, open func() (i
 	return apply.Outcome{Version: res.Version, Restart: res.RestartNeeded, Log: res.Log}, handsError(err)
 }
 
+// CopyEarly copies a payload that is still coming, for the install that follows.
+func (h hands) CopyEarly(ctx context.Context, d *policy.Descriptor, open func() (io.ReadCloser, error)) error {
+	inst, err := install.For(d.Installer)
+	if err != nil {
+		return err
+	}
+	return h.early.Copy(ctx, inst, h.job(d, open))
+}
+
 // Remove implements apply.Hands.
 func (h hands) Remove(ctx context.Context, d *policy.Descriptor) (apply.Outcome, error) {
 	inst, err := install.For(d.Installer)
@@ -105,7 +115,7 @@ func (h hands) job(d *policy.Descriptor, open func() (io.ReadCloser, error)) ins
 			ProbeTime: time.Duration(cmp.Or(d.ProbeSeconds, policy.DefaultProbeSeconds)) * time.Second,
 			MaxRun:    time.Duration(d.MaxRunSeconds) * time.Second,
 		},
-		Open: open,
+		Open: open, Early: h.early,
 		Free: func(path string) (int64, error) {
 			free, _, err := inventory.Free(path)
 			return free, err

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"patchmesh/node/api"
@@ -93,6 +95,29 @@ type limits struct {
 	n    *Node
 	set  rate.Limits
 	pace [rate.Classes][rate.Directions]*transport.Pace
+	wifi atomic.Bool // this machine is on Wi-Fi
+	mu   sync.Mutex  // held while rates are set: what is set last is what holds
+}
+
+// wifiUp is what a machine on Wi-Fi sends to others at most, together, where nobody set a limit: what it gives to a machine
+// on the same air crosses it twice, and everybody there shares it. A quarter of what one access point of today
+// carries, and no less than most lines that feed a branch.
+const wifiUp = rate.Rate(50e6 / 8)
+
+// at is the rate at an instant, until when it holds, and why where nobody set it.
+func (l *limits) at(c rate.Class, d rate.Direction, now time.Time) (r rate.Rate, until time.Time, why string) {
+	r, until = l.set.At(c, d, now)
+	set := slices.ContainsFunc(l.set, func(x rate.Limit) bool { return x.Class == c && x.Dir == d })
+	if !set && d == rate.Up && c != rate.WAN && l.wifi.Load() {
+		return wifiUp, until, LinkWiFi
+	}
+	return r, until, ""
+}
+
+// linkChanged takes over whether this machine is on Wi-Fi.
+func (l *limits) linkChanged(wifi bool) {
+	l.wifi.Store(wifi)
+	l.apply(l.n.cfg.Now())
 }
 
 func newLimits(n *Node) *limits {
@@ -136,9 +161,11 @@ func (l *limits) run(ctx context.Context) {
 
 // apply sets the rates of this instant and says when they may change.
 func (l *limits) apply(now time.Time) (next time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for c := range rate.Classes {
 		for d := range rate.Directions {
-			r, until := l.set.At(c, d, now)
+			r, until, _ := l.at(c, d, now)
 			l.pace[c][d].Set(r)
 			if next.IsZero() || !until.IsZero() && until.Before(next) {
 				next = until
@@ -177,13 +204,13 @@ func (l *limits) info(now time.Time) []api.Limit {
 	out := []api.Limit{}
 	for c := range rate.Classes {
 		for d := range rate.Directions {
-			r, until := l.set.At(c, d, now)
+			r, until, why := l.at(c, d, now)
 			if r == rate.Unlimited && until.IsZero() {
 				continue
 			}
 			out = append(out, api.Limit{
 				Class: c.String(), Dir: d.String(), BytesPerSec: max(int64(r), 0), Off: r == 0, Unlimited: r == rate.Unlimited, Until: until,
-				WaitedSeconds: l.pace[c][d].Waited().Seconds(),
+				WaitedSeconds: l.pace[c][d].Waited().Seconds(), Why: why,
 			})
 		}
 	}

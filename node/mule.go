@@ -166,7 +166,7 @@ func (m *mule) drop(sites []string) {
 // home hands in what has come back, to any seed, and packs anew at one that is near: what is carried must not
 // cross the WAN for it.
 func (m *mule) home(ctx context.Context, p transport.Peer, sites []string) {
-	near := p.Site == m.n.member.Site || sameSubnet(p.Addr)
+	near := p.Site == m.n.member.Site || p.SameSubnet
 	var work []string
 	for _, s := range sites {
 		if !m.n.cfg.Now().Before(m.nextPack[s]) && (m.hasReturns(s) || near && m.stale(s)) {

@@ -46,6 +46,7 @@ type Node struct {
 	db        *state.DB
 	store     *disk.Store
 	owed      publishing
+	copying   earlyCopy
 	docs      *library
 	believer  *believer
 	seed      *seed // nil on an ordinary machine
@@ -55,6 +56,7 @@ type Node struct {
 	links     *links
 	adjacents *adjacents
 	limits    *limits
+	role      ownRole
 	web       *web
 	mule      *mule
 	metrics   *metrics
@@ -72,6 +74,7 @@ type Node struct {
 	budgetSet    atomic.Bool
 	gossipKeys   gossipKeys
 	roots        rootChase
+	joining      atomic.Bool // the first members are being fetched, see gossipMeet
 
 	strangers, relays *enrol.Limiter // of requests to join or renew
 	orders            orders         // the apply role
@@ -173,7 +176,11 @@ func (n *Node) newCore() (*swarm.Core, error) {
 		return nil, err
 	}
 	cfg := swarm.DefaultConfig()
-	cfg.WebFirst = n.cfg.Origin == OriginFirst
+	order, err := n.cfg.sources()
+	if err != nil {
+		return nil, err
+	}
+	cfg.Sources = order
 	n.cfg.Gates.apply(&cfg)
 	return swarm.New(cfg, swarm.Self{
 		Peer: swarm.PeerID(n.id), Site: swarm.SiteID(n.member.Site), Seed: n.seed != nil, Egress: n.mayEgress(), Cache: n.cfg.Cache, Machine: n.machineFacts(),
@@ -300,10 +307,17 @@ func (n *Node) serveControl(ctx context.Context) {
 }
 
 func (n *Node) startMDNS(ctx context.Context) {
-	m, err := n.host.StartMDNS(func(id, addr string) {
+	found := func(id, addr string) {
 		if n.cfg.Egress != EgressNo || !n.isSeed(id) {
 			n.connector.add(id, addr, false)
 		}
+	}
+	m, err := n.host.StartMDNS(found, func() int {
+		if n.gossip == nil {
+			return 0 // its neighbours name nobody to it
+		}
+		_, _, neighbours := n.sessionsNow()
+		return neighbours
 	})
 	if err != nil {
 		n.log.Info("no discovery by mDNS", "err", err)

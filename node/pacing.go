@@ -29,7 +29,7 @@ func (n *Node) traffic(v *swarm.View) *api.Traffic {
 	if n.limits == nil { // offline
 		return t
 	}
-	t.Limits = n.limits.info(n.cfg.Now())
+	t.Limits, t.Sources = n.limits.info(n.cfg.Now()), n.sourceNames()
 	t.Origin, t.Yielding = n.web.info(), v.Gate.Yielding
 	if b := v.Budget; b.DayLimit > 0 || b.MonthLimit > 0 {
 		t.Budget = &api.Budget{
@@ -38,11 +38,12 @@ func (n *Node) traffic(v *swarm.View) *api.Traffic {
 		}
 	}
 	for _, g := range []struct {
-		what string
-		why  policy.Reason
-	}{{"serve", v.Gate.Serve}, {"wan", v.Gate.WAN}, {"fetch", v.Gate.Fetch}, {"help", v.Gate.Help}} {
+		what   string
+		why    policy.Reason
+		detail string
+	}{{"serve", v.Gate.Serve, v.Gate.Detail}, {"wan", v.Gate.WAN, v.Gate.WANDetail}, {"fetch", v.Gate.Fetch, v.Gate.Detail}, {"help", v.Gate.Help, v.Gate.Detail}} {
 		if g.why != "" {
-			t.Gates = append(t.Gates, api.Gate{What: g.what, Reason: string(g.why), Detail: v.Gate.Detail})
+			t.Gates = append(t.Gates, api.Gate{What: g.what, Reason: string(g.why), Detail: g.detail})
 		}
 	}
 	return t

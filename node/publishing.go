@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -136,12 +137,22 @@ var (
 // Matched is told by the role that the whole was the described one.
 func (c payloadCopy) Matched() { c.Copy.Matched(c.sum) }
 
+// openCopy reads a whole payload for whoever copies it.
 func (n *Node) openCopy(d *policy.Descriptor) (io.ReadCloser, error) {
+	return copyOf(d, func() (*disk.Copy, error) { return n.store.OpenCopy(d.Payload) })
+}
+
+// followCopy is openCopy while chunks are still to come.
+func (n *Node) followCopy(ctx context.Context, d *policy.Descriptor) (io.ReadCloser, error) {
+	return copyOf(d, func() (*disk.Copy, error) { return n.store.Follow(ctx, d.Payload) })
+}
+
+func copyOf(d *policy.Descriptor, open func() (*disk.Copy, error)) (io.ReadCloser, error) {
 	sum, err := hex.DecodeString(d.SHA256)
 	if err != nil || len(sum) != 32 {
 		return nil, policy.ErrFormat
 	}
-	r, err := n.store.OpenCopy(d.Payload)
+	r, err := open()
 	if err != nil {
 		return nil, err
 	}

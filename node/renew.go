@@ -89,6 +89,13 @@ func (r *renewal) certificate() []byte {
 	return r.cert
 }
 
+// says is what the own certificate says.
+func (r *renewal) says() enrol.Certificate {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.own
+}
+
 // stranger: nobody gives this machine a session, not even within the staleness budget of its site.
 func (r *renewal) stranger() bool {
 	r.mu.Lock()

@@ -179,7 +179,7 @@ func (n *Node) hasSeedSession() bool {
 // ownRow is this machine as it appears in the fleet.
 func (n *Node) ownRow(v swarm.View) api.Machine {
 	m := api.Machine{
-		ID: n.id, Name: n.member.Name, Site: n.member.Site, Groups: n.ownGroups(), Online: true, Egress: v.Egress, Cache: v.Cache,
+		ID: n.id, Name: n.member.Name, Site: n.member.Site, Groups: n.ownGroups(), Online: true, Egress: v.Egress, Cache: v.Cache, WiFi: v.WiFi,
 		Epoch: v.Epoch, Version: n.cfg.Version, Refused: n.refused(), Updates: []api.Update{},
 	}
 	if t := n.nodeTrouble(); t != nil {

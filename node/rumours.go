@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	"patchmesh/node/gossip"
@@ -19,6 +21,7 @@ const (
 	probeInterval  = time.Second
 	countEvery     = time.Second // how often the members of the site are counted
 	rejoinRounds   = 5           // of those, until who is no member is joined again
+	meetWait       = time.Second // for gossip to tell of a machine that has just come
 )
 
 func (n *Node) openGossip() error {
@@ -67,16 +70,30 @@ func (n *Node) checkMeta(id, addr string, meta []byte) error {
 	return nil
 }
 
-// gossipJoin brings a peer of the own site into the member list.
-func (n *Node) gossipJoin(p transport.Peer) {
+// gossipMeet brings a peer that has just come into the member list. The first one is joined at once and brings all
+// the others: if each of a site joined each, whole member lists would be exchanged by the square of its machines
+// when they start. So who has members, or is about to, gives gossip the time to bring the peer by itself.
+func (n *Node) gossipMeet(p transport.Peer) {
 	if n.gossip == nil || p.Site != n.member.Site {
 		return
 	}
 	n.work(func() {
-		if _, err := n.gossip.Join([]string{p.ID + "/" + p.Addr}); err != nil {
-			n.log.Debug("gossip not joined", "peer", p.ID, "err", err)
+		if n.gossip.Size() > 1 || !n.joining.CompareAndSwap(false, true) {
+			sleep(n.ctx, meetWait+rand.N(meetWait))
+		} else {
+			defer n.joining.Store(false)
+		}
+		if n.ctx.Err() == nil && !n.gossip.Has(p.ID) {
+			n.gossipJoin(p)
 		}
 	})
+}
+
+// gossipJoin exchanges member lists with a peer of the own site, whether or not it is a member.
+func (n *Node) gossipJoin(p transport.Peer) {
+	if _, err := n.gossip.Join([]string{p.ID + "/" + p.Addr}); err != nil {
+		n.log.Debug("gossip not joined", "peer", p.ID, "err", err)
+	}
 }
 
 // rejoin tells the core how large the site is and heals a gossip pool that has fallen apart: for ever, whoever has a session but is no member
@@ -97,15 +114,12 @@ func (n *Node) rejoin(ctx context.Context) {
 		if round%rejoinRounds > 0 {
 			continue
 		}
-		in := map[string]bool{}
-		for _, m := range n.gossip.Members() {
-			in[m.ID] = true
-		}
-		for _, p := range n.host.Peers() {
-			if p.Site == n.member.Site && !in[p.ID] {
-				n.gossipJoin(p)
-				break // one a round: its member list brings the rest
-			}
+		// By lot: one that cannot be joined must not stand before the others. One a round: its list brings the rest.
+		away := slices.DeleteFunc(n.host.Peers(), func(p transport.Peer) bool {
+			return p.Site != n.member.Site || n.gossip.Has(p.ID)
+		})
+		if len(away) > 0 {
+			n.work(func() { n.gossipJoin(away[rand.IntN(len(away))]) })
 		}
 	}
 }

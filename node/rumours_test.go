@@ -6,7 +6,10 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"encoding/binary"
+	"fmt"
+	"log/slog"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -118,3 +121,45 @@ type askCounter struct {
 func (c *askCounter) DocAsked(string, wire.DocAsk) ([]byte, bool) { c.docs.Add(1); return nil, false }
 
 var _ transport.Handler = (*askCounter)(nil)
+
+// joinCount counts the member lists that are asked for; memberlist tells of each.
+type joinCount struct {
+	slog.Handler
+	n *atomic.Int64
+}
+
+func (j joinCount) Handle(ctx context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if strings.Contains(a.Value.String(), "Initiating push/pull") {
+			j.n.Add(1)
+		}
+		return true
+	})
+	return j.Handler.Handle(ctx, r)
+}
+
+// Machines that start together become members of each other, and exchange their whole lists as often as there
+// are machines, not as often as there are pairs.
+func TestASiteThatStartsDoesNotJoinInPairs(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t)
+	const machines = 6
+	var joins atomic.Int64
+	var all []*running
+	for i := range machines {
+		name := fmt.Sprintf("m%d", i)
+		m.join(name)
+		var peers []string
+		for _, r := range all {
+			peers = append(peers, r.addr)
+		}
+		all = append(all, m.run(name, Config{Egress: EgressNo, Peers: peers, Log: slog.New(joinCount{logOnFailure(t, name).Handler(), &joins})}))
+	}
+	for _, r := range all {
+		until(t, "everybody to be a member", func() bool { return len(r.gossip.Members()) == machines-1 && len(r.host.Peers()) >= machines-1 })
+	}
+	time.Sleep(2 * meetWait) // no event says that nobody joins any more
+	if n := joins.Load(); n == 0 || n > 2*machines {
+		t.Errorf("%d member lists were asked for by %d machines", n, machines)
+	}
+}

@@ -26,7 +26,7 @@ type sessions struct{ n *Node }
 // hello is what this node shows first on every session.
 func (n *Node) hello() wire.Hello {
 	return wire.Hello{
-		Version: wire.VersionRoles, Cert: n.renewal.certificate(),
+		Version: wire.VersionLinks, Cert: n.renewal.certificate(),
 		Seed: n.seed != nil, Egress: n.mayEgress(), HeadVersion: n.believer.shown(),
 	}
 }
@@ -87,7 +87,7 @@ func memberCert(bel *believer, m membership, now time.Time, peerID string, b []b
 			return enrol.Certificate{}, err
 		}
 	}
-	cert, err := enrol.Check(b, keys, peerID, now)
+	cert, err := bel.certs.Check(b, keys, peerID, now)
 	if errors.Is(err, enrol.ErrExpired) && !now.Before(cert.NotBefore) && now.Before(cert.NotAfter.Add(lateness(roster, m, cert))) {
 		err = nil
 	}
@@ -194,10 +194,10 @@ func (s sessions) PeerUp(p transport.Peer) {
 	head, root := n.believer.believable(p.HeadVersion)
 	n.events.send(swarm.PeerUp{
 		Peer: swarm.PeerID(p.ID), Site: swarm.SiteID(p.Site), Seed: p.Seed, Egress: p.Egress,
-		SameSubnet: sameSubnet(p.Addr), HeadVersion: head, Root: root,
-		Groups: p.Groups, Older: p.Version < wire.VersionRoles,
+		SameSubnet: p.SameSubnet, HeadVersion: head, Root: root,
+		Groups: p.Groups, Older: p.Version < wire.VersionRoles, Linkless: p.Version < wire.VersionLinks,
 	})
-	n.gossipJoin(p)
+	n.gossipMeet(p)
 	n.welcomed()
 	n.mule.look()
 	if p.Site == n.member.Site || p.Seed {
@@ -329,21 +329,4 @@ func (n *Node) refused() []api.Refusal {
 	n.refusalMu.Lock()
 	defer n.refusalMu.Unlock()
 	return slices.Clone(n.refusals)
-}
-
-// sameSubnet: the address lies in a network of one of this machine's interfaces.
-func sameSubnet(addr string) bool {
-	host, _, err := net.SplitHostPort(addr)
-	ip := net.ParseIP(host)
-	if err != nil || ip == nil {
-		return false
-	}
-	nets, err := net.InterfaceAddrs()
-	if err != nil {
-		return false
-	}
-	return slices.ContainsFunc(nets, func(a net.Addr) bool {
-		n, ok := a.(*net.IPNet)
-		return ok && n.Contains(ip)
-	})
 }

@@ -101,7 +101,7 @@ func TestSameSiteInAnotherSubnetIsATierOfItsOwn(t *testing.T) {
 	var c contacts
 	now := time.Now()
 	for addr, want := range map[string]string{"127.0.0.1:7700": api.TierSubnet, "240.0.0.1:7700": api.TierSite} {
-		c.met(transport.Peer{ID: addr, Site: "s", Addr: addr}, "s", now)
+		c.met(transport.Peer{ID: addr, Site: "s", Addr: addr, SameSubnet: want == api.TierSubnet}, "s", now)
 		if got := c.of(addr).tier; got != want {
 			t.Errorf("%s counts as %s, want %s", addr, got, want)
 		}

@@ -27,6 +27,16 @@ type stockroom struct {
 	mu     sync.Mutex // guards what follows
 	base   stockBase
 	claims []string
+	told   toldStock
+}
+
+// toldStock is what the last report said of the inventory. While nothing has changed the next one says the very
+// same: packing and sealing it costs more than all the rest of a report.
+type toldStock struct {
+	facts  *policy.Inventory
+	base   string
+	claims []string
+	sealed []byte
 }
 
 // stockBase is the list of packages that went to the seed as a whole.
@@ -270,8 +280,11 @@ func (n *Node) reportedStock(whole bool) []byte {
 	}
 	s := &n.stock
 	s.mu.Lock()
-	base, claims := s.base, slices.Clone(s.claims)
+	base, claims, told := s.base, slices.Clone(s.claims), s.told
 	s.mu.Unlock()
+	if !whole && told.facts == v && told.base == base.Name && slices.Equal(told.claims, claims) {
+		return told.sealed
+	}
 	st := &stock{Facts: *v, Claims: claims, Base: base.Name}
 	if whole || base.Name == "" {
 		st.Base, st.Whole = baseName(v.Packages), true
@@ -283,6 +296,11 @@ func (n *Node) reportedStock(whole bool) []byte {
 	if err != nil {
 		n.log.Warn("inventory not reported", "err", err)
 		return nil
+	}
+	if !st.Whole { // a base that is on its way may make the next one much smaller
+		s.mu.Lock()
+		s.told = toldStock{facts: v, base: base.Name, claims: claims, sealed: sealed}
+		s.mu.Unlock()
 	}
 	return sealed
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"patchmesh/content"
 	"patchmesh/node/api"
 	"patchmesh/policy"
 	"patchmesh/swarm/wire"
@@ -303,4 +304,33 @@ func TestRG7ReportsAndInventoryGoThroughANeighbour(t *testing.T) {
 			t.Error("it had a way of its own, so this test shows nothing")
 		}
 	}
+}
+
+// A report says of the inventory what the one before said, in the same words, until something has changed: packing,
+// sealing and opening it again would cost more than all the rest of a report.
+func TestAnInventoryIsSealedOncePerChange(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t)
+	dpkgRoot(t, filepath.Join(m.dir, "a-root"), "openssl=3.0.14-1")
+	a := m.machine("a", "", Config{Egress: EgressYes})
+	known := func() bool {
+		now := content.Sum(a.reportedStock(false))
+		return m.seed.seed.stocks.wasReported(a.id, now) && now == content.Sum(a.reportedStock(false))
+	}
+	until(t, "the seed to have what the machine says", known)
+	before := a.reportedStock(false)
+	if whole := a.reportedStock(true); bytes.Equal(whole, before) {
+		t.Error("a report that travels alone has only the changes")
+	}
+	dpkgRoot(t, a.root, "openssl=3.0.15-1")
+	if _, err := a.Scan(context.Background(), api.ScanRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(a.reportedStock(false), before) {
+		t.Error("a new package changed nothing of what is reported")
+	}
+	until(t, "the seed to have the change", func() bool {
+		v := m.inventory("a").Inventory
+		return known() && v != nil && len(v.Packages) == 1 && v.Packages[0].Version == "3.0.15-1"
+	})
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"patchmesh/content"
 	"patchmesh/node/api"
 	"patchmesh/node/keys"
 	"patchmesh/node/state"
@@ -30,8 +31,9 @@ type stockbook struct {
 
 // keptStock is what was written last, so that a report that says the same is not written again.
 type keptStock struct {
-	name string
-	at   time.Time
+	name   string
+	at     time.Time
+	report content.ID // what it was sealed in, if it came with a report: then the same need not even be opened again
 }
 
 // workedGroups are the groups of one machine under one manifest.
@@ -152,7 +154,31 @@ func (s *seed) keepReported(id string, report []byte) error {
 	if err := errors.Join(json.Unmarshal(report, &signed), json.Unmarshal(signed.Body, &body)); err != nil || len(body.Sealed) == 0 {
 		return err
 	}
-	return s.keepSealed(id, body.Sealed, true)
+	sum := content.Sum(body.Sealed)
+	if s.stocks.wasReported(id, sum) {
+		return nil
+	}
+	if err := s.keepSealed(id, body.Sealed, true); err != nil {
+		return err
+	}
+	s.stocks.reported(id, sum)
+	return nil
+}
+
+// wasReported says whether the inventory of a machine that is kept is this one.
+func (b *stockbook) wasReported(id string, sealed content.ID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.kept[id].report == sealed
+}
+
+func (b *stockbook) reported(id string, sealed content.ID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if k, ok := b.kept[id]; ok {
+		k.report = sealed
+		b.kept[id] = k
+	}
 }
 
 // keepStock writes the books. What is not the newest and older than what they hold brings at most its list of
@@ -194,7 +220,7 @@ func (s *seed) keepStock(id string, st *stock, newest bool) error {
 	if s.stocks.kept == nil {
 		s.stocks.kept = map[string]keptStock{}
 	}
-	s.stocks.kept[id] = keptStock{name, st.Facts.At}
+	s.stocks.kept[id] = keptStock{name: name, at: st.Facts.At}
 	delete(s.stocks.groups, id)
 	return nil
 }

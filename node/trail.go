@@ -33,7 +33,7 @@ func (n *Node) trailMessage(from string, m wire.Message) {
 			Kind: swarm.TrailKind(m.What), Holder: swarm.PeerID(m.Holder), Seq: m.Seq, Hops: m.Hops,
 		}})
 	case wire.Role:
-		n.events.send(swarm.RoleHeard{Peer: id, Cache: m.Cache})
+		n.events.send(swarm.RoleHeard{Peer: id, Cache: m.Cache, WiFi: m.WiFi})
 	case wire.Card:
 		n.cardArrived(from, m)
 	case wire.Relay:

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"patchmesh/content"
@@ -77,16 +78,17 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 	holds, windows, set := m.holdsFor(groups, mach, now), m.calendarFor(in, mach), m.settingsFor(in, mach)
 	won := effective(m, in, now)
 	known, anyListed := m.withoutListed(won, mach)
-	var asked, listed []question
+	asked, listed := make([]question, 0, len(won)), []question(nil)
+	p.Verdicts = slices.Grow(p.Verdicts, len(won))
 	for _, w := range won {
 		a := m.Approvals[w.index]
 		if a.Listed() {
-			listed = append(listed, question{approval: a, desc: describe(a.Descriptor), machine: mach, won: w})
+			listed = append(listed, question{approval: a, desc: describe(a.Descriptor), machine: &mach, won: w})
 			continue
 		}
 		rings := m.RingPlan(a.RingPlan)
 		q := question{
-			approval: a, desc: describe(a.Descriptor), machine: known, holds: holds, calendar: windows, in: in, rings: rings, settings: set, stale: stale, now: now,
+			approval: a, desc: describe(a.Descriptor), machine: &known, holds: holds, calendar: windows, in: in, rings: rings, settings: &set, stale: stale, now: now,
 			manifest: m, doubt: groups.doubt,
 		}
 		if q.taken() {
@@ -98,7 +100,7 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 		q.deadline = q.graced(deadlineOf(a, q.desc, rings, in, set))
 		v := Verdict{
 			Update: a.Update, Revision: a.Revision, Descriptor: a.Descriptor, Approval: w.index, Losing: w.losing,
-			Compliance: compliance(known, a), Deadline: q.deadline, Excepted: holds.excepted(a.Update, a.Revision),
+			Compliance: compliance(&known, a), Deadline: q.deadline, Excepted: holds.excepted(a.Update, a.Revision),
 		}
 		for _, r := range rules {
 			if r.ask(q, &v) {
@@ -137,7 +139,7 @@ func (p *Plan) changesAt(t time.Time) {
 }
 
 // compliance is what detection alone says.
-func compliance(mach Machine, a Approval) Compliance {
+func compliance(mach *Machine, a Approval) Compliance {
 	d, seen := mach.Detected[a.Update]
 	switch {
 	case !seen:

@@ -76,6 +76,7 @@ const (
 	ReasonNetMetered         Reason = "net-metered"
 	ReasonNetProxyAuth       Reason = "net-proxy-auth"
 	ReasonNetVPN             Reason = "net-vpn"
+	ReasonNetPeersOnly       Reason = "net-peers-only"
 	ReasonPeerAllRefused     Reason = "peer-all-refused"
 	ReasonOrchWaiting        Reason = "orch-waiting"
 	ReasonOrchStopped        Reason = "orch-stopped"
@@ -105,6 +106,7 @@ var reasons = map[Reason]ReasonInfo{
 	"net-proxy-auth":          {"network", "the proxy wants to know who asks", "configure the proxy", false},
 	"net-metered":             {"network", "the link is metered", "allow it by policy, or wait for another link", true},
 	"net-vpn":                 {"network", "the link is a tunnel", "allow it ('patchmesh run --vpn'), or wait for another link", true},
+	"net-peers-only":          {"admin", "by its settings the machine takes bytes from machines of its site alone", "nothing; or start it without --peers-only, or with other --sources", false},
 	"host-battery":            {"machine", "the machine runs on battery", "plug it in", true},
 	"host-busy":               {"machine", "the machine has other work to do", "wait", true},
 	"peer-none-holds":         {"network", "no reachable machine holds the bytes yet", "see that one machine of the site may use the WAN", true},

@@ -16,7 +16,7 @@ policy-local-hold policy-conflict policy-window-none policy-window-too-short pol
 orch-waiting dep-missing dep-other-update-first dep-exclusive-pending compat-arch compat-os compat-edition installer-missing
 installer-exit installer-timeout installer-locked-file installer-denied restart-pending restart-blocked verify-not-detected
 probe-failed rolled-back-auto rolled-back-admin cancelled-user unknown-first-scan trust-ageing trust-floor-rebuilt clock-behind
-net-vpn host-battery host-busy policy-class policy-not-approved policy-brake policy-deadline-window orch-stopped`
+net-vpn host-battery host-busy policy-class policy-not-approved policy-brake policy-deadline-window orch-stopped net-peers-only`
 
 func TestEveryReasonTellsPeopleWhatToDo(t *testing.T) {
 	codes := strings.Fields(closedList)

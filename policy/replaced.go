@@ -56,7 +56,7 @@ func (m *Manifest) successors(groups []string, describe func(content.ID) *Descri
 		if a.Listed() {
 			continue
 		}
-		q, v := question{approval: a, desc: describe(a.Descriptor), now: now}, Verdict{Update: a.Update, Compliance: Required, Verb: VerbWait}
+		q, v := question{approval: a, desc: describe(a.Descriptor), machine: &Machine{}, settings: &settings{}, now: now}, Verdict{Update: a.Update, Compliance: Required, Verb: VerbWait}
 		at, everywhere := f.inForce(q)
 		if everywhere && !not(a.Update) {
 			v.Verb = VerbInstall
@@ -171,7 +171,7 @@ func (f *fleet) findTakes() {
 // taken: no machine of the fleet is told not to take such an update.
 func (f *fleet) taken(q question) bool {
 	return !slices.ContainsFunc(f.takes, func(s settings) bool {
-		q.settings = s
+		q.settings = &s
 		return ruleClass(q, &Verdict{})
 	})
 }

@@ -10,12 +10,12 @@ import (
 type question struct {
 	approval Approval
 	desc     *Descriptor // nil: not here yet
-	machine  Machine
+	machine  *Machine
 	holds    activeHolds
 	in       map[string]int // groups of the machine, see depths
 	rings    *RingPlan      // the approval goes along it; nil: along none
 	deadline time.Time      // explicit, or by severity; zero: none
-	settings settings
+	settings *settings
 	calendar calendar // maintenance windows of the machine
 	stale    bool
 	now      time.Time

@@ -7,7 +7,8 @@ import "time"
 // begin now.
 func (m *Manifest) WindowFor(mach Machine, a Approval, d *Descriptor, now time.Time) (time.Time, Reason) {
 	in := m.belongs(mach).in
-	q := question{approval: a, desc: d, machine: mach, calendar: m.calendarFor(in, mach), settings: m.settingsFor(in, mach), now: now, manifest: m}
+	set := m.settingsFor(in, mach)
+	q := question{approval: a, desc: d, machine: &mach, calendar: m.calendarFor(in, mach), settings: &set, now: now, manifest: m}
 	anytime := len(q.calendar.windows) == 0 && !q.settings.windowsRequired
 	if anytime || a.IgnoreWindows || q.unbound() {
 		return now, ""

@@ -55,6 +55,7 @@ func (m *machine) do(act swarm.Action) {
 		m.assemble(a)
 	case swarm.Detect:
 		m.detect(a)
+	case swarm.CopyEarly: // the simulated disk copies in no time
 	case swarm.Install:
 		m.install(a)
 	case swarm.Remove:

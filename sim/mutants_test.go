@@ -37,8 +37,8 @@ var mutants = []mutant{
 	{"a failed open is never tried again", "swarm/payload.go", `	l.blockedUntil = c.now.Add(c.cfg.SpaceRetry)`, `	l.blockedUntil = c.now.Add(10000 * time.Hour)`},
 	{"chunks of a peer that left stay asked for", "swarm/member.go", `	c.dropPendingOf(p)
 `, ``},
-	{"descriptors are not asked for twice", "swarm/news.go", `			w.asking = 0
-			if r.peer != "" {`, `			if r.peer != "" {`},
+	{"descriptors are not asked for twice", "swarm/news.go", `		c.askEnded(w)
+		if r.peer != "" {`, `		if r.peer != "" {`},
 	{"removal is forgotten", "swarm/task.go", `	case policy.VerbRemove:
 		c.startChange(k)`, `	case policy.VerbRemove:
 		c.settleNone(k)`},

@@ -59,10 +59,15 @@ type farHave struct {
 }
 
 func (c *Core) adjacentAllowed(e AdjacentAllowed) {
-	if c.adjacent.allowed == e.Allowed || c.self.Seed {
+	allowed := e.Allowed && c.far.neighbour
+	if c.adjacent.allowed == allowed || c.self.Seed {
 		return
 	}
-	c.adjacent = adjacentState{allowed: e.Allowed, wanted: c.adjacent.wanted}
+	c.adjacent = adjacentState{allowed: allowed, wanted: c.adjacent.wanted}
+	if c.gateTold() != c.gates.told {
+		c.gatesMoved()
+		return
+	}
 	c.driveLink()
 	c.driveAll()
 }

@@ -14,11 +14,11 @@ import (
 // everywhere. To its neighbours it is one more holder; and the first in line for the WAN lease, for as long as it
 // does what it says: who claims the role is believed as far as a chunk that is awaited from it.
 
-// RoleHeard says that a peer calls itself a cache of its site. It cannot be taken back while the session lasts, so
-// that telling it again and again costs nothing.
+// RoleHeard says that a peer calls itself a cache of its site, which cannot be taken back while the session lasts, or
+// that it is on Wi-Fi or is not any more. To tell the same again costs nothing.
 type RoleHeard struct {
-	Peer  PeerID
-	Cache bool
+	Peer        PeerID
+	Cache, WiFi bool
 }
 
 func (RoleHeard) isEvent() {}
@@ -42,10 +42,12 @@ type cacheState struct {
 
 func (c *Core) roleHeard(e RoleHeard) {
 	p := c.byID[e.Peer]
-	if p == nil || p.cache || !e.Cache || p.seed || !c.neighbour(p) {
+	if p == nil || p.seed || !c.neighbour(p) || (p.cache || !e.Cache) && p.wifi == e.WiFi {
 		return
 	}
-	p.cache = true
+	p.cache, p.wifi = p.cache || e.Cache, e.WiFi
+	p.air = p.wifi && c.cfg.Sources.has(SourceWired)
+	c.rankPeer(p)
 	c.driveAll()
 	c.driveLink()
 }
@@ -182,11 +184,15 @@ func (c *Core) cacheLater(l *payload) {
 }
 
 // goesBefore says whether a neighbour comes before this machine in the line for the WAN lease of a payload: a cache
-// before others, else by the payload's hash order, in which this machine has the weight mine. One program in the line
-// that knows nothing of caches is enough for the plain order: all have to see the same.
+// before others, who is wired before who is not, else by the payload's hash order, in which this machine has the
+// weight mine. One program in the line that knows nothing of caches, or of links, is enough for the order without
+// them: all have to see the same.
 func (c *Core) goesBefore(l *payload, p *peer, mine uint64) bool {
 	if theirs := c.preferred(p); theirs != c.isCache() && !c.olderInLine() {
 		return theirs
+	}
+	if first, known := c.wiredFirst(p); known {
+		return first
 	}
 	return before(weight(l.key, 0, p.id), p.id, mine, c.self.Peer)
 }
@@ -200,16 +206,27 @@ func (c *Core) olderInLine() bool {
 	return slices.ContainsFunc(c.peers, func(p *peer) bool { return c.neighbour(p) && p.older && !p.seed && (p.egress || p.webEgress) })
 }
 
-// passOver: the site has waited since then and got nothing. A cache that was first in line all that time, and that
-// nobody else kept from it, is no better than others for ShunFor: so a false claim of the role costs the
+// passOver: the site has waited since then and got nothing. A cache, or to a machine on Wi-Fi a wired one whose turn came,
+// that nobody else kept from it, is no better than others for ShunFor: so a false claim of the role costs the
 // site one wait, and not one for every payload.
-func (c *Core) passOver(l *payload, since time.Time) {
-	c.toNeighbours(func(p *peer) {
-		if !c.preferred(p) || !p.egress || p.gate.wan != "" || p.upAt.After(since) || c.leaseOfOther(l, p.id) {
+func (c *Core) passOver(l *payload, since time.Time, silences int) {
+	pass := func(p *peer) {
+		if !p.egress || p.gate.wan != "" || p.upAt.After(since) || c.leaseOfOther(l, p.id) {
 			return
 		}
 		c.cache.passed.add(p.id, c.now.Add(c.cfg.ShunFor), c.now, maxPassed)
+	}
+	c.toNeighbours(func(p *peer) {
+		if c.preferred(p) {
+			pass(p)
+		}
 	})
+	wired := c.wiredInLine(l)
+	for _, p := range wired[:min(len(wired), 1<<min(silences-1, 16))] {
+		if first, _ := c.wiredFirst(p); first {
+			pass(p)
+		}
+	}
 }
 
 // leaseOfOther: a machine other than id claims the lease of a payload, rightly or not.

@@ -12,8 +12,10 @@ type Config struct {
 	// bandwidth x round trip on a LAN with chunks of 256 KiB: 4 x 256 KiB = 1 MiB.
 	// FirstAsks is the same for a neighbour that has not sent a good one yet: what a liar wastes of each victim.
 	PerPeerAsks, FirstAsks int
-	// MaxAskBytes bounds all outstanding chunk bytes of this machine; it bounds receive memory.
-	MaxAskBytes int64
+	// MaxAskBytes bounds all outstanding chunk bytes of this machine; it bounds receive memory. With less than
+	// LeastAskBytes under way it asks out of turn (outofturn.go): each chunk shares the line of its holder with those
+	// for others, so it takes a dozen of 256 KiB from several holders to keep the line here busy.
+	MaxAskBytes, LeastAskBytes int64
 	// ServeSlots is how many chunks are sent at once to neighbours; few slots finish chunks early instead of
 	// all of them late, and for other sites apart. FarSlots is the same for other sites on a seed: a slow site
 	// must not hold up the others. ServeQueue bounds the asks that wait for a slot, over all peers.
@@ -26,7 +28,7 @@ type Config struct {
 	FirstCopy time.Duration
 	// GainDelay is how long gained chunks that several neighbours have already gather before they are told. Each word
 	// of them wakes a machine: told three times as seldom, ten machines behind a WAN take a tenth less of their
-	// processors and are done as soon.
+	// processors and are done as soon. Among more than ten neighbours they gather for longer, see gainDelay.
 	GainDelay time.Duration
 	// HedgeAfter is the least silence after which a second holder is asked for a chunk;
 	// EndgameHedgeAfter applies once nothing else is left to ask for.
@@ -37,8 +39,8 @@ type Config struct {
 	// dies has crossed the WAN in vain, so it is kept short.
 	WANMinBytes, WANMaxBytes int64
 	WANSpan                  time.Duration
-	// WebFirst has a lease holder ask the vendor's web hosts before the seed, instead of after it.
-	WebFirst bool
+	// Sources is in which order holders are asked, and what is asked at all beyond the site.
+	Sources Sources
 	// LeaseSilence is how long a claim without any new chunk stays respected.
 	LeaseSilence time.Duration
 	// LeaseSettle is how long a payload must be known, and the view of neighbours unchanged, before
@@ -112,11 +114,12 @@ type Config struct {
 // DefaultConfig suits sites of a few to a few hundred machines on LANs of 100 Mbit/s and more.
 func DefaultConfig() Config {
 	return Config{
-		PerPeerAsks: 4, FirstAsks: 1, MaxAskBytes: 8 << 20,
+		PerPeerAsks: 4, FirstAsks: 1, MaxAskBytes: 8 << 20, LeastAskBytes: 3 << 20,
 		ServeSlots: 6, FarSlots: 64, ServeQueue: 512,
 		Patience: 300 * time.Millisecond, GainDelay: 240 * time.Millisecond, FirstCopy: 2 * time.Second,
 		HedgeAfter: 2 * time.Second, EndgameHedgeAfter: 700 * time.Millisecond,
 		WANMinBytes: 3 << 19, WANMaxBytes: 8 << 20, WANSpan: 250 * time.Millisecond,
+		Sources:      DefaultSources(),
 		LeaseSilence: 20 * time.Second,
 		LeaseSettle:  30 * time.Millisecond, StartSettle: time.Second, JoinGrace: 4 * time.Second,
 		TrailEvery: time.Second, TrailLife: 5 * time.Second, ClaimSettle: 200 * time.Millisecond, TrailPatience: 500 * time.Millisecond,
@@ -147,6 +150,7 @@ func (c Config) Validate() error {
 	positive("PerPeerAsks", int64(c.PerPeerAsks))
 	positive("FirstAsks", int64(c.FirstAsks))
 	positive("MaxAskBytes", c.MaxAskBytes)
+	positive("LeastAskBytes", c.LeastAskBytes)
 	positive("ServeSlots", int64(c.ServeSlots))
 	positive("FarSlots", int64(c.FarSlots))
 	positive("ServeQueue", int64(c.ServeQueue))
@@ -185,5 +189,5 @@ func (c Config) Validate() error {
 	if c.LinkRetryMax < c.LinkRetryMin {
 		errs = append(errs, fmt.Errorf("LinkRetryMax %v is below LinkRetryMin %v", c.LinkRetryMax, c.LinkRetryMin))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Sources.check())...)
 }

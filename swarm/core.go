@@ -51,10 +51,12 @@ type Core struct {
 	rates    rateState
 	budget   budgetState
 	adjacent adjacentState
+	far      farSources
 	gates    gateState
 	trails   trailState
 	orchs    orchState
 	cache    cacheState
+	together togetherState
 
 	payloads []*payload // sorted by id
 	byMap    map[content.ID]*payload
@@ -119,9 +121,10 @@ func New(cfg Config, self Self, last Snapshot, rng *rand.Rand, now time.Time) (*
 		cfg: cfg, self: self, rng: rng, now: now, started: now,
 		byID:  map[PeerID]*peer{},
 		byMap: map[content.ID]*payload{},
-		gates: gateState{use: cfg.Metered},
+		gates: gateState{use: cfg.Metered}, far: cfg.Sources.far(),
 	}
 	c.startRates()
+	c.gates.told = c.gateTold()
 	c.restore(last)
 	c.wakeBy(now.Add(cfg.JoinGrace))
 	return c, nil

@@ -65,6 +65,8 @@
 //     one holder, then three for each, so copies multiply and whoever serves a cold site sends every chunk once
 //     before it sends any twice. Every machine's uplink carries its share, and the slowest line is never idle:
 //     who has nothing left to ask for by its turn asks out of turn, where the others would come last.
+//     While single holders feed the site with most of a payload, who has too little under way to keep its own line busy
+//     asks out of turn for what several hold (outofturn.go): later generations of takers need not wait for earlier ones.
 //   - In a wide site the best claim of the WAN lease is passed on to all, and stands for a moment before it is
 //     used: one machine fetches in each part of a site, at the cost of a few messages per neighbour. Who wants a
 //     payload that no neighbour takes part in asks the next one on the trail to relay it (relay.go): no session is
@@ -74,6 +76,12 @@
 //   - A cache comes first in the line for the WAN lease: what it fetches stays in the site. For everything else it is a
 //     holder like any other, and a site without it is none the worse. The role is its own word, so it is believed as far as a chunk:
 //     who lets the site wait once, with nobody else claiming the lease, has the place of its hash for a day.
+//   - The order of sources is a choice (sources.go), with one bound: what the site holds comes before what crosses a line, or
+//     the line would carry it twice. Who asks no seed says so as a gate, and nobody waits for it to hold a lease; a
+//     program of before reads that as a refusal, which has the same effect.
+//   - Machines on Wi-Fi say so (wifi.go). They are asked after those that are wired, and not at all while a wired holder will
+//     soon have sent what it owes: each byte between two of them crosses the air twice. In the line for the WAN lease
+//     they come last. A false word delays others by a second per look, or by one wait for the lease.
 //   - A holder that alone has some chunks is asked for those only, while others have the rest.
 //   - The holder sees what everybody asks for, so it mends what the askers could not agree on: a first copy
 //     goes before a second one, and never two first copies of a chunk at once.
@@ -84,6 +92,9 @@
 //   - News, descriptions and reports of a site go by way of its uplink, so it is hurried: three seconds after a question
 //     another is asked beside, and who gave no answer is no uplink for a turn and asked last (wordless.go). One that says
 //     no each time has a minute. A mistake costs a second session across the WAN.
+//   - What is to be installed as soon as it is whole is copied for that while it comes (early.go): one update at a time,
+//     and none that waits for a window, a slot or a hold to end. The copy grows from the front, so the first in line for
+//     the WAN lease fetches from the front, too.
 //   - One WAN lease per payload: many payloads spread over the egress peers by hash, while one
 //     payload has one writer, so that "once per site" needs no agreement per chunk.
 //   - Heads and manifests are verified by the driver with policy.Trust before the core hears of

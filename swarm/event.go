@@ -32,6 +32,7 @@ type (
 		SameSubnet bool
 		Groups     []string // of its certificate
 		Older      bool     // its program knows nothing of caches
+		Linkless   bool     // its program does not know who is on Wi-Fi
 		// Gives and Takes are for machines of other sites: signed policy lets this machine's site take chunks from
 		// there, or lets that one take chunks from here.
 		Gives, Takes bool

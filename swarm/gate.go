@@ -20,6 +20,7 @@ type Conditions struct {
 	FreeKnown      bool
 	Metered        bool  // the way to the WAN is paid by volume
 	VPN            bool  // the way to the WAN is a tunnel
+	WiFi           bool  // this machine is on Wi-Fi
 	OtherBytes     int64 // per second over that way, both directions, not of patchmesh
 }
 
@@ -149,7 +150,7 @@ func (c *Core) gatesMoved() {
 
 // gateTold is what neighbours should know.
 func (c *Core) gateTold() gate {
-	return gate{serve: c.gates.serve, far: c.gates.far, wan: c.wanGate()}
+	return gate{serve: c.gates.serve, far: c.gates.far, wan: firstReason(c.wanGate(), c.sourceGate())}
 }
 
 // against says why a neighbour is not served; empty: it is.
@@ -162,6 +163,9 @@ func (g gate) against(p *peer) policy.Reason {
 
 // wanGate says why this machine leaves the WAN to others; empty: it does not.
 func (c *Core) wanGate() policy.Reason {
+	if !c.leavesSite() {
+		return policy.ReasonNetPeersOnly
+	}
 	if c.gates.wan == "" && c.rates.down[rate.WAN].Rate() == 0 {
 		return policy.ReasonWanBudgetSpent
 	}
@@ -170,10 +174,23 @@ func (c *Core) wanGate() policy.Reason {
 
 // gateText gives the facts behind the first gate that is closed.
 func (c *Core) gateText() string {
-	if c.gates.detail == "" && c.wanGate() != "" {
-		return "nothing may be fetched over the WAN at this hour"
+	if c.gates.detail == "" {
+		return c.wanGateText()
 	}
 	return c.gates.detail
+}
+
+// wanGateText gives the facts behind the gate of the WAN.
+func (c *Core) wanGateText() string {
+	switch why := firstReason(c.wanGate(), c.sourceGate()); why {
+	case "":
+		return ""
+	case policy.ReasonNetPeersOnly:
+		return "its sources are " + c.cfg.Sources.String()
+	case c.gates.wan:
+		return c.gates.detail
+	}
+	return "nothing may be fetched over the WAN at this hour"
 }
 
 func firstReason(rs ...policy.Reason) policy.Reason {
@@ -232,12 +249,12 @@ func (c *Core) gatedHolders(l *payload) string {
 // GateView is what this machine does not do at present, each with its reason.
 type GateView struct {
 	Serve, WAN, Fetch, Help policy.Reason
-	Detail                  string
+	Detail, WANDetail       string
 	Yielding                bool // background fetching gives way to other traffic
 }
 
 func (c *Core) gateView() GateView {
-	return GateView{Serve: firstReason(c.gates.serve, c.gates.far), WAN: c.wanGate(), Fetch: c.gates.fetch, Help: c.gates.help, Detail: c.gateText(), Yielding: c.rates.yielding}
+	return GateView{Serve: firstReason(c.gates.serve, c.gates.far), WAN: c.wanGate(), Fetch: c.gates.fetch, Help: c.gates.help, Detail: c.gateText(), WANDetail: c.wanGateText(), Yielding: c.rates.yielding}
 }
 
 // gateStops says which gate keeps this machine itself from a payload: one that stops all fetching, or one

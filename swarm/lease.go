@@ -144,7 +144,7 @@ func (c *Core) leaseDue(l *payload) bool {
 	if silences > 0 {
 		l.lease.stallClaims()
 		c.stallTrails(l)
-		c.passOver(l, quietSince)
+		c.passOver(l, quietSince, silences)
 	}
 	skips := 1<<min(silences, 16) - 1
 	// Neighbours that come and go without end and never say what they hold must not keep the site from
@@ -196,7 +196,7 @@ func (c *Core) driveLease(l *payload) {
 		if !c.leaseDue(l) {
 			return
 		}
-		if c.linkedSeed() == nil && !c.webUsable(l) && !c.adjacentHas(l) {
+		if (c.linkedSeed() == nil || !c.far.seed) && !c.webUsable(l) && !c.adjacentHas(l) {
 			if !c.link.wanted {
 				c.driveLink()
 			}
@@ -208,6 +208,10 @@ func (c *Core) driveLease(l *payload) {
 	}
 	if !c.wanEgress(l) || !c.siteWants(l) && !c.soughtAfar(l) || (k.asks == 0 && c.nextForWAN(l, k.cursor) < 0 && !c.orphans(l)) {
 		c.release(l, "")
+		return
+	}
+	if k.asks == 0 && c.runDry(l) {
+		c.release(l, c.sourceGate())
 		return
 	}
 	if why := c.wanStops(l); k.asks == 0 && why != "" && (c.wanGate() != "" || !c.adjacentMay(l)) {
@@ -234,15 +238,32 @@ func (c *Core) orphans(l *payload) bool {
 func (c *Core) claim(l *payload) {
 	l.lease.held, l.lease.heldAt, l.lease.used = true, c.now, false
 	l.lease.rateAt, l.lease.rateBytes = c.now, 0
-	// Machines begin at different places, so that two which both believe to hold the lease for a
-	// moment fetch different chunks.
-	l.lease.cursor = int(weight(l.key, 1, c.self.Peer) % uint64(l.chunks))
+	l.lease.cursor = c.beginAt(l)
 	c.driveAdjacent(c.adjacent.allowed)
 	c.tellLease(l)
 	c.driveTrail(l)
 	if !c.wide() {
 		c.useLease(l)
 	}
+}
+
+// beginAt is the first chunk to fetch by a lease. Who is first in line to all, and knows of no claim before, begins at the
+// front, since whoever copies the payload while it comes (CopyEarly) can begin only there. Others begin at different
+// places, so that two which both believe to hold the lease for a moment fetch different chunks.
+func (c *Core) beginAt(l *payload) int {
+	k := &l.lease
+	if c.inLine(l) == 0 && !c.wide() && len(k.claims)+len(k.past) == 0 && !c.ownLine() {
+		return 0
+	}
+	return int(weight(l.key, 1, c.self.Peer) % uint64(l.chunks))
+}
+
+// ownLine: others may see another line for the WAN lease than this machine. It leaves somebody out for what it knows of
+// them, or neighbours leave it out since it asks no seed.
+func (c *Core) ownLine() bool {
+	return c.sourceGate() != "" || slices.ContainsFunc(c.peers, func(p *peer) bool {
+		return c.neighbour(p) && !p.seed && p.egress && (p.mute || c.shunned(p.id) || c.cache.passed.has(p.id, c.now))
+	})
 }
 
 // useLease begins to fetch by a lease.
@@ -353,11 +374,17 @@ func (c *Core) pickOrigin(l *payload) {
 	if !k.used {
 		c.useLease(l)
 	}
-	c.pickAdjacent(l)
-	if !ok || c.awaitsAdjacent() {
+	nextDoor := c.nextDoorFirst(from, ok)
+	if nextDoor {
+		c.pickAdjacent(l)
+	}
+	if !ok || nextDoor && c.awaitsAdjacent() {
 		return
 	}
-	fit := c.notNextDoor(l)
+	var fit func(int) bool
+	if nextDoor {
+		fit = c.notNextDoor(l)
+	}
 	window := min(max(int64(k.rate*c.cfg.WANSpan.Seconds()), c.cfg.WANMinBytes), c.cfg.WANMaxBytes)
 	for c.wanStops(l) == "" && c.mayAsk(rate.WAN, l) && (k.asks == 0 || k.askBytes+l.chunkBytes <= window && !c.waitsOnWAN(l)) {
 		i := c.nextLacking(l, k.cursor, fit)

@@ -102,7 +102,7 @@ func (c *Core) driveLink() {
 		want = c.uplink() == c.self.Peer
 		c.wakeBy(c.uplinkTurnEnds())
 		for _, l := range c.payloads {
-			want = want || l.lease.held || l.lease.asks > 0 || c.leaseDue(l)
+			want = want || c.far.seed && (l.lease.held || l.lease.asks > 0 || c.leaseDue(l))
 		}
 	}
 	c.driveAdjacent(c.leases())

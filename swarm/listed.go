@@ -48,10 +48,10 @@ func (c *Core) forgetListed(old []*task) {
 }
 
 // listedLast puts the descriptors that nothing but a list names behind all others.
-func listedLast(m *policy.Manifest, want []descWant) {
+func listedLast(m *policy.Manifest, want []*descWant) {
 	decided := map[content.ID]bool{}
 	for _, a := range m.Approvals {
 		decided[a.Descriptor] = decided[a.Descriptor] || !a.Listed()
 	}
-	slices.SortStableFunc(want, func(a, b descWant) int { return choose(decided[a.id]) - choose(decided[b.id]) })
+	slices.SortStableFunc(want, func(a, b *descWant) int { return choose(decided[a.id]) - choose(decided[b.id]) })
 }

@@ -1,9 +1,11 @@
 package swarm
 
+import "slices"
+
 // chunksCarried: somebody has put a medium into this machine. What it brought is known to the
 // neighbours at once, so one stick feeds one machine and the mesh does the rest.
 func (c *Core) chunksCarried(e ChunksCarried) {
-	l := c.byMap[e.Payload]
+	l := c.inStore(e.Payload)
 	if l == nil {
 		c.countCarried(e)
 		return
@@ -31,13 +33,10 @@ func (c *Core) countCarried(e ChunksCarried) {
 		return
 	}
 	t := &c.tasks
-	for i := range t.counted {
-		if t.counted[i].ID == e.Payload {
-			t.counted[i].Media += e.Bytes
-			return
-		}
-	}
-	if len(t.counted) < c.cfg.MaxPayloads {
-		t.counted = append(t.counted, SavedPayload{ID: e.Payload, bytesBy: bytesBy{Media: e.Bytes}})
+	switch i, found := c.findCounted(e.Payload); {
+	case found:
+		t.counted[i].Media += e.Bytes
+	case len(t.counted) < c.cfg.MaxPayloads:
+		t.counted = slices.Insert(t.counted, i, SavedPayload{ID: e.Payload, bytesBy: bytesBy{Media: e.Bytes}})
 	}
 }

@@ -14,13 +14,17 @@ type peer struct {
 	near       bool // a neighbour
 	seed       bool
 	sameSubnet bool
-	gone       bool // the session is over
-	mute       bool // silent so often that what it says it holds does not count for now
-	closed     bool // gate.serve is set
+	air        bool  // wifi, and the order of sources minds it
+	rank       uint8 // among the holders, see rankPeer
+	gone       bool  // the session is over
+	mute       bool  // silent so often that what it says it holds does not count for now
+	closed     bool  // gate.serve is set
 	egress     bool
 	webEgress  bool // as egress, but for the state of its way to the seeds
 	cache      bool // it says that it is a cache of the site
 	older      bool // its program knows nothing of caches
+	wifi       bool // it says that it is on Wi-Fi
+	linkless   bool // its program does not know who is
 	asks       int  // chunks outstanding there
 	at         int  // in Core.peers
 	// pace is the time from one chunk of this peer to the next while more are asked for, smoothed; zero: none yet.
@@ -81,10 +85,11 @@ func (c *Core) peerUp(e PeerUp) {
 	}
 	p := &peer{
 		id: e.Peer, site: e.Site, near: e.Site == c.self.Site, seed: e.Seed, egress: e.Egress, webEgress: e.Egress, sameSubnet: e.SameSubnet,
-		headVersion: e.HeadVersion, upAt: c.now, groups: e.Groups, older: e.Older,
+		headVersion: e.HeadVersion, upAt: c.now, groups: e.Groups, older: e.Older, linkless: e.Linkless,
 	}
 	foreign := !p.near && !p.seed && !c.self.Seed
 	p.adjacent, p.takes = foreign && e.Gives, foreign && e.Takes
+	c.rankPeer(p)
 	c.forgetAbsent(p.id)
 	c.seat(p)
 	c.byID[p.id] = p

@@ -33,10 +33,8 @@ func (c *Core) since(saved func(SavedTask) time.Time, now func(*task) time.Time)
 		}
 		out[u] = policy.Wait{Revision: revision, Since: since}
 	}
-	for _, s := range c.tasks.kept {
-		if findTask(c.tasks.tasks, s.Update) == nil {
-			put(s.Update, s.Revision, saved(s))
-		}
+	for s := range c.unmet() {
+		put(s.Update, s.Revision, saved(s))
 	}
 	for _, k := range c.tasks.tasks {
 		put(k.verdict.Update, k.verdict.Revision, now(k))

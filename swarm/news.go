@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"slices"
 	"time"
 
 	"patchmesh/content"
@@ -19,7 +20,9 @@ type newsState struct {
 	retryAt   time.Time
 	tried     map[PeerID]bool // for this heard version
 	descs     map[content.ID]*policy.Descriptor
-	wantDescs []descWant // approved, not at hand; in manifest order
+	wantDescs []*descWant // approved, not at hand; in manifest order
+	wants     map[content.ID]*descWant
+	asked     int        // of them: how many are asked for
 	lackSince time.Time  // of the newest manifest
 	wordless  passedList // peers that keep documents to themselves
 }
@@ -31,6 +34,7 @@ type descWant struct {
 	askedAt int // how many peers were asked
 	retryAt time.Time
 	since   time.Time // it has been missing, or the last uplink was passed over because of that
+	come    bool      // and waits to be taken up, see together.go
 }
 
 // stale: the newest head has expired. Nothing new is taken up; what was begun goes on.
@@ -159,6 +163,7 @@ func (c *Core) manifestArrived(e ManifestArrived) {
 		c.doubtAbsent()
 		c.doubtHeads()
 	}
+	brought := c.takeUp() // by what was approved until now
 	n.version, n.root = e.Version, max(n.root, e.Root)
 	if n.root > n.heardRoot || e.Version > n.heard {
 		n.heard, n.heardRoot = e.Version, n.root
@@ -174,6 +179,7 @@ func (c *Core) manifestArrived(e ManifestArrived) {
 	c.listDescriptors()
 	c.headRenewed()
 	c.replan()
+	c.driveBrought(brought)
 	c.scanForNews(was)
 	c.sweepNews()
 	c.sweepReports()
@@ -191,8 +197,8 @@ func (c *Core) doubtHeads() {
 // that no approval names any more.
 func (c *Core) listDescriptors() {
 	n := &c.news
-	old := n.wantDescs
-	n.wantDescs = nil
+	old := n.wants
+	n.wantDescs, n.wants, n.asked = nil, map[content.ID]*descWant{}, 0
 	named := map[content.ID]bool{}
 	for _, a := range n.manifest.Approvals {
 		if named[a.Descriptor] {
@@ -202,13 +208,14 @@ func (c *Core) listDescriptors() {
 		if n.descs[a.Descriptor] != nil {
 			continue
 		}
-		w := descWant{id: a.Descriptor}
-		for _, o := range old {
-			if o.id == w.id {
-				w = o
-			}
+		w := old[a.Descriptor]
+		if w == nil {
+			w = &descWant{id: a.Descriptor}
 		}
-		n.wantDescs = append(n.wantDescs, w)
+		if w.asking != 0 {
+			n.asked++
+		}
+		n.wantDescs, n.wants[w.id] = append(n.wantDescs, w), w
 	}
 	listedLast(n.manifest, n.wantDescs)
 	for id := range n.descs { // deletes only: order does not matter
@@ -221,14 +228,17 @@ func (c *Core) listDescriptors() {
 
 func (c *Core) askDescriptors() {
 	open := 0
-	for i := range c.news.wantDescs {
-		w := &c.news.wantDescs[i]
+	for _, w := range c.news.wantDescs {
+		if w.come {
+			continue
+		}
 		if w.asking != 0 {
 			if !c.overdue(w.asking) {
 				open++
 				continue
 			}
-			w.asking, w.askedAt = 0, 1 // whose turn it is begins anew, without that peer
+			c.askEnded(w)
+			w.askedAt = 1 // whose turn it is begins anew, without that peer
 		}
 		if open >= c.cfg.MaxDocAsks {
 			return
@@ -256,6 +266,7 @@ func (c *Core) askDescriptors() {
 		w.askedAt++
 		w.since = c.lacksSince(w.since)
 		w.asking = c.begin(request{kind: reqDescriptor, peer: from, descriptor: w.id})
+		c.news.asked++
 		c.beImpatient(p)
 		c.act(AskDescriptor{Req: w.asking, From: from, ID: w.id})
 		open++
@@ -299,13 +310,10 @@ func (c *Core) descriptorFailed(r *request, e Failed) {
 	if e.Class == Refuse {
 		c.noteRefused(r.peer, e.Reason, e.Detail)
 	}
-	for i := range c.news.wantDescs {
-		w := &c.news.wantDescs[i]
-		if w.asking == r.id {
-			w.asking = 0
-			if r.peer != "" {
-				w.retryAt = c.now.Add(c.cfg.AskRetry)
-			}
+	if w := c.news.wants[r.descriptor]; w != nil && w.asking == r.id {
+		c.askEnded(w)
+		if r.peer != "" {
+			w.retryAt = c.now.Add(c.cfg.AskRetry)
 		}
 	}
 	c.askDescriptors()
@@ -315,22 +323,28 @@ func (c *Core) descriptorArrived(e DescriptorArrived) {
 	if e.Req != 0 {
 		c.documentFrom(c.end(e.Req))
 	}
-	n := &c.news
-	for i := range n.wantDescs {
-		if n.wantDescs[i].id == e.ID {
-			n.wantDescs = append(n.wantDescs[:i], n.wantDescs[i+1:]...)
-			n.descs[e.ID] = e.Descriptor
-			c.askAnew() // what it brings to whom was not known
-			c.addPayload(e.Payload)
-			c.replan()
-			break
-		}
-	}
-	if l := c.byMap[e.Payload.ID]; l != nil {
-		c.drive(l) // neighbours may need it across the WAN even if this machine does not
-		c.driveLink()
+	if w := c.news.wants[e.ID]; w != nil && !w.come {
+		c.askEnded(w)
+		w.come = true
+		c.together.descs = append(c.together.descs, e)
+		c.come()
+	} else if w == nil {
+		c.driveBrought([]content.ID{e.Payload.ID})
 	}
 	c.askDescriptors()
+}
+
+// askEnded: a descriptor that was asked for has come, or is to be asked for anew.
+func (c *Core) askEnded(w *descWant) {
+	if w.asking != 0 {
+		w.asking = 0
+		c.news.asked--
+	}
+}
+
+// dropCome forgets that what has been taken up was missing.
+func (n *newsState) dropCome() {
+	n.wantDescs = slices.DeleteFunc(n.wantDescs, func(w *descWant) bool { return w.come })
 }
 
 // uplinkAsks is how often the uplink is asked before anybody else: it may be fetching the document

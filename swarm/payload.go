@@ -181,11 +181,21 @@ func (c *Core) tellHave(l *payload) {
 	})
 }
 
-// setWant says whether this machine's own plan needs the payload.
-func (c *Core) setWant(l *payload, want bool) {
-	if l.selfWant == want {
-		return
+// setWants says which payloads this machine's own plan needs.
+func (c *Core) setWants(needs func(*payload) bool) {
+	moved := false
+	for _, l := range c.payloads {
+		if want := needs(l); want != l.selfWant {
+			c.setWant(l, want)
+			moved = true
+		}
 	}
+	if moved {
+		c.driveLink()
+	}
+}
+
+func (c *Core) setWant(l *payload, want bool) {
 	was := l.needed()
 	l.selfWant = want
 	if l.needed() != was {
@@ -195,7 +205,6 @@ func (c *Core) setWant(l *payload, want bool) {
 		}
 	}
 	c.drive(l)
-	c.driveLink()
 }
 
 // drive moves a payload forward as far as it goes now: open, fetch, lease, assemble.

@@ -26,6 +26,7 @@ func (c *Core) pick(l *payload) {
 	room := c.askRoom(l)
 	if room > 0 {
 		c.place(l, c.wishes(l, room))
+		c.fillUp(l)
 		c.keepBusy(l)
 		if l.inFlight > 0 {
 			l.idleSince = time.Time{}
@@ -44,14 +45,22 @@ func (c *Core) pickThese(l *payload, chunks []int) {
 		return
 	}
 	for _, i := range chunks {
-		if i >= 0 && i < l.chunks && isMarked(l.marks.held, i) && c.mayTake(l, i) {
-			if !c.mayFetch(l) {
-				return
-			}
-			if p := c.holderFor(l, i, ""); p != nil {
-				c.fetch(l, p, i)
-			}
+		if i < 0 || i >= l.chunks || !isMarked(l.marks.held, i) {
+			continue
 		}
+		var p *peer
+		if c.mayTake(l, i) {
+			p = c.holderFor(l, i, "")
+		} else {
+			p = c.holderBefore(l, i)
+		}
+		if p == nil {
+			continue
+		}
+		if !c.mayFetch(l) {
+			return
+		}
+		c.fetch(l, p, i)
 	}
 }
 
@@ -236,18 +245,24 @@ func (c *Core) lastInTurn(l *payload, r *remote) int {
 // takeOverAsks is how many chunks of others an idle machine asks for at a time.
 const takeOverAsks = 2
 
-// holderFor picks whom to ask: a holder in the same subnet before others, then the one from which the
+// holderFor picks whom to ask: as the order of sources says, then the one from which the
 // chunk should come soonest, equals by lot. A holder that alone has some chunks is asked for those only, while
 // others have this one. not is left out (the silent holder of a hedge).
 func (c *Core) holderFor(l *payload, i int, not PeerID) *peer {
-	spare := l.each[i].avail > 1 && c.plainHolder(l, i, not)
+	spareWired, spare := false, false
+	if l.each[i].avail > 1 {
+		spareWired, spare = c.plainHolder(l, i, not)
+	}
 	var best *peer
 	ties := 0
 	for k, r := range l.said {
-		if r == nil || !r.bits.Has(i) || spare && r.sole > 0 {
+		if r == nil || !r.bits.Has(i) {
 			continue
 		}
 		p := c.peers[k]
+		if r.sole > 0 && (spareWired || spare && p.air) {
+			continue
+		}
 		if p.id == not || !c.askable(p) {
 			continue
 		}
@@ -261,23 +276,29 @@ func (c *Core) holderFor(l *payload, i int, not PeerID) *peer {
 			}
 		}
 	}
+	if best != nil && not == "" && c.sparesAir(l, i, best, spareWired) {
+		return nil
+	}
 	return best
 }
 
-// plainHolder says whether a chunk can be had, now or soon, from somebody who is not the only holder of others.
-func (c *Core) plainHolder(l *payload, i int, not PeerID) bool {
+// plainHolder says whether a chunk can be had, now or soon, from somebody who is not the only holder of others, and
+// from one who is wired. To spare the only holder is not worth the air where that one is wired and the others are not.
+func (c *Core) plainHolder(l *payload, i int, not PeerID) (wired, anybody bool) {
 	for k, r := range l.said {
-		if r != nil && r.sole == 0 && r.bits.Has(i) && c.peers[k].id != not && !c.now.Before(c.peers[k].busyUntil) {
-			return true
+		if p := c.peers[k]; r != nil && r.sole == 0 && r.bits.Has(i) && p.id != not && !c.now.Before(p.busyUntil) {
+			if anybody = true; !p.air {
+				return true, true
+			}
 		}
 	}
-	return false
+	return false, anybody
 }
 
 // better orders holders strictly.
 func better(a, b *peer, now time.Time) bool {
-	if a.sameSubnet != b.sameSubnet {
-		return a.sameSubnet
+	if a.rank != b.rank {
+		return a.rank < b.rank
 	}
 	return a.wait(now) < b.wait(now)
 }

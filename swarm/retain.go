@@ -236,7 +236,7 @@ func (c *Core) emptied(l *payload) {
 // payloadDropped: the bytes are gone. If this machine needs them it begins anew.
 func (c *Core) payloadDropped(e PayloadDropped) {
 	c.retain.items = slices.DeleteFunc(c.retain.items, func(o StoredItem) bool { return o.Payload == e.Payload })
-	l := c.byMap[e.Payload]
+	l := c.inStore(e.Payload)
 	if l == nil {
 		return
 	}
@@ -261,7 +261,7 @@ func (c *Core) payloadDropped(e PayloadDropped) {
 // chunksLost: chunks here are damaged. Neighbours must not ask for them any more, and whole ones are
 // fetched from neighbours; across the WAN only if this machine still has to install the update.
 func (c *Core) chunksLost(e ChunksLost) {
-	l := c.byMap[e.Payload]
+	l := c.inStore(e.Payload)
 	if l == nil || l.dropping {
 		return
 	}

@@ -1,6 +1,8 @@
 package swarm
 
 import (
+	"cmp"
+	"iter"
 	"slices"
 	"time"
 
@@ -65,10 +67,8 @@ func (c *Core) save() {
 		}
 	}
 	// What the last run saved and this one has not met yet (its descriptor is still on the way) stays.
-	for _, k := range c.tasks.kept {
-		if findTask(c.tasks.tasks, k.Update) == nil {
-			s.Tasks = append(s.Tasks, k)
-		}
+	for k := range c.unmet() {
+		s.Tasks = append(s.Tasks, k)
 	}
 	for _, p := range c.tasks.counted {
 		if c.byMap[p.ID] == nil {
@@ -79,8 +79,9 @@ func (c *Core) save() {
 }
 
 func (c *Core) restore(s Snapshot) {
-	c.tasks.kept = s.Tasks
-	c.tasks.counted = s.Payloads
+	c.tasks.kept, c.tasks.counted = s.Tasks, s.Payloads
+	slices.SortStableFunc(c.tasks.kept, func(a, b SavedTask) int { return cmp.Compare(a.Update, b.Update) })
+	slices.SortStableFunc(c.tasks.counted, func(a, b SavedPayload) int { return a.ID.Compare(b.ID) })
 	c.orchs.kept = s.Orch
 	c.reports.seq = s.ReportSeq
 	for _, p := range s.Peers {
@@ -98,9 +99,26 @@ func (c *Core) restore(s Snapshot) {
 
 // restoreBytes gives a payload that has become known its counters back.
 func (c *Core) restoreBytes(l *payload) {
-	for _, s := range c.tasks.counted {
-		if s.ID == l.id {
-			l.bytesBy, l.since = s.bytesBy, s.Since
+	if i, found := c.findCounted(l.id); found {
+		l.bytesBy, l.since = c.tasks.counted[i].bytesBy, c.tasks.counted[i].Since
+	}
+}
+
+func (c *Core) findCounted(id content.ID) (int, bool) {
+	return slices.BinarySearchFunc(c.tasks.counted, id, func(s SavedPayload, id content.ID) int { return s.ID.Compare(id) })
+}
+
+// unmet are the tasks of the last run whose updates are not among those of now.
+func (c *Core) unmet() iter.Seq[SavedTask] {
+	return func(yield func(SavedTask) bool) {
+		i := 0 // of the tasks, which have the same order
+		for _, s := range c.tasks.kept {
+			for i < len(c.tasks.tasks) && c.tasks.tasks[i].verdict.Update < s.Update {
+				i++
+			}
+			if (i == len(c.tasks.tasks) || c.tasks.tasks[i].verdict.Update != s.Update) && !yield(s) {
+				return
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -14,10 +15,11 @@ type taskState struct {
 	plan    policy.Plan
 	stale   bool // what the plan was made with
 	tasks   []*task
-	busy    *task // one install or removal at a time
+	busy    *task      // one install or removal at a time
+	early   content.ID // descriptor of what is copied early, see early.go; zero: nothing is
 	shuns   []Shun
-	kept    []SavedTask    // from the last snapshot, until their update turns up
-	counted []SavedPayload // likewise, byte counters
+	kept    []SavedTask    // from the last snapshot, until their update turns up; sorted by it
+	counted []SavedPayload // likewise, byte counters; sorted by payload
 
 	urgentAt time.Time // when something becomes urgent by itself; zero: never
 
@@ -50,13 +52,20 @@ type task struct {
 
 // replan asks policy for verdicts and drives every task by its own.
 func (c *Core) replan() {
+	brought := c.takeUp()
+	c.together.plans++
 	if c.news.manifest != nil {
 		c.orchestrate()
 	}
 	if c.self.Seed || c.news.manifest == nil {
 		c.wantNothing()
-		return
+	} else {
+		c.plan()
 	}
+	c.driveBrought(brought)
+}
+
+func (c *Core) plan() {
 	t := &c.tasks
 	t.stale = c.stale()
 	c.self.Machine.Waits, c.self.Machine.Met, c.self.Machine.SetBack = c.waits(), c.met(), c.setBack()
@@ -81,6 +90,7 @@ func (c *Core) replan() {
 	c.driveTasks()
 	c.driveCache()
 	c.driveOrchestrations()
+	c.driveEarly()
 }
 
 func (c *Core) describe(id content.ID) *policy.Descriptor { return c.news.descs[id] }
@@ -99,25 +109,24 @@ func findTask(tasks []*task, id policy.UpdateID) *task {
 // not final is not believed: the machine is looked at again first.
 func (c *Core) newTask(v policy.Verdict) *task {
 	k := &task{verdict: v, state: policy.StateOffered, reason: policy.ReasonUnknownFirstScan, since: c.now}
-	for _, s := range c.tasks.kept {
-		if s.Update == v.Update && s.Revision == v.Revision {
-			k.attempts, k.failures, k.retryAt, k.since, k.undone = s.Attempts, s.Failures, s.RetryAt, s.Since, s.Undone
-			k.failed = s.Failed
-			k.waitsSince, k.metAt = s.WaitsSince, s.MetAt
-			k.before = s
-			if s.State == policy.StateRolledBack || s.State == policy.StateInstalled || s.State < 0 {
-				k.state, k.reason, k.detail = s.State, s.Reason, s.Detail
-			}
-		}
+	i, found := slices.BinarySearchFunc(c.tasks.kept, v.Update, func(s SavedTask, u policy.UpdateID) int { return cmp.Compare(s.Update, u) })
+	if !found || c.tasks.kept[i].Revision != v.Revision {
+		return k
+	}
+	s := c.tasks.kept[i]
+	k.attempts, k.failures, k.retryAt, k.since, k.undone = s.Attempts, s.Failures, s.RetryAt, s.Since, s.Undone
+	k.failed = s.Failed
+	k.waitsSince, k.metAt = s.WaitsSince, s.MetAt
+	k.before = s
+	if s.State == policy.StateRolledBack || s.State == policy.StateInstalled || s.State < 0 {
+		k.state, k.reason, k.detail = s.State, s.Reason, s.Detail
 	}
 	return k
 }
 
 // wantNothing: a seed installs nothing itself; what it has it serves.
 func (c *Core) wantNothing() {
-	for _, l := range c.payloads {
-		c.setWant(l, false)
-	}
+	c.setWants(func(*payload) bool { return false })
 }
 
 func (c *Core) driveTasks() {
@@ -127,9 +136,7 @@ func (c *Core) driveTasks() {
 			of[d.Payload] = append(of[d.Payload], k)
 		}
 	}
-	for _, l := range c.payloads {
-		c.setWant(l, c.neededHere(l, of[l.id]))
-	}
+	c.setWants(func(l *payload) bool { return c.neededHere(l, of[l.id]) })
 	for _, k := range c.tasks.tasks {
 		c.driveTask(k)
 	}
@@ -154,11 +161,11 @@ func (c *Core) neededHere(l *payload, tasks []*task) bool {
 // event and not only with the next Tick: a machine that was suspended wakes with some event of before, and
 // nothing may be begun then on approvals that have expired or a window that has closed meanwhile.
 func (c *Core) refreshPlan() {
-	if c.news.manifest == nil || c.self.Seed {
+	if c.news.manifest == nil {
 		return
 	}
 	next := c.tasks.plan.NextAt
-	if (!next.IsZero() && !c.now.Before(next)) || c.tasks.stale != c.stale() {
+	if c.together.dueAt(c.now) || !c.self.Seed && (!next.IsZero() && !c.now.Before(next) || c.tasks.stale != c.stale()) {
 		c.replan()
 	}
 }
@@ -167,8 +174,10 @@ func (c *Core) refreshPlan() {
 func (c *Core) sweepTasks() {
 	c.refreshPlan()
 	c.refreshUrgency()
-	if next := c.tasks.plan.NextAt; !next.IsZero() {
-		c.wakeBy(next)
+	for _, next := range []time.Time{c.tasks.plan.NextAt, c.together.due} {
+		if !next.IsZero() {
+			c.wakeBy(next)
+		}
 	}
 	c.sweepNewsScan()
 	for _, k := range c.tasks.tasks {
@@ -222,6 +231,7 @@ func (c *Core) detectDue(k *task) bool {
 	every := c.scanEvery(k)
 	if !k.detecting && (k.detectedAt.IsZero() || k.lookDue || c.now.Sub(k.detectedAt) >= every) && !c.putOff(k) {
 		k.detecting, k.lookDue = true, false
+		c.together.looks++
 		id := c.begin(request{kind: reqDetect, task: k})
 		c.act(Detect{Req: id, Descriptor: k.verdict.Descriptor})
 	}
@@ -280,15 +290,6 @@ func (c *Core) driveContent(k *task, l *payload) {
 		reason, text := c.whyNoContent(l)
 		c.setState(k, policy.StateWaitingContent, reason, text, nil)
 	}
-}
-
-// installsNext: as far as is known now, the payload is installed as soon as it is whole. Not where that was
-// tried before: what is wrong with it is then found out first.
-func (c *Core) installsNext(l *payload) bool {
-	return slices.ContainsFunc(c.tasks.tasks, func(k *task) bool {
-		d := c.describe(k.verdict.Descriptor)
-		return d != nil && d.Payload == l.id && k.verdict.Verb == policy.VerbInstall && k.attempts == 0 && k.undone == nil
-	})
 }
 
 // awaited is the state of an update that waits for what its verdict names, or another if it names nothing.
@@ -357,10 +358,15 @@ func (c *Core) detected(e Detected) {
 		c.confirmedFailure(r, &e)
 		return
 	}
-	r.task.detecting, r.task.blind = false, 0
-	r.task.detectedAt = c.now
-	c.learn(r.task, policy.Detection{Present: e.Present, Version: e.Version, At: c.now, Foreign: e.Foreign, Detail: e.Detail})
-	c.replan()
+	r.task.blind = 0
+	c.found(r.task, policy.Detection{Present: e.Present, Version: e.Version, At: c.now, Foreign: e.Foreign, Detail: e.Detail})
+}
+
+// found ends a look for a task.
+func (c *Core) found(k *task, d policy.Detection) {
+	c.together.looks--
+	c.together.found = append(c.together.found, found{k, d})
+	c.come()
 }
 
 func (c *Core) detectFailed(r *request, e Failed) {
@@ -368,11 +374,8 @@ func (c *Core) detectFailed(r *request, e Failed) {
 		c.confirmedFailure(r, nil)
 		return
 	}
-	r.task.detecting = false
 	r.task.blind++
-	r.task.detectedAt = c.now
-	c.learn(r.task, policy.Detection{At: c.now, Err: e.Reason, Detail: e.Detail})
-	c.replan()
+	c.found(r.task, policy.Detection{At: c.now, Err: e.Reason, Detail: e.Detail})
 }
 
 // learn books what was found on the machine; plans are made from it. What was found of a revision that is
@@ -394,6 +397,7 @@ func (c *Core) installed(e Installed) {
 		return
 	}
 	k := r.task
+	brought := c.takeUp() // by looks of before the change
 	c.tasks.busy = nil
 	k.attempts, k.failures, k.retryAt, k.undone, k.failed = 0, 0, time.Time{}, nil, nil
 	k.detectedAt = c.now
@@ -419,6 +423,7 @@ func (c *Core) installed(e Installed) {
 	}
 	c.save()
 	c.replan()
+	c.driveBrought(brought)
 }
 
 func (c *Core) installFailed(r *request, e Failed) {
@@ -471,6 +476,7 @@ func (c *Core) payloadChanged(l *payload) {
 	if l.ready {
 		c.save()
 	}
+	c.driveEarly()
 	c.reportProgress()
 }
 

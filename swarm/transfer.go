@@ -136,12 +136,22 @@ func (c *Core) tellGained(l *payload, i int) {
 
 // gainDelay is how long gains may gather. At the end of a payload others have little else to ask for: what is told
 // late then is time lost.
+//
+// Each machine of a large site tells more others, so it tells them less often: what a machine hears in a second stays
+// the same. Beyond gainMost times as much that would hold up the second copies of a chunk.
 func (c *Core) gainDelay(l *payload) time.Duration {
+	d := c.cfg.GainDelay * time.Duration(min(max(len(c.peers), gainPeers), gainMost*gainPeers)) / gainPeers
 	if missing := l.have.Len() - l.have.Count(); missing <= l.have.Len()/lastGains {
-		return c.cfg.GainDelay / lastGainsSooner
+		return d / lastGainsSooner
 	}
-	return c.cfg.GainDelay
+	return d
 }
+
+// gainPeers is how many are told every GainDelay.
+const (
+	gainPeers = 10
+	gainMost  = 3
+)
 
 // lastGains: the end of a payload is so small a part of it. Then gains gather for so much less long.
 const (

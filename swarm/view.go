@@ -17,6 +17,7 @@ type View struct {
 	Stale       bool
 	Egress      bool
 	Cache       bool   // this machine is a cache of its site
+	WiFi        bool   // this machine is on Wi-Fi
 	Uplink      PeerID // of this machine's site, as it sees it
 	Tasks       []TaskView
 	Payloads    []PayloadView
@@ -72,6 +73,7 @@ type PeerView struct {
 	Seed     bool
 	Egress   bool
 	Cache    bool // by its own word
+	WiFi     bool // by its own word
 	Shunned  bool
 	Gate     policy.Reason // why it serves nobody; empty: it serves
 	BytesIn  int64
@@ -92,11 +94,13 @@ func (c *Core) View() View {
 	v := View{
 		At: c.now, HeadVersion: c.news.version, HeardHead: c.news.heard, Stale: c.stale(),
 		Store: c.retain.views, StoreAt: c.retain.at, StoreOver: c.retain.over, Absent: slices.Clone(c.retain.absent),
-		Egress: c.egress(), Cache: c.isCache(), Uplink: c.uplink(), Budget: c.budgetView(), Gate: c.gateView(), Orch: c.orchView(),
+		Egress: c.egress(), Cache: c.isCache(), WiFi: c.onWiFi(), Uplink: c.uplink(), Budget: c.budgetView(), Gate: c.gateView(), Orch: c.orchView(),
 	}
 	if c.news.manifest != nil {
 		v.Epoch = c.news.manifest.Epoch
 	}
+	v.Tasks = slices.Grow(v.Tasks, len(c.tasks.tasks)) // nothing stays nil
+	v.Payloads, v.Peers = slices.Grow(v.Payloads, len(c.payloads)), slices.Grow(v.Peers, len(c.peers))
 	for _, k := range c.tasks.tasks {
 		t := TaskView{
 			Verdict: k.verdict, State: k.state, Reason: k.reason, Detail: k.detail, Facts: k.facts,
@@ -123,7 +127,7 @@ func (c *Core) View() View {
 	}
 	for _, p := range c.peers {
 		row := PeerView{
-			ID: p.id, Site: p.site, Seed: p.seed, Egress: p.egress, Cache: p.cache, Shunned: c.shunned(p.id),
+			ID: p.id, Site: p.site, Seed: p.seed, Egress: p.egress, Cache: p.cache, WiFi: p.wifi, Shunned: c.shunned(p.id),
 			BytesIn: p.bytesIn, BytesOut: p.bytesOut, SameSubnet: p.sameSubnet, Asks: p.asks, Silences: p.silences, Gate: p.gate.serve,
 			Payloads: p.held.payloads, Chunks: p.held.chunks, Wants: p.held.wants,
 		}

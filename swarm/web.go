@@ -9,7 +9,7 @@ import (
 
 // Web hosts of the vendor are one more place to take chunks from across the WAN. Which they are stands in
 // the signed description of the update and nowhere else: no peer can name one. The lease holder asks them
-// when no seed can be asked, or first where it is configured so, and they are judged like a seed: by the
+// as the order of sources says, after the seed where nobody said another, and they are judged like a seed: by the
 // chunks that they give.
 
 // mirror is one web host, as this machine has met it.
@@ -29,7 +29,7 @@ const (
 // wanEgress says whether this machine may fetch a payload over the WAN: from a seed, or from a web host,
 // or a neighbour site, for which no seed need be reachable.
 func (c *Core) wanEgress(l *payload) bool {
-	return c.egress() || c.webUsable(l) || c.self.Egress && !c.self.Seed && c.adjacentHas(l)
+	return (c.far.seed || c.adjacent.allowed) && c.egress() || c.webUsable(l) || c.self.Egress && !c.self.Seed && c.adjacentHas(l)
 }
 
 // webUsable: some web host may be asked for a payload now.
@@ -43,6 +43,9 @@ func (c *Core) webUsable(l *payload) bool {
 
 // nextMirror is the first web host that may be asked now, in the order of the description.
 func (c *Core) nextMirror(l *payload) (int, bool) {
+	if !c.far.origin {
+		return 0, false
+	}
 	for i, m := range l.web {
 		if !c.now.Before(m.until) {
 			return i, true
@@ -55,10 +58,10 @@ func (c *Core) nextMirror(l *payload) (int, bool) {
 // wanSource picks whom a lease holder asks: a seed (from is its id) or a web host (from is empty).
 func (c *Core) wanSource(l *payload) (from PeerID, mirror int, ok bool) {
 	i, web := c.nextMirror(l)
-	if web && c.cfg.WebFirst {
+	if web && c.cfg.Sources.before(SourceOrigin, SourceSeed) {
 		return "", i, true
 	}
-	if s := c.linkedSeed(); s != nil {
+	if s := c.linkedSeed(); s != nil && c.far.seed {
 		if !c.now.Before(s.busyUntil) {
 			return s.id, 0, true
 		}

@@ -32,7 +32,7 @@ func (a *app) peersCmd() *cobra.Command {
 }
 
 func writePeers(w io.Writer, n *api.NodeInfo, now time.Time) {
-	fmt.Fprintf(w, "%s (%s), site %s, listening on %s, egress %v%s\n", api.Clean(n.Name), n.ID, n.Site, n.Listen, n.Egress, map[bool]string{true: ", a cache of the site"}[n.Cache])
+	fmt.Fprintf(w, "%s (%s), site %s, listening on %s, egress %v%s%s\n", api.Clean(n.Name), n.ID, n.Site, n.Listen, n.Egress, map[bool]string{true: ", a cache of the site"}[n.Cache], map[bool]string{true: ", on Wi-Fi"}[n.WiFi])
 	if c := n.Membership; c != nil {
 		fmt.Fprintf(w, "member until %s, renewed from %s on%s\n", c.NotAfter.Local().Format("2006-01-02 15:04"), c.RenewAt.Local().Format("2006-01-02 15:04"), renewTrouble(c))
 	}
@@ -47,6 +47,9 @@ func writePeers(w io.Writer, n *api.NodeInfo, now time.Time) {
 		}
 		if p.Cache {
 			name += " (cache)"
+		}
+		if p.WiFi {
+			name += " (Wi-Fi)"
 		}
 		if p.State == "away" {
 			fmt.Fprintf(t, "%s\t%s\t%s\t\taway, seen %s\t\t\t\t\t\t\tlacked %d\t%s\n", name, shortID(p.ID), p.Site, api.Ago(p.SeenAt, now), p.LackingPayloads, p.Standing)

@@ -34,7 +34,7 @@ func (a *app) runCmd() *cobra.Command {
 		Long:  "run takes part in the mesh until it is told to stop (Ctrl-C or SIGTERM).\nIt is a seed when the data folder holds approval keys. One port number, TCP and UDP, carries the whole mesh.\n" + exits,
 		Example: `  patchmesh run
   patchmesh run --listen 10.0.0.5:7700 --peer 10.0.0.6:7700 --egress=no
-  patchmesh run --store-quota 30% --store-reserve 2GiB
+  patchmesh run --store-quota 30% --store-reserve 2GiB --peers-only
   patchmesh run --limit wan.down=2Mbit@Mon-Fri/08:00-18:00@Europe/Berlin --wan-budget month=20GB`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -16,16 +16,20 @@ type trafficFlags struct {
 	limits, budget, gates []string
 	strict                bool
 	metered, vpn, origin  string
+	sources               string
+	peersOnly             bool
 }
 
 func (t *trafficFlags) add(c *cobra.Command) {
 	f := c.Flags()
-	f.StringArrayVar(&t.limits, "limit", nil, "CLASS.DIR=RATE[@DAYS/HH:MM-HH:MM[@ZONE]], as wan.down=10Mbit, lan.up=50% or wan.down=2Mbit@Mon-Fri/08:00-18:00@Europe/Berlin; classes lan, site, wan; may be repeated")
+	f.StringArrayVar(&t.limits, "limit", nil, "CLASS.DIR=RATE[@DAYS/HH:MM-HH:MM[@ZONE]], as wan.down=10Mbit, lan.up=50% or wan.down=2Mbit@Mon-Fri/08:00-18:00@Europe/Berlin; classes lan, site, wan; may be repeated (default: none, but on Wi-Fi 50Mbit for lan.up and site.up, each of which =unlimited lifts)")
 	f.StringArrayVar(&t.budget, "wan-budget", nil, "day=SIZE or month=SIZE[@ZONE] that the machines of this site together may take over the WAN; may be repeated")
 	f.BoolVar(&t.strict, "wan-budget-strict", false, "the budget holds even for what approvers let pass it ('patchmesh approve --ignore-budget')")
-	f.StringArrayVar(&t.gates, "gate", nil, "when this machine stops serving others: battery=40 (percent), cpu=80 (percent), disk-queue=10, free=512MiB (0 is never), other-traffic=1Mbit (of this machine, from which on background fetching over the WAN becomes a trickle), or link=metered|vpn|plain where the system cannot tell; may be repeated")
+	f.StringArrayVar(&t.gates, "gate", nil, "when this machine stops serving others: battery=40 (percent), cpu=80 (percent), disk-queue=10, free=512MiB (0 is never), other-traffic=1Mbit (of this machine, from which on background fetching over the WAN becomes a trickle), or link=metered|vpn|wifi|plain where the system cannot tell; may be repeated")
 	f.StringVar(&t.metered, "metered", "peers-only", "what a metered link is for: allow, peers-only or never")
 	f.StringVar(&t.origin, "origin", "auto", "when web hosts that an update names are asked for its bytes: auto (no seed can be asked), first or never")
+	f.StringVar(&t.sources, "sources", "", "order in which machines and places are asked for bytes, as cache,wired,subnet,site,seed,origin: of the site first a cache of it, then holders that are not on Wi-Fi, then those in the same subnet, then any; beyond it machines of a neighbour site (neighbour), the seed and web hosts (origin), and none of these that is left out (default: wired,subnet,site,neighbour,seed,origin)")
+	f.BoolVar(&t.peersOnly, "peers-only", false, "take bytes from machines of this site alone, never from a neighbour site, the seed or a web host; news and reports go their way all the same")
 	f.StringVar(&t.vpn, "vpn", "download-only", "what a tunnel is for: full, download-only or off")
 }
 
@@ -45,7 +49,7 @@ func (t *trafficFlags) into(cfg *node.Config) error {
 	if cfg.Budget, err = node.ParseBudget(t.budget); err != nil {
 		return bad(err)
 	}
-	cfg.BudgetStrict, cfg.Origin = t.strict, t.origin
+	cfg.BudgetStrict, cfg.Origin, cfg.Sources, cfg.PeersOnly = t.strict, t.origin, t.sources, t.peersOnly
 	if cfg.Gates, err = node.ParseGates(t.gates, t.metered, t.vpn); err != nil {
 		return bad(err)
 	}
@@ -68,6 +72,9 @@ func writeTraffic(w io.Writer, t *api.Traffic) {
 		if !l.Until.IsZero() {
 			text += " until " + l.Until.Local().Format("Mon 15:04")
 		}
+		if l.Why == node.LinkWiFi {
+			text += ", since this machine is on Wi-Fi"
+		}
 		fmt.Fprintf(w, "limit %s.%s: %s\n", l.Class, l.Dir, text)
 	}
 	if b := t.Budget; b != nil {
@@ -82,6 +89,9 @@ func writeTraffic(w io.Writer, t *api.Traffic) {
 	}
 	for _, g := range t.Gates {
 		fmt.Fprintf(w, "gate: %s\n", g.Text())
+	}
+	if len(t.Sources) > 0 {
+		fmt.Fprintf(w, "sources, in this order: %s\n", api.Clean(strings.Join(t.Sources, ", ")))
 	}
 	if t.Yielding {
 		fmt.Fprintln(w, "background fetching over the WAN yields to other traffic of this machine")

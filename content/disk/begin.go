@@ -138,6 +138,7 @@ func (s *Store) Drop(id content.ID) error {
 	p.io.Lock()
 	defer p.io.Unlock()
 	p.phase = gone
+	p.wakeAll()
 	_ = s.files.retire(p) // the files go away, so does what could not be written
 	return s.removeFiles(id, mapSuffix, haveSuffix, hintSuffix, partSuffix, finalSuffix)
 }

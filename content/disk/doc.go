@@ -38,8 +38,11 @@
 //     space of a payload that is never finished is not taken in advance. Begin looks first.
 //   - Have-bits that were saved are believed without hashing: a store of many gigabytes must serve
 //     seconds after a restart. Publish and OpenPlain hash everything anyway.
-//   - Publish does not hash what somebody has just read to its end and hashed, if no chunk came or went since
-//     (Copy.Matched): an install that copies the payload would else read and hash every byte twice in a row.
+//   - Publish does not hash what somebody has read to its end and hashed, if no chunk went since he began
+//     (Copy.Matched): an install that copies the payload would else read and hash every byte twice in a row. Chunks that
+//     came meanwhile do not matter, as each was read after it had come, and is not written again while it is there.
+//   - Who copies a payload while it comes (Follow) waits for some MiB at a time, in order, since a hash takes bytes in
+//     order only; they are in the page cache then.
 //   - Whatever is served is checked against a CRC-32C that was taken when the chunk was verified, or hashed
 //     if that was before this run: a machine whose disk rots must not be shunned as a liar. Hashing every
 //     serve would cost more than encrypting it.

@@ -60,8 +60,9 @@ type payload struct {
 	dirty   bool          // have is more than saved
 	pending int64         // bytes written since saving was last tried
 	triedAt time.Time     // when that was
-	change  uint64        // grows with every change of have
-	matched uint64        // change+1 when a copy of the whole was found right, see copy.go; 0: never
+	losses  uint64        // grows whenever chunks that were there count as missing
+	matched uint64        // losses+1 when a copy of the whole was found right, see copy.go; 0: never
+	awaited []*awaited    // see follow.go
 }
 
 func (s *Store) newPayload(m *content.PayloadMap, ph phase) *payload {
@@ -167,13 +168,18 @@ func (p *payload) write(i int, stored []byte) (bool, error) {
 	if err := p.writeHint(h.hint, i); err != nil {
 		return false, err
 	}
+	p.gained(i)
+	return true, nil
+}
+
+// gained counts chunk i as there.
+func (p *payload) gained(i int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.have.Set(i)
-	p.change++
 	p.dirty = true
-	p.pending += int64(len(stored))
-	return true, nil
+	p.pending += int64(p.m.Chunks[i].StoredBytes)
+	p.wake(i)
 }
 
 // storeAheadBytes are written before the disk is asked to begin with them: asked for each chunk it gets many
@@ -224,5 +230,6 @@ func (p *payload) end() error {
 	p.io.Lock()
 	defer p.io.Unlock()
 	p.phase = gone
+	p.wakeAll()
 	return errors.Join(err, p.store.files.retire(p))
 }

@@ -71,6 +71,7 @@ func (p *payload) finish(path string) error {
 	p.have = content.FullBits(p.m.Len())
 	p.dirty, p.pending = false, 0
 	p.mu.Unlock()
+	p.wakeAll() // an import brings all chunks at once
 	return durable.Folder(p.store.dir)
 }
 
@@ -82,9 +83,10 @@ func (p *payload) disown(bad []int) error {
 		p.have.Clear(i)
 		p.saved.Clear(i)
 	}
-	p.change++
+	p.losses++
 	p.dirty = true
 	p.mu.Unlock()
+	p.wakeAll()
 	p.lost(bad)
 	p.io.Lock()
 	hintErr := p.rewriteHints()
@@ -120,7 +122,7 @@ func (p *payload) demote(i int) error {
 	p.phase = partial
 	p.mu.Lock()
 	p.have, p.saved, p.dirty, p.pending = left, left.Clone(), false, 0
-	p.change++
+	p.losses++
 	p.mu.Unlock()
 	p.lost([]int{i})
 	return errors.Join(p.rewriteHints(), durable.Folder(p.store.dir))

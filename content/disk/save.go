@@ -45,10 +45,11 @@ func haveSum(id content.ID, body []byte) [32]byte {
 
 // due says whether enough data or time has passed to save.
 func (p *payload) due() bool {
+	opt := &p.store.opt
+	now := opt.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	opt := &p.store.opt
-	return p.dirty && (p.pending >= opt.SaveBytes || opt.Now().Sub(p.triedAt) >= opt.SaveEvery)
+	return p.dirty && (p.pending >= opt.SaveBytes || now.Sub(p.triedAt) >= opt.SaveEvery)
 }
 
 func (p *payload) saveNow() error {
@@ -115,7 +116,8 @@ func (p *payload) revert() error {
 	defer p.io.Unlock()
 	p.mu.Lock()
 	p.have, p.dirty, p.pending = p.saved.Clone(), false, 0
-	p.change++
+	p.losses++
 	p.mu.Unlock()
+	p.wakeAll()
 	return p.rewriteHints()
 }

@@ -176,11 +176,6 @@ func (p *payload) lookFor(i int, buf []byte) error {
 		return nil // missing: it comes again
 	}
 	p.sums.note(i, p.m.Len(), buf[:p.m.Chunks[i].StoredBytes])
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.have.Set(i)
-	p.change++
-	p.dirty = true
-	p.pending += int64(p.m.Chunks[i].StoredBytes)
+	p.gained(i)
 	return nil
 }

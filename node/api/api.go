@@ -112,6 +112,7 @@ type Machine struct {
 	Online      bool      `json:"online"`
 	Egress      bool      `json:"egress"`
 	Cache       bool      `json:"cache,omitempty"` // it is a cache of its site
+	WiFi        bool      `json:"wifi,omitempty"`  // it is on Wi-Fi
 	LastContact time.Time `json:"last_contact,omitzero"`
 	LastReport  time.Time `json:"last_report,omitzero"`
 	LastScan    time.Time `json:"last_scan,omitzero"`
@@ -207,6 +208,7 @@ type NodeInfo struct {
 	Seed    bool       `json:"seed"`
 	Egress  bool       `json:"egress"`
 	Cache   bool       `json:"cache,omitempty"` // this machine is a cache of its site
+	WiFi    bool       `json:"wifi,omitempty"`  // this machine is on Wi-Fi
 	Listen  string     `json:"listen"`
 	Version string     `json:"agent_version"`
 	Epoch   uint64     `json:"epoch"`
@@ -225,9 +227,10 @@ type PeerInfo struct {
 	Seed       bool   `json:"seed"`
 	Egress     bool   `json:"egress"`
 	Cache      bool   `json:"cache,omitempty"`
-	BytesIn    int64  `json:"bytes_in"`  // payload bytes received
-	BytesOut   int64  `json:"bytes_out"` // payload bytes served
-	Standing   string `json:"standing"`  // good, shunned
+	WiFi       bool   `json:"wifi,omitempty"` // by its own word
+	BytesIn    int64  `json:"bytes_in"`       // payload bytes received
+	BytesOut   int64  `json:"bytes_out"`      // payload bytes served
+	Standing   string `json:"standing"`       // good, shunned
 	ShunReason string `json:"shun_reason,omitempty"`
 
 	Name             string    `json:"name,omitempty"`

@@ -8,6 +8,9 @@ type Traffic struct {
 	Budget *Budget  `json:"wan_budget,omitempty"` // nil: the site has none
 	Gates  []Gate   `json:"gates"`                // closed ones
 	Origin []Mirror `json:"origins,omitempty"`
+	// Sources is the order in which chunks are asked for, where it is not the usual one; what is beyond the site and is not
+	// named is never asked.
+	Sources []string `json:"sources,omitempty"`
 	// Yielding: background fetching over the WAN gives way to other traffic of the machine.
 	Yielding bool `json:"yielding,omitempty"`
 }
@@ -21,6 +24,7 @@ type Limit struct {
 	Unlimited     bool      `json:"unlimited,omitempty"` // at this hour
 	Until         time.Time `json:"until,omitzero"`      // when it may change; zero: never
 	WaitedSeconds float64   `json:"waited_seconds"`
+	Why           string    `json:"why,omitempty"` // where nobody set it: wifi
 }
 
 // Budget is what the machines of the site may take from the WAN, and have taken, in payload bytes. A zero
@@ -52,7 +56,7 @@ type Mirror struct {
 
 // Any says whether there is anything to tell.
 func (t *Traffic) Any() bool {
-	return len(t.Limits) > 0 || t.Budget != nil || len(t.Gates) > 0 || len(t.Origin) > 0 || t.Yielding
+	return len(t.Limits) > 0 || t.Budget != nil || len(t.Gates) > 0 || len(t.Origin) > 0 || len(t.Sources) > 0 || t.Yielding
 }
 
 // Text says it in words: "does not serve others: host-battery (on battery, 30 % left)".

@@ -47,6 +47,9 @@
 //   - One verb per connection. Local connections are cheap, and no state outlives a verb.
 //   - The payload is sent as bytes, not as an open file: it is stored compressed in chunks, and a
 //     file of the caller's could change while it is read.
+//   - In one process with the net the copy that is installed may be made while the payload comes (CopyEarly), if the
+//     approvals have it installed at that moment; they are looked up again at the install. A payload that crosses the
+//     socket does so when it is whole, so that no connection stays open as long as a download.
 //   - The installers hash once more while they copy; the shelf is private, so this is a second lock
 //     on the same door, and the one that a node without a separate process relies on.
 //   - The journal is a text file: the role that runs as root links no database of its own accord.

@@ -44,7 +44,7 @@ type Journal interface {
 	JournalEnd(update string, revision int, step string, at time.Time) error
 }
 
-// Config is what a Role is built from. All fields are needed but Lately, Restarter, GoingDown and Agent.
+// Config is what a Role is built from. All fields are needed but Lately, Early, Restarter, GoingDown and Agent.
 type Config struct {
 	Trust   Trust
 	Hands   Hands
@@ -56,6 +56,9 @@ type Config struct {
 	Lately func() (*policy.Inventory, []string)
 	Now    func() time.Time
 	Log    *slog.Logger
+
+	// Early copies the payload of an update as it comes, for Hands to take when it is installed. Nil: nothing is copied early.
+	Early func(ctx context.Context, d *policy.Descriptor) error
 
 	Restarter Restarter // nil: this role restarts nothing
 	// GoingDown says whether the machine is being shut down, as this role sees it itself. Nil: it is not.
@@ -240,32 +243,42 @@ func because(v policy.Verdict) policy.Reason {
 
 // Do carries out an order if the approvals ask for it. Errors are *Error.
 func (r *Role) Do(ctx context.Context, id content.ID, want Order) (Outcome, error) {
-	var out Outcome
-	var d *policy.Descriptor
-	var err error
-	if want == Detect && r.mayLook(id) {
-		d = r.cfg.Shelf.Describe(id)
+	do := r.change
+	if want == Detect {
+		do = r.look
 	}
-	if d == nil || d.ID() != id {
-		d, err = r.approved(id, want)
-	}
-	switch { // an order that there is not was refused above: no verdict allows it
-	case err != nil:
-	case want == Detect:
-		out, err = r.cfg.Hands.Detect(ctx, d)
-	default:
-		out, err = r.change(ctx, id, want)
-	}
+	out, err := do(ctx, id, want)
 	if err != nil {
 		return Outcome{}, asError(fmt.Sprintf("%s %s", want, id.Short()), err)
 	}
 	return out, nil
 }
 
-// change installs or removes, alone, with a note before and after. The approvals are looked up again
-// once it is our turn: a hold may have arrived while another installation was under way.
+// look changes nothing, so that a plan of a moment ago does.
+func (r *Role) look(ctx context.Context, id content.ID, want Order) (Outcome, error) {
+	var d *policy.Descriptor
+	if r.mayLook(id) {
+		d = r.cfg.Shelf.Describe(id)
+	}
+	if d == nil || d.ID() != id {
+		var err error
+		if d, err = r.approved(id, want); err != nil {
+			return Outcome{}, err
+		}
+	}
+	return r.cfg.Hands.Detect(ctx, d)
+}
+
+// change installs or removes, alone, with a note before and after. An order that there is not is refused: no verdict
+// allows it. Where another installation is under way the approvals are looked up before the wait and after it: a hold
+// may have arrived meanwhile.
 func (r *Role) change(ctx context.Context, id content.ID, want Order) (Outcome, error) {
-	r.work.Lock()
+	if !r.work.TryLock() {
+		if _, err := r.approved(id, want); err != nil {
+			return Outcome{}, err
+		}
+		r.work.Lock()
+	}
 	defer r.work.Unlock()
 	if err := ctx.Err(); err != nil {
 		return Outcome{}, err

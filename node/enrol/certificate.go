@@ -77,28 +77,28 @@ func Issue(c Certificate, key ed25519.PrivateKey) ([]byte, error) {
 // Check verifies a certificate that a peer shows: signed by one of the enrolment keys, valid now,
 // and for the key of the connection it came over.
 func Check(b []byte, keys []ed25519.PublicKey, peerID string, now time.Time) (Certificate, error) {
-	var c Certificate
-	if len(b) == 0 || len(b) > 2*MaxCertBytes {
-		return c, fmt.Errorf("certificate of %d bytes: %w", len(b), ErrFormat)
-	}
-	env, err := record.ConsumeTypedEnvelope(b, &c)
+	c, err := Read(b)
 	if err != nil {
-		return c, fmt.Errorf("certificate: %w: %w", ErrFormat, err)
+		return c, err
 	}
-	c.Issuer = issuerOf(env)
-	if !slices.ContainsFunc(keys, func(k ed25519.PublicKey) bool { return hex.EncodeToString(k) == c.Issuer }) {
-		return c, ErrUntrustedIssuer
-	}
-	switch {
-	case c.Peer != peerID:
-		return c, ErrWrongPeer
-	case now.Before(c.NotBefore), !now.Before(c.NotAfter):
-		return c, fmt.Errorf("from %s to %s: %w", c.NotBefore.Format(time.RFC3339), c.NotAfter.Format(time.RFC3339), ErrExpired)
-	}
-	return c, nil
+	return c, c.judge(keys, peerID, now)
 }
 
-// Read reads the own certificate, which was checked when it came. It is no check of anybody else's.
+// judge is all of Check but what the bytes alone prove.
+func (c *Certificate) judge(keys []ed25519.PublicKey, peerID string, now time.Time) error {
+	switch {
+	case !slices.ContainsFunc(keys, func(k ed25519.PublicKey) bool { return hex.EncodeToString(k) == c.Issuer }):
+		return ErrUntrustedIssuer
+	case c.Peer != peerID:
+		return ErrWrongPeer
+	case now.Before(c.NotBefore), !now.Before(c.NotAfter):
+		return fmt.Errorf("from %s to %s: %w", c.NotBefore.Format(time.RFC3339), c.NotAfter.Format(time.RFC3339), ErrExpired)
+	}
+	return nil
+}
+
+// Read verifies that the key which a certificate names as its issuer has signed it, and no more: anybody has
+// such a key. It is for the own one, which was checked when it came, and no check of anybody else's.
 func Read(b []byte) (Certificate, error) {
 	var c Certificate
 	if len(b) == 0 || len(b) > 2*MaxCertBytes {

@@ -40,6 +40,8 @@
 //   - Certificates are libp2p signed envelopes: the format of signed records in the stack that carries
 //     them, with domain separation. go-libp2p/core is the light part of that library.
 //   - Seven days of life: a machine that cannot be told of a revocation is locked out within them.
+//   - Gossip shows every certificate again with each exchange of member lists, so a signature that held is
+//     remembered by the hash of the bytes (proofs.go). Nothing else is: what a roster says counts at once.
 //   - Hardware ids are keyed digests of what the firmware says, with the root and the data folder in
 //     them: they recognise a machine that was set up anew, and are of no use to anybody else. A living
 //     machine is never replaced: clones say the same.

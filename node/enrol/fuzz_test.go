@@ -92,9 +92,17 @@ func FuzzCertificate(f *testing.F) {
 	cert, _ := Issue(Certificate{Org: "o", Peer: "x"}, issuer)
 	other := []ed25519.PublicKey{newKey(f).Public().(ed25519.PublicKey)}
 	f.Add(cert)
+	trusted := []ed25519.PublicKey{issuer.Public().(ed25519.PublicKey)}
+	var memory Proofs
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if _, err := Check(b, other, "x", now); err == nil {
 			t.Fatal("a certificate by nobody was believed")
+		}
+		_, plain := Check(b, trusted, "x", now)
+		for range 2 {
+			if _, err := memory.Check(b, trusted, "x", now); (err == nil) != (plain == nil) {
+				t.Fatalf("%v with a memory, %v without", err, plain)
+			}
 		}
 		_, _ = Read(b)
 	})

@@ -161,6 +161,12 @@ func (g *Gossip) Announce(timestamp []byte) error {
 // Members lists who is alive, this node aside.
 func (g *Gossip) Members() []Member { return g.alive.list() }
 
+// Has says whether a member is alive, as far as is known here.
+func (g *Gossip) Has(id string) bool {
+	_, ok := g.alive.find(id)
+	return ok
+}
+
 // Leave tells the others, waiting no longer than d.
 func (g *Gossip) Leave(d time.Duration) {
 	if err := g.list.Leave(d); err != nil {

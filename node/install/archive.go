@@ -23,7 +23,7 @@ import (
 //
 // A file in the folder lists what was unpacked; Detect compares the folder with it. The tree of before
 // is kept beside it.
-type archiveInstaller struct{}
+type archiveInstaller struct{ inWork }
 
 func (archiveInstaller) Kind() string     { return "archive" }
 func (archiveInstaller) Available() error { return nil }
@@ -200,7 +200,7 @@ func (i archiveInstaller) Install(ctx context.Context, j Job) (Result, error) {
 	if err := t.mayReplace(j); err != nil {
 		return Result{}, err
 	}
-	path, drop, err := stage(j, "")
+	path, drop, err := stage(ctx, j, "")
 	if err != nil {
 		return Result{}, err
 	}

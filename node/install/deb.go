@@ -12,6 +12,7 @@ import (
 // debInstaller calls dpkg. Arguments: allow-downgrade ("true": the approved version exactly, even if a
 // newer one is there); packages, for a set (debset.go).
 type debInstaller struct {
+	inWork
 	// busy holds one token: dpkg's own lock does not keep two callers in one process apart.
 	busy chan struct{}
 }

@@ -116,7 +116,7 @@ func (p *dpkg) stageParts(ctx context.Context, j Job, all []Spec) (debs []staged
 	if isSet(j.Spec) {
 		suffix = ".tar"
 	}
-	payload, drop, err := stage(j, suffix)
+	payload, drop, err := stage(ctx, j, suffix)
 	if err != nil || !isSet(j.Spec) {
 		return []staged{{payload, j.Spec}}, drop, err
 	}

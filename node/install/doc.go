@@ -39,6 +39,11 @@
 //     below Root, since its meaning depends on whether one looks from inside or outside.
 //   - The copy's own hash is the one that counts, so the payload is read without hashing it on the way;
 //     a mismatch is told to the store (Copied), which finds the damaged chunk and fetches it again.
+//   - The copy may be made while the payload still comes (Early): the same copy, hashed as it is written, in a file
+//     without a name on the disk where it is staged. So it looks like any new file of that folder, a crash leaves nothing
+//     of it, and nothing is to be seen before the install, which looks at everything itself and takes the copy
+//     only if it matched. It takes its room earlier, so it is made only where twice the payload fits. Linux only:
+//     elsewhere, and where a file system has no such files, the install makes the copy.
 //   - file: the copy is written beside the page cache where the system can. deb: not, dpkg reads it next.
 //   - deb: dpkg is told to keep changed configuration files and never asks. It is never killed: a
 //     killed dpkg leaves half-configured packages. When the time is up we stop waiting for it and say

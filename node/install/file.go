@@ -163,29 +163,22 @@ func (i fileInstaller) Install(ctx context.Context, j Job) (Result, error) {
 		// approval does not know.
 		return Result{}, failed(ReasonDenied, fmt.Errorf("there is a %s", kindOf(old)), "replace %s", t.display())
 	}
-	if err := j.checkSpace(filepath.Dir(t.display()), j.Spec.PlainBytes); err != nil {
-		return Result{}, err
-	}
 	if err := t.swapIn(ctx, j, old, mode); err != nil {
 		return Result{}, err
 	}
 	return Result{Changed: true}, nil
 }
 
-// swapIn writes the verified payload beside dest, keeps the old file and renames the new one over it.
+// swapIn stages the verified payload beside dest, keeps the old file and renames the new one over it.
 func (t *target) swapIn(ctx context.Context, j Job, old fs.FileInfo, mode fs.FileMode) error {
-	_ = t.root.Remove(t.staged()) // left by a crash; a real obstacle shows at the next line
-	f, err := t.root.OpenFile(t.staged(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := t.stage(ctx, j)
 	if err != nil {
-		return t.writeError(err, j, "write %s", t.display())
+		return err
 	}
 	defer func() {
 		f.Close()
 		_ = t.root.Remove(t.staged()) // gone already on success
 	}()
-	if err := copyVerified(beside(f), j); err != nil {
-		return t.writeError(err, j, "write %s", t.display())
-	}
 	if err := dress(f, old, mode); err != nil {
 		return t.writeError(err, j, "write %s", t.display())
 	}
@@ -208,6 +201,39 @@ func (t *target) swapIn(ctx context.Context, j Job, old fs.FileInfo, mode fs.Fil
 		return t.writeError(err, j, "place %s", t.display())
 	}
 	return t.syncDir()
+}
+
+// stage gives the verified payload the staged name: the copy that was made early, or one that is made now.
+func (t *target) stage(ctx context.Context, j Job) (*os.File, error) {
+	_ = t.root.Remove(t.staged()) // left by a crash; a real obstacle shows below
+	if f := t.takeEarly(ctx, j); f != nil {
+		return f, nil
+	}
+	if err := ctx.Err(); err != nil { // it may have waited for the early copy
+		return nil, failed(ReasonTimeout, err, "place %s", t.display())
+	}
+	if err := j.checkSpace(filepath.Dir(t.display()), j.Spec.PlainBytes); err != nil {
+		return nil, err
+	}
+	f, err := t.root.OpenFile(t.staged(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, t.writeError(err, j, "write %s", t.display())
+	}
+	if err := copyVerified(beside(f), j); err != nil {
+		f.Close()
+		_ = t.root.Remove(t.staged())
+		return nil, t.writeError(err, j, "write %s", t.display())
+	}
+	return f, nil
+}
+
+func (t *target) takeEarly(ctx context.Context, j Job) *os.File {
+	dir, err := t.root.Open(t.dir)
+	if err != nil {
+		return nil // what is wrong shows where the copy is made now
+	}
+	defer dir.Close()
+	return j.Early.take(ctx, j.Spec, dir, filepath.Base(t.staged()))
 }
 
 // inUse finds out why a file cannot be replaced on Windows, which says "access denied" of a program that runs too:

@@ -35,6 +35,8 @@ type Job struct {
 	// Open reads the plain payload from the store. Only Install calls it. A reader that is Copied is
 	// told what came of it.
 	Open func() (io.ReadCloser, error)
+	// Early may hold a copy of the payload that was made while it came. May be nil.
+	Early *Early
 	// Step notes durably how far the work is, before it goes on: StepStaged and so on. May be nil.
 	Step func(step string) error
 	// Free tells the free bytes of the disk that holds a path. May be nil: then a full disk is met

@@ -20,7 +20,7 @@ import (
 // was there before. What is kept is bounded; the oldest goes first.
 const (
 	keptPrefix   = "payload-"
-	maxKept      = 64
+	maxKept      = 512 // a set of packages keeps one for each: many of them must not push out the way back of another update
 	maxKeptBytes = 2 << 30
 )
 

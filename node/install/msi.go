@@ -137,7 +137,7 @@ func (i msiInstaller) Install(ctx context.Context, j Job) (Result, error) {
 	if seen, err := i.Detect(ctx, j); err != nil || seen.Present {
 		return Result{Version: seen.Version}, err
 	}
-	path, drop, err := stage(j, ".msi")
+	path, drop, err := stage(ctx, j, ".msi")
 	if err != nil {
 		return Result{}, err
 	}

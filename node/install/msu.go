@@ -50,7 +50,7 @@ func (i msuInstaller) Install(ctx context.Context, j Job) (Result, error) {
 	if seen, err := i.Detect(ctx, j); err != nil || seen.Present {
 		return Result{}, err
 	}
-	path, drop, err := stage(j, ".msu")
+	path, drop, err := stage(ctx, j, ".msu")
 	if err != nil {
 		return Result{}, err
 	}

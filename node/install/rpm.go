@@ -13,7 +13,10 @@ import (
 )
 
 // rpmInstaller calls rpm. Argument: allow-downgrade, as of deb. Version is [epoch:]version-release.
-type rpmInstaller struct{ busy chan struct{} }
+type rpmInstaller struct {
+	inWork
+	busy chan struct{}
+}
 
 func newRPMInstaller() *rpmInstaller { return &rpmInstaller{busy: make(chan struct{}, 1)} }
 
@@ -97,7 +100,7 @@ func (i *rpmInstaller) Install(ctx context.Context, j Job) (Result, error) {
 		if err != nil || before.Present {
 			return Result{Version: before.Version}, err
 		}
-		path, drop, err := stage(j, ".rpm")
+		path, drop, err := stage(ctx, j, ".rpm")
 		if err != nil {
 			return Result{}, err
 		}

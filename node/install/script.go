@@ -24,7 +24,7 @@ import (
 //   - exit-success, exit-restart: exit codes, with commas between them. Default: 0 and none.
 //
 // The descriptor must have an installed rule: a program can be looked at in no other way.
-type scriptInstaller struct{}
+type scriptInstaller struct{ inWork }
 
 func (scriptInstaller) Kind() string     { return "script" }
 func (scriptInstaller) Available() error { return nil }
@@ -145,7 +145,7 @@ func (i scriptInstaller) Install(ctx context.Context, j Job) (Result, error) {
 	if err := ctx.Err(); err != nil {
 		return Result{}, failed(ReasonTimeout, err, "run %s", j.Spec.Update)
 	}
-	path, drop, err := stage(j, scriptSuffix(j.Spec.FileName))
+	path, drop, err := stage(ctx, j, scriptSuffix(j.Spec.FileName))
 	if err != nil {
 		return Result{}, err
 	}

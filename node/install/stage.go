@@ -1,6 +1,7 @@
 package install
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -96,9 +97,15 @@ func copyError(err error, j Job) error {
 
 // stage copies the verified payload to a private file in the work folder and returns its path and
 // how to remove it.
-func stage(j Job, suffix string) (path string, drop func(), err error) {
+func stage(ctx context.Context, j Job, suffix string) (path string, drop func(), err error) {
 	if err := privateFolder(j.Work); err != nil {
 		return "", nil, failed(ReasonDenied, err, "stage payload of %s", j.Spec.Update)
+	}
+	if path, err := j.takeEarly(ctx, suffix); path != "" || err != nil {
+		return path, func() { os.Remove(path) }, err
+	}
+	if err := ctx.Err(); err != nil { // it may have waited for the early copy
+		return "", nil, failed(ReasonTimeout, err, "stage payload of %s", j.Spec.Update)
 	}
 	if err := j.checkSpace(j.Work, j.Spec.PlainBytes); err != nil {
 		return "", nil, err
@@ -117,6 +124,26 @@ func stage(j Job, suffix string) (path string, drop func(), err error) {
 		return "", nil, err
 	}
 	return f.Name(), drop, nil
+}
+
+// takeEarly gives the copy that was made early a name in the work folder; empty: there is none.
+func (j Job) takeEarly(ctx context.Context, suffix string) (path string, err error) {
+	dir, err := os.Open(j.Work)
+	if err != nil {
+		return "", writeError(err, j, "stage payload of %s", j.Spec.Update)
+	}
+	defer dir.Close()
+	name := fmt.Sprintf("early-%x%s", j.Spec.SHA256[:8], suffix)
+	path = filepath.Join(j.Work, name)
+	_ = os.Remove(path) // left by a crash
+	f := j.Early.take(ctx, j.Spec, dir, name)
+	if f == nil {
+		return "", nil
+	}
+	if err := f.Close(); err != nil {
+		return "", writeError(errors.Join(err, os.Remove(path)), j, "stage payload of %s", j.Spec.Update)
+	}
+	return path, nil
 }
 
 // privateFolder makes the folder or checks that nobody else can put files into it. A folder that was

@@ -24,7 +24,7 @@ func (s *Sampler) read(path string) string {
 func (s *Sampler) system(c *swarm.Conditions) {
 	c.OnBattery, c.BatteryPercent = s.battery()
 	if name := s.wayOut(); name != "" {
-		c.VPN, c.Metered = s.isTunnel(name), s.isMetered(name)
+		c.VPN, c.Metered, c.WiFi = s.isTunnel(name), s.isMetered(name), s.isWiFi(name)
 	}
 }
 
@@ -121,6 +121,17 @@ func (s *Sampler) isTunnel(name string) bool {
 		return true
 	}
 	return false
+}
+
+// isWiFi: a radio stands behind the interface.
+func (s *Sampler) isWiFi(name string) bool {
+	dir := "/sys/class/net/" + name
+	for _, sign := range []string{"/phy80211", "/wireless"} {
+		if _, err := os.Stat(s.root + dir + sign); err == nil {
+			return true
+		}
+	}
+	return strings.Contains(s.read(dir+"/uevent"), "DEVTYPE=wlan")
 }
 
 // androidMetered is what a telephone that shares its link says in the vendor's part of DHCP.

@@ -74,6 +74,9 @@ func TestLinks(t *testing.T) {
 	f.write("/sys/class/net/wg/uevent", "DEVTYPE=wireguard\nINTERFACE=wg")
 	f.write("/sys/class/net/modem/uevent", "DEVTYPE=wwan\nINTERFACE=modem")
 	f.write("/sys/class/net/gre/type", "778")
+	f.write("/sys/class/net/wlan0/phy80211/name", "phy0")
+	f.write("/sys/class/net/ath0/wireless/status", "0x0")
+	f.write("/sys/class/net/wlp3/uevent", "DEVTYPE=wlan\nINTERFACE=wlp3")
 	f.write("/sys/class/net/usb0/ifindex", "7")
 	f.write("/run/systemd/netif/leases/7", "ADDRESS=192.168.42.5\nVENDOR_SPECIFIC=414e44524f49445f4d455445524544")
 	local := "eth0\t0000000A\t00000000\t0001\t0\t0\t0\t000000FF\t0\t0\t0"
@@ -82,21 +85,26 @@ func TestLinks(t *testing.T) {
 		name         string
 		routes       []string
 		vpn, metered bool
+		wifi         bool
 	}{
-		{"wire", []string{local, fmt.Sprintf(via, "eth0", 100)}, false, false},
-		{"no way out", []string{local}, false, false},
-		{"half a tunnel", []string{half, fmt.Sprintf(via, "eth0", 100)}, false, false},
-		{"tunnel first", []string{fmt.Sprintf(via, "eth0", 100), fmt.Sprintf(via, "office", 50)}, true, false},
-		{"tunnel second", []string{fmt.Sprintf(via, "eth0", 100), fmt.Sprintf(via, "office", 500)}, false, false},
-		{"wireguard", []string{fmt.Sprintf(via, "wg", 0)}, true, false},
-		{"gre", []string{fmt.Sprintf(via, "gre", 0)}, true, false},
-		{"modem", []string{fmt.Sprintf(via, "modem", 0)}, false, true},
-		{"telephone", []string{fmt.Sprintf(via, "usb0", 0)}, false, true},
-		{"a name that is a path", []string{fmt.Sprintf(via, "../../office", 0)}, false, false},
-		{"nonsense", []string{"x", "\x00"}, false, false},
+		{"wire", []string{local, fmt.Sprintf(via, "eth0", 100)}, false, false, false},
+		{"no way out", []string{local}, false, false, false},
+		{"half a tunnel", []string{half, fmt.Sprintf(via, "eth0", 100)}, false, false, false},
+		{"tunnel first", []string{fmt.Sprintf(via, "eth0", 100), fmt.Sprintf(via, "office", 50)}, true, false, false},
+		{"tunnel second", []string{fmt.Sprintf(via, "eth0", 100), fmt.Sprintf(via, "office", 500)}, false, false, false},
+		{"wireguard", []string{fmt.Sprintf(via, "wg", 0)}, true, false, false},
+		{"gre", []string{fmt.Sprintf(via, "gre", 0)}, true, false, false},
+		{"modem", []string{fmt.Sprintf(via, "modem", 0)}, false, true, false},
+		{"telephone", []string{fmt.Sprintf(via, "usb0", 0)}, false, true, false},
+		{"radio", []string{fmt.Sprintf(via, "wlan0", 600)}, false, false, true},
+		{"radio of an old driver", []string{fmt.Sprintf(via, "ath0", 600)}, false, false, true},
+		{"radio that only says so", []string{fmt.Sprintf(via, "wlp3", 600)}, false, false, true},
+		{"docked", []string{fmt.Sprintf(via, "wlan0", 600), fmt.Sprintf(via, "eth0", 100)}, false, false, false},
+		{"a name that is a path", []string{fmt.Sprintf(via, "../../office", 0)}, false, false, false},
+		{"nonsense", []string{"x", "\x00"}, false, false, false},
 	} {
 		f.route(c.routes...)
-		if got := s.Sample(time.Now()); got.VPN != c.vpn || got.Metered != c.metered {
+		if got := s.Sample(time.Now()); got.VPN != c.vpn || got.Metered != c.metered || got.WiFi != c.wifi {
 			t.Errorf("%s: %+v", c.name, got)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	_ "modernc.org/sqlite" // registers the engine
+	"modernc.org/sqlite"
 )
 
 // DB is an open state.db. All methods are safe for concurrent use.
@@ -86,10 +86,11 @@ func open(path string) (*DB, error) {
 func connect(path string, conns int, pragmas ...string) *sql.DB {
 	q := url.Values{"_pragma": append([]string{"busy_timeout(10000)", "trusted_schema(OFF)"}, pragmas...), "_txlock": {"immediate"}}
 	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath(), RawQuery: q.Encode()}
-	pool, err := sql.Open("sqlite", dsn.String())
+	engine, err := sqlite.NewConnector(dsn.String())
 	if err != nil {
-		panic(err) // the engine is registered above: our bug
+		panic(err) // every part of it is ours: our bug
 	}
+	pool := sql.OpenDB(keeping{engine})
 	pool.SetMaxOpenConns(conns)
 	pool.SetMaxIdleConns(conns)
 	return pool

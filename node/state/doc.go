@@ -14,8 +14,9 @@
 //
 // # Invariants
 //
-//   - A method that returns nil has made its change durable, but for Touch and PutPeer: those are
-//     hints, and an fsync for each would wear a disk out. They are durable with the next other change.
+//   - A method that returns nil has made its change durable, but for those that say that they are
+//     hints (Touch, PutPeer, AckOutbox, books of bytes, logs): an fsync for each would wear a disk out. They
+//     are durable with the next other change.
 //   - One writer at a time; readers do not wait for it.
 //   - A token use is recorded durably before Enrol returns, at most once per machine, in one transaction
 //     with the serial and the membership that it buys.
@@ -31,6 +32,7 @@
 //     translation needs no cgo, so one static binary per system.
 //   - Three pools of connections: one writer, one hasty writer for hints (synchronous NORMAL), some
 //     readers. A mutex lets one writer go at a time, so SQLite never answers "busy" among ourselves.
+//   - Each connection keeps its statements prepared: parsing one costs more than most of them take to run.
 //   - Only the newest report of a machine is kept: reports are whole, not increments.
 //   - A damaged file is found when opening (quick check), not when a report is due.
 package state

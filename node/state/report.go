@@ -128,12 +128,15 @@ func (db *DB) Waiting() ([]OutboxRow, error) {
 }
 
 // AckOutbox removes the report of a machine up to seq: somebody nearer to the seed has it. A newer
-// one stays.
+// one stays. It is a hint: a report that a power cut brings back is sent once more, and known there.
 func (db *DB) AckOutbox(machine string, seq uint64) error {
 	if int64(seq) < 0 {
 		return nil // nothing of ours has such a number
 	}
-	return db.exec("clear outbox", `DELETE FROM outbox WHERE machine = ? AND seq <= ?`, machine, int64(seq))
+	return db.hint("clear outbox", func(tx *sql.Tx) error {
+		_, err := tx.Exec(`DELETE FROM outbox WHERE machine = ? AND seq <= ?`, machine, int64(seq))
+		return err
+	})
 }
 
 func checkMachine(machine string, body []byte) error {

@@ -50,9 +50,10 @@ func TestSixtyFourMiBArriveWhole(t *testing.T) {
 	chunks := (len(data) + chunkBytes - 1) / chunkBytes
 	ask := func(i int) {
 		size := min(chunkBytes, len(data)-i*chunkBytes)
-		a.FetchChunk(b.ID(), payloadID, i, size, func(stored []byte, err error) {
+		a.FetchChunk(b.ID(), payloadID, i, size, func(stored []byte, err error) bool {
 			copy(got[i*chunkBytes:], stored)
 			results <- fetched{i, err}
+			return false
 		})
 	}
 	const ahead = 4
@@ -92,11 +93,12 @@ func TestChunksFlowBothWaysAtOnce(t *testing.T) {
 	for _, pair := range [][2]*machine{{a, b}, {b, a}} {
 		for i := range len(data) / chunkBytes {
 			all.Add(1)
-			pair[0].FetchChunk(pair[1].ID(), payloadID, i, chunkBytes, func(stored []byte, err error) {
+			pair[0].FetchChunk(pair[1].ID(), payloadID, i, chunkBytes, func(stored []byte, err error) bool {
 				defer all.Done()
 				if err != nil || !bytes.Equal(stored, data[i*chunkBytes:(i+1)*chunkBytes]) {
 					t.Error(i, err)
 				}
+				return false
 			})
 		}
 	}
@@ -105,7 +107,7 @@ func TestChunksFlowBothWaysAtOnce(t *testing.T) {
 
 func fetchOne(m *machine, from string, size int) (<-chan error, func()) {
 	got := make(chan error, 2)
-	cancel := m.FetchChunk(from, payloadID, 0, size, func(_ []byte, err error) { got <- err })
+	cancel := m.FetchChunk(from, payloadID, 0, size, func(_ []byte, err error) bool { got <- err; return false })
 	return got, cancel
 }
 
@@ -203,11 +205,12 @@ func TestSlowCallbackIsNotTakenForASilentPeer(t *testing.T) {
 	b.serving(make([]byte, 4*chunkBytes))
 	results := make(chan error, 4)
 	for i := range 4 {
-		a.FetchChunk(b.ID(), payloadID, i, chunkBytes, func(_ []byte, err error) {
+		a.FetchChunk(b.ID(), payloadID, i, chunkBytes, func(_ []byte, err error) bool {
 			if i == 0 {
 				time.Sleep(short.FetchSilent + 300*time.Millisecond) // a slow disk
 			}
 			results <- err
+			return false
 		})
 	}
 	for range 4 {
@@ -264,11 +267,11 @@ func TestSlowReaderLosesItsSessionAndHoldsUpNobodyElse(t *testing.T) {
 	var once sync.Once
 	defer once.Do(func() { close(release) })
 	for i := range 64 {
-		a.FetchChunk(b.ID(), payloadID, i, chunkBytes, func([]byte, error) { <-release })
+		a.FetchChunk(b.ID(), payloadID, i, chunkBytes, func([]byte, error) bool { <-release; return false })
 	}
 	for i := range 8 {
 		got := make(chan error, 1)
-		c.FetchChunk(b.ID(), payloadID, i, chunkBytes, func(_ []byte, err error) { got <- err })
+		c.FetchChunk(b.ID(), payloadID, i, chunkBytes, func(_ []byte, err error) bool { got <- err; return false })
 		if err := await(t, got, "chunk for the other"); err != nil {
 			t.Fatal(err)
 		}

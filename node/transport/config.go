@@ -23,6 +23,7 @@ type Peer struct {
 	Egress bool
 	// Addr is where the peer can be dialled: the address it was seen from and the port of its hello.
 	Addr        string
+	SameSubnet  bool // Addr lies in a network of one of this machine's interfaces
 	HeadVersion int64
 	Version     int // of its hello
 
@@ -61,7 +62,7 @@ type Config struct {
 	// port of Listen.
 	Hello func() wire.Hello
 	// Admit decides whether a peer with that proven identity and that hello may have a session. ID,
-	// Addr and byte counts of the result are set here. Its error is not told to the peer.
+	// Addr, SameSubnet and byte counts of the result are set here. Its error is not told to the peer.
 	Admit   func(peerID string, h wire.Hello) (Peer, error)
 	Handler Handler
 	// Visiting is who may come from another site, and for what; see visit.go.

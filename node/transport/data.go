@@ -75,6 +75,7 @@ func (l *link) serveData() {
 		return
 	}
 	defer s.servedOn(l)
+	s.shares(l)
 	l.h.door.leave(l.raw)
 	l.raw.gather.resize(asksGatherBytes)
 	l.raw.unlimit()

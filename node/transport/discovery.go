@@ -2,23 +2,30 @@ package transport
 
 import (
 	"context"
-	"fmt"
+	"crypto/rand"
 	"io"
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/p2p/discovery/mdns"
+	"github.com/libp2p/zeroconf/v2"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 )
 
 // mdnsService is the name under which machines find each other in a subnet.
-const mdnsService = "_patchmesh._udp"
+const (
+	mdnsService = "_patchmesh._udp"
+	mdnsDomain  = "local"
+	// mdnsAddr is what stands before an address in a TXT record, as libp2p's own discovery has it.
+	mdnsAddr = "dnsaddr="
+	// mdnsPort must be stated, and is not what anybody dials: that stands in the addresses.
+	mdnsPort = 4001
+)
 
 // mdnsEvery is how often the interfaces are looked at: cables and wireless networks come and go.
 const mdnsEvery = 20 * time.Second
@@ -26,76 +33,115 @@ const mdnsEvery = 20 * time.Second
 // maxFoundAddrs bounds the addresses taken from one mDNS answer.
 const maxFoundAddrs = 8
 
-// StartMDNS announces this machine to its subnets and calls found for each address that others
-// announce. found must return soon; what it gets is a hint that anybody can forge. A machine without
-// a usable interface is not an error: it is tried again whenever the interfaces change.
-func (h *Host) StartMDNS(found func(id, addr string)) (io.Closer, error) {
+// StartMDNS announces this machine to its subnets, answers whoever asks there, and asks itself; near is how many
+// machines it has sessions with already, see seek. It calls found for each address that others announce. found must
+// return soon; what it gets is a hint that anybody can forge. A machine without a usable interface is not an error:
+// it is tried again whenever the interfaces change.
+func (h *Host) StartMDNS(found func(id, addr string), near func() int) (io.Closer, error) {
 	if h.ctx.Err() != nil {
 		return nil, ErrClosed
 	}
 	ctx, cancel := context.WithCancel(h.ctx)
-	d := &discovery{h: h, found: found, cancel: cancel, done: make(chan struct{})}
-	h.spawnAlways(func() { d.run(ctx) })
+	d := &discovery{h: h, found: found, near: near, ask: browse, moved: make(chan struct{}, 1), cancel: cancel}
+	d.done.Add(2)
+	h.spawnAlways(func() { defer d.done.Done(); d.run(ctx) })
+	h.spawnAlways(func() { defer d.done.Done(); d.seek(ctx) })
 	return d, nil
 }
 
 type discovery struct {
 	h      *Host
 	found  func(id, addr string)
+	near   func() int
+	ask    func(ctx context.Context, answer func(text []string)) error
+	moved  chan struct{} // other interfaces than before
 	cancel context.CancelFunc
-	done   chan struct{}
+	done   sync.WaitGroup
 }
 
 // Close stops announcing and listening.
 func (d *discovery) Close() error {
 	d.cancel()
-	<-d.done
+	d.done.Wait()
 	return nil
 }
 
-// run keeps one mDNS service for the addresses of the moment.
+// run announces the addresses of the moment and answers for them.
 func (d *discovery) run(ctx context.Context) {
-	defer close(d.done)
 	t := time.NewTicker(mdnsEvery)
 	defer t.Stop()
-	var svc mdns.Service
-	var announced []ma.Multiaddr
+	var server *zeroconf.Server
+	var announced []netip.AddrPort
 	for {
-		if now := d.addrs(); svc == nil || !slices.EqualFunc(now, announced, ma.Multiaddr.Equal) {
-			if svc != nil {
-				_ = svc.Close()
+		if now := d.addrs(); server == nil || !slices.Equal(now, announced) {
+			if server != nil {
+				server.Shutdown()
+				d.poke()
 			}
-			svc, announced = d.start(now), now
+			server, announced = d.start(now), now
 		}
 		select {
 		case <-t.C:
 		case <-ctx.Done():
-			if svc != nil {
-				_ = svc.Close()
+			if server != nil {
+				server.Shutdown()
 			}
 			return
 		}
 	}
 }
 
-// start gives nil when it cannot be: no network yet, or no multicast on it.
-func (d *discovery) start(addrs []ma.Multiaddr) mdns.Service {
+func (d *discovery) poke() {
+	select {
+	case d.moved <- struct{}{}:
+	default:
+	}
+}
+
+// start gives nil when it cannot be: no network yet, or no multicast on it. The name is drawn anew, so that it
+// tells nobody whose machine this is.
+func (d *discovery) start(addrs []netip.AddrPort) *zeroconf.Server {
 	if len(addrs) == 0 {
 		return nil
 	}
-	svc := mdns.NewMdnsService(mdnsHost{id: d.h.stack.id, net: mdnsNetwork{addrs: addrs}}, mdnsService, d)
-	if err := svc.Start(); err != nil {
-		_ = svc.Close()
+	ips, texts := d.records(addrs)
+	name := strings.ToLower(rand.Text())
+	server, err := zeroconf.RegisterProxy(name, mdnsService, mdnsDomain, mdnsPort, name, ips, texts, nil)
+	if err != nil {
 		d.h.log.Debug("mdns not started", "err", err)
 		return nil
 	}
-	return svc
+	return server
 }
 
-// HandlePeerFound hands over the dialable ones of what somebody announced.
-func (d *discovery) HandlePeerFound(p peer.AddrInfo) {
-	for _, a := range p.Addrs[:min(len(p.Addrs), maxFoundAddrs)] {
-		na, err := manet.ToNetAddr(a)
+// records are an address of each family for the A and AAAA records that the protocol wants, and the text of all.
+func (d *discovery) records(addrs []netip.AddrPort) (ips, texts []string) {
+	for _, six := range []bool{false, true} {
+		if i := slices.IndexFunc(addrs, func(a netip.AddrPort) bool { return a.Addr().Is6() == six }); i >= 0 {
+			ips = append(ips, addrs[i].Addr().String())
+		}
+	}
+	for _, a := range addrs {
+		if m, err := manet.FromNetAddr(net.TCPAddrFromAddrPort(a)); err == nil {
+			texts = append(texts, mdnsAddr+m.String()+"/p2p/"+d.h.id)
+		}
+	}
+	return ips, texts
+}
+
+// heard hands over the dialable ones of what somebody announced.
+func (d *discovery) heard(text []string) {
+	for _, s := range text[:min(len(text), maxFoundAddrs)] {
+		s, ok := strings.CutPrefix(s, mdnsAddr)
+		m, err := ma.NewMultiaddr(s)
+		if !ok || err != nil {
+			continue
+		}
+		p, err := peer.AddrInfoFromP2pAddr(m)
+		if err != nil || p.ID == d.h.stack.id || len(p.Addrs) != 1 {
+			continue
+		}
+		na, err := manet.ToNetAddr(p.Addrs[0])
 		if tcp, ok := na.(*net.TCPAddr); ok && err == nil && tcp.Port > 0 {
 			if ap, err := parseAddr(tcp.AddrPort().String()); err == nil {
 				d.found(p.ID.String(), ap.String())
@@ -105,7 +151,7 @@ func (d *discovery) HandlePeerFound(p peer.AddrInfo) {
 }
 
 // addrs are the addresses at which others of the subnet may reach this machine.
-func (d *discovery) addrs() []ma.Multiaddr {
+func (d *discovery) addrs() []netip.AddrPort {
 	listen, err := netip.ParseAddrPort(d.h.addr)
 	if err != nil {
 		return nil
@@ -114,13 +160,10 @@ func (d *discovery) addrs() []ma.Multiaddr {
 	if listen.Addr().IsUnspecified() {
 		ips = interfaceAddrs(listen.Addr().Is4())
 	}
-	var out []ma.Multiaddr
+	var out []netip.AddrPort
 	for _, ip := range ips {
-		if ip.IsLoopback() || ip.IsLinkLocalUnicast() {
-			continue
-		}
-		if a, err := manet.FromNetAddr(net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, listen.Port()))); err == nil {
-			out = append(out, a)
+		if !ip.IsLoopback() && !ip.IsLinkLocalUnicast() {
+			out = append(out, netip.AddrPortFrom(ip, listen.Port()))
 		}
 	}
 	return out
@@ -140,27 +183,4 @@ func interfaceAddrs(only4 bool) []netip.Addr {
 	}
 	slices.SortFunc(out, netip.Addr.Compare)
 	return out
-}
-
-// mdnsHost and mdnsNetwork are as much of a libp2p host as its mDNS service looks at: the identity
-// and the addresses. Any other method would be a nil call, which the test of this file would show.
-type mdnsHost struct {
-	host.Host
-	id  peer.ID
-	net mdnsNetwork
-}
-
-func (m mdnsHost) ID() peer.ID              { return m.id }
-func (m mdnsHost) Network() network.Network { return m.net }
-
-type mdnsNetwork struct {
-	network.Network
-	addrs []ma.Multiaddr
-}
-
-func (m mdnsNetwork) InterfaceListenAddresses() ([]ma.Multiaddr, error) {
-	if len(m.addrs) == 0 {
-		return nil, fmt.Errorf("no address to announce: %w", ErrAddress)
-	}
-	return m.addrs, nil
 }

@@ -57,6 +57,8 @@
 //   - Stall, not time: a write may take long if bytes keep moving, so that slow WAN links work while
 //     a peer that stops reading is dropped after Timing.Stall.
 //   - Chunk buffers are pooled and hold the answer's header in front of the bytes: one write, no copy.
+//   - A chunk that has come and was found right stays in its buffer for a moment (recent.go): where a chunk
+//     is asked for as soon as it is there, it is not read again from the disk.
 //   - The reader of a link sleeps through large frames: nothing but the rest of the frame can come, and
 //     no part of it is of use (gather.go). It costs acknowledgements, a fifth more of them, and saves
 //     most wakings; a pause by the clock saved less and delayed the ends of chunks.
@@ -65,9 +67,12 @@
 //     the stream stays, so nothing depends on it.
 //   - The records of a large write leave together (batch.go): each costs a system call otherwise. But not
 //     where packets queue in front of a slow link, which takes long trains apart again.
+//   - Within the LAN a connection does not use BBR (sharing_linux.go): dozens of connections share each line, and what
+//     BBR loses there is sent in vain.
 //   - Asks are answered in whatever order the server likes; a cancelled ask is answered too, so both
 //     sides always agree on what is outstanding.
 //   - Rates are kept piece by piece at both ends (pace.go), by sleeping until the pieces before are paid; a
 //     reader that waits for its pace is not silent.
-//   - mDNS is libp2p's; it needs a host only for two methods, which discovery.go provides.
+//   - mDNS is zeroconf, which libp2p's own discovery stands on, with the records of that one: its service
+//     goes on asking for ever, and all of a subnet answer each time (seek.go).
 package transport

@@ -17,8 +17,9 @@ import (
 
 // fetch is one outstanding ask of ours.
 type fetch struct {
+	key       chunkKey
 	sizeBytes int
-	done      func(stored []byte, err error)
+	done      func(stored []byte, err error) (right bool)
 	cancelled bool
 }
 
@@ -47,10 +48,10 @@ type fetcher struct {
 
 // FetchChunk asks a peer for one chunk as it is stored, sizeBytes long by the payload map. It never
 // blocks. done is called exactly once, on a goroutine of the stream; stored belongs to the transport
-// again when done returns. Errors: ErrBusy, ErrNotFound, ErrRefused, ErrSilent, ErrGone,
-// ErrCancelled, ErrProtocol. cancel withdraws the ask, any number of times and at any time; done then
+// again when done returns. done says whether stored is right: then it may be sent to others from memory, see
+// recent. Errors: ErrBusy, ErrNotFound, ErrRefused, ErrSilent, ErrGone, ErrCancelled, ErrProtocol. cancel withdraws the ask, any number of times and at any time; done then
 // gets ErrCancelled, or the chunk if it was on its way already.
-func (h *Host) FetchChunk(from string, payload content.ID, index, sizeBytes int, done func(stored []byte, err error)) (cancel func()) {
+func (h *Host) FetchChunk(from string, payload content.ID, index, sizeBytes int, done func(stored []byte, err error) (right bool)) (cancel func()) {
 	if sizeBytes <= 0 || sizeBytes > content.MaxChunkBytes || index < 0 || index >= content.MaxChunks || payload.IsZero() {
 		h.spawnAlways(func() {
 			done(nil, fmt.Errorf("fetch chunk %d of %d bytes: %w", index, sizeBytes, wire.ErrFormat))
@@ -67,7 +68,7 @@ func (h *Host) FetchChunk(from string, payload content.ID, index, sizeBytes int,
 		if f == nil {
 			break
 		}
-		if cancel := f.ask(ask, &fetch{sizeBytes: sizeBytes, done: done}); cancel != nil {
+		if cancel := f.ask(ask, &fetch{key: chunkKey{payload, index}, sizeBytes: sizeBytes, done: done}); cancel != nil {
 			return cancel
 		}
 	}
@@ -214,7 +215,9 @@ func (f *fetcher) read(br *bufio.Reader) error {
 		}
 		f.s.bytesIn.Add(int64(p.sizeBytes))
 		f.s.h.bytesIn.Add(int64(p.sizeBytes))
-		f.settle(a.Req, p, stored, nil)
+		if f.settle(a.Req, p, stored, nil) {
+			f.s.h.recent.keep(p.key, p.sizeBytes, buf, f.s.h.clock.now())
+		}
 		buf.free()
 		if f.data == nil {
 			f.s.wantData()
@@ -234,16 +237,17 @@ func (f *fetcher) expected(a wire.Answer) *fetch {
 	return p
 }
 
-// settle ends one fetch.
-func (f *fetcher) settle(req uint64, p *fetch, stored []byte, err error) {
+// settle ends one fetch and says whether the chunk was right.
+func (f *fetcher) settle(req uint64, p *fetch, stored []byte, err error) bool {
 	f.mu.Lock()
 	delete(f.pending, req)
 	f.mu.Unlock()
 	f.inDone.Store(true)
-	p.done(stored, err)
+	right := p.done(stored, err) && err == nil
 	f.heardAt.Store(int64(f.s.h.clock.now()))
 	f.inDone.Store(false)
 	f.endRetired()
+	return right
 }
 
 // retire has nothing new asked here; the stream ends when what is outstanding has been answered. The

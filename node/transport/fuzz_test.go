@@ -17,7 +17,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	lptransport "github.com/libp2p/go-libp2p/core/transport"
-	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 
 	"patchmesh/swarm/wire"
@@ -226,26 +225,22 @@ func FuzzAddresses(f *testing.F) {
 // FuzzFound: anybody in the subnet may announce anything. What is taken of it are literal addresses,
 // and no more than a few.
 func FuzzFound(f *testing.F) {
-	for _, s := range []string{"/ip4/10.0.0.1/tcp/7070", "/dns4/evil.example/tcp/80", "/ip6/fe80::1/tcp/1", "/ip6zone/x/ip6/fe80::1/tcp/1", "/ip4/10.0.0.1/tcp/0"} {
-		f.Add(ma.StringCast(s).Bytes())
+	id := PeerID(ed25519.NewKeyFromSeed(make([]byte, 32)).Public().(ed25519.PublicKey))
+	for _, s := range []string{"/ip4/10.0.0.1/tcp/7070", "/dns4/evil.example/tcp/80", "/ip6/fe80::1/tcp/1", "/ip6zone/x/ip6/fe80::1/tcp/1", "/ip4/10.0.0.1/tcp/0", ""} {
+		f.Add(mdnsAddr + s + "/p2p/" + id)
+		f.Add(mdnsAddr + s + "\n" + s + "/p2p/" + id)
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var addrs []ma.Multiaddr
-		for part := range bytes.SplitSeq(b, []byte{0xff, 0xff}) {
-			if a, err := ma.NewMultiaddrBytes(part); err == nil {
-				addrs = append(addrs, a)
-			}
-		}
-		n := 0
-		d := &discovery{found: func(_, addr string) {
+	f.Fuzz(func(t *testing.T, announced string) {
+		text, n := strings.Split(announced, "\n"), 0
+		d := &discovery{h: &Host{stack: &stack{}}, found: func(id, addr string) {
 			n++
-			if ap, err := netip.ParseAddrPort(addr); err != nil || ap.Port() == 0 || ap.String() != addr {
-				t.Fatalf("%q was taken", addr)
+			if ap, err := netip.ParseAddrPort(addr); err != nil || ap.Port() == 0 || ap.String() != addr || id == "" {
+				t.Fatalf("%q was taken, of %q", addr, id)
 			}
 		}}
-		d.HandlePeerFound(peer.AddrInfo{ID: "x", Addrs: addrs})
-		if n > min(len(addrs), maxFoundAddrs) {
-			t.Fatalf("%d addresses of %d were taken", n, len(addrs))
+		d.heard(text)
+		if n > min(len(text), maxFoundAddrs) {
+			t.Fatalf("%d addresses of %d were taken", n, len(text))
 		}
 	})
 }

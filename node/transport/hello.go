@@ -28,6 +28,7 @@ func (l *link) admit(m wire.Hello) (Peer, error) {
 		return Peer{}, fmt.Errorf("admit %s: %w", l.id, err)
 	}
 	p.ID, p.Addr, p.BytesIn, p.BytesOut = l.id, l.addr(m.Port), 0, 0
+	p.SameSubnet = sameSubnet(p.Addr)
 	return p, nil
 }
 

@@ -50,6 +50,8 @@ type Host struct {
 	peers  map[string]*peerState
 	links  map[*link]struct{}
 
+	recent recent
+
 	refMu   sync.Mutex
 	refs    map[uint64]*waitingAsk
 	nextRef uint64
@@ -214,6 +216,7 @@ func (h *Host) keeper() {
 		}
 		now := h.clock.now()
 		h.door.expire()
+		h.recent.expire(now)
 		// After a pause of this whole program the peers look silent though it was us who did not
 		// read: give the readers a round first.
 		if now-last < 2*h.t.Tick+time.Second {

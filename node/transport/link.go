@@ -3,6 +3,7 @@ package transport
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -199,4 +200,21 @@ func (l *link) join(s *session) {
 	l.session = s
 	l.mu.Unlock()
 	l.h.door.leave(l.raw)
+}
+
+// sameSubnet: the address lies in a network of one of this machine's interfaces.
+func sameSubnet(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	ip := net.ParseIP(host)
+	if err != nil || ip == nil {
+		return false
+	}
+	nets, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(nets, func(a net.Addr) bool {
+		n, ok := a.(*net.IPNet)
+		return ok && n.Contains(ip)
+	})
 }

@@ -111,13 +111,14 @@ func rateOf(t *testing.T, a, b *machine, span time.Duration) float64 {
 	var over atomic.Bool
 	var ask func()
 	ask = func() {
-		a.FetchChunk(b.ID(), payloadID, 0, chunkBytes, func(_ []byte, err error) {
+		a.FetchChunk(b.ID(), payloadID, 0, chunkBytes, func(_ []byte, err error) bool {
 			if err != nil && !over.Load() {
 				t.Error(err)
 			}
 			if err == nil && !over.Load() {
 				ask()
 			}
+			return false
 		})
 	}
 	for range 2 {

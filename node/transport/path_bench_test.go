@@ -18,29 +18,9 @@ import (
 func BenchmarkPath(b *testing.B) {
 	const payloadBytes, ahead = 64 << 20, 4
 	x, y := joined(b)
-	open := func() *disk.Store {
-		s, err := disk.Open(b.TempDir(), disk.Options{ReserveBytes: -1})
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { s.Close() })
-		return s
-	}
-	from, to := open(), open()
-	m, stored := storetest.Packed(b, storetest.Random(1, payloadBytes))
-	if _, err := from.Begin(m); err != nil {
-		b.Fatal(err)
-	}
-	for i := range m.Len() {
-		if _, err := from.Put(m.ID(), i, storetest.ChunkOf(m, stored, i)); err != nil {
-			b.Fatal(err)
-		}
-	}
-	y.mu.Lock()
-	y.serve = func(ref uint64, id content.ID, i int) {
-		y.SendChunk(ref, int(m.Chunks[i].StoredBytes), func(buf []byte) (int, error) { return from.ReadChunk(id, i, buf) }, func(error) {})
-	}
-	y.mu.Unlock()
+	from, to := newStore(b), newStore(b)
+	m := fill(b, from, payloadBytes)
+	y.servingStore(from, m)
 	b.SetBytes(payloadBytes)
 	began := processor(b)
 	for b.Loop() {
@@ -49,11 +29,12 @@ func BenchmarkPath(b *testing.B) {
 		}
 		got := make(chan error, m.Len())
 		ask := func(i int) {
-			x.FetchChunk(y.ID(), m.ID(), i, int(m.Chunks[i].StoredBytes), func(stored []byte, err error) {
+			x.FetchChunk(y.ID(), m.ID(), i, int(m.Chunks[i].StoredBytes), func(stored []byte, err error) bool {
 				if err == nil {
 					_, err = to.Put(m.ID(), i, stored)
 				}
 				got <- err
+				return err == nil
 			})
 		}
 		for i := range ahead {
@@ -75,6 +56,88 @@ func BenchmarkPath(b *testing.B) {
 		}
 	}
 	b.ReportMetric((processor(b)-began).Seconds()*1e9/float64(b.N)/payloadBytes, "cpu-s/GB")
+}
+
+// BenchmarkRelay has a machine serve each chunk as soon as it has it, as most chunks are served.
+func BenchmarkRelay(b *testing.B) {
+	const payloadBytes, ahead = 64 << 20, 4
+	x, y := joined(b)
+	z := newMachine(b)
+	join(b, z, x)
+	from, to := newStore(b), newStore(b)
+	m := fill(b, from, payloadBytes)
+	y.servingStore(from, m)
+	x.servingStore(to, m)
+	b.SetBytes(payloadBytes)
+	began := processor(b)
+	for b.Loop() {
+		if _, err := to.Begin(m); err != nil {
+			b.Fatal(err)
+		}
+		got := make(chan error, m.Len())
+		ask := func(i int) {
+			size := int(m.Chunks[i].StoredBytes)
+			x.FetchChunk(y.ID(), m.ID(), i, size, func(stored []byte, err error) bool {
+				if err == nil {
+					_, err = to.Put(m.ID(), i, stored)
+				}
+				if err != nil {
+					got <- err
+					return false
+				}
+				z.FetchChunk(x.ID(), m.ID(), i, size, func(_ []byte, err error) bool { got <- err; return false })
+				return true
+			})
+		}
+		for i := range ahead {
+			ask(i)
+		}
+		for i := range m.Len() {
+			if err := <-got; err != nil {
+				b.Fatal(err)
+			}
+			if i+ahead < m.Len() {
+				ask(i + ahead)
+			}
+		}
+		if err := to.Drop(m.ID()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric((processor(b)-began).Seconds()*1e9/float64(b.N)/payloadBytes, "cpu-s/GB")
+}
+
+func newStore(b *testing.B) *disk.Store {
+	b.Helper()
+	s, err := disk.Open(b.TempDir(), disk.Options{ReserveBytes: -1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	return s
+}
+
+func fill(b *testing.B, s *disk.Store, payloadBytes int) *content.PayloadMap {
+	b.Helper()
+	m, stored := storetest.Packed(b, storetest.Random(1, payloadBytes))
+	if _, err := s.Begin(m); err != nil {
+		b.Fatal(err)
+	}
+	for i := range m.Len() {
+		if _, err := s.Put(m.ID(), i, storetest.ChunkOf(m, stored, i)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return m
+}
+
+// servingStore makes m answer asks for the chunks of a payload.
+func (m *machine) servingStore(s *disk.Store, p *content.PayloadMap) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.serve = func(ref uint64, id content.ID, i int) {
+		m.SendChunk(ref, int(p.Chunks[i].StoredBytes), func(buf []byte) (int, error) { return s.ReadChunk(id, i, buf) }, func(error) {})
+	}
 }
 
 // BenchmarkDataConnection opens one and gives it up: what it costs the processor at both ends is what

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"patchmesh/content"
 	"patchmesh/swarm/wire"
@@ -13,10 +14,12 @@ var (
 	bufferPools   [len(bufferClasses)]sync.Pool
 )
 
-// buffer is a pooled piece of memory for one answer and its chunk.
+// buffer is a pooled piece of memory for one answer and its chunk. It goes back to its pool once all who hold
+// it have let go; while it is held more than once nobody writes to it.
 type buffer struct {
 	class int
 	b     []byte
+	holds atomic.Int32
 }
 
 // takeBuffer gives a buffer for a chunk of sizeBytes, at most content.MaxChunkBytes.
@@ -25,10 +28,12 @@ func takeBuffer(sizeBytes int) *buffer {
 		if sizeBytes > most {
 			continue
 		}
-		if b, ok := bufferPools[class].Get().(*buffer); ok {
-			return b
+		b, ok := bufferPools[class].Get().(*buffer)
+		if !ok {
+			b = &buffer{class: class, b: make([]byte, wire.AnswerBytes+most)}
 		}
-		return &buffer{class: class, b: make([]byte, wire.AnswerBytes+most)}
+		b.holds.Store(1)
+		return b
 	}
 	panic("transport: chunk larger than any chunk may be")
 }
@@ -41,4 +46,13 @@ func (b *buffer) chunk(sizeBytes int) []byte {
 // frame is header and chunk.
 func (b *buffer) frame(sizeBytes int) []byte { return b.b[:wire.AnswerBytes+sizeBytes] }
 
-func (b *buffer) free() { bufferPools[b.class].Put(b) }
+// size is the largest chunk that it holds.
+func (b *buffer) size() int { return bufferClasses[b.class] }
+
+func (b *buffer) retain() { b.holds.Add(1) }
+
+func (b *buffer) free() {
+	if b.holds.Add(-1) == 0 {
+		bufferPools[b.class].Put(b)
+	}
+}

@@ -83,10 +83,12 @@ func (r *rawConn) Read(b []byte) (int, error) {
 func (r *rawConn) receive(b []byte) (int, error) {
 	n, err := r.Conn.Read(b)
 	if n > 0 {
-		r.readAt.Store(int64(r.clock.now()))
+		r.heardNow()
 	}
 	return n, err
 }
+
+func (r *rawConn) heardNow() { r.readAt.Store(int64(r.clock.now())) }
 
 // SetWriteDeadline takes only the near deadlines with which TLS bounds its closing alert.
 func (r *rawConn) SetWriteDeadline(t time.Time) error {

@@ -23,13 +23,18 @@ type server struct {
 
 // waitingAsk is an ask that the handler has been told of.
 type waitingAsk struct {
-	srv *server
-	req uint64
+	srv   *server
+	req   uint64
+	chunk chunkKey
 }
+
+// firstBytes are of one TLS record.
+const firstBytes = 16 << 10
 
 // job is one answer to be written.
 type job struct {
 	req       uint64
+	chunk     chunkKey
 	status    wire.Status
 	sizeBytes int
 	read      func(buf []byte) (int, error)
@@ -75,7 +80,7 @@ func (v *server) read(br *bufio.Reader) error {
 		}
 		switch q := q.(type) {
 		case wire.Ask:
-			ref, err := v.expect(q.Req)
+			ref, err := v.expect(q)
 			if err != nil {
 				return err
 			}
@@ -94,17 +99,17 @@ func (v *server) read(br *bufio.Reader) error {
 }
 
 // expect registers an ask and names it.
-func (v *server) expect(req uint64) (ref uint64, err error) {
+func (v *server) expect(q wire.Ask) (ref uint64, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if _, twice := v.waiting[req]; twice {
-		return 0, fmt.Errorf("ask %d twice: %w", req, wire.ErrFormat)
+	if _, twice := v.waiting[q.Req]; twice {
+		return 0, fmt.Errorf("ask %d twice: %w", q.Req, wire.ErrFormat)
 	}
 	if len(v.waiting)+len(v.queue) >= maxWaitingAsks {
 		return 0, fmt.Errorf("more than %d asks: %w", maxWaitingAsks, wire.ErrTooLarge)
 	}
-	ref = v.s.h.addRef(&waitingAsk{srv: v, req: req})
-	v.waiting[req] = ref
+	ref = v.s.h.addRef(&waitingAsk{srv: v, req: q.Req, chunk: chunkKey{q.Payload, int(q.Index)}})
+	v.waiting[q.Req] = ref
 	return ref, nil
 }
 
@@ -178,13 +183,28 @@ func (v *server) write() {
 	}
 }
 
-// answer writes one answer; header and chunk leave from one buffer.
+// answer writes one answer.
 func (v *server) answer(j job) error {
 	a := wire.Answer{Req: j.req, Status: j.status}
 	if j.status != wire.StatusOK {
 		var b [wire.AnswerBytes]byte
 		wire.PutAnswer(b[:], a)
 		return v.send(b[:])
+	}
+	a.Length = uint32(j.sizeBytes)
+	if err := v.sendChunk(a, j); err != nil {
+		return err
+	}
+	v.s.bytesOut.Add(int64(j.sizeBytes))
+	v.s.h.bytesOut.Add(int64(j.sizeBytes))
+	return nil
+}
+
+// sendChunk sends a chunk from memory if it is there; else it is read, and header and chunk leave from one buffer.
+func (v *server) sendChunk(a wire.Answer, j job) error {
+	if held := v.s.h.recent.take(j.chunk, j.sizeBytes, v.s.h.clock.now()); held != nil {
+		defer held.free()
+		return v.sendHeld(a, held.chunk(j.sizeBytes))
 	}
 	buf := takeBuffer(j.sizeBytes)
 	defer buf.free()
@@ -193,18 +213,26 @@ func (v *server) answer(j job) error {
 		err = fmt.Errorf("read %d of %d bytes: %w", n, j.sizeBytes, ErrNotFound)
 	}
 	if err != nil {
-		a.Status = wire.StatusNotFound // whatever is wrong here, the peer finds the chunk elsewhere
+		a.Status, a.Length = wire.StatusNotFound, 0 // whatever is wrong here, the peer finds the chunk elsewhere
 		wire.PutAnswer(buf.b, a)
 		return errors.Join(err, v.send(buf.frame(0)))
 	}
-	a.Length = uint32(j.sizeBytes)
 	wire.PutAnswer(buf.b, a)
-	if err := v.sendPaced(buf.frame(j.sizeBytes)); err != nil {
+	return v.sendPaced(buf.frame(j.sizeBytes))
+}
+
+// sendHeld sends a chunk from memory that others may be sending too: the header goes in front of a copy of
+// its first bytes, so that it does not leave by itself.
+func (v *server) sendHeld(a wire.Answer, chunk []byte) error {
+	n := min(len(chunk), firstBytes-wire.AnswerBytes)
+	first := takeBuffer(n)
+	defer first.free()
+	wire.PutAnswer(first.b, a)
+	copy(first.chunk(n), chunk)
+	if err := v.sendPaced(first.frame(n)); err != nil {
 		return err
 	}
-	v.s.bytesOut.Add(int64(j.sizeBytes))
-	v.s.h.bytesOut.Add(int64(j.sizeBytes))
-	return nil
+	return v.sendPaced(chunk[n:])
 }
 
 func (v *server) send(b []byte) error {
@@ -220,10 +248,11 @@ func (v *server) send(b []byte) error {
 }
 
 // SendChunk answers a waiting ask with a chunk. It never blocks: read fills the buffer later, on the
-// goroutine that writes to that peer, and done hears once how it ended; ErrGone if the ask is void.
+// goroutine that writes to that peer, or is not called if the chunk has just come and is in memory. done hears
+// once how it ended; ErrGone if the ask is void.
 func (h *Host) SendChunk(ref uint64, sizeBytes int, read func(buf []byte) (int, error), done func(err error)) {
 	w := h.takeRef(ref)
-	if w != nil && w.srv.push(job{req: w.req, status: wire.StatusOK, sizeBytes: sizeBytes, read: read, done: done}) {
+	if w != nil && w.srv.push(job{req: w.req, chunk: w.chunk, status: wire.StatusOK, sizeBytes: sizeBytes, read: read, done: done}) {
 		return
 	}
 	h.spawnAlways(func() { done(fmt.Errorf("send chunk: %w", ErrGone)) })

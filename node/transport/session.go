@@ -53,6 +53,7 @@ func (s *session) run(br *bufio.Reader) {
 		s.prev = nil
 	}
 	s.l.join(s)
+	s.shares(s.l)
 	s.wg.Go(s.write)
 	h.cfg.Handler.PeerUp(s.peer)
 	close(s.l.admitted)
@@ -64,6 +65,13 @@ func (s *session) run(br *bufio.Reader) {
 	h.cfg.Handler.PeerDown(s.peer.ID, s.cause())
 	h.ended(s)
 	close(s.done)
+}
+
+// shares: what goes to a machine of the LAN on a link of this session shares the line with the rest.
+func (s *session) shares(l *link) {
+	if s.peer.SameSubnet && l.raw.gather.sys != nil {
+		shareLine(l.raw.gather.sys)
+	}
 }
 
 // read delivers messages until the session ends and says why it did.

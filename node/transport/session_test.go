@@ -128,10 +128,11 @@ func TestPeerDownIsTheLastWordOfASession(t *testing.T) {
 	a, b := joined(t)
 	entered, release := make(chan struct{}), make(chan struct{})
 	b.serving(make([]byte, chunkBytes))
-	a.FetchChunk(b.ID(), payloadID, 0, chunkBytes, func([]byte, error) {
+	a.FetchChunk(b.ID(), payloadID, 0, chunkBytes, func([]byte, error) bool {
 		close(entered)
 		<-release
 		a.note("fetched")
+		return false
 	})
 	await(t, entered, "chunk")
 	_ = b.Close()
@@ -214,7 +215,7 @@ func TestCloseLeavesNoGoroutineAndEndsEverything(t *testing.T) {
 		}
 		idle := rawDial(t, a)
 		puppet(t, a)
-		if mdns, err := a.StartMDNS(func(string, string) {}); err != nil {
+		if mdns, err := a.StartMDNS(func(string, string) {}, func() int { return 0 }); err != nil {
 			t.Error(err)
 		} else if len(idle.LocalAddr().String())%2 == 0 {
 			_ = mdns.Close() // and sometimes Close of the host alone must do
@@ -237,7 +238,7 @@ func TestCloseLeavesNoGoroutineAndEndsEverything(t *testing.T) {
 		if _, err := a.Connect(context.Background(), b.ID(), b.ListenAddr()); !errors.Is(err, ErrClosed) {
 			t.Error("connect after close:", err)
 		}
-		if _, err := a.StartMDNS(nil); !errors.Is(err, ErrClosed) {
+		if _, err := a.StartMDNS(nil, nil); !errors.Is(err, ErrClosed) {
 			t.Error("mdns after close:", err)
 		}
 		got, _ := fetchOne(a, b.ID(), 1)

@@ -20,6 +20,7 @@ type stream struct {
 	scope network.StreamManagementScope
 	raw   *rawConn
 	once  sync.Once
+	until time.Time // the write deadline that writeAll has set last
 }
 
 // Close ends both halves; what was written still arrives.
@@ -42,11 +43,15 @@ func (s *stream) LocalAddr() net.Addr { return s.raw.LocalAddr() }
 // RemoteAddr is the address of the connection below.
 func (s *stream) RemoteAddr() net.Addr { return s.raw.RemoteAddr() }
 
-// writeAll writes b. It fails with ErrTooSlow once no byte has moved for stall.
+// writeAll writes b. It fails with ErrTooSlow once no byte has moved for stall, or a quarter longer: a deadline is
+// a timer of the muxer, and to set one for each of many small messages costs more than to encode them.
 func (s *stream) writeAll(b []byte, stall time.Duration) error {
 	for len(b) > 0 {
-		if err := s.SetWriteDeadline(time.Now().Add(stall)); err != nil {
-			return err
+		if now := time.Now(); s.until.Sub(now) < stall {
+			s.until = now.Add(stall + stall/4)
+			if err := s.SetWriteDeadline(s.until); err != nil {
+				return err
+			}
 		}
 		n, err := s.Write(b)
 		b = b[n:]

@@ -28,3 +28,19 @@ func setLowWater(c syscall.RawConn, bytes int) bool {
 	}
 	return err == nil
 }
+
+// canAttempt says that a socket can be read without waiting for it.
+const canAttempt = true
+
+// errNothingYet: there is nothing to read at the moment.
+const errNothingYet = unix.EAGAIN
+
+// attemptRead reads what there is.
+func attemptRead(fd uintptr, b []byte) (int, error) {
+	for {
+		n, err := unix.Read(int(fd), b)
+		if err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}

@@ -2,10 +2,20 @@
 
 package transport
 
-import "syscall"
+import (
+	"errors"
+	"syscall"
+)
 
 // tuneSocket: nothing to set on this system.
 func tuneSocket(_, _ string, _ syscall.RawConn) error { return nil }
 
 // setLowWater: no system but Linux has both the option and a poll that heeds it.
 func setLowWater(syscall.RawConn, int) bool { return false }
+
+// canAttempt: on other systems a socket that is waited for is read in another way.
+const canAttempt = false
+
+var errNothingYet = errors.New("nothing yet")
+
+func attemptRead(uintptr, []byte) (int, error) { return 0, errNothingYet }

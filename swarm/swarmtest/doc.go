@@ -18,7 +18,7 @@
 //   - show WORDS: print these actions only, in the whole file. Without it all are printed.
 //   - manual WORDS: leave these requests open until the script ends them. The others (describe, open,
 //     assemble, detect, install, remove, report, cancel) are answered at once, and well.
-//   - config NAME=VALUE: another number of swarm.Config, before machine.
+//   - config NAME=VALUE: another number of swarm.Config, or Sources=NAMES, before machine.
 //   - machine NAME [site=S] [egress] [cache] [seed]; update NAME [chunks=N] [chunk-bytes=N] [stored=BITS] [away].
 //     revise NAME: a new revision.
 //     Updates that are merely mentioned have four chunks of 256 KiB. An update that is away has its
@@ -27,7 +27,7 @@
 //
 // # Events
 //
-//   - peer NAMES [site=S] [seed] [egress] [cache] [older] [groups=G,G] [subnet] [head=N] [have=BITS] [UPDATE=BITS] [want] [unsynced]; down NAME;
+//   - peer NAMES [site=S] [seed] [egress] [cache] [wifi] [older] [linkless] [groups=G,G] [subnet] [head=N] [have=BITS] [UPDATE=BITS] [want] [unsynced]; down NAME;
 //     flap NAMES times=N every=TIME; synced NAME; changed NAME egress|no-egress; egress on|off; link failed
 //   - heard [NAME] version=N [root=N]; manifest [version=N] [root=N] [epoch=N] [expires=TIME] [window=HH:MM/MINUTES] [settings=NAME:VALUE;...] [UPDATE=ACTION[+expedite|+deadline:TIME][@GROUP]] [UPDATE=hold[:TIME]]
 //     [elsewhere] (it exists, this machine has it not yet)
@@ -39,7 +39,8 @@
 //     dropped UPDATE: people took it from the store
 //   - rates [lan=N] [site=N] [wan=N]: KiB/s that may be received, "none" or, left out, without limit; budget
 //     [day=N] [month=N] [passable]: of the site, in KiB; spent NAME MACHINE=N...: what NAME says was taken today
-//   - conditions [battery=PERCENT] [cpu=PERCENT] [disk-queue=N] [free=MIB] [other=KIB/S] [metered] [vpn]; gated NAME [serve=REASON] [wan=REASON]
+//   - conditions [battery=PERCENT] [cpu=PERCENT] [disk-queue=N] [free=MIB] [other=KIB/S] [metered] [vpn] [wifi]; gated NAME [serve=REASON] [wan=REASON];
+//     docked NAME: it is not on Wi-Fi any more
 //   - sized N: machines in the site; trail NAME lease|source|sought|none [UPDATE] [holder=NAME] [hops=N] seq=N: what NAME
 //     tells of; relay NAME on|off [UPDATE]: NAME asks for it to be fetched for it
 //   - wait TIME: time passes, and the core is woken whenever it asked to be; sleep TIME: the same without

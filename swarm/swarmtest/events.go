@@ -23,11 +23,11 @@ func doPeer(s *story, l *line) error {
 	if err != nil {
 		return err
 	}
-	up := swarm.PeerUp{Site: site, Seed: l.take("seed"), Egress: l.take("egress"), SameSubnet: l.take("subnet"), HeadVersion: head, Root: root, Gives: l.take("gives"), Takes: l.take("takes"), Older: l.take("older")}
+	up := swarm.PeerUp{Site: site, Seed: l.take("seed"), Egress: l.take("egress"), SameSubnet: l.take("subnet"), HeadVersion: head, Root: root, Gives: l.take("gives"), Takes: l.take("takes"), Older: l.take("older"), Linkless: l.take("linkless")}
 	if g := l.option("groups"); g != "" {
 		up.Groups = strings.Split(g, ",")
 	}
-	cache := l.take("cache")
+	role := swarm.RoleHeard{Cache: l.take("cache"), WiFi: l.take("wifi")}
 	want, unsynced := l.take("want"), l.take("unsynced")
 	names, lists := l.words, l.options
 	l.words, l.options = nil, nil
@@ -37,8 +37,9 @@ func doPeer(s *story, l *line) error {
 	for _, name := range names {
 		up.Peer = swarm.PeerID(name)
 		evs := []swarm.Event{up}
-		if cache {
-			evs = append(evs, swarm.RoleHeard{Peer: up.Peer, Cache: true})
+		if role.Cache || role.WiFi {
+			role.Peer = up.Peer
+			evs = append(evs, role)
 		}
 		for _, o := range lists {
 			of := strings.Replace(o.name, "have", "u1", 1)

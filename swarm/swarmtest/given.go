@@ -22,7 +22,7 @@ func init() { // here because some of them look into the table's other half
 		"adjacent": doAdjacent, "heard": doHeard, "manifest": doManifest,
 		"have": doHave, "gained": doGained, "lost": doLost, "lease": doLease,
 		"stored": doStored, "done": doDone, "failed": doFailed,
-		"rates": doRates, "budget": doBudget, "spent": doSpent, "conditions": doConditions, "gated": doGated,
+		"rates": doRates, "budget": doBudget, "spent": doSpent, "conditions": doConditions, "gated": doGated, "docked": doDocked,
 		"asks": doAsks, "sent": doSent, "queued": doQueued, "acked": doAcked,
 		"store": doStore, "damage": doDamage, "dropped": doDropped,
 		"sized": doSized, "trail": doTrail, "relay": doRelay,
@@ -39,6 +39,14 @@ func doConfig(s *story, l *line) error {
 		f := reflect.ValueOf(&s.cfg).Elem().FieldByName(o.name)
 		if !f.IsValid() {
 			return fmt.Errorf("swarm.Config has no %s", o.name)
+		}
+		if o.name == "Sources" {
+			order, err := swarm.ParseSources(o.value)
+			if err != nil {
+				return err
+			}
+			s.cfg.Sources = order
+			continue
 		}
 		if d, err := time.ParseDuration(o.value); err == nil && f.Type() == reflect.TypeFor[time.Duration]() {
 			f.SetInt(int64(d))
@@ -200,7 +208,7 @@ func doView(s *story, l *line) error {
 	}
 	if l.take("peers") || all {
 		for _, p := range v.Peers {
-			s.say("%s", words(string(p.ID)+":", choose(p.Seed, "seed", ""), choose(p.Egress, "egress", ""), choose(p.Cache, "cache", ""), choose(p.Shunned, "shunned", ""),
+			s.say("%s", words(string(p.ID)+":", choose(p.Seed, "seed", ""), choose(p.Egress, "egress", ""), choose(p.Cache, "cache", ""), choose(p.WiFi, "wifi", ""), choose(p.Shunned, "shunned", ""),
 				fmt.Sprintf("sent us %dKiB, got %dKiB", p.BytesIn>>10, p.BytesOut>>10)))
 		}
 	}

@@ -70,6 +70,11 @@ func (s *story) spell(act swarm.Action) (name, text string) {
 		return "assemble", s.byPayload(a.Payload).name
 	case swarm.Detect:
 		return "detect", s.byDescriptor(a.Descriptor).name
+	case swarm.CopyEarly:
+		if a.Descriptor.IsZero() {
+			return "copy-early", "nothing"
+		}
+		return "copy-early", s.byDescriptor(a.Descriptor).name
 	case swarm.Install:
 		return "install", s.byDescriptor(a.Descriptor).name
 	case swarm.Remove:

@@ -63,7 +63,7 @@ func doSpent(s *story, l *line) error {
 
 // doConditions tells the conditions of the machine.
 func doConditions(s *story, l *line) error {
-	x := swarm.Conditions{Metered: l.take("metered"), VPN: l.take("vpn")}
+	x := swarm.Conditions{Metered: l.take("metered"), VPN: l.take("vpn"), WiFi: l.take("wifi")}
 	x.BatteryPercent = 100
 	for name, into := range map[string]*int{"battery": &x.BatteryPercent, "cpu": &x.CPUPercent, "disk-queue": &x.DiskQueue} {
 		if v := l.option(name); v != "" {
@@ -96,6 +96,11 @@ func doGated(s *story, l *line) error {
 	e := swarm.PeerGated{Serve: policy.Reason(l.option("serve")), WAN: policy.Reason(l.option("wan"))}
 	e.Peer = swarm.PeerID(l.next())
 	return s.step(e)
+}
+
+// doDocked says that a neighbour is not on Wi-Fi any more.
+func doDocked(s *story, l *line) error {
+	return s.step(swarm.RoleHeard{Peer: swarm.PeerID(l.next())})
 }
 
 // spellLedger says who has taken how much today and this month.

@@ -46,7 +46,10 @@ var samples = []struct {
 	{Relay{Payload: someID, On: true}, "2214" + idHex + "01"},
 	{Card{Signed: bytes.Repeat([]byte{7}, 65)}, "4315" + "41" + strings.Repeat("07", 65)},
 	{SitePeers{Site: "s", Peers: []PeerAddr{{ID: "p", Addr: "10.0.0.1:1"}}}, "1116" + "0173" + "01" + "0170" + "0a31302e302e302e313a31"},
+	{Role{}, "021700"},
 	{Role{Cache: true}, "021701"},
+	{Role{WiFi: true}, "021702"},
+	{Role{Cache: true, WiFi: true}, "021703"},
 	{Gate{Serve: "net-vpn", WAN: "x"}, "0b12" + "076e65742d76706e" + "0178"},
 }
 

@@ -1,0 +1,80 @@
+package transport
+
+import (
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// What the system offers is tried one after the other: only BBR gives way, and only where there is something else.
+func TestBBRGivesWayOnTheLAN(t *testing.T) {
+	b, err := os.ReadFile("/proc/sys/net/ipv4/tcp_available_congestion_control")
+	if err != nil {
+		t.Fatal(err)
+	}
+	offered := strings.Fields(string(b))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	raw, err := c.(syscall.Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	choose := func(name string) (err error) {
+		_ = raw.Control(func(fd uintptr) { err = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, name) })
+		return err
+	}
+	for _, name := range offered {
+		if choose(name) != nil {
+			continue // for privileged programs only
+		}
+		want := name
+		if strings.HasPrefix(name, "bbr") && choose("cubic") == nil {
+			want = "cubic"
+		}
+		if err := choose(name); err != nil {
+			t.Fatal(err)
+		}
+		shareLine(raw)
+		var got string
+		_ = raw.Control(func(fd uintptr) { got, err = unix.GetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION) })
+		if err != nil || got != want {
+			t.Errorf("%s became %s, want %s (%v)", name, got, want, err)
+		}
+	}
+}
+
+// Whatever this system takes for all connections: those between machines of one LAN do not use BBR.
+func TestSessionsWithinTheLANDoNotUseBBR(t *testing.T) {
+	a, b := joined(t)
+	for _, s := range []*session{a.sessionOf(b.ID()), b.sessionOf(a.ID())} {
+		if !s.peer.SameSubnet {
+			t.Errorf("%s is not of the subnet", s.peer.Addr)
+		}
+		var got string
+		var err error
+		_ = s.l.raw.gather.sys.Control(func(fd uintptr) { got, err = unix.GetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION) })
+		if err != nil || strings.HasPrefix(got, "bbr") {
+			t.Errorf("a session of the LAN uses %s (%v)", got, err)
+		}
+	}
+}
+
+func TestWhatIsInASubnetOfThisMachine(t *testing.T) {
+	for addr, want := range map[string]bool{"127.0.0.1:7700": true, "240.0.0.1:7700": false, "127.0.0.1": false, "": false} {
+		if got := sameSubnet(addr); got != want {
+			t.Errorf("%q counts as in the subnet: %v", addr, got)
+		}
+	}
+}
