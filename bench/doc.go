@@ -1,5 +1,5 @@
 // Package bench measures patchmesh from outside, the way one would measure any other tool, and beside
-// other tools: bytes are read from interface counters, processor time and memory from the kernel, files
+// other tools: bytes are read from the counters of links, processor time and memory from the kernel, files
 // by SHA-256. README.md says how to run it, how to read the numbers and how to add a contender.
 //
 // It is not a simulator (that is package sim) and knows nothing of chunks or manifests. It is no part
@@ -11,7 +11,7 @@
 //     router with a bridge, and machines on the bridge behind shaped links.
 //   - A Host is one namespace of it. A Host with Route set reaches the origin; the others have no
 //     route beyond their own LAN.
-//   - Counters are what one interface has carried, headers included.
+//   - Counters are what one link has carried, headers included.
 //   - Usage is what one process has cost.
 //   - A Scenario is one piece of work. A Site is the network and the machines of one run of it, an
 //     Update one file to bring to them, and a Process a program that runs there for it.
@@ -43,9 +43,12 @@
 //
 // Decisions:
 //
-//   - Segmentation offloads are off on every shaped link. With them a counter sees 64 KiB packets with one
-//     header, and the overhead of headers (1514/1448 = 1.046) disappears from the measure. Unshaped
-//     links keep them, as network cards do: there the measure is work.
+//   - The WAN link has no segmentation offloads, so its counters see frames with all their headers (1514/1448 =
+//     1.046), as on a cable. Links of machines keep them, as every network card has them: cutting trains of 64 KiB
+//     into frames would else be work of the processors that all machines of a site share here, and
+//     three to four times what the programs themselves cost. Their bytes are read from the shapers
+//     at their ends, which the kernel charges with the headers of every frame of a train; a transfer there
+//     measures 1.0456, as on the WAN.
 //   - Shaping is tbf on both ends of a link: netem is not in every kernel, and htb needs classes.
 //   - The WAN is cut in the router, by forwarding nothing: like a dead line in the middle it says
 //     nothing to either end. Taking a link down would tell both at once and delete their routes.

@@ -28,7 +28,7 @@ type LabConfig struct {
 	NoRoute      int   // so many of them, the last ones, have no route beyond the LAN
 	WANBitPerSec int64 // each way, default 50e6
 	LANBitPerSec int64 // each way and machine, default 200e6
-	Unshaped     bool  // links as fast as the kernel copies, with its offloads: for what work costs, not for wire bytes
+	Unshaped     bool  // links as fast as the kernel copies: for what work costs, not for wire bytes
 }
 
 // Host is one namespace of a Lab.
@@ -68,7 +68,10 @@ const (
 	labPrefix   = "pmlab-"
 	maxMachines = 200
 	tbfQueue    = 40 * time.Millisecond // of waiting packets, about what a home router has
-	tbfBurst    = 32 << 10              // bytes; small, or short transfers would outrun the rate
+	// A shaper lets so many bytes through at once; small, or short transfers would outrun the rate. A link of a
+	// machine takes the longest train whole, 64 KiB with the headers of all its frames.
+	wanBurst = 32 << 10
+	lanBurst = 70_000
 )
 
 var labCount atomic.Int32
@@ -182,8 +185,10 @@ func (l *Lab) addWAN() error {
 		run("ip", "-n", r, "addr", "add", gatewayAddr+"/24", "dev", bridge),
 		run("ip", "-n", r, "link", "set", bridge, "up"),
 		l.Router.bridgeUnfiltered(),
-		l.linkUp(l.Origin, wanLink, l.Config.WANBitPerSec),
-		l.linkUp(l.Router, wanLink, l.Config.WANBitPerSec),
+		l.linkUp(l.Origin, wanLink, l.Config.WANBitPerSec, wanBurst),
+		l.linkUp(l.Router, wanLink, l.Config.WANBitPerSec, wanBurst),
+		l.Origin.Do(func() error { return l.framesOn(wanLink) }),
+		l.Router.Do(func() error { return l.framesOn(wanLink) }),
 		run("ip", "-n", o, "route", "add", "default", "via", l.Router.Addr.String()),
 		l.HealWAN(),
 	)
@@ -197,8 +202,8 @@ func (l *Lab) addMachine(h Host) error {
 		run("ip", "-n", h.ns, "link", "add", lanLink, "type", "veth", "peer", "name", h.Name, "netns", r),
 		run("ip", "-n", h.ns, "addr", "add", h.Addr.String()+"/24", "brd", "+", "dev", lanLink),
 		run("ip", "-n", r, "link", "set", h.Name, "master", bridge),
-		l.linkUp(h, lanLink, l.Config.LANBitPerSec),
-		l.linkUp(l.Router, h.Name, l.Config.LANBitPerSec),
+		l.linkUp(h, lanLink, l.Config.LANBitPerSec, lanBurst),
+		l.linkUp(l.Router, h.Name, l.Config.LANBitPerSec, lanBurst),
 	}
 	if h.Route {
 		errs = append(errs, run("ip", "-n", h.ns, "route", "add", "default", "via", gatewayAddr))
@@ -206,18 +211,23 @@ func (l *Lab) addMachine(h Host) error {
 	return errors.Join(errs...)
 }
 
-// linkUp shapes what h sends on a link, switches its offloads off and takes it into use.
-func (l *Lab) linkUp(h Host, link string, bitPerSec int64) error {
-	if l.Config.Unshaped {
-		return run("ip", "-n", h.ns, "link", "set", link, "up")
+// linkUp shapes what h sends on a link and takes it into use.
+func (l *Lab) linkUp(h Host, link string, bitPerSec int64, burstBytes int) error {
+	var shaped error
+	if !l.Config.Unshaped {
+		shaped = run("tc", "-n", h.ns, "qdisc", "add", "dev", link, "root", shapedKind,
+			"rate", fmt.Sprintf("%dbit", bitPerSec), "burst", strconv.Itoa(burstBytes),
+			"latency", fmt.Sprintf("%dms", tbfQueue.Milliseconds()))
 	}
-	return errors.Join(
-		run("tc", "-n", h.ns, "qdisc", "add", "dev", link, "root", "tbf",
-			"rate", fmt.Sprintf("%dbit", bitPerSec), "burst", strconv.Itoa(tbfBurst),
-			"latency", fmt.Sprintf("%dms", tbfQueue.Milliseconds())),
-		h.Do(func() error { return offloadsOff(link) }),
-		run("ip", "-n", h.ns, "link", "set", link, "up"),
-	)
+	return errors.Join(shaped, run("ip", "-n", h.ns, "link", "set", link, "up"))
+}
+
+// framesOn has a link carry frames as a cable does, where it has a rate.
+func (l *Lab) framesOn(link string) error {
+	if l.Config.Unshaped {
+		return nil
+	}
+	return offloadsOff(link)
 }
 
 // Command is exec.CommandContext inside the namespace of h; the process keeps its id through ip.
@@ -234,8 +244,18 @@ func (l *Lab) HealWAN() error { return l.Router.sysctl("net/ipv4/ip_forward", "1
 // WAN is what the WAN link has carried since the lab was built, seen from the site: RX came in.
 func (l *Lab) WAN() (Counters, error) { return l.Router.counters(wanLink) }
 
-// LAN is what the link of one machine has carried, seen from the machine.
-func (l *Lab) LAN(h Host) (Counters, error) { return h.counters(lanLink) }
+// LAN is what the link of one machine has carried, seen from the machine: what the shapers at its two ends
+// have let through.
+func (l *Lab) LAN(h Host) (Counters, error) {
+	if l.Config.Unshaped {
+		return h.counters(lanLink)
+	}
+	var c Counters
+	var rxErr, txErr error
+	c.RXBytes, c.RXPackets, rxErr = l.Router.carried(h.Name)
+	c.TXBytes, c.TXPackets, txErr = h.carried(lanLink)
+	return c, errors.Join(rxErr, txErr)
+}
 
 // closeOnSignal removes the lab when someone interrupts the run, then lets the signal do its work.
 func (l *Lab) closeOnSignal() {

@@ -155,11 +155,12 @@ func (s *Site) read() (r reading, err error) {
 	if r.wan, err = s.Lab.WAN(); err != nil {
 		return r, err
 	}
-	link := lanLink
 	if s.Scenario.WAN {
-		link = wanLink
+		r.seed, err = s.Seed.counters(wanLink)
+	} else {
+		r.seed, err = s.Lab.LAN(s.Seed.Host)
 	}
-	if r.seed, err = s.Seed.counters(link); err != nil {
+	if err != nil {
 		return r, err
 	}
 	for _, m := range s.all()[1:] {
