@@ -44,9 +44,5 @@ func (n *Node) sourceNames() []string {
 	if err != nil || n.seed != nil || slices.Equal(s, swarm.DefaultSources()) {
 		return nil
 	}
-	names := make([]string, len(s))
-	for i, x := range s {
-		names[i] = string(x)
-	}
-	return names
+	return s.Names()
 }

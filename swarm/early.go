@@ -44,12 +44,15 @@ func (c *Core) driveEarly() {
 // copiesEarly gives the payload of an update that is to be installed as soon as it is whole, or is being installed;
 // nil: it is not, or its payload does not come now. Who waits for a slot may wait long.
 func (c *Core) copiesEarly(k *task) *payload {
+	if !k.installsAtOnce() { // asked first: few are, and this is asked of every task with every chunk
+		return nil
+	}
 	d := c.describe(k.verdict.Descriptor)
-	if d == nil || c.byMap[d.Payload] == nil || !k.installsAtOnce() {
+	if d == nil {
 		return nil
 	}
 	l := c.byMap[d.Payload]
-	if k == c.tasks.busy {
+	if l == nil || k == c.tasks.busy {
 		return l
 	}
 	if !l.selfWant || !l.opened && !l.ready || l.dropping || c.now.Before(l.blockedUntil) {
@@ -70,7 +73,10 @@ func (k *task) installsAtOnce() bool {
 // installsNext: some update with this payload is installed as soon as it is whole.
 func (c *Core) installsNext(l *payload) bool {
 	return slices.ContainsFunc(c.tasks.tasks, func(k *task) bool {
+		if !k.installsAtOnce() {
+			return false
+		}
 		d := c.describe(k.verdict.Descriptor)
-		return d != nil && d.Payload == l.id && k.installsAtOnce()
+		return d != nil && d.Payload == l.id
 	})
 }

@@ -41,14 +41,17 @@ func ParseSources(text string) (Sources, error) {
 	return s, s.check()
 }
 
-// String is what ParseSources reads.
-func (s Sources) String() string {
+// Names are the sources, one by one.
+func (s Sources) Names() []string {
 	names := make([]string, len(s))
 	for i, x := range s {
 		names[i] = string(x)
 	}
-	return strings.Join(names, ",")
+	return names
 }
+
+// String is what ParseSources reads.
+func (s Sources) String() string { return strings.Join(s.Names(), ",") }
 
 // rankOf is the place of a kind of source: of those in the site, of any holder, of those beyond; 0: there is no such source.
 func rankOf(x Source) int {
