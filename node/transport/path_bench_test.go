@@ -37,17 +37,7 @@ func BenchmarkPath(b *testing.B) {
 				return err == nil
 			})
 		}
-		for i := range ahead {
-			ask(i)
-		}
-		for i := range m.Len() {
-			if err := <-got; err != nil {
-				b.Fatal(err)
-			}
-			if i+ahead < m.Len() {
-				ask(i + ahead)
-			}
-		}
+		inTurn(b, m.Len(), ahead, ask, got)
 		if err := to.Publish(m.ID()); err != nil {
 			b.Fatal(err)
 		}
@@ -89,17 +79,7 @@ func BenchmarkRelay(b *testing.B) {
 				return true
 			})
 		}
-		for i := range ahead {
-			ask(i)
-		}
-		for i := range m.Len() {
-			if err := <-got; err != nil {
-				b.Fatal(err)
-			}
-			if i+ahead < m.Len() {
-				ask(i + ahead)
-			}
-		}
+		inTurn(b, m.Len(), ahead, ask, got)
 		if err := to.Drop(m.ID()); err != nil {
 			b.Fatal(err)
 		}
@@ -167,4 +147,20 @@ func processor(b *testing.B) time.Duration {
 		b.Skip(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// inTurn asks for all chunks, so many ahead of what has come.
+func inTurn(b *testing.B, chunks, ahead int, ask func(i int), got <-chan error) {
+	b.Helper()
+	for i := range ahead {
+		ask(i)
+	}
+	for i := range chunks {
+		if err := <-got; err != nil {
+			b.Fatal(err)
+		}
+		if i+ahead < chunks {
+			ask(i + ahead)
+		}
+	}
 }
