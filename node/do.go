@@ -36,7 +36,7 @@ func (n *Node) do(ctx context.Context, act swarm.Action) error {
 	case swarm.OpenPayload:
 		n.work(func() { n.openPayload(a) })
 	case swarm.FetchChunk:
-		n.fetchChunk(a.Req, a.From, a.Payload, a.Index)
+		n.fetchChunk(a)
 	case swarm.FetchOrigin:
 		n.fetchOrigin(ctx, a)
 	case swarm.CancelFetch:
@@ -201,31 +201,34 @@ func (n *Node) assemble(a swarm.Assemble) {
 
 // fetchChunk asks a peer for one chunk. The chunk is verified and stored on the reader's goroutine,
 // straight from the receive buffer, before the core hears of it.
-func (n *Node) fetchChunk(req swarm.Req, from swarm.PeerID, payload content.ID, index int) {
-	m, err := n.docs.payloadMap(payload)
-	if err != nil || index >= m.Len() {
-		n.work(func() { n.events.send(swarm.Failed{Req: req, Class: swarm.Retry, Reason: policy.ReasonPeerNoneHolds}) })
+func (n *Node) fetchChunk(a swarm.FetchChunk) {
+	m, err := n.docs.payloadMap(a.Payload)
+	if err != nil || a.Index >= m.Len() {
+		n.work(func() {
+			n.events.send(swarm.Failed{Req: a.Req, Class: swarm.Retry, Reason: policy.ReasonPeerNoneHolds})
+		})
 		return
 	}
-	size := int(m.Chunks[index].StoredBytes)
-	cancel := n.host.FetchChunk(string(from), payload, index, size, func(stored []byte, err error) (right bool) {
-		n.forgetFetch(req)
+	size := int(m.Chunks[a.Index].StoredBytes)
+	n.host.Expect(string(a.From), a.Ahead)
+	cancel := n.host.FetchChunk(string(a.From), a.Payload, a.Index, size, func(stored []byte, err error) (right bool) {
+		n.forgetFetch(a.Req)
 		if err != nil {
-			n.events.send(fetchFailure(req, err))
+			n.events.send(fetchFailure(a.Req, err))
 			return false
 		}
-		fresh, err := n.store.Put(payload, index, stored)
+		fresh, err := n.store.Put(a.Payload, a.Index, stored)
 		if err != nil {
-			f := failure(req, err)
+			f := failure(a.Req, err)
 			n.chunkRefused(m, len(stored), f)
 			n.events.send(f)
 			return false
 		}
-		n.chunkArrived(m, index, from, len(stored), fresh)
-		n.events.send(swarm.ChunkStored{Req: req, Bytes: int64(len(stored)), Fresh: fresh})
+		n.chunkArrived(m, a.Index, a.From, len(stored), fresh)
+		n.events.send(swarm.ChunkStored{Req: a.Req, Bytes: int64(len(stored)), Fresh: fresh})
 		return true
 	})
-	n.rememberFetch(req, cancel)
+	n.rememberFetch(a.Req, cancel)
 }
 
 // fetchFailure translates a transport error for the core.

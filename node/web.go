@@ -108,7 +108,7 @@ func (w *web) file(id content.ID) webFile {
 // fetchOrigin asks a seed, or a web host.
 func (n *Node) fetchOrigin(ctx context.Context, a swarm.FetchOrigin) {
 	if a.From != "" {
-		n.fetchChunk(a.Req, a.From, a.Payload, a.Index)
+		n.fetchChunk(swarm.FetchChunk{Req: a.Req, From: a.From, Payload: a.Payload, Index: a.Index, Ahead: a.Ahead})
 		return
 	}
 	ctx, cancel := context.WithCancel(ctx)

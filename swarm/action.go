@@ -68,21 +68,24 @@ type (
 		Req     Req
 		Payload content.ID
 	}
-	// FetchChunk asks a neighbour for one chunk.
+	// FetchChunk asks a neighbour for one chunk. Ahead is about how many bytes of the payload will be asked of it,
+	// those of this chunk included: the driver may prepare for much.
 	FetchChunk struct {
 		Req     Req
 		From    PeerID
 		Payload content.ID
 		Index   int
+		Ahead   int64
 	}
 	// FetchOrigin asks a seed across the WAN or a machine of a neighbour site for one chunk or, where From is
-	// empty, the web host that stands at Mirror in the signed description. Only a lease holder emits it.
+	// empty, the web host that stands at Mirror in the signed description. Only a lease holder emits it. Ahead is as in FetchChunk.
 	FetchOrigin struct {
 		Req     Req
 		From    PeerID
 		Payload content.ID
 		Index   int
 		Mirror  int
+		Ahead   int64
 	}
 	// CancelFetch withdraws a FetchChunk; the request still ends in its event.
 	CancelFetch struct{ Req Req }

@@ -256,7 +256,7 @@ func (c *Core) askAdjacent(l *payload, p *peer, i int) {
 	l.lease.asks++
 	c.spend(rate.Site, l)
 	c.startFetching(l, i)
-	c.act(FetchOrigin{Req: id, From: p.id, Payload: l.id, Index: i})
+	c.act(FetchOrigin{Req: id, From: p.id, Payload: l.id, Index: i, Ahead: l.bytes - l.haveBytes})
 }
 
 // sweepAdjacent lets go of those that have nothing to give, so that the driver finds others.

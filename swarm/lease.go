@@ -397,7 +397,7 @@ func (c *Core) pickOrigin(l *payload) {
 		k.askBytes += l.chunkBytes
 		c.spend(rate.WAN, l)
 		c.startFetching(l, i)
-		c.act(FetchOrigin{Req: id, From: from, Payload: l.id, Index: i, Mirror: mirror})
+		c.act(FetchOrigin{Req: id, From: from, Payload: l.id, Index: i, Mirror: mirror, Ahead: l.bytes - l.haveBytes})
 	}
 }
 

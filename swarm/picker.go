@@ -322,7 +322,18 @@ func (c *Core) fetch(l *payload, p *peer, i int) {
 	c.spend(rate.LAN, l)
 	c.startFetching(l, i)
 	c.wakeBy(c.now.Add(c.cfg.EndgameHedgeAfter))
-	c.act(FetchChunk{Req: id, From: p.id, Payload: l.id, Index: i})
+	c.act(FetchChunk{Req: id, From: p.id, Payload: l.id, Index: i, Ahead: (l.bytes - l.haveBytes) / int64(max(l.givers(), 1))})
+}
+
+// givers counts the neighbours that have chunks, or fetch them and will have some: they share what is missing here.
+func (l *payload) givers() int {
+	n := 0
+	for _, r := range l.said {
+		if r != nil && (r.want || r.bits.Count() > 0) {
+			n++
+		}
+	}
+	return n
 }
 
 // countAsk books that a peer owes one chunk more, and since when.

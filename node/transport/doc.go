@@ -63,7 +63,8 @@
 //     no part of it is of use (gather.go). It costs acknowledgements, a fifth more of them, and saves
 //     most wakings; a pause by the clock saved less and delayed the ends of chunks.
 //   - Where much flows, chunks leave the muxer (data.go): its windows, its copy of every byte and its two
-//     goroutines cost more than a second handshake. Who asks dials; where that fails, or the peer is older,
+//     goroutines cost more than a second handshake, and gains and asks wait behind chunks in it. So one is opened once the
+//     first chunk has come, where as much is expected as a handshake is worth. Who asks dials; where that fails, or the peer is older,
 //     the stream stays, so nothing depends on it.
 //   - The records of a large write leave together (batch.go): each costs a system call otherwise. But not
 //     where packets queue in front of a slow link, which takes long trains apart again.

@@ -217,6 +217,8 @@ func (f *fetcher) read(br *bufio.Reader) error {
 		f.s.h.bytesIn.Add(int64(p.sizeBytes))
 		if f.settle(a.Req, p, stored, nil) {
 			f.s.h.recent.keep(p.key, p.sizeBytes, buf, f.s.h.clock.now())
+		} else {
+			f.s.ahead.Store(0) // who sends what is wrong is not asked for more
 		}
 		buf.free()
 		if f.data == nil {

@@ -35,6 +35,7 @@ type session struct {
 	chunkStreams int // incoming
 
 	bytesIn, bytesOut atomic.Int64 // of chunks
+	ahead             atomic.Int64 // of chunks, that are expected to come
 }
 
 func newSession(l *link, p Peer, hello wire.Hello, st *stream, prev *session) *session {
