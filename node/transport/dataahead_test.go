@@ -1,6 +1,12 @@
 package transport
 
-import "testing"
+import (
+	"errors"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+)
 
 // fetchJudged fetches one chunk, and says of it whether it is right.
 func (m *machine) fetchJudged(p *machine, right bool) {
@@ -56,5 +62,47 @@ func TestWhoSendsAWrongChunkIsNotExpectedToSendMore(t *testing.T) {
 	a.fetchJudged(b, true)
 	if a.hasData(b) {
 		t.Error("it has one by a sum below zero")
+	}
+}
+
+// At the beginning of a large site many dial one machine at once, and its door has few seats: who was turned away comes
+// again soon, and not at once.
+func TestADataConnectionThatFailedIsTriedAgainSoon(t *testing.T) {
+	a, b := joined(t)
+	var dials atomic.Int32
+	a.cfg.MayDial = func(netip.AddrPort) error {
+		if dials.Add(1) <= 3 {
+			return ErrForbidden
+		}
+		return nil
+	}
+	a.dataAfter, a.dataAgain = 1, time.Millisecond
+	b.serving(make([]byte, chunkBytes))
+	eventually(t, "a data connection", func() bool {
+		a.fetchJudged(b, true)
+		return a.dataOf(b) != nil
+	})
+}
+
+func TestPausesBetweenAttemptsGrow(t *testing.T) {
+	h := &Host{dataRetry: dataRetry, dataAgain: dataAgain}
+	var d dataEnd
+	failed := errors.New("failed")
+	for i, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
+		if got := d.pause(h, failed); got != want*time.Second {
+			t.Errorf("%v after failure %d, want %d s", got, i+1, want)
+		}
+	}
+	for range 100 {
+		d.pause(h, failed)
+	}
+	if got := d.pause(h, failed); got != dataRetry {
+		t.Errorf("%v after many failures", got)
+	}
+	if got := d.pause(h, nil); got != dataRetry {
+		t.Errorf("%v after one was opened", got)
+	}
+	if got := d.pause(h, failed); got != dataAgain {
+		t.Errorf("%v after the next failure", got)
 	}
 }

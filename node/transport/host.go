@@ -43,6 +43,7 @@ type Host struct {
 	visits            atomic.Int32  // under way
 	dataAfter         int64         // see dataAfterBytes
 	dataRetry         time.Duration // see dataRetry
+	dataAgain         time.Duration // see dataRetry
 
 	mu     sync.Mutex
 	closed bool
@@ -71,7 +72,7 @@ func New(cfg Config) (*Host, error) {
 	}
 	h := &Host{
 		cfg: cfg, t: cfg.Timing.withDefaults(), log: cfg.Log, boot: binary.BigEndian.Uint64(boot[:]),
-		clock: &clock{start: time.Now()}, dataAfter: dataAfterBytes, dataRetry: dataRetry,
+		clock: &clock{start: time.Now()}, dataAfter: dataAfterBytes, dataRetry: dataRetry, dataAgain: dataAgain,
 		peers: map[string]*peerState{}, links: map[*link]struct{}{}, refs: map[uint64]*waitingAsk{},
 	}
 	var err error
