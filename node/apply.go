@@ -76,22 +76,21 @@ func (n *Node) roleHere() *apply.Role {
 	// process began must not be held for ever.
 	facts.UserElsewhere, facts.Local, facts.LocalHolds, facts.Wishes = true, nil, nil, nil
 	h := newHands(n.cfg.Root, n.cfg.DataDir, n.cfg.RestartWith, n.cfg.GoingDown)
+	trust := newTrustHere(n.cfg.DataDir)
 	return apply.NewRole(apply.Config{
-		Trust: trustHere(n.cfg.DataDir), Shelf: storeShelf{n}, Journal: n.db, Machine: facts, Lately: n.stock.known, Now: n.cfg.Now, Log: n.log,
+		Trust: trust, Verify: trust.dir.Verify, Shelf: storeShelf{n}, Journal: n.db, Machine: facts, Lately: n.stock.known, Now: n.cfg.Now, Log: n.log,
 		Hands: h, Early: n.early(h), Restarter: h.restart, GoingDown: h.restart.GoingDown, Agent: slotsProof(n.cfg.Agent),
 	})
 }
 
 // trustHere is the node's own trusted documents, read from disk each time. Only the believer saves them.
-type trustHere string
+type trustHere struct{ dir *trustdir.Dir }
 
-func (t trustHere) Load() (policy.Files, error) {
-	dir, err := trustdir.Open(filepath.Join(string(t), "trust"))
-	if err != nil {
-		return policy.Files{}, err
-	}
-	return keptTrust{dir}.Load()
+func newTrustHere(dataDir string) trustHere {
+	return trustHere{trustdir.Look(filepath.Join(dataDir, "trust"))}
 }
+
+func (t trustHere) Load() (policy.Files, error) { return keptTrust{t.dir}.Load() }
 
 func (trustHere) Save(policy.Files) error {
 	return errors.New("the apply role in this process saves no trusted documents")

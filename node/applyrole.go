@@ -283,7 +283,8 @@ func openApplyProcess(cfg ApplyConfig) (*applyProcess, error) {
 	p.journal = journal
 	h := newHands(cfg.Root, cfg.StateDir, cfg.RestartWith, cfg.GoingDown)
 	role := apply.NewRole(apply.Config{
-		Trust: trust, Shelf: p.shelf, Journal: journal, Machine: e.Machine(installerKinds()), Lately: newApplyStock(cfg).known, Now: trust.clock.now, Log: cfg.Log,
+		Trust: trust, Verify: trust.verify, Shelf: p.shelf, Journal: journal, Machine: e.Machine(installerKinds()), Lately: newApplyStock(cfg).known,
+		Now: trust.clock.now, Log: cfg.Log,
 		Hands: h, Restarter: h.restart, GoingDown: h.restart.GoingDown, Agent: slotsProof(cfg.Agent),
 	})
 	if _, err := role.Status(); err != nil { // damaged documents are told at once; they are never reset

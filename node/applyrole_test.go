@@ -273,7 +273,7 @@ func TestPayloadThatChangesDuringTheInstallInstallsNoWrongByte(t *testing.T) {
 	n := &Node{cfg: Config{DataDir: a2.dir, Root: root, Now: time.Now}, log: slog.New(slog.DiscardHandler), id: a2.id, db: a2.db, store: a2.store, docs: a2.docs, believer: a2.believer, member: a2.member}
 	f := newFlipping(t, good)
 	here := apply.NewRole(apply.Config{
-		Trust: trustHere(a2.dir), Shelf: flippedShelf{storeShelf{n}, f}, Journal: n.db, Machine: n.machineFacts(), Now: time.Now, Log: n.log,
+		Trust: newTrustHere(a2.dir), Shelf: flippedShelf{storeShelf{n}, f}, Journal: n.db, Machine: n.machineFacts(), Now: time.Now, Log: n.log,
 		Hands: newHands(root, a2.dir, nil, nil),
 	})
 	for what, role := range map[string]orders{"separate process": apply.NewClient(socket, flippedOffers{offers{n}, f}), "one process": here} {

@@ -53,14 +53,21 @@ func (k *applyTrust) Load() (policy.Files, error) {
 	return t.Files(), nil
 }
 
+// verify is policy.OpenTrust, of documents that Load may just have verified.
+func (k *applyTrust) verify(f policy.Files, now time.Time) (*policy.Trust, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.dir.Verify(f, now)
+}
+
 // Save implements apply.Trust.
 func (k *applyTrust) Save(f policy.Files) error {
-	t, err := policy.OpenTrust(f, time.Time{})
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	t, err := k.dir.Verify(f, time.Time{})
 	if err != nil {
 		return err
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	k.clock.learn(t)
 	at := k.clock.state()
 	if err := k.dir.Keep(t, at); err != nil {
@@ -123,7 +130,7 @@ func (k keptTrust) Load() (policy.Files, error) {
 }
 
 func (k keptTrust) Save(f policy.Files) error {
-	t, err := policy.OpenTrust(f, time.Time{})
+	t, err := k.dir.Verify(f, time.Time{})
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,7 @@ const (
 	dialers       = 8
 	retryFirst    = 300 * time.Millisecond
 	retryMost     = 20 * time.Second
+	lookMost      = 2 * time.Second  // without news, it is looked so often who is to be dialled
 	maxPerAddr    = 4                // candidates for one address, and addresses of one machine
 	foreignPause  = 10 * time.Minute // an address where another site's machine answered
 )
@@ -123,11 +124,13 @@ func (c *connector) poke() {
 
 // run dials whatever is due, a few at a time.
 func (c *connector) run(ctx context.Context) {
-	t := time.NewTicker(retryFirst)
+	t := time.NewTimer(retryFirst)
 	defer t.Stop()
 	slots := make(chan struct{}, dialers)
 	for {
-		for _, k := range c.due() {
+		now, next := c.due()
+		t.Reset(next)
+		for _, k := range now {
 			select {
 			case slots <- struct{}{}:
 			case <-ctx.Done():
@@ -147,16 +150,16 @@ func (c *connector) run(ctx context.Context) {
 	}
 }
 
-// due picks the candidates to dial now and marks them.
-func (c *connector) due() []*candidate {
+// due picks the candidates to dial now and marks them, and says when to look again if nothing is heard before.
+func (c *connector) due() (out []*candidate, next time.Duration) {
 	if c.n.renewal.stranger() {
-		return nil // nobody would admit it: the renewal comes first
+		return nil, retryFirst // nobody would admit it: the renewal comes first
 	}
+	next = lookMost
 	up, seeds, neighbours := c.n.sessionsNow()
 	now := c.n.cfg.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var out []*candidate
 	room := maxNeighbours - neighbours
 	for _, k := range c.cands {
 		if k.trying {
@@ -167,10 +170,11 @@ func (c *connector) due() []*candidate {
 	for _, i := range rand.Perm(len(c.cands)) {
 		k := c.cands[i]
 		switch {
-		case k.trying || now.Before(k.nextAt):
-		case k.id != "" && up[k.id]:
+		case k.trying || k.id != "" && up[k.id]:
+		case now.Before(k.nextAt):
+			next = max(min(next, k.nextAt.Sub(now)), retryFirst)
 		case len(out) >= room:
-		case c.isSeed(k.id, k.addr) && (!c.n.mayEgress() || neighbours > 0 || seeds > 0):
+		case c.isSeed(k.id, k.addr) && (neighbours > 0 || seeds > 0 || !c.n.mayEgress()):
 			// A seed across the WAN is dialled from here only to find a site to join; for news and
 			// chunks the core asks for a link by itself.
 		default:
@@ -178,7 +182,7 @@ func (c *connector) due() []*candidate {
 			out = append(out, k)
 		}
 	}
-	return out
+	return out, next
 }
 
 func (c *connector) isSeed(id, addr string) bool {

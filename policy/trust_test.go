@@ -232,27 +232,56 @@ func TestUnknownFieldsAndFormatsAreRefused(t *testing.T) {
 	}
 }
 
+// damages of a set of documents on disk.
+var damages = map[string]func(*Files){
+	"manifest": func(f *Files) { f.Manifest = bytes.Replace(f.Manifest, []byte("because"), []byte("becauze"), 1) },
+	"targets":  func(f *Files) { f.Targets = nil },
+	"no timestamp, which would forget the floors": func(f *Files) { f.Timestamp = nil },
+	"no roster": func(f *Files) { f.Roster = nil },
+	"snapshot":  func(f *Files) { f.Snapshot = f.Targets },
+	"timestamp": func(f *Files) {
+		f.Timestamp = bytes.Replace(f.Timestamp, []byte(`"version":2`), []byte(`"version":3`), 1)
+	},
+	"root": func(f *Files) { f.Root = f.Root[:50] },
+}
+
 func TestDamagedFilesAreNoTrust(t *testing.T) {
 	m := newMesh(t, "acme", 1, 1)
 	f := m.mustNext(t0, hold("h1"))
-	for name, edit := range map[string]func(*Files){
-		"manifest": func(f *Files) { f.Manifest = bytes.Replace(f.Manifest, []byte("because"), []byte("becauze"), 1) },
-		"targets":  func(f *Files) { f.Targets = nil },
-		"no timestamp, which would forget the floors": func(f *Files) { f.Timestamp = nil },
-		"no roster": func(f *Files) { f.Roster = nil },
-		"snapshot":  func(f *Files) { f.Snapshot = f.Targets },
-		"timestamp": func(f *Files) {
-			f.Timestamp = bytes.Replace(f.Timestamp, []byte(`"version":2`), []byte(`"version":3`), 1)
-		},
-		"root": func(f *Files) { f.Root = f.Root[:50] },
-	} {
+	var again Opener
+	first, err := again.Open(f, t0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, edit := range damages {
 		g := f
 		edit(&g)
 		if _, err := OpenTrust(g, t0); err == nil {
 			t.Errorf("damaged %s was believed", name)
 		}
+		if _, err := again.Open(g, t0); err == nil {
+			t.Errorf("damaged %s was believed by who had seen it whole", name)
+		}
+	}
+	if got, err := again.Open(f, t0); err != nil || got != first {
+		t.Errorf("the very same documents were verified again: %v", err)
 	}
 	if _, err := OpenTrust(f, t0.Add(3650*day)); err != nil {
 		t.Errorf("own documents do not load ten years later: %v", err)
+	}
+}
+
+// What an Opener remembers is what the bytes were, not where they are.
+func TestOpenerSeesBytesChangedInPlace(t *testing.T) {
+	m := newMesh(t, "acme", 1, 1)
+	f := m.mustNext(t0, hold("h1"))
+	f.Manifest = bytes.Clone(f.Manifest)
+	var o Opener
+	if _, err := o.Open(f, t0); err != nil {
+		t.Fatal(err)
+	}
+	f.Manifest[bytes.Index(f.Manifest, []byte("because"))]++
+	if _, err := o.Open(f, t0); err == nil {
+		t.Error("a manifest with one byte changed was believed")
 	}
 }

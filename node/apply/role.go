@@ -44,9 +44,12 @@ type Journal interface {
 	JournalEnd(update string, revision int, step string, at time.Time) error
 }
 
-// Config is what a Role is built from. All fields are needed but Lately, Early, Restarter, GoingDown and Agent.
+// Config is what a Role is built from. All fields are needed but Verify, Lately, Early, Restarter, GoingDown and Agent.
 type Config struct {
-	Trust   Trust
+	Trust Trust
+	// Verify is policy.OpenTrust, which may remember what it said of the very same bytes; it is called by one goroutine
+	// at a time, as Trust is. Nil: an opener of the role's own.
+	Verify  func(policy.Files, time.Time) (*policy.Trust, error)
 	Hands   Hands
 	Shelf   Shelf
 	Journal Journal
@@ -79,8 +82,7 @@ type Role struct {
 	looks   map[content.ID]bool // what may be looked for, by the last plan
 	looksAt time.Time
 
-	// verify is policy.OpenTrust. Only tests put something before it, which remembers what it said of
-	// the very same bytes: millions of messages would else be hours of the same signatures.
+	// verify is Config.Verify. Only tests put something before it.
 	verify func(policy.Files, time.Time) (*policy.Trust, error)
 }
 
@@ -89,7 +91,13 @@ type Role struct {
 const looksFor = 10 * time.Second
 
 // NewRole builds a role.
-func NewRole(cfg Config) *Role { return &Role{cfg: cfg, verify: policy.OpenTrust} }
+func NewRole(cfg Config) *Role {
+	r := &Role{cfg: cfg, verify: cfg.Verify}
+	if r.verify == nil {
+		r.verify = new(policy.Opener).Open
+	}
+	return r
+}
 
 // Outcome is what came of an order.
 type Outcome struct {
@@ -114,7 +122,8 @@ type State struct {
 	Groups    []string  `json:"groups"`
 }
 
-// believed loads the documents and verifies them from the root on. Nothing in memory is asked.
+// believed loads the documents from disk and verifies them from the root on. Nothing in memory is asked but what was
+// said of these very bytes the last time.
 func (r *Role) believed() (*policy.Trust, error) {
 	r.trust.Lock()
 	defer r.trust.Unlock()
@@ -157,7 +166,7 @@ func (r *Role) stale(t *policy.Trust, now time.Time) bool {
 }
 
 // approved finds the descriptor of an order among what the verified documents approve for this
-// machine now. Everything is read from disk and verified again.
+// machine now. Everything is read from disk again and must verify.
 func (r *Role) approved(id content.ID, want Order) (*policy.Descriptor, error) {
 	t, err := r.believed()
 	if err != nil {

@@ -31,6 +31,8 @@ type Dir struct {
 	whole bool     // both copies of it are on disk
 	lost  error    // see Recall
 	saved string   // digest of the set that Save made current last
+
+	opener policy.Opener // the folder is read before every order, and seldom changes
 }
 
 // The two pointers to the set in force, in the order in which they are written.
