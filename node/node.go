@@ -20,6 +20,7 @@ import (
 	"patchmesh/node/control"
 	"patchmesh/node/enrol"
 	"patchmesh/node/gossip"
+	"patchmesh/node/install"
 	"patchmesh/node/state"
 	"patchmesh/node/transport"
 	"patchmesh/policy"
@@ -47,6 +48,7 @@ type Node struct {
 	store     *disk.Store
 	owed      publishing
 	copying   earlyCopy
+	copies    *install.Early // of the apply role in this process; nil: it has none
 	docs      *library
 	believer  *believer
 	seed      *seed // nil on an ordinary machine
