@@ -93,7 +93,7 @@
 //     another is asked beside, and who gave no answer is no uplink for a turn and asked last (wordless.go). One that says
 //     no each time has a minute. A mistake costs a second session across the WAN.
 //   - What is to be installed as soon as it is whole is copied for that while it comes (early.go): one update at a time,
-//     and none that waits for a window, a slot or a hold to end. The copy grows from the front, so the first in line for
+//     and none that waits for a window, a slot or a hold to end, or of which nothing more comes. The copy grows from the front, so the first in line for
 //     the WAN lease fetches from the front, too.
 //   - One WAN lease per payload: many payloads spread over the egress peers by hash, while one
 //     payload has one writer, so that "once per site" needs no agreement per chunk.
