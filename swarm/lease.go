@@ -178,11 +178,11 @@ func (k *lease) hasStalled(id PeerID) bool {
 // inLine is this machine's place (from 0) among the live egress peers for a payload. What a shunned one fetches
 // across the WAN would help nobody, so it is not waited for.
 func (c *Core) inLine(l *payload) int {
-	mine := weight(l.key, 0, c.self.Peer)
+	mine, order := weight(l.key, 0, c.self.Peer), c.line()
 	n := 0
 	c.toNeighbours(func(p *peer) {
 		if (p.egress || p.webEgress && !c.egress()) && !p.seed && p.gate.wan == "" && !p.mute && !c.shunned(p.id) && !l.lease.hasStalled(p.id) &&
-			c.goesBefore(l, p, mine) {
+			order.goesBefore(l, p, mine) {
 			n++
 		}
 	})
@@ -317,7 +317,7 @@ func (c *Core) leaseHeard(e LeaseHeard) {
 	}
 	l.lease.forget(p.id)
 	l.lease.claims = append(l.lease.claims, k)
-	if e.Held && l.lease.held && !k.stalled && c.goesBefore(l, p, weight(l.key, 0, c.self.Peer)) {
+	if e.Held && l.lease.held && !k.stalled && c.line().goesBefore(l, p, weight(l.key, 0, c.self.Peer)) {
 		c.release(l, "wan-lease-wait")
 	}
 	c.drive(l)
