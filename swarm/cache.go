@@ -42,10 +42,43 @@ type cacheState struct {
 
 func (c *Core) roleHeard(e RoleHeard) {
 	p := c.byID[e.Peer]
-	if p == nil || p.seed || !c.neighbour(p) || (p.cache || !e.Cache) && p.wifi == e.WiFi {
+	if p == nil || p.seed || !c.neighbour(p) {
 		return
 	}
-	p.cache, p.wifi = p.cache || e.Cache, e.WiFi
+	moved := e.Cache && !p.cache
+	p.cache, p.wifiSaid = p.cache || e.Cache, e.WiFi
+	if c.believesLink(p) || moved {
+		c.roleMoved(p)
+	}
+}
+
+// linkEvery is how often the word of a neighbour about its link is believed anew: each change has everything looked at
+// again, which one that flaps, or lies, must not have done as often as it can send.
+const linkEvery = 5 * time.Second
+
+// believesLink takes a neighbour's word about its link over, as soon as may be; true: it is another than before.
+func (c *Core) believesLink(p *peer) bool {
+	if p.wifiSaid == p.wifi {
+		return false
+	}
+	if due := p.wifiAt.Add(linkEvery); c.now.Before(due) {
+		c.wakeBy(due)
+		return false
+	}
+	p.wifi, p.wifiAt = p.wifiSaid, c.now
+	return true
+}
+
+// sweepLinks believes what could not be believed at once.
+func (c *Core) sweepLinks() {
+	for _, p := range c.peers {
+		if c.believesLink(p) {
+			c.roleMoved(p)
+		}
+	}
+}
+
+func (c *Core) roleMoved(p *peer) {
 	p.air = p.wifi && c.cfg.Sources.has(SourceWired)
 	c.rankPeer(p)
 	c.driveAll()
