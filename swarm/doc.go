@@ -77,8 +77,8 @@
 //     holder like any other, and a site without it is none the worse. The role is its own word, so it is believed as far as a chunk:
 //     who lets the site wait once, with nobody else claiming the lease, has the place of its hash for a day.
 //   - The order of sources is a choice (sources.go), with one bound: what the site holds comes before what crosses a line, or
-//     the line would carry it twice. Who asks no seed says so as a gate, and nobody waits for it to hold a lease; a
-//     program of before reads that as a refusal, which has the same effect.
+//     the line would carry it twice. Who asks no seed says so as a gate, and nobody waits for it to hold a lease, but others
+//     that ask none, once it has claimed one; a program of before reads that as a refusal, which has the same effect.
 //   - Machines on Wi-Fi say so (wifi.go). They are asked after those that are wired, and not at all while a wired holder will
 //     soon have sent what it owes: each byte between two of them crosses the air twice. In the line for the WAN lease
 //     they come last. A false word delays others by a second per look, or by one wait for the lease.

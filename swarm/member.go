@@ -26,6 +26,7 @@ type peer struct {
 	wifi       bool      // it says that it is on Wi-Fi
 	wifiSaid   bool      // so it said last, see believesLink
 	wifiAt     time.Time // when wifi changed; zero: it did not
+	claimed    bool      // it has claimed a lease since it came
 	linkless   bool      // its program does not know who is
 	asks       int       // chunks outstanding there
 	at         int       // in Core.peers
