@@ -20,11 +20,7 @@ func (n *Node) watchConditions(ctx context.Context) {
 	if n.seed != nil {
 		return
 	}
-	g := n.cfg.Gates
-	if g == nil {
-		d := DefaultGates()
-		g = &d
-	}
+	g := n.cfg.gates()
 	s := inventory.NewSampler(n.cfg.DataDir, n.moved)
 	t := time.NewTicker(conditionsEvery)
 	defer t.Stop()
@@ -34,6 +30,12 @@ func (n *Node) watchConditions(ctx context.Context) {
 		c.Metered, c.VPN, c.WiFi = c.Metered || g.Link == LinkMetered, c.VPN || g.Link == LinkVPN, c.WiFi || g.Link == LinkWiFi
 		if g.Link == LinkPlain {
 			c.Metered, c.VPN, c.WiFi = false, false, false
+		}
+		if c.FreeKnown && c.FreeBytes < g.FreeBytes {
+			n.copies.GiveUp() // before others have to do without
+			if free, _, err := inventory.Free(n.cfg.DataDir); err == nil {
+				c.FreeBytes = free
+			}
 		}
 		n.linkChanged(c.WiFi)
 		if now := g.relevant(c); now != told {

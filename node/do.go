@@ -118,8 +118,12 @@ func (n *Node) save(ctx context.Context, s swarm.Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("encode snapshot: %w", err)
 	}
-	for {
-		err := n.db.SaveSnapshot(b)
+	err = n.db.SaveSnapshot(b)
+	if errors.Is(err, content.ErrNoSpace) {
+		n.copies.GiveUp()
+		err = n.db.SaveSnapshot(b)
+	}
+	for ; ; err = n.db.SaveSnapshot(b) {
 		if err == nil {
 			n.trouble.Store(nil)
 			return nil

@@ -4,8 +4,11 @@ package node
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
+	"strconv"
 	"syscall"
 
 	"patchmesh/node/state"
@@ -102,8 +105,24 @@ func ownerElsewhere(dir string) (uid, gid int, is bool) {
 	return uid, gid, uid > 0
 }
 
-// becomeOwner makes this whole process that of another user. There is no way back.
-func becomeOwner(uid, gid int) error {
+// primaryGroup is the group in which a user works. That of his folder may be any, root's too, and files that he has made are
+// not to become another group's. It stands in only where the system does not know the user.
+func primaryGroup(uid, folders int) (int, error) {
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		return strconv.Atoi(u.Gid)
+	}
+	if folders == 0 {
+		return 0, fmt.Errorf("the system knows no user %d, and the folder is of root's group", uid)
+	}
+	return folders, nil
+}
+
+// becomeOwner makes this whole process that of another user, whose folder is of a group. There is no way back.
+func becomeOwner(uid, folders int) error {
+	gid, err := primaryGroup(uid, folders)
+	if err != nil {
+		return err
+	}
 	if err := syscall.Setgroups([]int{gid}); err != nil {
 		return err
 	}

@@ -41,7 +41,16 @@ func (n *Node) copyEarly(ctx context.Context, id content.ID) {
 
 // early lets the apply role in this process read a payload while it comes.
 func (n *Node) early(h hands) func(context.Context, *policy.Descriptor) error {
+	n.copies = h.early
+	n.copies.Claims = n.earlyClaims
 	return func(ctx context.Context, d *policy.Descriptor) error {
-		return h.CopyEarly(ctx, d, func() (io.ReadCloser, error) { return n.followCopy(ctx, d) })
+		return h.CopyEarly(ctx, d, func(ctx context.Context) (io.ReadCloser, error) { return n.followCopy(ctx, d) })
 	}
+}
+
+// earlyClaims is the room that an early copy leaves alone: what payloads that have begun still need, and the most of
+// what is kept free on this machine. What begins later has the copy given up if it needs the room (GiveUp).
+func (n *Node) earlyClaims() (int64, error) {
+	u, err := n.store.Usage()
+	return u.LackedBytes + max(u.ReserveBytes, n.cfg.gates().FreeBytes), err
 }

@@ -1,12 +1,15 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"patchmesh/content"
+	"patchmesh/content/storetest"
 	"patchmesh/node/api"
 	"patchmesh/swarm/rate"
 )
@@ -65,5 +68,38 @@ func TestUpdateIsCopiedWhileItComes(t *testing.T) {
 	copies(0)
 	if left, _ := filepath.Glob(filepath.Join(root, "srv", ".*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// The copy takes room that nothing depends on: where a payload lacks some, it goes first.
+func TestCopyThatIsMadeEarlyGoesWhereRoomIsShort(t *testing.T) {
+	t.Parallel()
+	for name, lack := range map[string]func(t *testing.T, a *running){
+		"a payload begins": func(t *testing.T, a *running) {
+			other, _ := storetest.Packed(t, noise(11, 1<<20))
+			if _, err := a.store.Begin(other); !errors.Is(err, content.ErrNoSpace) {
+				t.Error(err)
+			}
+		},
+		"the store is measured": func(_ *testing.T, a *running) { a.checkStore() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMesh(t)
+			l, err := ParseLimit("wan.down=4Mbit")
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := m.machine("a", "", Config{Egress: EgressYes, Limits: rate.Limits{l}})
+			root := filepath.Join(m.dir, "a-root")
+			m.file("u1", noise(10, 3<<20))
+			m.approve("u1")
+			until(t, "a copy", func() bool { return nameless(t, root) == 1 })
+			a.cfg.StoreReserve = "9000TiB"
+			a.limitStore(a.damageFound)
+			lack(t, a)
+			if left := nameless(t, root); left > 0 {
+				t.Errorf("%d copies are left", left)
+			}
+		})
 	}
 }

@@ -39,6 +39,15 @@ func DefaultGates() Gates {
 	}
 }
 
+// gates are those that were chosen, or the default.
+func (c *Config) gates() *Gates {
+	if c.Gates != nil {
+		return c.Gates
+	}
+	d := DefaultGates()
+	return &d
+}
+
 // ParseGates reads what differs from the default: NAME=NUMBER, what a metered link is for (allow,
 // peers-only, never) and what a tunnel is for (full, download-only, off); empty texts change nothing.
 func ParseGates(texts []string, metered, vpn string) (*Gates, error) {

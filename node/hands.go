@@ -78,13 +78,14 @@ func (h hands) Install(ctx context.Context, d *policy.Descriptor, open func() (i
 	return apply.Outcome{Version: res.Version, Restart: res.RestartNeeded, Log: res.Log}, handsError(err)
 }
 
-// CopyEarly copies a payload that is still coming, for the install that follows.
-func (h hands) CopyEarly(ctx context.Context, d *policy.Descriptor, open func() (io.ReadCloser, error)) error {
+// CopyEarly copies a payload that is still coming, for the install that follows. open is asked with a context that ends
+// when the copy is given up.
+func (h hands) CopyEarly(ctx context.Context, d *policy.Descriptor, open func(context.Context) (io.ReadCloser, error)) error {
 	inst, err := install.For(d.Installer)
 	if err != nil {
 		return err
 	}
-	return h.early.Copy(ctx, inst, h.job(d, open))
+	return h.early.Copy(ctx, inst, h.job(d, nil), open)
 }
 
 // Remove implements apply.Hands.

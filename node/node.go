@@ -20,6 +20,7 @@ import (
 	"patchmesh/node/control"
 	"patchmesh/node/enrol"
 	"patchmesh/node/gossip"
+	"patchmesh/node/install"
 	"patchmesh/node/state"
 	"patchmesh/node/transport"
 	"patchmesh/policy"
@@ -47,6 +48,7 @@ type Node struct {
 	store     *disk.Store
 	owed      publishing
 	copying   earlyCopy
+	copies    *install.Early // of the apply role in this process; nil: it has none
 	docs      *library
 	believer  *believer
 	seed      *seed // nil on an ordinary machine
@@ -57,6 +59,7 @@ type Node struct {
 	adjacents *adjacents
 	limits    *limits
 	role      ownRole
+	sources   []string // see sourceNames
 	web       *web
 	mule      *mule
 	metrics   *metrics
@@ -180,7 +183,7 @@ func (n *Node) newCore() (*swarm.Core, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.Sources = order
+	cfg.Sources, n.sources = order, n.sourceNames(order)
 	n.cfg.Gates.apply(&cfg)
 	return swarm.New(cfg, swarm.Self{
 		Peer: swarm.PeerID(n.id), Site: swarm.SiteID(n.member.Site), Seed: n.seed != nil, Egress: n.mayEgress(), Cache: n.cfg.Cache, Machine: n.machineFacts(),

@@ -29,7 +29,7 @@ func (n *Node) traffic(v *swarm.View) *api.Traffic {
 	if n.limits == nil { // offline
 		return t
 	}
-	t.Limits, t.Sources = n.limits.info(n.cfg.Now()), n.sourceNames()
+	t.Limits, t.Sources = n.limits.info(n.cfg.Now()), n.sources
 	t.Origin, t.Yielding = n.web.info(), v.Gate.Yielding
 	if b := v.Budget; b.DayLimit > 0 || b.MonthLimit > 0 {
 		t.Budget = &api.Budget{

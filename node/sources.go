@@ -39,10 +39,9 @@ func (c *Config) checkSources() error {
 }
 
 // sourceNames tells people the order where it is not the usual one; of a seed there is none, it fetches nothing.
-func (n *Node) sourceNames() []string {
-	s, err := n.cfg.sources()
-	if err != nil || n.seed != nil || slices.Equal(s, swarm.DefaultSources()) {
+func (n *Node) sourceNames(order swarm.Sources) []string {
+	if n.seed != nil || slices.Equal(order, swarm.DefaultSources()) {
 		return nil
 	}
-	return s.Names()
+	return order.Names()
 }

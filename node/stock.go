@@ -238,7 +238,7 @@ func (n *Node) sendBase(v *policy.Inventory) error {
 	if err != nil {
 		return err
 	}
-	letter, err := n.signLetter(sealed)
+	letter, err := n.signLetter(sealed, next.Seq)
 	if err != nil {
 		return err
 	}
@@ -261,10 +261,13 @@ func (n *Node) sendBase(v *policy.Inventory) error {
 type stockBody struct {
 	ID     string `json:"id"`
 	Sealed []byte `json:"sealed_inventory,omitempty"`
+	// Seq of a letter: an older one must not take the place of a newer one that reports speak of. It grows whatever the
+	// clock does. Programs of before do not say it; theirs was no less than the time of the inventory in ms.
+	Seq uint64 `json:"seq,omitempty"`
 }
 
-func (n *Node) signLetter(sealed []byte) ([]byte, error) {
-	body, err := json.Marshal(stockBody{ID: n.id, Sealed: sealed})
+func (n *Node) signLetter(sealed []byte, seq uint64) ([]byte, error) {
+	body, err := json.Marshal(stockBody{ID: n.id, Sealed: sealed, Seq: seq})
 	if err != nil {
 		return nil, err
 	}

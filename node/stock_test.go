@@ -175,7 +175,7 @@ func TestRG1StockThatTravelsIsSealedSignedAndBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	letter, err := a.signLetter(sealed)
+	letter, err := a.signLetter(sealed, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,15 +201,67 @@ func TestRG1StockThatTravelsIsSealedSignedAndBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := m.seed.seed.keepLetter(a.id, b); err == nil {
+		if err := m.seed.seed.keepLetter(&stockBody{ID: a.id, Sealed: b}); err == nil {
 			t.Errorf("%s was kept", name)
 		}
 	}
-	if err := m.seed.seed.keepLetter("12D3KooWStranger", sealed); err == nil {
+	if err := m.seed.seed.keepLetter(&stockBody{ID: "12D3KooWStranger", Sealed: sealed}); err == nil {
 		t.Error("the inventory of a stranger was kept")
 	}
 	if v := m.inventory("a"); len(v.Inventory.Packages) != 1 || v.Inventory.Packages[0].Name != "secretpackage" {
 		t.Errorf("%+v", v.Inventory)
+	}
+}
+
+// A letter that comes again when a newer one has come, after a power cut or by a stick, changes nothing: the newest report
+// speaks of the newer list. A letter of a clock that was set back is newer all the same.
+func TestAnOldInventoryThatComesAgainTakesNoPlace(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t)
+	a := m.machine("a", "", Config{Egress: EgressYes})
+	until(t, "the inventory to reach the seed", func() bool { return m.inventory("a").Inventory != nil })
+	a.stop()
+	now := time.Now()
+	letter := func(version string, at time.Time, seq uint64) []byte {
+		t.Helper()
+		p := []policy.Package{{System: "deb", Name: "openssl", Version: version}}
+		sealed, err := sealStock(a.member.Box, &stock{Facts: policy.Inventory{OS: "linux", At: at, Packages: p}, Base: baseName(p), Whole: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := a.signLetter(sealed, seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	then, later := uint64(now.Add(time.Hour).UnixMilli()), uint64(now.Add(2*time.Hour).UnixMilli())
+	for _, c := range []struct {
+		what   string
+		letter []byte
+		want   string
+	}{
+		{"the first", letter("1", now.Add(time.Hour), then), "1"},
+		{"a newer one", letter("2", now.Add(2*time.Hour), later), "2"},
+		{"the first again", letter("1", now.Add(time.Hour), then), "2"},
+		{"one of a program that numbers none", letter("1", now.Add(time.Hour), 0), "2"},
+		{"the newer one again", letter("2", now.Add(2*time.Hour), later), "2"},
+		{"a later one of such a program", letter("3", now.Add(3*time.Hour), 0), "3"},
+	} {
+		if err := m.seed.seed.takeInventory(c.letter); err != nil {
+			t.Fatalf("%s: %v", c.what, err)
+		}
+		if v, _, detail := m.seed.seed.inventoryOf(a.id); detail != "" || len(v.Packages) != 1 || v.Packages[0].Version != c.want {
+			t.Errorf("after %s: %+v, %s", c.what, v, detail)
+		}
+	}
+	back := letter("4", now, later+uint64(2*time.Hour.Milliseconds()))
+	if err := m.seed.seed.takeInventory(back); err != nil {
+		t.Fatal(err)
+	}
+	var base stockBase
+	if b, err := m.seed.seed.db.Value(stockBaseOf + a.id); err != nil || unpack(b, &base) != nil || base.Packages[0].Version != "4" {
+		t.Errorf("a letter of a clock that was set back: %+v, %v", base, err)
 	}
 }
 

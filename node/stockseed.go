@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
@@ -57,7 +58,7 @@ func reporter(machine string) (id string, letter bool) {
 }
 
 // openLetter checks a letter's signature against the machine that it names.
-func openLetter(machine string, b []byte) (sealed []byte, err error) {
+func openLetter(machine string, b []byte) (*stockBody, error) {
 	id, _ := reporter(machine)
 	pub, err := keys.PublicKey(id)
 	if err != nil {
@@ -80,13 +81,13 @@ func openLetter(machine string, b []byte) (sealed []byte, err error) {
 	if len(body.Sealed) == 0 || len(body.Sealed) > 2*sealedStockBytes {
 		return nil, fmt.Errorf("inventory of %d bytes: %w", len(body.Sealed), policy.ErrTooLarge)
 	}
-	return body.Sealed, nil
+	return &body, nil
 }
 
 // letterArrived takes a letter over as reportArrived does a report.
 func (n *Node) letterArrived(from string, m wire.Report) {
 	id, _ := reporter(m.Machine)
-	sealed, err := openLetter(m.Machine, m.Body)
+	letter, err := openLetter(m.Machine, m.Body)
 	switch {
 	case err != nil:
 		n.refuse(from, policy.ReasonTrustBadSignature, "inventory: "+err.Error())
@@ -95,7 +96,7 @@ func (n *Node) letterArrived(from string, m wire.Report) {
 		n.refuse(from, policy.ReasonHostRevoked, "inventory of a machine that was locked out")
 		return
 	case n.seed != nil:
-		err = n.seed.keepLetter(id, sealed)
+		err = n.seed.keepLetter(letter)
 	case !n.hasSeedSession():
 		return
 	default:
@@ -122,29 +123,36 @@ func (s *seed) takeInventory(b []byte) error {
 	if err := errors.Join(json.Unmarshal(b, &signed), json.Unmarshal(signed.Body, &named)); err != nil {
 		return fmt.Errorf("inventory: %w", err)
 	}
-	sealed, err := openLetter(named.ID+stockSuffix, b)
+	letter, err := openLetter(named.ID+stockSuffix, b)
 	if err != nil {
 		return fmt.Errorf("inventory of %s: %w", api.Clean(named.ID), err)
 	}
-	return s.keepLetter(named.ID, sealed)
+	return s.keepLetter(letter)
 }
 
 // errStock: an inventory that its machine should not have sent.
 var errStock = errors.New("inventory refused")
 
-// keepLetter keeps what a machine has sealed. A machine that nobody enrolled has no place in the books.
-func (s *seed) keepLetter(id string, sealed []byte) error { return s.keepSealed(id, sealed, false) }
+// keepLetter keeps the inventory of a letter, unless a newer letter of its machine came before: an outbox that a power cut
+// threw back, or a stick, may bring an old one again, and the newest report speaks of another list of packages then.
+func (s *seed) keepLetter(l *stockBody) error {
+	st, err := s.openSealed(l.ID, l.Sealed)
+	if err != nil {
+		return err
+	}
+	return s.keepStock(l.ID, st, cmp.Or(l.Seq, uint64(max(st.Facts.At.UnixMilli(), 1))))
+}
 
-// keepSealed is keepLetter; newest: it came with the newest report, so it counts whatever the machine's clock says.
-func (s *seed) keepSealed(id string, sealed []byte, newest bool) error {
+// openSealed opens what a machine has sealed. A machine that nobody enrolled has no place in the books.
+func (s *seed) openSealed(id string, sealed []byte) (*stock, error) {
 	if err := s.enrolled(id); err != nil {
-		return fmt.Errorf("%w: %w", errStock, err)
+		return nil, fmt.Errorf("%w: %w", errStock, err)
 	}
 	st, err := openStock(s.box, sealed)
 	if err != nil {
-		return fmt.Errorf("%w: of %s: %w", errStock, id, err)
+		return nil, fmt.Errorf("%w: of %s: %w", errStock, id, err)
 	}
-	return s.keepStock(id, st, newest)
+	return st, nil
 }
 
 // keepReported keeps the inventory that came with a report, if one did.
@@ -158,7 +166,11 @@ func (s *seed) keepReported(id string, report []byte) error {
 	if s.stocks.wasReported(id, sum) {
 		return nil
 	}
-	if err := s.keepSealed(id, body.Sealed, true); err != nil {
+	st, err := s.openSealed(id, body.Sealed)
+	if err == nil {
+		err = s.keepStock(id, st, 0)
+	}
+	if err != nil {
 		return err
 	}
 	s.stocks.reported(id, sum)
@@ -181,26 +193,22 @@ func (b *stockbook) reported(id string, sealed content.ID) {
 	}
 }
 
-// keepStock writes the books. What is not the newest and older than what they hold brings at most its list of
-// packages.
-func (s *seed) keepStock(id string, st *stock, newest bool) error {
+// keepStock writes the books. letter is the number of the letter that it came in; 0: it came with the newest report, and
+// counts whatever the machine's clock says. What came in a letter and is older than what the books hold brings at most its
+// list of packages.
+func (s *seed) keepStock(id string, st *stock, letter uint64) error {
 	s.stocks.mu.Lock()
 	defer s.stocks.mu.Unlock()
 	if st.Whole {
-		b, err := pack(stockBase{Name: st.Base, Packages: st.Facts.Packages, At: st.Facts.At})
-		if err == nil {
-			err = s.db.PutValue(stockBaseOf+id, b)
-		}
-		if err != nil {
+		if newer, err := s.keepBase(id, st, letter); err != nil || !newer {
 			return err
 		}
-		s.stocks.groups = nil // the same changes are to something else now
 		latest := *st
 		latest.Whole, latest.Facts.Packages = false, nil
 		st = &latest
 	}
 	// One that cannot be read gives way to whatever is newer.
-	if old, err := s.stock(id); err == nil && !newest && st.Facts.At.Before(old.Facts.At) {
+	if old, err := s.stock(id); err == nil && letter != 0 && st.Facts.At.Before(old.Facts.At) {
 		return nil
 	}
 	name, err := stockName(st)
@@ -223,6 +231,24 @@ func (s *seed) keepStock(id string, st *stock, newest bool) error {
 	s.stocks.kept[id] = keptStock{name: name, at: st.Facts.At}
 	delete(s.stocks.groups, id)
 	return nil
+}
+
+// keepBase keeps a list of packages, unless it came in an older letter than the one that is kept. A list that came with a
+// report leaves the number as it was: the next report may speak of the last letter again. stocks.mu is held.
+func (s *seed) keepBase(id string, st *stock, letter uint64) (newer bool, err error) {
+	var old stockBase
+	if b, err := s.db.Value(stockBaseOf + id); err != nil || unpack(b, &old) != nil {
+		old = stockBase{} // none, or none that can be read
+	}
+	if letter != 0 && letter < old.Seq {
+		return false, nil
+	}
+	b, err := pack(stockBase{Name: st.Base, Packages: st.Facts.Packages, At: st.Facts.At, Seq: max(letter, old.Seq)})
+	if err == nil {
+		err = s.db.PutValue(stockBaseOf+id, b)
+	}
+	s.stocks.groups = nil // the same changes are to something else now
+	return err == nil, err
 }
 
 // stockName names what a stock says, but for the time and the free space.

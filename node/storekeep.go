@@ -69,7 +69,7 @@ func (n *Node) openStorekeeping() error {
 
 // limitStore sets the limits, and who hears of damage.
 func (n *Node) limitStore(heard func(content.ID, []int)) {
-	opt := disk.Options{OnDamage: heard}
+	opt := disk.Options{OnDamage: heard, OnShort: func() { n.copies.GiveUp() }}
 	opt.QuotaBytes, opt.QuotaPercent, _ = parseLimit(n.cfg.StoreQuota) // checked by Validate
 	if n.seed != nil && n.cfg.StoreQuota == "" {
 		opt.QuotaBytes = -1 // nothing of a catalogue goes by itself, so only the disk bounds it
@@ -134,6 +134,10 @@ func (n *Node) flushLedger() {
 // checkStore tells the core what the store holds, and how much of that has to go.
 func (n *Node) checkStore() {
 	u, err := n.store.Usage()
+	if err == nil && u.FreeBytes < u.ReserveBytes {
+		n.copies.GiveUp() // before any payload has to go
+		u, err = n.store.Usage()
+	}
 	if err != nil {
 		n.log.Warn("the store was not measured", "err", err)
 		return

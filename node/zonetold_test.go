@@ -14,7 +14,7 @@ import (
 func (m *mesh) tellsZone(id, zone string) {
 	m.t.Helper()
 	facts := policy.Inventory{OS: "linux", Arch: "amd64", Zone: zone, At: time.Now(), Systems: []policy.PackageSystem{}, Packages: []policy.Package{}}
-	if err := m.seed.seed.keepStock(id, &stock{Facts: facts, Base: baseName(nil), Whole: true}, true); err != nil {
+	if err := m.seed.seed.keepStock(id, &stock{Facts: facts, Base: baseName(nil), Whole: true}, 0); err != nil {
 		m.t.Fatal(err)
 	}
 }

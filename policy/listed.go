@@ -170,8 +170,23 @@ func (m *Manifest) List(catalogue []Candidate, said func(UpdateID) bool, now tim
 			}
 		}
 	}
+	l.dropLost(catalogue, drop)
 	l.Approvals = slices.DeleteFunc(l.Approvals, func(a Approval) bool { return a.Listed() && drop[a.Update] })
 	return l
+}
+
+// dropLost takes off what the catalogue does not have any more: nobody can look for it, and it would keep its seat for ever.
+func (l *Listing) dropLost(catalogue []Candidate, drop map[UpdateID]bool) {
+	there := make(map[UpdateID]bool, len(catalogue))
+	for _, c := range catalogue {
+		there[c.Descriptor.Update] = true
+	}
+	for _, a := range l.Approvals {
+		if a.Listed() && !there[a.Update] {
+			drop[a.Update] = true
+			l.Dropped = append(l.Dropped, a.Update)
+		}
+	}
 }
 
 // put lists the newest revision of an update that is to be listed, if it is not yet and no command has to be run for it.

@@ -175,6 +175,9 @@ func TestRB1TheListFollowsTheCatalogue(t *testing.T) {
 	if l := m.List(all, said, t0); fmt.Sprint(l.Dropped) != "[plain]" || len(l.Approvals) != 3 {
 		t.Errorf("withdrawn: %+v", l)
 	}
+	if l := m.List(all[:len(all)-1], said, t0); fmt.Sprint(l.Dropped) != "[plain new]" || len(l.Approvals) != 3 { // "old" is not replaced any more
+		t.Errorf("not in the catalogue any more: %+v", l)
+	}
 	off := *m
 	off.Settings = []Setting{{SetListNew, GroupAll, "no"}}
 	if l := off.List(all, said, t0); fmt.Sprint(l.Added, l.Dropped) != "[] [new plain pilot]" || !reflect.DeepEqual(l.Approvals, m.Approvals[:1]) {

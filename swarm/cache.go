@@ -42,10 +42,43 @@ type cacheState struct {
 
 func (c *Core) roleHeard(e RoleHeard) {
 	p := c.byID[e.Peer]
-	if p == nil || p.seed || !c.neighbour(p) || (p.cache || !e.Cache) && p.wifi == e.WiFi {
+	if p == nil || p.seed || !c.neighbour(p) {
 		return
 	}
-	p.cache, p.wifi = p.cache || e.Cache, e.WiFi
+	moved := e.Cache && !p.cache
+	p.cache, p.wifiSaid = p.cache || e.Cache, e.WiFi
+	if c.believesLink(p) || moved {
+		c.roleMoved(p)
+	}
+}
+
+// linkEvery is how often the word of a neighbour about its link is believed anew: each change has everything looked at
+// again, which one that flaps, or lies, must not have done as often as it can send.
+const linkEvery = 5 * time.Second
+
+// believesLink takes a neighbour's word about its link over, as soon as may be; true: it is another than before.
+func (c *Core) believesLink(p *peer) bool {
+	if p.wifiSaid == p.wifi {
+		return false
+	}
+	if due := p.wifiAt.Add(linkEvery); c.now.Before(due) {
+		c.wakeBy(due)
+		return false
+	}
+	p.wifi, p.wifiAt = p.wifiSaid, c.now
+	return true
+}
+
+// sweepLinks believes what could not be believed at once.
+func (c *Core) sweepLinks() {
+	for _, p := range c.peers {
+		if c.believesLink(p) {
+			c.roleMoved(p)
+		}
+	}
+}
+
+func (c *Core) roleMoved(p *peer) {
 	p.air = p.wifi && c.cfg.Sources.has(SourceWired)
 	c.rankPeer(p)
 	c.driveAll()
@@ -183,15 +216,32 @@ func (c *Core) cacheLater(l *payload) {
 	c.setCached(l, false)
 }
 
-// goesBefore says whether a neighbour comes before this machine in the line for the WAN lease of a payload: a cache
-// before others, who is wired before who is not, else by the payload's hash order, in which this machine has the
-// weight mine. One program in the line that knows nothing of caches, or of links, is enough for the order without
-// them: all have to see the same.
-func (c *Core) goesBefore(l *payload, p *peer, mine uint64) bool {
-	if theirs := c.preferred(p); theirs != c.isCache() && !c.olderInLine() {
+// line is the order in which the machines of the site fetch over the WAN: a cache before others, who is wired before who
+// is not, else by a payload's hash order. One program in the line that knows nothing of caches, or of links, is enough
+// for the order without them: all have to see the same.
+type line struct {
+	c             *Core
+	caches, links bool // everybody in it knows of them
+}
+
+// line looks at everybody once.
+func (c *Core) line() line {
+	o := line{c, true, true}
+	for _, p := range c.peers {
+		if (p.older || p.linkless) && c.neighbour(p) && !p.seed && (p.egress || p.webEgress) {
+			o.caches, o.links = o.caches && !p.older, o.links && !p.linkless
+		}
+	}
+	return o
+}
+
+// goesBefore says whether a neighbour comes before this machine, whose weight for the payload is mine.
+func (o line) goesBefore(l *payload, p *peer, mine uint64) bool {
+	c := o.c
+	if theirs := c.preferred(p); theirs != c.isCache() && o.caches {
 		return theirs
 	}
-	if first, known := c.wiredFirst(p); known {
+	if first, known := o.wiredFirst(p); known {
 		return first
 	}
 	return before(weight(l.key, 0, p.id), p.id, mine, c.self.Peer)
@@ -200,10 +250,6 @@ func (c *Core) goesBefore(l *payload, p *peer, mine uint64) bool {
 // preferred: a neighbour that calls itself a cache, and did not let the site wait for nothing of late.
 func (c *Core) preferred(p *peer) bool {
 	return p.cache && !c.cache.passed.has(p.id, c.now)
-}
-
-func (c *Core) olderInLine() bool {
-	return slices.ContainsFunc(c.peers, func(p *peer) bool { return c.neighbour(p) && p.older && !p.seed && (p.egress || p.webEgress) })
 }
 
 // passOver: the site has waited since then and got nothing. A cache, or to a machine on Wi-Fi a wired one whose turn came,
@@ -221,9 +267,9 @@ func (c *Core) passOver(l *payload, since time.Time, silences int) {
 			pass(p)
 		}
 	})
-	wired := c.wiredInLine(l)
+	wired, order := c.wiredInLine(l), c.line()
 	for _, p := range wired[:min(len(wired), 1<<min(silences-1, 16))] {
-		if first, _ := c.wiredFirst(p); first {
+		if first, _ := order.wiredFirst(p); first {
 			pass(p)
 		}
 	}

@@ -79,6 +79,8 @@ type Config struct {
 	ScanFresh time.Duration
 	// InstallRetryMin doubles with each attempt up to InstallRetryMax.
 	InstallRetryMin, InstallRetryMax time.Duration
+	// EarlyPatience is how long the early copy of a payload is kept while nothing more of it comes.
+	EarlyPatience time.Duration
 	// SpaceRetry is how often a payload that found the disk full tries again.
 	SpaceRetry time.Duration
 
@@ -131,7 +133,7 @@ func DefaultConfig() Config {
 		ScanEvery: 22 * time.Hour, ScanFresh: 15 * time.Minute,
 		InstallRetryMin: 30 * time.Second, InstallRetryMax: time.Hour,
 		SiteCopies: 3, EvictSettle: 30 * time.Second, ForgetPeer: 60 * 24 * time.Hour, MaxAbsent: 1024,
-		SpaceRetry:         2 * time.Second,
+		SpaceRetry: 2 * time.Second, EarlyPatience: 10 * time.Minute,
 		ShunFor:            24 * time.Hour,
 		StallAfter:         10 * time.Second,
 		GateBatteryPercent: 40, GateFreeBytes: 512 << 20, Metered: UsePeersOnly, VPN: UsePeersOnly, YieldRate: 32 << 10,
@@ -177,6 +179,7 @@ func (c Config) Validate() error {
 	positive("ScanFresh", int64(c.ScanFresh))
 	positive("InstallRetryMin", int64(c.InstallRetryMin))
 	positive("SpaceRetry", int64(c.SpaceRetry))
+	positive("EarlyPatience", int64(c.EarlyPatience))
 	positive("SiteCopies", int64(c.SiteCopies))
 	positive("ForgetPeer", int64(c.ForgetPeer))
 	positive("MaxAbsent", int64(c.MaxAbsent))

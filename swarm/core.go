@@ -261,6 +261,7 @@ func (c *Core) dispatchLimits(ev Event) {
 func (c *Core) sweep() {
 	c.sweepSilence()
 	c.sweepShuns()
+	c.sweepLinks()
 	c.sweepNews()
 	c.sweepTasks()
 	c.sweepCache()

@@ -77,8 +77,8 @@
 //     holder like any other, and a site without it is none the worse. The role is its own word, so it is believed as far as a chunk:
 //     who lets the site wait once, with nobody else claiming the lease, has the place of its hash for a day.
 //   - The order of sources is a choice (sources.go), with one bound: what the site holds comes before what crosses a line, or
-//     the line would carry it twice. Who asks no seed says so as a gate, and nobody waits for it to hold a lease; a
-//     program of before reads that as a refusal, which has the same effect.
+//     the line would carry it twice. Who asks no seed says so as a gate, and nobody waits for it to hold a lease, but others
+//     that ask none, once it has claimed one; a program of before reads that as a refusal, which has the same effect.
 //   - Machines on Wi-Fi say so (wifi.go). They are asked after those that are wired, and not at all while a wired holder will
 //     soon have sent what it owes: each byte between two of them crosses the air twice. In the line for the WAN lease
 //     they come last. A false word delays others by a second per look, or by one wait for the lease.
@@ -93,7 +93,7 @@
 //     another is asked beside, and who gave no answer is no uplink for a turn and asked last (wordless.go). One that says
 //     no each time has a minute. A mistake costs a second session across the WAN.
 //   - What is to be installed as soon as it is whole is copied for that while it comes (early.go): one update at a time,
-//     and none that waits for a window, a slot or a hold to end. The copy grows from the front, so the first in line for
+//     and none that waits for a window, a slot or a hold to end, or of which nothing more comes. The copy grows from the front, so the first in line for
 //     the WAN lease fetches from the front, too.
 //   - One WAN lease per payload: many payloads spread over the egress peers by hash, while one
 //     payload has one writer, so that "once per site" needs no agreement per chunk.

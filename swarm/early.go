@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"slices"
+	"time"
 
 	"patchmesh/content"
 	"patchmesh/policy"
@@ -14,31 +15,60 @@ type CopyEarly struct{ Descriptor content.ID }
 
 func (CopyEarly) isAction() {}
 
+// earlyState is what is copied early.
+type earlyState struct {
+	descriptor content.ID // zero: nothing is
+	bytes      int64      // of its payload that were here when more was last seen to come
+	at         time.Time  // when that was
+}
+
 // driveEarly says which update is copied early, if that has changed: one at a time, and only what is to be installed as
-// soon as it is whole. One that is under way is not given up for another. None begins beside its install, which
-// makes its own and would wait for this one.
+// soon as it is whole. One that is under way is not given up for another, unless nothing more of it comes: whoever held
+// it may have left for good, and its copy takes room. None begins beside its install, which makes its own and would wait
+// for this one.
 func (c *Core) driveEarly() {
 	if c.self.Seed {
 		return
 	}
-	var next content.ID
-	var place int
+	var next *payload
+	var descriptor content.ID
 	for _, k := range c.tasks.tasks {
 		l := c.copiesEarly(k)
 		if l == nil {
 			continue
 		}
-		if k.verdict.Descriptor == c.tasks.early {
+		if k.verdict.Descriptor == c.tasks.early.descriptor && (k == c.tasks.busy || c.comesOn(l)) {
 			return
 		}
-		if !l.ready && k != c.tasks.busy && (next.IsZero() || l.place < place) {
-			next, place = k.verdict.Descriptor, l.place
+		if !l.ready && k != c.tasks.busy && l.stoodStill != l.haveBytes+1 && (next == nil || l.place < next.place) {
+			next, descriptor = l, k.verdict.Descriptor
 		}
 	}
-	if next != c.tasks.early {
-		c.tasks.early = next
-		c.act(CopyEarly{Descriptor: next})
+	if descriptor == c.tasks.early.descriptor {
+		return
 	}
+	c.tasks.early = earlyState{descriptor: descriptor}
+	if next != nil {
+		c.tasks.early.bytes, c.tasks.early.at = next.haveBytes, c.now
+		c.wakeBy(c.now.Add(c.cfg.EarlyPatience))
+	}
+	c.act(CopyEarly{Descriptor: descriptor})
+}
+
+// comesOn: of the payload that is copied early, more has come lately. If not, its copy does not begin again before more
+// of it has come.
+func (c *Core) comesOn(l *payload) bool {
+	e := &c.tasks.early
+	if l.haveBytes != e.bytes {
+		e.bytes, e.at = l.haveBytes, c.now
+	}
+	end := e.at.Add(c.cfg.EarlyPatience)
+	if c.now.Before(end) {
+		c.wakeBy(end)
+		return true
+	}
+	l.stoodStill = l.haveBytes + 1
+	return false
 }
 
 // copiesEarly gives the payload of an update that is to be installed as soon as it is whole, or is being installed;

@@ -18,14 +18,14 @@ func TestNoEarlyCopyBeginsWhileItsInstallIsUnderWay(t *testing.T) {
 	if c.tasks.busy == nil {
 		t.Fatal("nothing is being installed")
 	}
-	c.tasks.early = c.news.manifest.Approvals[0].Descriptor
+	c.tasks.early.descriptor = c.news.manifest.Approvals[0].Descriptor
 	c.driveEarly()
-	if c.tasks.early.IsZero() {
+	if c.tasks.early.descriptor.IsZero() {
 		t.Error("the copy that the install may be waiting for is taken from it")
 	}
-	c.tasks.early = content.ID{}
+	c.tasks.early.descriptor = content.ID{}
 	c.Step(w.now, ChunksLost{Payload: payloadOf("u1"), Indexes: []int{7}})
-	if c.tasks.busy == nil || !c.tasks.early.IsZero() {
+	if c.tasks.busy == nil || !c.tasks.early.descriptor.IsZero() {
 		t.Error("a copy begins beside the install")
 	}
 }

@@ -150,7 +150,7 @@ func (c *Core) gatesMoved() {
 
 // gateTold is what neighbours should know.
 func (c *Core) gateTold() gate {
-	return gate{serve: c.gates.serve, far: c.gates.far, wan: firstReason(c.wanGate(), c.sourceGate())}
+	return gate{serve: c.gates.serve, far: c.gates.far, wan: c.wanShut()}
 }
 
 // against says why a neighbour is not served; empty: it is.
@@ -172,6 +172,9 @@ func (c *Core) wanGate() policy.Reason {
 	return c.gates.wan
 }
 
+// wanShut says why nobody is to wait for this machine to fetch over the WAN: its gate, or its order of sources.
+func (c *Core) wanShut() policy.Reason { return firstReason(c.wanGate(), c.sourceGate()) }
+
 // gateText gives the facts behind the first gate that is closed.
 func (c *Core) gateText() string {
 	if c.gates.detail == "" {
@@ -182,7 +185,7 @@ func (c *Core) gateText() string {
 
 // wanGateText gives the facts behind the gate of the WAN.
 func (c *Core) wanGateText() string {
-	switch why := firstReason(c.wanGate(), c.sourceGate()); why {
+	switch why := c.wanShut(); why {
 	case "":
 		return ""
 	case policy.ReasonNetPeersOnly:

@@ -178,15 +178,23 @@ func (k *lease) hasStalled(id PeerID) bool {
 // inLine is this machine's place (from 0) among the live egress peers for a payload. What a shunned one fetches
 // across the WAN would help nobody, so it is not waited for.
 func (c *Core) inLine(l *payload) int {
-	mine := weight(l.key, 0, c.self.Peer)
+	mine, order := weight(l.key, 0, c.self.Peer), c.line()
 	n := 0
 	c.toNeighbours(func(p *peer) {
-		if (p.egress || p.webEgress && !c.egress()) && !p.seed && p.gate.wan == "" && !p.mute && !c.shunned(p.id) && !l.lease.hasStalled(p.id) &&
-			c.goesBefore(l, p, mine) {
+		if (p.egress || p.webEgress && !c.egress()) && !p.seed && c.sharesLine(p) && !p.mute && !c.shunned(p.id) && !l.lease.hasStalled(p.id) &&
+			order.goesBefore(l, p, mine) {
 			n++
 		}
 	})
 	return n
+}
+
+// sharesLine: a neighbour takes its turn at the WAN, as far as this machine is concerned. Who asks no seed is nobody to wait for,
+// but among those that all ask none the order is the ordinary one: else each of them would claim at once, and fetch what
+// the others fetch. Its word alone does not tell it from one that asks nobody beyond the site, so it has to have claimed
+// once.
+func (c *Core) sharesLine(p *peer) bool {
+	return p.gate.wan == "" || p.gate.wan == policy.ReasonNetPeersOnly && p.claimed && c.sourceGate() != "" && c.leavesSite()
 }
 
 // driveLease claims, uses or gives up the lease of a payload.
@@ -302,6 +310,7 @@ func (c *Core) leaseHeard(e LeaseHeard) {
 	if p == nil || !c.neighbour(p) {
 		return
 	}
+	p.claimed = p.claimed || e.Held
 	if l == nil {
 		p.claimEarly(e.Payload, e.Held)
 		return
@@ -317,7 +326,7 @@ func (c *Core) leaseHeard(e LeaseHeard) {
 	}
 	l.lease.forget(p.id)
 	l.lease.claims = append(l.lease.claims, k)
-	if e.Held && l.lease.held && !k.stalled && c.goesBefore(l, p, weight(l.key, 0, c.self.Peer)) {
+	if e.Held && l.lease.held && !k.stalled && c.line().goesBefore(l, p, weight(l.key, 0, c.self.Peer)) {
 		c.release(l, "wan-lease-wait")
 	}
 	c.drive(l)

@@ -20,13 +20,16 @@ type peer struct {
 	mute       bool  // silent so often that what it says it holds does not count for now
 	closed     bool  // gate.serve is set
 	egress     bool
-	webEgress  bool // as egress, but for the state of its way to the seeds
-	cache      bool // it says that it is a cache of the site
-	older      bool // its program knows nothing of caches
-	wifi       bool // it says that it is on Wi-Fi
-	linkless   bool // its program does not know who is
-	asks       int  // chunks outstanding there
-	at         int  // in Core.peers
+	webEgress  bool      // as egress, but for the state of its way to the seeds
+	cache      bool      // it says that it is a cache of the site
+	older      bool      // its program knows nothing of caches
+	wifi       bool      // it says that it is on Wi-Fi
+	wifiSaid   bool      // so it said last, see believesLink
+	wifiAt     time.Time // when wifi changed; zero: it did not
+	claimed    bool      // it has claimed a lease since it came
+	linkless   bool      // its program does not know who is
+	asks       int       // chunks outstanding there
+	at         int       // in Core.peers
 	// pace is the time from one chunk of this peer to the next while more are asked for, smoothed; zero: none yet.
 	pace      time.Duration
 	busyUntil time.Time // refused or silent: not asked before

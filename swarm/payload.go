@@ -39,6 +39,8 @@ type payload struct {
 	relay      bool      // a neighbour asks this machine to fetch it, see relay.go
 	relayBy    PeerID    // the neighbour that was asked to relay it
 
+	stoodStill int64 // one more than haveBytes when its early copy was given up; 0: it was not
+
 	blockedUntil time.Time // disk full or the like
 	reason       policy.Reason
 	detail       string

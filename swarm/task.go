@@ -16,7 +16,7 @@ type taskState struct {
 	stale   bool // what the plan was made with
 	tasks   []*task
 	busy    *task      // one install or removal at a time
-	early   content.ID // descriptor of what is copied early, see early.go; zero: nothing is
+	early   earlyState // see early.go
 	shuns   []Shun
 	kept    []SavedTask    // from the last snapshot, until their update turns up; sorted by it
 	counted []SavedPayload // likewise, byte counters; sorted by payload
@@ -183,6 +183,7 @@ func (c *Core) sweepTasks() {
 	for _, k := range c.tasks.tasks {
 		c.driveTask(k)
 	}
+	c.driveEarly()
 }
 
 // driveTask moves one update forward as far as its verdict allows.

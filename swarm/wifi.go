@@ -43,9 +43,9 @@ func (c *Core) sparesAir(l *payload, i int, best *peer, spareWired bool) bool {
 // wiredFirst says whether a neighbour comes before this machine in the line for the WAN lease because it is wired and
 // this one is not; known is false where links say nothing. A wired one for which the site has waited in vain lately is like
 // any other to a machine on Wi-Fi.
-func (c *Core) wiredFirst(p *peer) (first, known bool) {
-	here := c.onWiFi()
-	if here == p.wifi || here && c.cache.passed.has(p.id, c.now) || c.linklessInLine() {
+func (o line) wiredFirst(p *peer) (first, known bool) {
+	here := o.c.onWiFi()
+	if here == p.wifi || !o.links || here && o.c.cache.passed.has(p.id, o.c.now) {
 		return false, false
 	}
 	return here, true
@@ -70,8 +70,4 @@ func (c *Core) wiredInLine(l *payload) []*peer {
 		return 1
 	})
 	return out
-}
-
-func (c *Core) linklessInLine() bool {
-	return slices.ContainsFunc(c.peers, func(p *peer) bool { return c.neighbour(p) && p.linkless && !p.seed && (p.egress || p.webEgress) })
 }

@@ -36,3 +36,38 @@ func TestOnlyTheWiredMachineWhoseTurnItWasIsPassedOver(t *testing.T) {
 		}
 	}
 }
+
+// A neighbour that flaps between cable and Wi-Fi, or says so, has all of this machine's work looked at anew: once in five
+// seconds, however often it speaks. What it said last counts in the end.
+func TestANeighboursLinkIsBelievedOnceInAWhile(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	c, err := New(DefaultConfig(), Self{Peer: "self", Site: "hq"}, Snapshot{}, rand.New(rand.NewPCG(1, 2)), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Step(now, PeerUp{Peer: "a", Site: "hq"})
+	p, changes := c.byID["a"], 0
+	step := func(at time.Time, ev Event) {
+		was := p.wifi
+		c.Step(at, ev)
+		if p.wifi != was {
+			changes++
+		}
+	}
+	for i := range 1001 {
+		step(now.Add(time.Duration(i)*4*time.Millisecond), RoleHeard{Peer: "a", WiFi: i%2 == 0})
+		if i == 0 && !p.wifi {
+			t.Error("the first word is not believed at once")
+		}
+	}
+	step(c.now, RoleHeard{Peer: "a"})
+	if changes != 1 {
+		t.Errorf("it was believed %d times within five seconds", changes)
+	}
+	for end := now.Add(6 * time.Second); c.now.Before(end); {
+		step(c.now.Add(500*time.Millisecond), Tick{})
+	}
+	if p.wifi || changes != 2 {
+		t.Errorf("in the end it is on Wi-Fi: %v, after %d changes", p.wifi, changes)
+	}
+}

@@ -10,6 +10,14 @@ import (
 // Begin implements content.Store. Nothing is allocated: a file grows as its chunks come. A payload of which the map
 // was damaged is hashed first, which takes as long as reading it.
 func (s *Store) Begin(m *content.PayloadMap) (*content.Bits, error) {
+	have, err := s.tryBegin(m)
+	if s.again(err) {
+		return s.tryBegin(m)
+	}
+	return have, err
+}
+
+func (s *Store) tryBegin(m *content.PayloadMap) (*content.Bits, error) {
 	p, fresh, err := s.begin(m)
 	switch {
 	case err != nil:

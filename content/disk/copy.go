@@ -12,6 +12,7 @@ type Copy struct {
 	*content.PlainReader
 	p      *payload
 	losses uint64 // of the payload when reading began
+	over   func() // see NoMore; nil: nothing is waited for
 }
 
 // OpenCopy opens a payload of which all chunks are there, published or not: one that is not is hashed once
@@ -28,7 +29,7 @@ func (s *Store) OpenCopy(id content.ID) (*Copy, error) {
 	if !full {
 		return nil, fmt.Errorf("payload %s: %w", id.Short(), content.ErrIncomplete)
 	}
-	return &Copy{content.NewCopyReader(p.m, p.read, p.demote), p, losses}, nil
+	return &Copy{content.NewCopyReader(p.m, p.read, p.demote), p, losses, nil}, nil
 }
 
 // Matched says that the whole of what was read has this SHA-256. It counts only if everything was read, if

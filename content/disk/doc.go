@@ -47,7 +47,8 @@
 //     if that was before this run: a machine whose disk rots must not be shunned as a liar. Hashing every
 //     serve would cost more than encrypting it.
 //   - The quota counts payloads as large as they will be, and is asked when one begins; the reserve is
-//     looked at again every 32 MiB, since others fill the disk too.
+//     looked at again every 32 MiB, since others fill the disk too. Who took room without need (OnShort) gives it back
+//     before anything is refused.
 //   - A damaged map costs a hash of the payload, not the payload: without it nothing in the data file can be verified,
 //     so the payload is set aside untouched (Unmapped) until somebody begins it with the map, which its name proves.
 //     A map that is missing is what a removal left behind.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"patchmesh/content"
 )
@@ -19,14 +20,15 @@ type awaited struct {
 }
 
 // Follow is OpenCopy for a payload of which chunks are still to come: reading waits for each of them, until ctx ends.
-// It fails with ErrIncomplete once chunks have been lost, since what was read may have been of them.
+// It fails with ErrIncomplete once chunks have been lost, since what was read may have been of them, and where a chunk
+// is missing after NoMore.
 func (s *Store) Follow(ctx context.Context, id content.ID) (*Copy, error) {
 	p, err := s.find(id)
 	if err != nil {
 		return nil, err
 	}
 	p.mu.Lock()
-	f := &following{p: p, losses: p.losses}
+	f := &following{p: p, losses: p.losses, over: make(chan struct{})}
 	p.mu.Unlock()
 	read := func(i int, buf []byte) (int, error) {
 		if err := f.await(ctx, i); err != nil {
@@ -34,14 +36,23 @@ func (s *Store) Follow(ctx context.Context, id content.ID) (*Copy, error) {
 		}
 		return p.read(i, buf)
 	}
-	return &Copy{content.NewCopyReader(p.m, read, p.demote), p, f.losses}, nil
+	return &Copy{content.NewCopyReader(p.m, read, p.demote), p, f.losses, sync.OnceFunc(func() { close(f.over) })}, nil
+}
+
+// NoMore says that all of the payload is there as far as anybody knows: a chunk that is not is not waited for any
+// longer, since it may never come. It may be called while the copy is read.
+func (c *Copy) NoMore() {
+	if c.over != nil {
+		c.over()
+	}
 }
 
 // following is how far a payload was found to have come.
 type following struct {
 	p      *payload
 	losses uint64
-	there  int // all chunks before this one have come
+	there  int           // all chunks before this one have come
+	over   chan struct{} // closed when none is waited for any more
 }
 
 // await returns when chunk i is there. Who must stop stops where nothing is to be waited for, too: there may be much to read.
@@ -54,19 +65,31 @@ func (f *following) await(ctx context.Context, i int) error {
 		if w == nil || err != nil {
 			return err
 		}
-		if err = f.p.present(); err == nil { // asked after it waits: an end from now on wakes it
-			select {
-			case <-w.come:
-			case <-ctx.Done():
-				err = ctx.Err()
-			}
-		}
+		last, err := f.waitFor(ctx, w)
 		f.p.forget(w)
-		if err != nil {
+		if err != nil || last && f.p.has(i) {
 			return err
+		}
+		if last {
+			return fmt.Errorf("payload %s: a chunk is missing: %w", f.p.id.Short(), content.ErrIncomplete)
 		}
 	}
 	return nil
+}
+
+// waitFor returns when something has to be looked at anew; last: it is not to be waited for again.
+func (f *following) waitFor(ctx context.Context, w *awaited) (last bool, err error) {
+	if err := f.p.present(); err != nil { // asked after it waits: an end from now on wakes it
+		return false, err
+	}
+	select {
+	case <-w.come:
+		return false, nil
+	case <-f.over:
+		return true, nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
 }
 
 // look finds out whether the next chunks are there, and waits for them if not.

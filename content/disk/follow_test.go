@@ -136,6 +136,29 @@ func TestWhoFollowsAWholePayloadStopsWhenTold(t *testing.T) {
 	}
 }
 
+// Where all is said to be there, what is not is waited for no longer: it may never come. What is there is read.
+func TestWhoFollowsDoesNotWaitOnceAllShouldBeThere(t *testing.T) {
+	s := open(t, t.TempDir())
+	m, stored := storetest.Packed(t, storetest.Mixed(38, 3*content.MinChunkBytes))
+	put(t, s, m, stored, 0, 1)
+	c, done := follow(t, t.Context(), s, m)
+	c.NoMore()
+	c.NoMore()
+	got := <-done
+	if !errors.Is(got.err, content.ErrIncomplete) || len(got.body) != 2*int(m.ChunkBytes) {
+		t.Fatalf("%d bytes, %v", len(got.body), got.err)
+	}
+	put(t, s, m, stored, 2)
+	c, err := s.Follow(t.Context(), m.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.NoMore()
+	if body, err := io.ReadAll(c); err != nil || int64(len(body)) != m.PlainBytes {
+		t.Fatalf("%d bytes of a payload that is whole, %v", len(body), err)
+	}
+}
+
 // Somebody may bring the whole payload in another way while its chunks are waited for.
 func TestWhoFollowsSeesAnImport(t *testing.T) {
 	s := open(t, t.TempDir())

@@ -22,6 +22,9 @@ type Options struct {
 	// OnDamage hears of chunks that no longer match and were put aside. It is called with a lock of the
 	// payload held: it must not come back to the store, nor wait for anybody who does. nil: nobody.
 	OnDamage func(id content.ID, indexes []int)
+	// OnShort is called where the disk is too full for a payload or a chunk, with no lock held: whoever took room without
+	// need gives it back, and then the store looks once more. nil: nobody did.
+	OnShort func()
 	// SaveBytes and SaveEvery say how much data or time may pass until have-bits are made durable.
 	// It is what a power cut may cost. Zero: 64 MiB and 5 s.
 	SaveBytes int64

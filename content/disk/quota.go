@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -10,6 +11,7 @@ import (
 // Usage says how full a store is.
 type Usage struct {
 	UsedBytes    int64 // chunks that are there, and those that payloads which have begun still lack
+	LackedBytes  int64 // the latter alone
 	FreeBytes    int64 // of the file system
 	TotalBytes   int64
 	QuotaBytes   int64
@@ -28,16 +30,16 @@ func (s *Store) Usage() (Usage, error) {
 		return Usage{}, fmt.Errorf("free space of payload folder: %w", err)
 	}
 	return Usage{
-		UsedBytes: s.used(), FreeBytes: free, TotalBytes: total, QuotaBytes: s.opt.quota(total), ReserveBytes: s.opt.reserve(total),
+		UsedBytes: s.used(), LackedBytes: s.lacked(), FreeBytes: free, TotalBytes: total, QuotaBytes: s.opt.quota(total), ReserveBytes: s.opt.reserve(total),
 	}, nil
 }
 
-// Tune sets the limits and who hears of damage, after the store was opened and before it is used: whoever
+// Tune sets the limits and who hears of damage and of a full disk, after the store was opened and before it is used: whoever
 // takes the folder first often knows nothing of them.
 func (s *Store) Tune(opt Options) {
 	s.opt.QuotaBytes, s.opt.QuotaPercent = opt.QuotaBytes, opt.QuotaPercent
 	s.opt.ReserveBytes, s.opt.ReservePercent = opt.ReserveBytes, opt.ReservePercent
-	s.opt.OnDamage = opt.OnDamage
+	s.opt.OnDamage, s.opt.OnShort = opt.OnDamage, opt.OnShort
 }
 
 // used counts payloads as large as they will be: two that begin at once must not both fit into the
@@ -49,6 +51,15 @@ func (s *Store) used() int64 {
 	}
 	for _, u := range s.Unmapped() {
 		sum += u.HeldBytes
+	}
+	return sum
+}
+
+// lacked is what is still to be written of payloads that have begun.
+func (s *Store) lacked() int64 {
+	var sum int64
+	for _, p := range s.all() {
+		sum += missingBytes(p.m, p.bits())
 	}
 	return sum
 }
@@ -100,6 +111,17 @@ func (s *Store) spend(bytes int) error {
 		return &content.NoSpaceError{NeedBytes: need, FreeBytes: free}
 	}
 	return nil
+}
+
+// again says whether what failed for want of room is to be tried once more: somebody may have given room back. It must
+// be called without a lock. A quota does not change by that, and what a failed sync has cost is not undone by trying.
+func (s *Store) again(err error) bool {
+	var full *content.NoSpaceError
+	if s.opt.OnShort == nil || !errors.Is(err, content.ErrNoSpace) || errors.Is(err, content.ErrDamaged) || errors.As(err, &full) && full.Quota {
+		return false
+	}
+	s.opt.OnShort()
+	return true
 }
 
 // underQuota refuses a payload that begins and would not fit into the quota.

@@ -235,3 +235,26 @@ func TestReserveIsGuardedWhileChunksArrive(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Whoever took room that he does not need gives it back before a payload or a chunk is refused.
+func TestRoomThatIsGivenBackIsUsedAtOnce(t *testing.T) {
+	free, given := int64(10<<30), 0
+	opt := disk.Options{ReserveBytes: 1 << 30, OnShort: func() { free, given = 10<<30, given+1 }}
+	s := openWith(t, t.TempDir(), opt, disk.System{Space: func(string) (int64, int64, error) { return free, 100 << 30, nil }})
+	m, stored := storetest.Packed(t, storetest.Random(26, 40*content.MaxChunkBytes))
+	free = 1<<30 + 100
+	if _, err := s.Begin(m); err != nil || given != 1 {
+		t.Fatalf("begin: %v, room was asked for %d times", err, given)
+	}
+	free = 1<<30 + 100
+	storetest.Fill(t, s, m, stored)
+	if given != 2 {
+		t.Errorf("room was asked for %d times, want 2", given)
+	}
+	opt.QuotaBytes, opt.OnShort = 1, func() { t.Error("a quota does not grow by what is given back") }
+	s.Tune(opt)
+	more, _ := storetest.Packed(t, storetest.Random(27, content.MinChunkBytes))
+	if _, err := s.Begin(more); !errors.Is(err, content.ErrNoSpace) {
+		t.Errorf("begin over the quota: %v", err)
+	}
+}

@@ -132,6 +132,14 @@ func (s *Store) Put(id content.ID, index int, stored []byte) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	fresh, err := s.tryPut(p, index, stored)
+	if s.again(err) {
+		return s.tryPut(p, index, stored)
+	}
+	return fresh, err
+}
+
+func (s *Store) tryPut(p *payload, index int, stored []byte) (bool, error) {
 	if err := s.spend(len(stored)); err != nil {
 		return false, err
 	}

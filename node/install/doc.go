@@ -42,8 +42,9 @@
 //   - The copy may be made while the payload still comes (Early): the same copy, hashed as it is written, in a file
 //     without a name on the disk where it is staged. So it looks like any new file of that folder, a crash leaves nothing
 //     of it, and nothing is to be seen before the install, which looks at everything itself and takes the copy
-//     only if it matched. It takes its room earlier, so it is made only where twice the payload fits. Linux only:
-//     elsewhere, and where a file system has no such files, the install makes the copy.
+//     only if it matched. It takes its room earlier, so it is made only where it fits beside all that is to come and to be
+//     kept free, and is given up where anybody lacks room. After an hour it is not taken for what the disk holds. Linux
+//     only: elsewhere, and where a file system has no such files, the install makes the copy.
 //   - file: the copy is written beside the page cache where the system can. deb: not, dpkg reads it next.
 //   - deb: dpkg is told to keep changed configuration files and never asks. It is never killed: a
 //     killed dpkg leaves half-configured packages. When the time is up we stop waiting for it and say

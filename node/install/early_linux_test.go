@@ -6,11 +6,13 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
-	"testing"
-	"time"
-
 	"patchmesh/node/install"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // coming is a payload that comes in two halves.
@@ -19,11 +21,17 @@ type coming struct {
 	more    *io.PipeWriter
 	opened  int
 	matched bool
+	noMore  func()
 }
 
 func (*coming) Close() error     { return nil }
 func (c *coming) Matched()       { c.matched = true }
 func (c *coming) Recheck() error { return nil }
+func (c *coming) NoMore() {
+	if c.noMore != nil {
+		c.noMore()
+	}
+}
 
 // begun is a job whose payload is being copied early, of which half has been read.
 func begun(t *testing.T, i install.Installer, j *install.Job, body []byte) (c *coming, stop func(), done chan error) {
@@ -32,10 +40,13 @@ func begun(t *testing.T, i install.Installer, j *install.Job, body []byte) (c *c
 	c, done = &coming{Reader: r, more: w}, make(chan error, 1)
 	ctx, stop := context.WithCancel(t.Context())
 	t.Cleanup(stop)
-	context.AfterFunc(ctx, func() { w.CloseWithError(ctx.Err()) })
 	j.Early = &install.Early{}
 	j.Open = func() (io.ReadCloser, error) { c.opened++; return c, nil }
-	go func() { done <- j.Early.Copy(ctx, i, *j) }()
+	open := func(ctx context.Context) (io.ReadCloser, error) {
+		context.AfterFunc(ctx, func() { w.CloseWithError(ctx.Err()) })
+		return j.Open()
+	}
+	go func() { done <- j.Early.Copy(ctx, i, *j, open) }()
 	if _, err := w.Write(body[:len(body)/2]); err != nil {
 		t.Fatal(err)
 	}
@@ -111,6 +122,19 @@ func TestEarlyCopyThatIsOfNoUseIsMadeAgain(t *testing.T) {
 			c.more.Close()
 			j.Root = dir
 		},
+		"chunks lost before it began": func(_ *testing.T, c *coming, _ func(), _ *install.Job) {
+			c.noMore = func() { c.more.CloseWithError(io.ErrUnexpectedEOF) } // else they would be waited for without end
+		},
+		"old": func(_ *testing.T, c *coming, _ func(), j *install.Job) {
+			_, _ = c.more.Write(body[len(body)/2:])
+			c.more.Close()
+			j.Early.Grow(time.Hour)
+		},
+		"clock set back": func(_ *testing.T, c *coming, _ func(), j *install.Job) {
+			_, _ = c.more.Write(body[len(body)/2:])
+			c.more.Close()
+			j.Early.Grow(-time.Hour)
+		},
 		"another update": func(_ *testing.T, c *coming, _ func(), j *install.Job) {
 			_, _ = c.more.Write(body[len(body)/2:])
 			c.more.Close()
@@ -120,7 +144,8 @@ func TestEarlyCopyThatIsOfNoUseIsMadeAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			i, j := installer(t, "file"), fileJob(t.TempDir(), "/file", body)
 			c, stop, done := begun(t, i, &j, body)
-			j.Open = whole
+			opened := 0
+			j.Open = func() (io.ReadCloser, error) { opened++; return whole() }
 			spoil(t, c, stop, &j)
 			if _, err := i.Install(t.Context(), j); err != nil {
 				t.Fatal(err)
@@ -130,6 +155,9 @@ func TestEarlyCopyThatIsOfNoUseIsMadeAgain(t *testing.T) {
 			if got := read(t, filepath.Join(j.Root, "file")); got != string(body) {
 				t.Errorf("%d bytes that differ", len(got))
 			}
+			if opened != 1 {
+				t.Errorf("the install read the payload %d times", opened)
+			}
 			if left := filesBelow(t, j.Root); len(left) != 1 {
 				t.Errorf("left behind: %v", left)
 			}
@@ -137,20 +165,92 @@ func TestEarlyCopyThatIsOfNoUseIsMadeAgain(t *testing.T) {
 	}
 }
 
-// A copy needs its room earlier than an install does, while the payload itself still grows: where that is short, none
-// is made, and the download keeps the disk.
+// A copy needs its room earlier than an install does, while the payload itself and others still grow: where that is short,
+// or what others keep free would be taken, none is made, and the download keeps the disk.
 func TestNothingIsCopiedEarlyWhereTheDiskIsShort(t *testing.T) {
 	body := randomBody(1 << 20)
-	i, j := installer(t, "file"), fileJob(t.TempDir(), "/file", body)
-	j.Early = &install.Early{}
-	j.Free = func(string) (int64, error) { return 17<<20 + 1<<19, nil } // enough for the copy alone
-	err := j.Early.Copy(t.Context(), i, j)
-	var e *install.Error
-	if !errors.As(err, &e) || e.Reason != install.ReasonDiskShort {
-		t.Fatalf("%v, want %s", err, install.ReasonDiskShort)
+	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	for name, c := range map[string]struct {
+		free   int64
+		claims func() (int64, error)
+	}{
+		"room for the copy alone": {17<<20 + 1<<19, nil},
+		"what others keep free":   {5 << 30, func() (int64, error) { return 5<<30 - 16<<20, nil }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i, j := installer(t, "file"), fileJob(t.TempDir(), "/file", body)
+			j.Early = &install.Early{Claims: c.claims}
+			j.Free = func(string) (int64, error) { return c.free, nil }
+			j.Open = open
+			err := j.Early.Copy(t.Context(), i, j, func(context.Context) (io.ReadCloser, error) { return open() })
+			var e *install.Error
+			if !errors.As(err, &e) || e.Reason != install.ReasonDiskShort {
+				t.Fatalf("%v, want %s", err, install.ReasonDiskShort)
+			}
+			if _, err := i.Install(t.Context(), j); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
-	if _, err := i.Install(t.Context(), j); err != nil {
+}
+
+// unnamed says whether this process holds a file without a name below a folder.
+func unnamed(t *testing.T, dir string) bool {
+	t.Helper()
+	all, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
 		t.Fatal(err)
+	}
+	return slices.ContainsFunc(all, func(fd string) bool {
+		to, err := os.Readlink(fd)
+		return err == nil && strings.HasPrefix(to, dir+"/") && strings.HasSuffix(to, " (deleted)")
+	})
+}
+
+// An early copy is never the reason why something else does not fit: an install of another update that lacks room has it
+// given up first, and finds its room free.
+func TestEarlyCopyIsGivenUpForAnInstallThatLacksRoom(t *testing.T) {
+	i, body := installer(t, "file"), randomBody(1<<20)
+	j := fileJob(t.TempDir(), "/file", body)
+	_, _, done := begun(t, i, &j, body)
+	other := fileJob(j.Root, "/other", body)
+	other.Early, other.Spec.Update = j.Early, "u2"
+	other.Free = func(string) (int64, error) {
+		if unnamed(t, j.Root) {
+			return 1 << 20, nil
+		}
+		return 1 << 30, nil
+	}
+	if _, err := i.Install(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("the copy ended with %v", err)
+	}
+}
+
+// A copy that no install takes goes after a time: the bytes were hashed long ago, and its room is needed for nothing.
+func TestEarlyCopyThatNobodyTakesGoesByItself(t *testing.T) {
+	for name, body := range map[string]func() io.Reader{
+		"whole":         func() io.Reader { return bytes.NewReader(make([]byte, 1<<20)) },
+		"still to come": func() io.Reader { r, _ := io.Pipe(); return r },
+	} {
+		t.Run(name, func(t *testing.T) {
+			i, j := installer(t, "file"), fileJob(t.TempDir(), "/file", make([]byte, 1<<20))
+			synctest.Test(t, func(t *testing.T) {
+				begun, early := time.Now(), install.Early{}
+				err := early.Copy(t.Context(), i, j, func(ctx context.Context) (io.ReadCloser, error) {
+					r := body()
+					if p, ok := r.(*io.PipeReader); ok {
+						context.AfterFunc(ctx, func() { p.CloseWithError(ctx.Err()) })
+					}
+					return io.NopCloser(r), nil
+				})
+				if d := time.Since(begun); d != time.Hour || unnamed(t, j.Root) {
+					t.Errorf("it ended after %v with %v", d, err)
+				}
+			})
+		})
 	}
 }
 

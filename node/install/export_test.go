@@ -1,6 +1,16 @@
 package install
 
-import "context"
+import (
+	"context"
+	"time"
+)
+
+// Grow makes the copy that is under way older.
+func (e *Early) Grow(d time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.now.begun = e.now.begun.Add(-d)
+}
 
 // Beside is beside, for tests.
 var Beside = beside

@@ -115,12 +115,17 @@ func (j Job) step(step string) error {
 // reserveBytes stay free on a disk that we write to: a machine with a full disk cannot even log why.
 const reserveBytes = 16 << 20
 
-// checkSpace refuses to begin writing needBytes to the disk that holds path if they will not fit.
+// checkSpace refuses to begin writing needBytes to the disk that holds path if they will not fit, even without the copy
+// that is made early of some payload.
 func (j Job) checkSpace(path string, needBytes int64) error {
 	if j.Free == nil {
 		return nil
 	}
 	free, err := j.Free(path)
+	if err == nil && free < needBytes+reserveBytes && j.Early != nil {
+		j.Early.GiveUp()
+		free, err = j.Free(path)
+	}
 	if err != nil || free >= needBytes+reserveBytes {
 		return nil // unknown is no reason to refuse: writing will tell
 	}

@@ -228,7 +228,7 @@ func (j Job) rollBack(ctx context.Context, i Installer, t trial, said string) er
 			e.ExitCode, e.Killed = cause.ExitCode, cause.Killed
 			e.Log = tail([]byte(strings.Join([]string{said, cause.Log}, "\n")))
 		}
-		if cause != nil && (cause.Killed || cause.Reason == ReasonDiskShort || cause.Reason == ReasonLocked) {
+		if cause != nil && (cause.Killed || slices.Contains([]string{ReasonDiskShort, ReasonDiskError, ReasonLocked}, cause.Reason)) {
 			e.Reason = cause.Reason // the trial stays as it is, and the next try goes on with the way back
 			return e
 		}

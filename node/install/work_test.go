@@ -164,6 +164,34 @@ func TestRH6WhereThereIsNoWayBackThatIsSaid(t *testing.T) {
 	}
 }
 
+// stuckBack plays a rollback that does not work at first.
+type stuckBack struct {
+	install.Installer
+	reason string
+}
+
+func (s stuckBack) Rollback(context.Context, install.Job, string) (install.Result, error) {
+	return install.Result{}, &install.Error{Reason: s.reason, What: "bring back /srv/app"}
+}
+
+// What time may heal does not end the way back: an update that has failed its probe is not left in place because of one
+// write that did not work.
+func TestRH6ARollbackThatTimeMayHealIsTriedAgain(t *testing.T) {
+	for _, reason := range []string{install.ReasonDiskError, install.ReasonDiskShort, install.ReasonLocked} {
+		root := t.TempDir()
+		write(t, filepath.Join(root, "srv", "app"), "before", 0o644)
+		j := probed(t, root, "after")
+		e := (*install.Error)(nil)
+		if _, err := install.Bring(t.Context(), stuckBack{installer(t, "file"), reason}, j); !errors.As(err, &e) || e.Reason != reason {
+			t.Errorf("%v, want %s", err, reason)
+		}
+		bring(t, j, install.ReasonRolledBack)
+		if got := read(t, filepath.Join(root, "srv", "app")); got != "before" {
+			t.Errorf("%s: in the end the file holds %q", reason, got)
+		}
+	}
+}
+
 func TestRG2ConditionsDecideWhatIsThereAndWhatIsForThisMachine(t *testing.T) {
 	root := t.TempDir()
 	write(t, filepath.Join(root, "etc", "os-release"), "NAME=\"x\"\nID=debian\nVERSION_ID=\"12\"\n", 0o644)

@@ -14,7 +14,7 @@ import (
 // outbox is the queue of encoded messages to one peer. Messages are encoded straight into the buffer
 // that is written next, so that many small ones leave in one write.
 type outbox struct {
-	wake chan struct{}
+	wake bell
 
 	mu     sync.Mutex
 	buf    []byte
@@ -37,7 +37,7 @@ func (o *outbox) put(m wire.Message) (full bool, err error) {
 		return false, err
 	}
 	o.count++
-	o.poke()
+	o.wake.ring()
 	return false, nil
 }
 
@@ -54,7 +54,7 @@ func (o *outbox) finish(bye wire.Goodbye) bool {
 		return false
 	}
 	o.buf = buf
-	o.poke()
+	o.wake.ring()
 	return true
 }
 
@@ -62,13 +62,6 @@ func (o *outbox) discard() {
 	o.mu.Lock()
 	o.closed, o.buf, o.count = true, nil, 0
 	o.mu.Unlock()
-}
-
-func (o *outbox) poke() {
-	select {
-	case o.wake <- struct{}{}:
-	default:
-	}
 }
 
 // take swaps what is queued for an empty buffer.

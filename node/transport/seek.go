@@ -1,8 +1,13 @@
 package transport
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"math/rand/v2"
+	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -88,13 +93,54 @@ func (d *discovery) rest(ctx context.Context) bool {
 	}
 }
 
-// browse asks over both families, or over the one that there is, and hands on what is announced.
+// browse asks over the families that there are, and hands on what is announced. They are looked for first: who asks over
+// both and gets one only is told of the other, and never closes the socket of the first.
 func browse(ctx context.Context, answer func(text []string)) error {
-	err := browseOver(ctx, zeroconf.IPv4AndIPv6, answer)
-	if err != nil && ctx.Err() == nil {
-		err = browseOver(ctx, zeroconf.IPv4, answer)
+	over, err := families(upMulticast(), joins)
+	if err != nil {
+		return err
 	}
-	return err
+	return browseOver(ctx, over, answer)
+}
+
+// families are those over which this machine can be asked on some interface.
+func families(all []net.Interface, joins func(network string, on *net.Interface) error) (over zeroconf.IPType, err error) {
+	for _, f := range []struct {
+		network string
+		is      zeroconf.IPType
+	}{{"udp4", zeroconf.IPv4}, {"udp6", zeroconf.IPv6}} {
+		for _, i := range all {
+			if err = joins(f.network, &i); err == nil {
+				over |= f.is
+				break
+			}
+		}
+	}
+	if over == 0 {
+		return 0, fmt.Errorf("no interface takes part in mdns: %w", cmp.Or(err, errors.New("there is none for multicast")))
+	}
+	return over, nil
+}
+
+func upMulticast() []net.Interface {
+	all, err := net.Interfaces()
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(all, func(i net.Interface) bool { return i.Flags&net.FlagUp == 0 || i.Flags&net.FlagMulticast == 0 })
+}
+
+// joins finds out whether mDNS can be heard on an interface.
+func joins(network string, on *net.Interface) error {
+	group := &net.UDPAddr{IP: net.IPv4(224, 0, 0, 251), Port: 5353}
+	if network == "udp6" {
+		group.IP = net.ParseIP("ff02::fb")
+	}
+	c, err := net.ListenMulticastUDP(network, on, group)
+	if err != nil {
+		return err
+	}
+	return c.Close()
 }
 
 func browseOver(ctx context.Context, over zeroconf.IPType, answer func(text []string)) error {

@@ -13,7 +13,7 @@ import (
 type server struct {
 	s    *session
 	st   *stream
-	wake chan struct{}
+	wake bell
 
 	mu      sync.Mutex
 	waiting map[uint64]uint64 // asked and unanswered: request to ref
@@ -55,7 +55,7 @@ func (s *session) acceptChunks(st *stream) {
 		return
 	}
 	defer s.wg.Done()
-	srv := &server{s: s, st: st, wake: make(chan struct{}, 1), waiting: map[uint64]uint64{}}
+	srv := &server{s: s, st: st, wake: newBell(), waiting: map[uint64]uint64{}}
 	var writing sync.WaitGroup
 	writing.Go(srv.write)
 	err := srv.read(bufio.NewReaderSize(st, readBufferBytes))
@@ -122,10 +122,7 @@ func (v *server) push(j job) bool {
 		return false
 	}
 	v.queue = append(v.queue, j)
-	select {
-	case v.wake <- struct{}{}:
-	default:
-	}
+	v.wake.ring()
 	return true
 }
 
@@ -135,10 +132,7 @@ func (v *server) close() {
 	v.closed = true
 	waiting := v.waiting
 	v.waiting = map[uint64]uint64{}
-	select {
-	case v.wake <- struct{}{}:
-	default:
-	}
+	v.wake.ring()
 	v.mu.Unlock()
 	for _, ref := range waiting {
 		if v.s.h.takeRef(ref) != nil && !v.s.isClosing() {

@@ -41,7 +41,7 @@ type session struct {
 func newSession(l *link, p Peer, hello wire.Hello, st *stream, prev *session) *session {
 	return &session{
 		h: l.h, l: l, peer: p, hello: hello, mesh: st, prev: prev,
-		out: outbox{wake: make(chan struct{}, 1)}, closing: make(chan struct{}), done: make(chan struct{}), draining: map[*fetcher]struct{}{},
+		out: outbox{wake: newBell()}, closing: make(chan struct{}), done: make(chan struct{}), draining: map[*fetcher]struct{}{},
 		up: l.h.cfg.Pacing.up(p), down: l.h.cfg.Pacing.down(p),
 	}
 }
