@@ -93,6 +93,18 @@ func (c *contacts) of(id string) contact {
 	return contact{Peer: transport.Peer{ID: id}, tier: api.TierSite}
 }
 
+// open are the contacts with a session.
+func (c *contacts) open() (out []contact) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range c.list {
+		if !k.gone {
+			out = append(out, *k)
+		}
+	}
+	return out
+}
+
 // sample measures the rates of all sessions.
 func (c *contacts) sample(peers []transport.Peer, now time.Time) {
 	c.mu.Lock()

@@ -69,13 +69,8 @@ func (n *Node) openStorekeeping() error {
 
 // limitStore sets the limits, and who hears of damage.
 func (n *Node) limitStore(heard func(content.ID, []int)) {
-	opt := disk.Options{OnDamage: heard}
-	opt.QuotaBytes, opt.QuotaPercent, _ = parseLimit(n.cfg.StoreQuota) // checked by Validate
-	if n.seed != nil && n.cfg.StoreQuota == "" {
-		opt.QuotaBytes = -1 // nothing of a catalogue goes by itself, so only the disk bounds it
-	}
-	opt.ReserveBytes, opt.ReservePercent, _ = parseLimit(n.cfg.StoreReserve)
-	n.store.Tune(opt)
+	n.store.Tune(disk.Options{OnDamage: heard})
+	n.tuneStore()
 }
 
 func (n *Node) loadPins() error {
