@@ -96,6 +96,8 @@
 //     a limit (policy.UsualSiteUp) and what is taken has none: a site takes each byte once, and a number that suits one
 //     line starves a site behind a faster one. Machines of another site in the own subnet, as where a carrier visits,
 //     share no line with it. 'doctor' tells all limits, who says so, and what they do now.
+//   - What a cache of the site gave is booked on a tier of its own (contacts.go); receipts keep to the way it came, which
+//     older machines know too and which says whether the WAN was crossed.
 //   - Where bytes came from is booked here and not in the core: nothing is decided by it. A seed books what
 //     machines report as totals, and only what is more than it has booked: reports may come twice or late.
 //   - Receipts are asked for, never pushed: who gave wants the receipt, who got wants the signature, headquarters wants

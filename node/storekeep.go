@@ -340,7 +340,7 @@ func (n *Node) chunkBooked(m *content.PayloadMap, index int, c contact, bytes in
 	if fresh && n.keeper.damaged.Load() > n.keeper.healed.Load() {
 		n.keeper.heal(m.ID(), index)
 	}
-	n.metrics.tier(c.tier, bytes, fresh)
+	n.metrics.tier(c.booked(), bytes, fresh)
 }
 
 // heal counts a damaged chunk that has come again.
