@@ -53,9 +53,10 @@ func TestCacheServesWhoComesLater(t *testing.T) {
 	late := m.run("late", Config{Egress: EgressNo, Peers: []string{cache.addr}})
 	installedIs(t, late, "one", body)
 	u, kept := late.update(t, "one"), cache.view.Load().Payloads[0]
-	if u.Bytes.WAN() != 0 || u.Bytes.Site+u.Bytes.Subnet < int64(len(body)) {
-		t.Errorf("the late machine got it from elsewhere: %+v", u.Bytes)
+	if u.Bytes != (api.Bytes{Cache: int64(len(body))}) {
+		t.Errorf("the late machine got it from elsewhere, or its books do not say that a cache gave it: %+v", u.Bytes)
 	}
+	cameFromCache(t, late, cache, int64(len(body)))
 	if kept.Seed != kept.Bytes || kept.Wasted+kept.Duplicate+kept.Site+kept.Subnet != 0 {
 		t.Errorf("it did not cross the WAN once: %+v", kept)
 	}
@@ -65,6 +66,23 @@ func TestCacheServesWhoComesLater(t *testing.T) {
 	info, err := cache.Node.Node(context.Background())
 	if err != nil || !info.Cache {
 		t.Errorf("the cache does not call itself one: %+v, %v", info, err)
+	}
+}
+
+// cameFromCache checks C-21: what a cache gave is a tier like any other, wherever bytes are told of, and no byte is missing.
+func cameFromCache(t *testing.T, late, cache *running, bytes int64) {
+	t.Helper()
+	p, err := late.Provenance(context.Background(), "one", "late")
+	if err != nil || p.HeldBytes != bytes || len(p.Sources) != 1 || p.Sources[0].Tier != api.TierCache || p.Sources[0].Peer != cache.id || p.Sources[0].Bytes != bytes || p.Sources[0].Percent != 100 {
+		t.Errorf("provenance: %+v, %v", p, err)
+	}
+	until(t, "the books to be written", func() bool {
+		r, err := late.BytesReport(context.Background(), api.BytesQuery{By: "tier"})
+		return err == nil && slices.ContainsFunc(r.Rows, func(b api.BytesRow) bool { return b.Key == api.TierCache && b.Bytes.Cache == bytes }) && r.Total.SavedBytes == bytes
+	})
+	i, err := late.Node.Node(context.Background())
+	if err != nil || !slices.ContainsFunc(i.Peers, func(p api.PeerInfo) bool { return p.ID == cache.id && p.Tier == api.TierCache }) {
+		t.Errorf("peers: %+v, %v", i, err)
 	}
 }
 

@@ -13,10 +13,20 @@ import (
 type contact struct {
 	transport.Peer
 	tier  string
+	cache bool // it says that it is a cache of this site
 	since time.Time
 	gone  bool
 
 	in, out flow
+}
+
+// booked is the tier on which its bytes count. Receipts keep to the way that they came: who signs one may be older and know
+// no other, and it is the way that says whether they crossed the WAN.
+func (k contact) booked() string {
+	if k.cache && (k.tier == api.TierSubnet || k.tier == api.TierSite) {
+		return api.TierCache
+	}
+	return k.tier
 }
 
 // flow is a byte counter and what it gained per second over the last while.
@@ -83,6 +93,15 @@ func (c *contacts) left(id string) {
 	}
 }
 
+// saidCache notes that a peer says it is a cache. It stays one for the session: what it has given cannot be taken back.
+func (c *contacts) saidCache(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.list[id]; k != nil {
+		k.cache = true
+	}
+}
+
 // of is the contact with an ID.
 func (c *contacts) of(id string) contact {
 	c.mu.Lock()
@@ -91,6 +110,18 @@ func (c *contacts) of(id string) contact {
 		return *k
 	}
 	return contact{Peer: transport.Peer{ID: id}, tier: api.TierSite}
+}
+
+// open are the contacts with a session.
+func (c *contacts) open() (out []contact) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range c.list {
+		if !k.gone {
+			out = append(out, *k)
+		}
+	}
+	return out
 }
 
 // sample measures the rates of all sessions.

@@ -91,6 +91,13 @@
 //   - What a machine on Wi-Fi sends to others is limited where nobody set a limit (wifiUp): the air is shared with everybody
 //     who works there. Whether it is on Wi-Fi is looked up every few seconds at the interface of the default route
 //     (Linux), or said with --gate link=wifi; what cannot be found out counts as wired.
+//   - Of what is signed for a machine about rates, budget and store, what its command line says and what is stated for its
+//     site, the strictest counts at each instant (pace.go). Where nobody said anything, what is given to other sites has
+//     a limit (policy.UsualSiteUp) and what is taken has none: a site takes each byte once, and a number that suits one
+//     line starves a site behind a faster one. Machines of another site in the own subnet, as where a carrier visits,
+//     share no line with it. 'doctor' tells all limits, who says so, and what they do now.
+//   - What a cache of the site gave is booked on a tier of its own (contacts.go); receipts keep to the way it came, which
+//     older machines know too and which says whether the WAN was crossed.
 //   - Where bytes came from is booked here and not in the core: nothing is decided by it. A seed books what
 //     machines report as totals, and only what is more than it has booked: reports may come twice or late.
 //   - Receipts are asked for, never pushed: who gave wants the receipt, who got wants the signature, headquarters wants

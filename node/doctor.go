@@ -88,8 +88,10 @@ func (n *Node) Doctor(ctx context.Context, q api.DoctorQuery) (*api.Diagnosis, e
 		{api.ScopeTime, func() { lookAtTime(e, n.believer, n.cfg.Now(), n.late()) }},
 		{api.ScopeDisk, func() { lookAtDisk(e, n.places(), func() (string, error) { return n.makeRoom(ctx) }) }},
 		{api.ScopeStore, func() { n.lookAtStore(ctx, e) }},
+		{api.ScopeStore, func() { n.lookAtRoom(e) }},
 		{api.ScopeP2P, func() { n.lookAtPeers(e, v) }},
 		{api.ScopeWAN, func() { n.lookAtWAN(e, v) }},
+		{api.ScopeWAN, func() { n.lookAtLimits(e, v) }},
 		{api.ScopeUpdates, func() { n.lookAtUpdates(e, v) }},
 		{api.ScopeUpdates, func() { n.lookAtDrafts(e) }},
 	} {

@@ -156,8 +156,8 @@ func explainState(e *explanation, m api.Machine, itself bool, now time.Time) {
 		seen = true
 		e.State, e.Reason = u.State, u.Reason
 		if u.SizeBytes > 0 {
-			e.add(u.Since, "fetch", "%s of %s here: %s from the subnet, %s from the site, %s over the WAN",
-				api.Size(u.HaveBytes), api.Size(cmp.Or(u.StoredBytes, u.SizeBytes)), api.Size(u.Bytes.Subnet), api.Size(u.Bytes.Site), api.Size(u.Bytes.WAN()))
+			e.add(u.Since, "fetch", "%s of %s here: %s from the subnet, %s from the site, %s from its caches, %s over the WAN",
+				api.Size(u.HaveBytes), api.Size(cmp.Or(u.StoredBytes, u.SizeBytes)), api.Size(u.Bytes.Subnet), api.Size(u.Bytes.Site), api.Size(u.Bytes.Cache), api.Size(u.Bytes.WAN()))
 		}
 		if u.Bytes.Wasted > 0 {
 			e.add(u.Since, "verify", "%s did not match their hashes and were thrown away", api.Size(u.Bytes.Wasted))

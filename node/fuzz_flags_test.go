@@ -2,6 +2,7 @@ package node
 
 import (
 	"os"
+	"patchmesh/policy"
 	"path/filepath"
 	"testing"
 )
@@ -27,8 +28,8 @@ func FuzzFlags(f *testing.F) {
 			(g.BatteryPercent < 0 || g.BatteryPercent > 100 || g.CPUPercent < 0 || g.CPUPercent > 100 || g.DiskQueue < 0 || g.FreeBytes < 0 || g.YieldAbove < 0) {
 			t.Errorf("--gate %q is %+v", text, *g)
 		}
-		if n, share, err := parseLimit(text); err == nil && (n < -1 || share < 0 || share > 99 || n > 0 && share > 0) {
-			t.Errorf("--store-quota %q is %d bytes, %d %%", text, n, share)
+		if r, err := policy.ParseRoom(text); err == nil && (r.Bytes < -1 || r.Percent < 0 || r.Percent > 99 || r.Bytes > 0 && r.Percent > 0) {
+			t.Errorf("--store-quota %q is %+v", text, r)
 		}
 		if p, err := parseSitePrefix(text); err == nil && (!p.IsValid() || p != p.Masked()) {
 			t.Errorf("--prefix %q is %v", text, p)

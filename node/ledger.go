@@ -107,7 +107,7 @@ func (l *ledger) arrived(id content.ID, chunks, index int, from contact, bytes i
 	l.receipts.Arrived(signerOf(from), from.tier, id, chunks, index, bytes, fresh, l.now())
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := l.book(id, chunks)
+	b, tier := l.book(id, chunks), from.booked()
 	b.dirty = true
 	if !fresh {
 		b.Totals.Duplicate += int64(bytes)
@@ -118,17 +118,17 @@ func (l *ledger) arrived(id content.ID, chunks, index int, from contact, bytes i
 		b.Over, b.Final, b.Sources, b.by, b.WholeAt = false, nil, nil, make([]uint16, chunks), time.Time{}
 	}
 	now := l.now().UTC()
-	i := slices.IndexFunc(b.Sources, func(s bookSource) bool { return s.Peer == from.ID && s.Tier == from.tier })
+	i := slices.IndexFunc(b.Sources, func(s bookSource) bool { return s.Peer == from.ID && s.Tier == tier })
 	if i < 0 && len(b.Sources) < maxSources {
-		b.Sources = append(b.Sources, bookSource{Peer: from.ID, Name: from.Name, Tier: from.tier, FirstAt: now})
+		b.Sources = append(b.Sources, bookSource{Peer: from.ID, Name: from.Name, Tier: tier, FirstAt: now})
 		i = len(b.Sources) - 1
 	} else if i < 0 {
-		i = max(0, slices.IndexFunc(b.Sources, func(s bookSource) bool { return s.Tier == from.tier }))
+		i = max(0, slices.IndexFunc(b.Sources, func(s bookSource) bool { return s.Tier == tier }))
 	}
 	b.Sources[i].LastAt = now
 	b.by[index] = uint16(i + 1)
-	b.Totals.Add(from.tier, int64(bytes))
-	l.day(id, from.tier, bytes)
+	b.Totals.Add(tier, int64(bytes))
+	l.day(id, tier, bytes)
 }
 
 // wasted books bytes that did not match.

@@ -243,8 +243,11 @@ func TestLimitSlowsTheWAN(t *testing.T) {
 		t.Errorf("1 MiB in %v", d)
 	}
 	f, err := a.Status(context.Background(), api.StatusQuery{})
-	if err != nil || f.Machines[0].Traffic == nil || len(f.Machines[0].Traffic.Limits) != 1 || f.Machines[0].Traffic.Limits[0].BytesPerSec != 250000 {
-		t.Errorf("status: %+v, %v", f.Machines[0].Traffic, err)
+	if err != nil || f.Machines[0].Traffic == nil {
+		t.Fatalf("status: %+v, %v", f, err)
+	}
+	if l := limitOf(f.Machines[0].Traffic.Limits, "wan", "down"); l == nil || l.BytesPerSec != 250000 || l.From != api.LimitFlag || l.NowBytesPerSec == 0 {
+		t.Errorf("the seed is told of the limit and of what it does: %+v", f.Machines[0].Traffic)
 	}
 }
 

@@ -13,7 +13,7 @@ func (m *metrics) addStore(n *Node) {
 	m.tiers = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "patchmesh_payload_received_bytes_total", Help: "Payload bytes that were verified and new, by tier; seed and origin crossed the WAN."}, []string{"tier"})
 	m.wastedBytes = prometheus.NewCounter(prometheus.CounterOpts{Name: "patchmesh_payload_wasted_bytes_total", Help: "Payload bytes that did not match their hashes."})
 	m.reg.MustRegister(m.tiers, m.wastedBytes)
-	for _, t := range []string{api.TierSubnet, api.TierSite, api.TierMedia, api.TierNeighbour, api.TierSeed, api.TierOrigin} {
+	for _, t := range []string{api.TierSubnet, api.TierSite, api.TierCache, api.TierMedia, api.TierNeighbour, api.TierSeed, api.TierOrigin} {
 		m.tiers.WithLabelValues(t) // zero is a number too: a graph must not begin with the first byte
 	}
 	for _, fresh := range []string{"true", "false"} {

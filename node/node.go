@@ -140,6 +140,9 @@ func Open(cfg Config) (*Node, error) {
 		f.close()
 		return nil, err
 	}
+	n.limits.look()
+	n.limits.apply(cfg.Now())
+	n.tuneStore()
 	n.openApply()
 	if n.host, err = n.openHost(); err != nil {
 		f.close()

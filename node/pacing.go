@@ -58,9 +58,9 @@ func explainTraffic(e *explanation, m api.Machine) {
 	for _, l := range t.Limits {
 		switch {
 		case l.Off:
-			e.add(m.LastReport, "limit", "nothing may pass %s.%s at this hour", l.Class, l.Dir)
+			e.add(m.LastReport, "limit", "nothing may pass %s.%s at this hour%s", l.Class, l.Dir, sourceText(l))
 		case !l.Unlimited:
-			e.add(m.LastReport, "limit", "%s.%s is limited to %s", l.Class, l.Dir, api.Rate(float64(l.BytesPerSec)))
+			e.add(m.LastReport, "limit", "%s.%s is limited to %s%s", l.Class, l.Dir, api.Rate(float64(l.BytesPerSec)), sourceText(l))
 		}
 	}
 	if b := t.Budget; b != nil {
@@ -69,6 +69,14 @@ func explainTraffic(e *explanation, m api.Machine) {
 	for _, g := range t.Gates {
 		e.add(m.LastReport, "gate", "%s", g.Text())
 	}
+}
+
+// sourceText is who says so, in brackets; what older machines report does not tell.
+func sourceText(l api.Limit) string {
+	if source := l.Source(); source != "" {
+		return " (" + source + ")"
+	}
+	return ""
 }
 
 func limitText(n int64) string {

@@ -21,7 +21,7 @@ func (n *Node) peerRows(v *swarm.View) []api.PeerInfo {
 		c, s := n.contacts.of(string(p.ID)), sessions[string(p.ID)]
 		row := api.PeerInfo{
 			ID: string(p.ID), Name: c.Name, Site: string(p.Site), Addr: s.Addr, Seed: p.Seed, Egress: p.Egress, Cache: p.Cache, WiFi: p.WiFi,
-			BytesIn: p.BytesIn, BytesOut: p.BytesOut, Standing: "good", State: "connected", Tier: c.tier, ConnectedAt: c.since.UTC(),
+			BytesIn: p.BytesIn, BytesOut: p.BytesOut, Standing: "good", State: "connected", Tier: c.booked(), ConnectedAt: c.since.UTC(),
 			RTTSeconds: rtts[string(p.ID)].Seconds(), InBytesPerSec: c.in.bytesPerSec, OutBytesPerSec: c.out.bytesPerSec,
 			AsksOpen: p.Asks, Silences: p.Silences, HeldPayloads: p.Payloads, HeldChunks: p.Chunks, FetchingPayloads: p.Wants,
 			Gated: string(p.Gate),

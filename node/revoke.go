@@ -64,6 +64,7 @@ func (n *Node) trustChanged(t *policy.Trust) {
 	n.mule.look()
 	n.adjacents.rosterChanged()
 	n.work(n.tellBudget)
+	n.limits.poke()
 	n.applyGossipKeys()
 	n.askGossipKey("")
 }

@@ -9,10 +9,11 @@ import (
 	"patchmesh/swarm"
 )
 
-// siteBudget is the WAN budget that holds here: what the roster states for the site, and what this machine
-// was told itself where that is stricter.
+// siteBudget is the WAN budget that holds here: what the roster states for the site, and what is signed for this machine
+// or it was told itself where that is stricter.
 func (n *Node) siteBudget() swarm.BudgetChanged {
 	e := swarm.BudgetChanged{Budget: n.cfg.Budget, MayPass: !n.cfg.BudgetStrict}
+	e.Budget = n.limits.stated.Load().budget(e.Budget)
 	s := n.believer.current().Roster().SiteBudget(n.member.Site)
 	if s == nil {
 		return e

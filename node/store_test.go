@@ -11,6 +11,7 @@ import (
 	"patchmesh/content"
 	"patchmesh/content/disk"
 	"patchmesh/node/api"
+	"patchmesh/policy"
 	"patchmesh/swarm"
 )
 
@@ -297,15 +298,15 @@ func TestScrubTakesItsShareAndNoMore(t *testing.T) {
 }
 
 func TestLimitsOfTheStoreAreReadStrictly(t *testing.T) {
-	for text, want := range map[string][2]int64{"": {0, 0}, "none": {-1, 0}, "20GiB": {20 << 30, 0}, "30%": {0, 30}, " 5 %": {0, 5}} {
-		b, p, err := parseLimit(text)
-		if err != nil || b != want[0] || int64(p) != want[1] {
-			t.Errorf("%q is %d bytes, %d %%, %v", text, b, p, err)
+	for text, want := range map[string][2]int64{"usual": {0, 0}, "none": {-1, 0}, "20GiB": {20 << 30, 0}, "30%": {0, 30}, "5 %": {0, 5}} {
+		r, err := policy.ParseRoom(text)
+		if err != nil || r.Bytes != want[0] || int64(r.Percent) != want[1] {
+			t.Errorf("%q is %+v, %v", text, r, err)
 		}
 	}
 	for _, text := range []string{"0", "0%", "100%", "-5GiB", "many", "%", "12 parsecs", "1e400"} {
-		if b, p, err := parseLimit(text); err == nil {
-			t.Errorf("%q is taken as %d bytes, %d %%", text, b, p)
+		if r, err := policy.ParseRoom(text); err == nil {
+			t.Errorf("%q is taken as %+v", text, r)
 		}
 	}
 	if _, err := Open(Config{DataDir: t.TempDir(), StoreQuota: "lots"}); api.ClassOf(err) != api.ClassUsage {

@@ -69,13 +69,8 @@ func (n *Node) openStorekeeping() error {
 
 // limitStore sets the limits, and who hears of damage.
 func (n *Node) limitStore(heard func(content.ID, []int)) {
-	opt := disk.Options{OnDamage: heard, OnShort: func() { n.copies.GiveUp() }}
-	opt.QuotaBytes, opt.QuotaPercent, _ = parseLimit(n.cfg.StoreQuota) // checked by Validate
-	if n.seed != nil && n.cfg.StoreQuota == "" {
-		opt.QuotaBytes = -1 // nothing of a catalogue goes by itself, so only the disk bounds it
-	}
-	opt.ReserveBytes, opt.ReservePercent, _ = parseLimit(n.cfg.StoreReserve)
-	n.store.Tune(opt)
+	n.store.Tune(disk.Options{OnDamage: heard, OnShort: func() { n.copies.GiveUp() }})
+	n.tuneStore()
 }
 
 func (n *Node) loadPins() error {
@@ -349,7 +344,7 @@ func (n *Node) chunkBooked(m *content.PayloadMap, index int, c contact, bytes in
 	if fresh && n.keeper.damaged.Load() > n.keeper.healed.Load() {
 		n.keeper.heal(m.ID(), index)
 	}
-	n.metrics.tier(c.tier, bytes, fresh)
+	n.metrics.tier(c.booked(), bytes, fresh)
 }
 
 // heal counts a damaged chunk that has come again.

@@ -1,36 +1,44 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 
+	"patchmesh/content/disk"
 	"patchmesh/node/api"
+	"patchmesh/policy"
 )
 
-// parseLimit reads a bound of the store: a size, a share of the file system, or none.
-func parseLimit(text string) (bytes int64, percent int, err error) {
-	share, isShare := strings.CutSuffix(strings.TrimSpace(text), "%")
-	switch {
-	case text == "":
-		return 0, 0, nil
-	case text == "none":
-		return -1, 0, nil
-	case isShare:
-		percent, err = strconv.Atoi(strings.TrimSpace(share))
-		if err != nil || percent < 1 || percent > 99 {
-			return 0, 0, fmt.Errorf("%q is no share of the disk from 1%% to 99%%", api.Clean(text))
+// usualRoom is the bound of the store where nobody sets one.
+const usualRoom = "usual"
+
+// tuneStore sets the limits of the store: those of the command line and those that are signed hold together. Nothing of
+// a catalogue goes by itself, so what is signed for machines does not bound a seed, and without a word of its own only the disk does.
+func (n *Node) tuneStore() {
+	quota, reserve := n.cfg.StoreQuota, n.cfg.StoreReserve
+	var stated map[string]policy.Effective
+	if n.seed == nil {
+		stated = n.statedLimits()
+	} else {
+		quota = cmp.Or(quota, "none")
+	}
+	n.store.Limit(disk.Limits{
+		Quotas: rooms(quota, stated[policy.SetStoreQuota].Value), Reserves: rooms(reserve, stated[policy.SetStoreReserve].Value),
+	})
+}
+
+// rooms are the bounds that hold together of a machine's own word and what is signed; empty: nothing is said.
+func rooms(own, signed string) (out []disk.Room) {
+	if own == "" && signed == "" {
+		own = usualRoom
+	}
+	for _, text := range []string{own, signed} {
+		for _, r := range policy.Rooms(text) {
+			out = append(out, disk.Room(r))
 		}
-		return 0, percent, nil
 	}
-	if bytes, err = api.ParseSize(text); err != nil {
-		return 0, 0, err
-	}
-	if bytes <= 0 {
-		return 0, 0, fmt.Errorf("%q leaves no room: give a size as 20GiB, a share as 30%%, or none", api.Clean(text))
-	}
-	return bytes, 0, nil
+	return out
 }
 
 // quotaText says that a limit stands in the way, and not the disk.
@@ -42,7 +50,7 @@ func quotaText(need, quota int64) string {
 func (c *Config) checkStoreLimits() error {
 	var errs []error
 	for _, l := range []struct{ what, text string }{{"store quota", c.StoreQuota}, {"store reserve", c.StoreReserve}} {
-		if _, _, err := parseLimit(l.text); err != nil {
+		if _, err := policy.ParseRoom(cmp.Or(l.text, usualRoom)); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", l.what, err))
 		}
 	}

@@ -39,7 +39,7 @@ func (t trafficCollector) Collect(out chan<- prometheus.Metric) {
 	now := n.cfg.Now()
 	for c := range rate.Classes {
 		for d := range rate.Directions {
-			if r, _ := n.limits.set.At(c, d, now); r != rate.Unlimited {
+			if r := n.limits.at(c, d, now).rate; r != rate.Unlimited {
 				gauge(limitDesc, float64(r), c.String(), d.String())
 			}
 			counter(waitedDesc, n.limits.pace[c][d].Waited().Seconds(), c.String(), d.String())

@@ -33,6 +33,9 @@ func (n *Node) trailMessage(from string, m wire.Message) {
 			Kind: swarm.TrailKind(m.What), Holder: swarm.PeerID(m.Holder), Seq: m.Seq, Hops: m.Hops,
 		}})
 	case wire.Role:
+		if m.Cache {
+			n.contacts.saidCache(from)
+		}
 		n.events.send(swarm.RoleHeard{Peer: id, Cache: m.Cache, WiFi: m.WiFi})
 	case wire.Card:
 		n.cardArrived(from, m)

@@ -181,6 +181,7 @@ func prospectSites(machines []api.Machine, roster *policy.Roster, seedSite strin
 		s := &out[i]
 		if t := m.Traffic; t != nil && t.Budget != nil && now.Before(t.Budget.DayEnd) {
 			s.DayBytes, s.MonthBytes = max(s.DayBytes, t.Budget.DayBytes), max(s.MonthBytes, t.Budget.MonthBytes)
+			s.DayLimit, s.MonthLimit = stricter(s.DayLimit, t.Budget.DayLimit), stricter(s.MonthLimit, t.Budget.MonthLimit) // it may be signed for its group
 		}
 		if m.Site != seedSite {
 			measure(s, m)

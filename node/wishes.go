@@ -91,6 +91,7 @@ func (n *Node) reloadLocal() {
 	} else {
 		n.log.Info("local policy taken up", "settings", len(local.Settings), "holds", len(local.Hold))
 	}
+	n.limits.poke()
 	n.events.send(swarm.InventoryChanged{Machine: n.machineFacts()})
 }
 

@@ -58,6 +58,10 @@
 // whose approval names no deadline has one by its severity (deadlines.go), from settings with which a new mesh begins.
 // Of a restart people are told again and again, and once more before it comes (remind.go).
 //
+// How much a machine may move and store is signed like that (limits.go). Of two groups as deep neither timetable need be
+// stricter at all times: then both hold, and at each instant the lower. What the machine's own command line says is no
+// part of a manifest and is laid beside it by the driver.
+//
 // A machine is changed in its windows, beside its quiet hours, and not on battery (client.go). Windows that passed
 // without an update may let go of it: after a number of them, or because the machine was off (missed-window); since when
 // it waits is a fact of the machine, and the apply role, which is told nothing, counts from the approval. At shutdown

@@ -97,8 +97,20 @@ func narrow(a, b string) string {
 	return strings.Join(both, ",")
 }
 
-// narrows says whether a setting is such a list.
-func (i SettingInfo) narrows() bool { return i.Name == SetTakeClasses || i.Name == SetTakeProducts }
+// joins is how two values of a setting hold together, where neither need be stricter; nil: one of them counts.
+func (i SettingInfo) joins() func(a, b string) string {
+	switch {
+	case i.Name == SetTakeClasses || i.Name == SetTakeProducts:
+		return narrow
+	case strings.HasPrefix(i.Name, setLimit):
+		return joinRates
+	case i.Name == SetStoreQuota:
+		return joinQuotas
+	case i.Name == SetStoreReserve:
+		return joinReserves
+	}
+	return nil
+}
 
 // ruleClass: a machine changes nothing for an update of a kind that it does not take.
 func ruleClass(q question, v *Verdict) bool {

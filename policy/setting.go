@@ -64,7 +64,7 @@ type SettingInfo struct {
 }
 
 // SettingInfos are all settings, in the order in which people read them.
-var SettingInfos = slices.Concat(updateInfos, filterInfos, switchInfos, listInfos, carryInfos, restartInfos, remindInfos, stallInfos(), clientInfos)
+var SettingInfos = slices.Concat(updateInfos, filterInfos, switchInfos, listInfos, carryInfos, restartInfos, remindInfos, stallInfos(), clientInfos, limitInfos)
 
 var updateInfos = []SettingInfo{
 	{SetAutomation, string(AutomationScheduled), "how much a machine does by itself: off, detect, notify-download (2), download-notify (3), scheduled (4), local-choice (5), server-manual (7)", checkAutomation, byAutomation},
@@ -236,9 +236,9 @@ func (m *Manifest) effectives(in map[string]int, mach Machine) []Effective {
 			if s.Name != info.Name || !addressed || depth < at {
 				continue
 			}
-			if depth == at && info.narrows() {
-				if both := narrow(s.Value, e.Value); both != e.Value {
-					e.Value, e.Source = both, e.Source+", "+s.Group
+			if join := info.joins(); depth == at && join != nil {
+				if all := join(s.Value, e.Value); all != e.Value {
+					e.Value, e.Source = all, e.Source+", "+s.Group
 				}
 				continue
 			}
@@ -273,9 +273,9 @@ func (e *Effective) local(info SettingInfo, own string) {
 	if info.Name == SetAutomation {
 		own = string(automation(own))
 	}
-	if info.narrows() {
-		if both := narrow(own, e.Value); byNarrower(both, e.Value) < 0 {
-			e.Signed, e.Value, e.Source = e.Value, both, "local"
+	if join := info.joins(); join != nil {
+		if all := join(own, e.Value); info.stricter(all, e.Value) < 0 {
+			e.Signed, e.Value, e.Source = e.Value, all, "local"
 		}
 		return
 	}

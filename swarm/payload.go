@@ -85,7 +85,7 @@ func (k *chunkState) notLost() {
 
 // bytesBy counts payload bytes by the tier they came from.
 type bytesBy struct {
-	Subnet, Site, Media, Neighbour, Seed, Origin, Wasted, Duplicate int64
+	Subnet, Site, Cache, Media, Neighbour, Seed, Origin, Wasted, Duplicate int64
 }
 
 // wanted: this machine is fetching, or would if it could.

@@ -113,6 +113,8 @@ func (c *Core) countArrival(l *payload, r *request, p *peer, bytes int64) {
 	case r.kind == reqAdjacent:
 		l.Neighbour += bytes
 		c.adjacent.came = true
+	case p != nil && p.cache:
+		l.Cache += bytes
 	case p != nil && p.sameSubnet:
 		l.Subnet += bytes
 	default:

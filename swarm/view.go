@@ -58,6 +58,7 @@ type PayloadView struct {
 	LeaseClaimant PeerID // the neighbour that claims it
 	Subnet        int64
 	Site          int64
+	Cache         int64 // from a cache of the site, in whatever subnet
 	Media         int64
 	Neighbour     int64 // from a neighbour site
 	Seed          int64
@@ -116,7 +117,7 @@ func (c *Core) View() View {
 		p := PayloadView{
 			ID: l.id, Bytes: l.bytes, HaveBytes: l.haveBytes, Chunks: l.chunks, HaveChunks: l.have.Count(),
 			Ready: l.ready, Leased: l.lease.held,
-			Subnet: l.Subnet, Site: l.Site, Media: l.Media, Neighbour: l.Neighbour, Seed: l.Seed, Origin: l.Origin, Wasted: l.Wasted, Duplicate: l.Duplicate,
+			Subnet: l.Subnet, Site: l.Site, Cache: l.Cache, Media: l.Media, Neighbour: l.Neighbour, Seed: l.Seed, Origin: l.Origin, Wasted: l.Wasted, Duplicate: l.Duplicate,
 		}
 		for _, k := range l.lease.claims {
 			if k.held {

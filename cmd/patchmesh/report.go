@@ -117,10 +117,10 @@ func writeBytes(w io.Writer, r *api.BytesReport) {
 	}
 	fmt.Fprintf(w, "bytes by %s, from %s to %s\n\n", r.By, from, r.Until)
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintf(t, "%s\tOVER THE WAN\tSAVED\tSAVED\tSUBNET\tSITE\tOTHER\tWASTED\tTWICE\tGIVEN\n", strings.ToUpper(r.By))
+	fmt.Fprintf(t, "%s\tOVER THE WAN\tSAVED\tSAVED\tSUBNET\tSITE\tCACHE\tOTHER\tWASTED\tTWICE\tGIVEN\n", strings.ToUpper(r.By))
 	line := func(key string, b api.BytesRow) {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%.0f %%\t%s\t%s\t%s\t%s\t%s\t%s\n", key, api.Size(b.WANBytes), api.Size(b.SavedBytes), b.SavedPercent, api.Size(b.Bytes.Subnet),
-			api.Size(b.Bytes.Site), api.Size(b.Bytes.Media+b.Bytes.Neighbour), api.Size(b.Bytes.Wasted), api.Size(b.Bytes.Duplicate), api.Size(b.SentBytes))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%.0f %%\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", key, api.Size(b.WANBytes), api.Size(b.SavedBytes), b.SavedPercent, api.Size(b.Bytes.Subnet),
+			api.Size(b.Bytes.Site), api.Size(b.Bytes.Cache), api.Size(b.Bytes.Media+b.Bytes.Neighbour), api.Size(b.Bytes.Wasted), api.Size(b.Bytes.Duplicate), api.Size(b.SentBytes))
 	}
 	for _, b := range r.Rows {
 		key := api.Clean(b.Key)

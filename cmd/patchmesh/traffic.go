@@ -22,8 +22,8 @@ type trafficFlags struct {
 
 func (t *trafficFlags) add(c *cobra.Command) {
 	f := c.Flags()
-	f.StringArrayVar(&t.limits, "limit", nil, "CLASS.DIR=RATE[@DAYS/HH:MM-HH:MM[@ZONE]], as wan.down=10Mbit, lan.up=50% or wan.down=2Mbit@Mon-Fri/08:00-18:00@Europe/Berlin; classes lan, site, wan; may be repeated (default: none, but on Wi-Fi 50Mbit for lan.up and site.up, each of which =unlimited lifts)")
-	f.StringArrayVar(&t.budget, "wan-budget", nil, "day=SIZE or month=SIZE[@ZONE] that the machines of this site together may take over the WAN; may be repeated")
+	f.StringArrayVar(&t.limits, "limit", nil, "CLASS.DIR=RATE[@DAYS/HH:MM-HH:MM[@ZONE]], as wan.down=10Mbit, lan.up=50% or wan.down=2Mbit@Mon-Fri/08:00-18:00@Europe/Berlin; classes lan, site, wan; may be repeated; what 'patchmesh policy set limit-wan-down=...' has signed for the machine holds beside it, and the lower counts (default: 100Mbit for site.up but within the own subnet, on Wi-Fi 50Mbit for lan.up and site.up, each of which =unlimited lifts; nothing else: a site takes every byte once, over a line of which nobody knows how fast it is)")
+	f.StringArrayVar(&t.budget, "wan-budget", nil, "day=SIZE or month=SIZE[@ZONE] that the machines of this site together may take over the WAN; may be repeated, and what is stated for the site or signed for the machine holds beside it")
 	f.BoolVar(&t.strict, "wan-budget-strict", false, "the budget holds even for what approvers let pass it ('patchmesh approve --ignore-budget')")
 	f.StringArrayVar(&t.gates, "gate", nil, "when this machine stops serving others: battery=40 (percent), cpu=80 (percent), disk-queue=10, free=512MiB (0 is never), other-traffic=1Mbit (of this machine, from which on background fetching over the WAN becomes a trickle), or link=metered|vpn|wifi|plain where the system cannot tell; may be repeated")
 	f.StringVar(&t.metered, "metered", "peers-only", "what a metered link is for: allow, peers-only or never")
@@ -72,10 +72,10 @@ func writeTraffic(w io.Writer, t *api.Traffic) {
 		if !l.Until.IsZero() {
 			text += " until " + l.Until.Local().Format("Mon 15:04")
 		}
-		if l.Why == node.LinkWiFi {
-			text += ", since this machine is on Wi-Fi"
+		if source := l.Source(); source != "" {
+			text += ", " + source
 		}
-		fmt.Fprintf(w, "limit %s.%s: %s\n", l.Class, l.Dir, text)
+		fmt.Fprintf(w, "limit %s.%s: %s; now %s\n", l.Class, l.Dir, text, api.Rate(float64(l.NowBytesPerSec)))
 	}
 	if b := t.Budget; b != nil {
 		var parts []string

@@ -35,13 +35,13 @@ func TestPeersTellWhatIsHeldBack(t *testing.T) {
 		t.Errorf("nothing is limited, yet: %s", &out)
 	}
 	writeTraffic(&out, &api.Traffic{
-		Limits: []api.Limit{{Class: "wan", Dir: "down", BytesPerSec: 250000, Until: time.Date(2026, 3, 2, 18, 0, 0, 0, time.Local)}, {Class: "wan", Dir: "down", Off: true}, {Class: "lan", Dir: "up", Unlimited: true}, {Class: "site", Dir: "up", BytesPerSec: 6250000, Why: "wifi"}},
+		Limits: []api.Limit{{Class: "wan", Dir: "down", BytesPerSec: 250000, Until: time.Date(2026, 3, 2, 18, 0, 0, 0, time.Local), From: "signed", Group: "all"}, {Class: "wan", Dir: "down", Off: true}, {Class: "lan", Dir: "up", Unlimited: true, From: "flag"}, {Class: "site", Dir: "up", BytesPerSec: 6250000, Why: "wifi", From: "default", NowBytesPerSec: 1 << 20}},
 		Budget: &api.Budget{DayBytes: 1 << 20, DayLimit: 2 << 20, MonthBytes: 5 << 20},
 		Gates:  []api.Gate{{What: "serve", Reason: "host-battery", Detail: "30 % left\x1b[2J"}},
 		Origin: []api.Mirror{{Host: "vendor.example", Bytes: 1 << 20, Failed: 2}}, Sources: []string{"cache", "seed"},
 	})
 	for _, want := range []string{
-		"limit wan.down: 244.1 KiB/s until Mon 18:00\n", "limit wan.down: nothing\n", "limit lan.up: no limit\n", "limit site.up: 6.0 MiB/s, since this machine is on Wi-Fi\n",
+		"limit wan.down: 244.1 KiB/s until Mon 18:00, signed for all; now 0 B/s\n", "limit wan.down: nothing; now", "limit lan.up: no limit, from --limit", "limit site.up: 6.0 MiB/s, default on Wi-Fi; now 1.0 MiB/s\n",
 		"WAN budget of the site: 1.0 MiB of 2.0 MiB today\n", "gate: does not serve others: host-battery (30 % left", "web host vendor.example: 1.0 MiB, 2 failed\n", "sources, in this order: cache, seed\n",
 	} {
 		if !strings.Contains(out.String(), want) {

@@ -120,7 +120,7 @@ func (s *Store) room(needBytes int64) error {
 	if err != nil {
 		return fmt.Errorf("free space of payload folder: %w", err)
 	}
-	if need := needBytes + s.opt.reserve(total); free < need {
+	if need := needBytes + s.limits.Load().reserve(total); free < need {
 		return &content.NoSpaceError{NeedBytes: need, FreeBytes: free}
 	}
 	return nil

@@ -60,17 +60,8 @@ func (o *Options) fill() {
 	}
 }
 
-// reserve is what must stay free of a file system of totalBytes.
-func (o *Options) reserve(totalBytes int64) int64 {
-	switch {
-	case o.ReserveBytes > 0:
-		return o.ReserveBytes
-	case o.ReserveBytes < 0:
-		return 0
-	case o.ReservePercent > 0:
-		return totalBytes / 100 * int64(o.ReservePercent)
-	}
-	return min(totalBytes/reserveShare, maxReserveBytes)
+func (o *Options) limits() Limits {
+	return Limits{Quotas: []Room{{o.QuotaBytes, o.QuotaPercent}}, Reserves: []Room{{o.ReserveBytes, o.ReservePercent}}}
 }
 
 // system is what the store asks of the operating system and tests want to see fail or be counted.

@@ -3,6 +3,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 
 	"patchmesh/content"
@@ -30,17 +31,30 @@ func (s *Store) Usage() (Usage, error) {
 		return Usage{}, fmt.Errorf("free space of payload folder: %w", err)
 	}
 	return Usage{
-		UsedBytes: s.used(), LackedBytes: s.lacked(), FreeBytes: free, TotalBytes: total, QuotaBytes: s.opt.quota(total), ReserveBytes: s.opt.reserve(total),
+		UsedBytes: s.used(), LackedBytes: s.lacked(), FreeBytes: free, TotalBytes: total, QuotaBytes: s.limits.Load().quota(total), ReserveBytes: s.limits.Load().reserve(total),
 	}, nil
 }
 
 // Tune sets the limits and who hears of damage and of a full disk, after the store was opened and before it is used: whoever
 // takes the folder first often knows nothing of them.
 func (s *Store) Tune(opt Options) {
-	s.opt.QuotaBytes, s.opt.QuotaPercent = opt.QuotaBytes, opt.QuotaPercent
-	s.opt.ReserveBytes, s.opt.ReservePercent = opt.ReserveBytes, opt.ReservePercent
+	s.Limit(opt.limits())
 	s.opt.OnDamage, s.opt.OnShort = opt.OnDamage, opt.OnShort
 }
+
+// Room is a bound: a number of bytes, or where that is zero a share of the file system. Negative: none. The zero value is
+// the usual one.
+type Room struct {
+	Bytes   int64
+	Percent int
+}
+
+// Limits are the bounds that hold together: the smallest quota counts, and the largest reserve. Without any it is the
+// usual one.
+type Limits struct{ Quotas, Reserves []Room }
+
+// Limit replaces the limits, at any time. What is beyond the new ones stays until somebody drops it: see Usage.
+func (s *Store) Limit(l Limits) { s.limits.Store(&l) }
 
 // used counts payloads as large as they will be: two that begin at once must not both fit into the
 // room of one.
@@ -74,16 +88,42 @@ func (s *Store) HeldBytes(id content.ID) (int64, error) {
 }
 
 // quota is what payloads may take of a file system of totalBytes.
-func (o *Options) quota(totalBytes int64) int64 {
-	switch {
-	case o.QuotaBytes > 0:
-		return o.QuotaBytes
-	case o.QuotaBytes < 0:
-		return totalBytes
-	case o.QuotaPercent > 0:
-		return totalBytes / 100 * int64(o.QuotaPercent)
+func (l *Limits) quota(totalBytes int64) int64 {
+	usual := max(totalBytes/quotaShare, minQuotaBytes)
+	if len(l.Quotas) == 0 {
+		return usual
 	}
-	return max(totalBytes/quotaShare, minQuotaBytes)
+	least := int64(math.MaxInt64)
+	for _, r := range l.Quotas {
+		least = min(least, r.of(totalBytes, totalBytes, usual))
+	}
+	return least
+}
+
+// reserve is what must stay free of a file system of totalBytes.
+func (l *Limits) reserve(totalBytes int64) int64 {
+	usual := min(totalBytes/reserveShare, maxReserveBytes)
+	if len(l.Reserves) == 0 {
+		return usual
+	}
+	most := int64(0)
+	for _, r := range l.Reserves {
+		most = max(most, r.of(totalBytes, 0, usual))
+	}
+	return most
+}
+
+// of is the bound in bytes.
+func (r Room) of(totalBytes, none, usual int64) int64 {
+	switch {
+	case r.Bytes > 0:
+		return r.Bytes
+	case r.Bytes < 0:
+		return none
+	case r.Percent > 0:
+		return totalBytes / 100 * int64(r.Percent)
+	}
+	return usual
 }
 
 const (
@@ -106,7 +146,7 @@ func (s *Store) spend(bytes int) error {
 	if err != nil {
 		return fmt.Errorf("free space of payload folder: %w", err)
 	}
-	if need := int64(bytes) + s.opt.reserve(total); free < need {
+	if need := int64(bytes) + s.limits.Load().reserve(total); free < need {
 		s.spending.since.Store(lookEvery) // the next one looks again
 		return &content.NoSpaceError{NeedBytes: need, FreeBytes: free}
 	}
@@ -130,7 +170,7 @@ func (s *Store) underQuota(needBytes int64) error {
 	if err != nil {
 		return fmt.Errorf("free space of payload folder: %w", err)
 	}
-	if need, quota := s.used()+needBytes, s.opt.quota(total); need > quota {
+	if need, quota := s.used()+needBytes, s.limits.Load().quota(total); need > quota {
 		return &content.NoSpaceError{NeedBytes: need, FreeBytes: quota, Quota: true}
 	}
 	return nil

@@ -26,6 +26,7 @@ type Store struct {
 	// steps serialises what adds and removes payloads: Begin, Drop, the end of Import, Close.
 	steps sync.Mutex
 
+	limits   atomic.Pointer[Limits]
 	spending spending
 	ending   atomic.Bool // see Interrupt
 
@@ -50,6 +51,7 @@ func openWith(dir string, opt Options, sys system) (*Store, error) {
 		dir: dir, opt: opt, sys: sys, files: newHandles(opt.OpenFiles),
 		payloads: map[content.ID]*payload{}, unmapped: map[content.ID]int64{}, lock: flock.New(filepath.Join(dir, lockName)),
 	}
+	s.Limit(opt.limits())
 	got, err := s.lock.TryLock()
 	if err != nil {
 		return nil, fmt.Errorf("lock payload folder: %w", err)

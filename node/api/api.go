@@ -164,6 +164,7 @@ type Bytes struct {
 	Store     int64 `json:"store"`
 	Subnet    int64 `json:"subnet"`
 	Site      int64 `json:"site"`
+	Cache     int64 `json:"cache"` // from a cache of the site, in whatever subnet
 	Media     int64 `json:"media"`
 	Neighbour int64 `json:"neighbour"`
 	Seed      int64 `json:"seed"`
@@ -177,7 +178,7 @@ func (b Bytes) WAN() int64 { return b.Seed + b.Origin }
 
 // Total is all that arrived and was kept.
 func (b Bytes) Total() int64 {
-	return b.Store + b.Subnet + b.Site + b.Media + b.Neighbour + b.Seed + b.Origin
+	return b.Store + b.Subnet + b.Site + b.Cache + b.Media + b.Neighbour + b.Seed + b.Origin
 }
 
 // Explanation is a chain of facts that ends in a reason, an owner and a next step.

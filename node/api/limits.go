@@ -25,6 +25,38 @@ type Limit struct {
 	Until         time.Time `json:"until,omitzero"`      // when it may change; zero: never
 	WaitedSeconds float64   `json:"waited_seconds"`
 	Why           string    `json:"why,omitempty"` // where nobody set it: wifi
+	// From says where it comes from, and Group for which groups it is signed.
+	From  string `json:"from,omitempty"`
+	Group string `json:"group,omitempty"`
+	// NowBytesPerSec is what sessions of this class have moved in this direction over the last while, all of it: chunks,
+	// which the limit is for, and the trickle of news and reports.
+	NowBytesPerSec int64 `json:"now_bytes_per_second,omitempty"`
+}
+
+// Where a limit comes from.
+const (
+	LimitDefault = "default"
+	LimitFlag    = "flag"   // the command line of 'patchmesh run'
+	LimitSigned  = "signed" // client policy
+	LimitLocal   = "local"  // policy.json, where it is stricter than what is signed
+)
+
+// Source says in words where a limit comes from.
+func (l Limit) Source() string {
+	switch l.From {
+	case LimitFlag:
+		return "from --limit"
+	case LimitSigned:
+		return "signed for " + Clean(l.Group)
+	case LimitLocal:
+		return "from policy.json"
+	case LimitDefault:
+		if l.Why != "" {
+			return "default on Wi-Fi"
+		}
+		return "default"
+	}
+	return ""
 }
 
 // Budget is what the machines of the site may take from the WAN, and have taken, in payload bytes. A zero

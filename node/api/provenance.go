@@ -49,6 +49,7 @@ const (
 	TierStore     = "store"
 	TierSubnet    = "subnet"
 	TierSite      = "site"
+	TierCache     = "cache"
 	TierMedia     = "media"
 	TierNeighbour = "neighbour"
 	TierSeed      = "seed"
@@ -61,7 +62,7 @@ const (
 // Tiers names every field of Bytes in the order of the tiers.
 func (b *Bytes) Tiers() []TierBytes {
 	return []TierBytes{
-		{TierStore, &b.Store}, {TierSubnet, &b.Subnet}, {TierSite, &b.Site}, {TierMedia, &b.Media}, {TierNeighbour, &b.Neighbour},
+		{TierStore, &b.Store}, {TierSubnet, &b.Subnet}, {TierSite, &b.Site}, {TierCache, &b.Cache}, {TierMedia, &b.Media}, {TierNeighbour, &b.Neighbour},
 		{TierSeed, &b.Seed}, {TierOrigin, &b.Origin}, {TierWasted, &b.Wasted}, {TierDuplicate, &b.Duplicate},
 	}
 }
@@ -82,7 +83,7 @@ func (b *Bytes) Add(tier string, bytes int64) {
 }
 
 // Saved is what would have crossed the WAN without the mesh and did not: all that arrived from nearer.
-func (b Bytes) Saved() int64 { return b.Subnet + b.Site + b.Media + b.Neighbour }
+func (b Bytes) Saved() int64 { return b.Subnet + b.Site + b.Cache + b.Media + b.Neighbour }
 
 // BytesQuery narrows BytesReport. Days are whole days in UTC.
 type BytesQuery struct {

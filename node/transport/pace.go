@@ -41,6 +41,13 @@ func (p *Pace) Set(r rate.Rate) {
 	p.changed = make(chan struct{})
 }
 
+// Rate is what was set last.
+func (p *Pace) Rate() rate.Rate {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.bucket.Rate()
+}
+
 // now is monotonic: a wall clock that is corrected must not stop or flood a line.
 func (p *Pace) now() time.Time { return p.start.Add(time.Since(p.start)) }
 
@@ -107,10 +114,7 @@ func (p *Pace) piece(n int) int {
 	if p == nil || !p.limited.Load() {
 		return n
 	}
-	p.mu.Lock()
-	r := p.bucket.Rate()
-	p.mu.Unlock()
-	return min(n, max(minPiece, min(maxPiece, int(float64(r)*pieceSpan.Seconds()))))
+	return min(n, max(minPiece, min(maxPiece, int(float64(p.Rate())*pieceSpan.Seconds()))))
 }
 
 // smooth says whether receiving is slowed down piece by piece. Below smoothRate it is not: a chunk would
@@ -120,9 +124,7 @@ func (p *Pace) smooth() bool {
 	if p == nil || !p.limited.Load() {
 		return false
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.bucket.Rate() >= smoothRate
+	return p.Rate() >= smoothRate
 }
 
 // smoothRate carries the smallest chunk size of large payloads in four seconds.

@@ -7,7 +7,8 @@
 //     seed of another site or the vendor's web host.
 //   - direction: Down is received, Up is sent.
 //   - limit: a rate for one class and direction, always or within a window.
-//   - window: hours of some days in one IANA zone, as a clock on the wall there shows them.
+//   - window: hours of some days in one IANA zone, as a clock on the wall there shows them (policy.WeekHours, since they
+//     may be signed).
 //   - bucket: how much of a rate is used up. It may be overdrawn by one piece and is then waited for,
 //     so that a piece of any size passes and the mean is exact.
 //   - ledger: what each machine of a site has taken from the WAN in the present day and month. Ledgers

@@ -1,13 +1,17 @@
 package rate
 
-import "time"
+import (
+	"time"
+
+	"patchmesh/policy"
+)
 
 // Limit is a rate for one class and direction. Window nil: always.
 type Limit struct {
 	Class  Class
 	Dir    Direction
 	Rate   Rate
-	Window *Window
+	Window *policy.WeekHours
 }
 
 // Limits is all that was set. The zero value limits nothing.

@@ -198,7 +198,7 @@ func doView(s *story, l *line) error {
 	if l.take("payloads") || all {
 		for _, p := range v.Payloads {
 			s.say("%s", words(s.byPayload(p.ID).name+":", fmt.Sprintf("%d of %d chunks", p.HaveChunks, p.Chunks),
-				choose(p.Ready, "ready", ""), choose(p.Leased, "leased", ""), tiers(p.Subnet, p.Site, p.Seed, p.Wasted, p.Duplicate, p.Origin, p.Neighbour)))
+				choose(p.Ready, "ready", ""), choose(p.Leased, "leased", ""), tiers(p.Subnet, p.Site, p.Cache, p.Seed, p.Wasted, p.Duplicate, p.Origin, p.Neighbour)))
 		}
 	}
 	if l.take("store") {

@@ -149,7 +149,7 @@ func (s *story) spellSnapshot(snap swarm.Snapshot) string {
 		parts = append(parts, fmt.Sprintf("shunned:%s", x.Peer))
 	}
 	for _, p := range snap.Payloads {
-		if by := tiers(p.Subnet, p.Site, p.Seed, p.Wasted, p.Duplicate, p.Origin, p.Neighbour); by != "" {
+		if by := tiers(p.Subnet, p.Site, p.Cache, p.Seed, p.Wasted, p.Duplicate, p.Origin, p.Neighbour); by != "" {
 			parts = append(parts, fmt.Sprintf("bytes-of-%s:%s", s.byPayload(p.ID).name, by))
 		}
 	}
@@ -157,12 +157,12 @@ func (s *story) spellSnapshot(snap swarm.Snapshot) string {
 }
 
 // tiers spells byte counts by where the bytes came from, leaving out zeros.
-func tiers(subnet, site, seed, wasted, duplicate, origin, neighbour int64) string {
+func tiers(subnet, site, cache, seed, wasted, duplicate, origin, neighbour int64) string {
 	var parts []string
 	for _, t := range []struct {
 		name  string
 		bytes int64
-	}{{"subnet", subnet}, {"site", site}, {"seed", seed}, {"wasted", wasted}, {"duplicate", duplicate}, {"origin", origin}, {"neighbour", neighbour}} {
+	}{{"subnet", subnet}, {"site", site}, {"cache", cache}, {"seed", seed}, {"wasted", wasted}, {"duplicate", duplicate}, {"origin", origin}, {"neighbour", neighbour}} {
 		if t.bytes != 0 {
 			parts = append(parts, fmt.Sprintf("%s=%dKiB", t.name, t.bytes>>10))
 		}

@@ -1,4 +1,4 @@
-package rate
+package policy
 
 import (
 	"errors"
@@ -8,35 +8,30 @@ import (
 	"time"
 )
 
-// Window is hours of some days, by the wall clock of one zone. From and To are minutes after midnight;
+// WeekHours are hours of some days, by the wall clock of one zone. From and To are minutes after midnight;
 // To at or before From means the next day, and the days are those on which it begins.
-type Window struct {
+type WeekHours struct {
 	Days     [7]bool // by time.Weekday
 	From, To int
 	Zone     *time.Location
 }
 
-const dayMinutes = 24 * 60
+// maxHoursText bounds what ParseWeekHours looks at.
+const maxHoursText = 128
 
-// ErrWindow is a text that names no window.
-var ErrWindow = errors.New("no window of time")
-
-// maxWindowText bounds what ParseWindow looks at.
-const maxWindowText = 128
-
-// ParseWindow reads DAYS/HH:MM-HH:MM@ZONE: "Mon-Fri/08:00-18:00@Europe/Berlin". Days are names or ranges
+// ParseWeekHours reads DAYS/HH:MM-HH:MM@ZONE: "Mon-Fri/08:00-18:00@Europe/Berlin". Days are names or ranges
 // of names with commas between them, or "daily"; without days and slash it is daily. The zone may be left
-// out: then it is local. load finds a zone by its IANA name; the table of zones is not part of this package.
-func ParseWindow(text string, local *time.Location, load func(name string) (*time.Location, error)) (Window, error) {
-	w := Window{Zone: local}
-	if len(text) > maxWindowText {
-		return w, fmt.Errorf("%d characters: %w", len(text), ErrWindow)
+// out: then it is local. ErrFormat.
+func ParseWeekHours(text string, local *time.Location) (WeekHours, error) {
+	w := WeekHours{Zone: local}
+	if len(text) > maxHoursText {
+		return w, fmt.Errorf("hours of %d characters: %w", len(text), ErrFormat)
 	}
 	rest, zone, zoned := strings.Cut(text, "@")
 	if zoned {
-		z, err := load(zone)
-		if err != nil || zone == "" || zone == "Local" {
-			return w, fmt.Errorf("zone %.60q is not known: %w", zone, ErrWindow)
+		z, known := ParseZone(zone)
+		if !known {
+			return w, fmt.Errorf("zone %.60q is not known: %w", zone, ErrFormat)
 		}
 		w.Zone = z
 	}
@@ -50,7 +45,7 @@ func ParseWindow(text string, local *time.Location, load func(name string) (*tim
 	w.To, errs[1] = parseClock(to)
 	w.Days, errs[2] = parseDays(days)
 	if err := errors.Join(errs[:]...); err != nil || !ok {
-		return w, fmt.Errorf("%q is not like Mon-Fri/08:00-18:00: %w", text, errors.Join(err, ErrWindow))
+		return w, fmt.Errorf("%q is not like Mon-Fri/08:00-18:00: %w", text, errors.Join(err, ErrFormat))
 	}
 	return w, nil
 }
@@ -65,7 +60,7 @@ func parseClock(s string) (int, error) {
 	return int(hour*60 + minute), nil
 }
 
-var weekdays = [7]string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
+var hourDays = [7]string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 
 func parseDays(s string) (days [7]bool, err error) {
 	for part := range strings.SplitSeq(strings.ToLower(s), ",") {
@@ -76,7 +71,7 @@ func parseDays(s string) (days [7]bool, err error) {
 		if !isRange {
 			last = first
 		}
-		a, b := weekday(first), weekday(last)
+		a, b := dayNamed(first), dayNamed(last)
 		if a < 0 || b < 0 {
 			return days, fmt.Errorf("%.20q is no day: mon, tue, wed, thu, fri, sat, sun or daily", part)
 		}
@@ -90,8 +85,8 @@ func parseDays(s string) (days [7]bool, err error) {
 	return days, nil
 }
 
-func weekday(s string) int {
-	for i, name := range weekdays {
+func dayNamed(s string) int {
+	for i, name := range hourDays {
 		if s == name {
 			return i
 		}
@@ -100,13 +95,13 @@ func weekday(s string) int {
 }
 
 // wall is the wall clock: the day of the week and minutes after midnight.
-func (w Window) wall(t time.Time) (day time.Weekday, minute int) {
+func (w WeekHours) wall(t time.Time) (day time.Weekday, minute int) {
 	l := t.In(w.Zone)
 	return l.Weekday(), l.Hour()*60 + l.Minute()
 }
 
-// Contains says whether t lies in the window.
-func (w Window) Contains(t time.Time) bool {
+// Contains says whether t lies in them.
+func (w WeekHours) Contains(t time.Time) bool {
 	day, m := w.wall(t)
 	if w.From < w.To {
 		return w.Days[day] && w.From <= m && m < w.To
@@ -115,14 +110,14 @@ func (w Window) Contains(t time.Time) bool {
 }
 
 // Next is the first instant after t at which Contains may answer differently.
-func (w Window) Next(t time.Time) time.Time {
+func (w WeekHours) Next(t time.Time) time.Time {
 	_, m := w.wall(t)
 	l := t.In(w.Zone)
 	midnight := l.Add(-time.Duration(m)*time.Minute - time.Duration(l.Second())*time.Second - time.Duration(l.Nanosecond()))
 	// Between two changes of the clocks the wall clock runs evenly, so these lie where they seem to; a
 	// change of the clocks itself is an instant to look again.
-	next := midnight.Add(dayMinutes * time.Minute)
-	for _, b := range []int{w.From, w.To, w.From + dayMinutes, w.To + dayMinutes} {
+	next := midnight.Add(24 * time.Hour)
+	for _, b := range []int{w.From, w.To, w.From + 24*60, w.To + 24*60} {
 		if at := midnight.Add(time.Duration(b) * time.Minute); at.After(t) && at.Before(next) {
 			next = at
 		}
@@ -133,12 +128,12 @@ func (w Window) Next(t time.Time) time.Time {
 	return next
 }
 
-// String writes the window as ParseWindow reads it.
-func (w Window) String() string {
+// String writes them as ParseWeekHours reads them.
+func (w WeekHours) String() string {
 	var days []string
 	for i := range 7 {
 		if d := (i + 1) % 7; w.Days[d] {
-			days = append(days, weekdays[d])
+			days = append(days, hourDays[d])
 		}
 	}
 	name := strings.Join(days, ",")
