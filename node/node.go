@@ -72,6 +72,7 @@ type Node struct {
 	outsideNoted atomic.Bool
 	handingOver  atomic.Bool // another version takes this one's place
 	budgetSet    atomic.Bool
+	leftOut      atomic.Int64 // updates that the last report had no room for
 	gossipKeys   gossipKeys
 	roots        rootChase
 	joining      atomic.Bool // the first members are being fetched, see gossipMeet

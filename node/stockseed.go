@@ -148,17 +148,15 @@ func (s *seed) keepSealed(id string, sealed []byte, newest bool) error {
 }
 
 // keepReported keeps the inventory that came with a report, if one did.
-func (s *seed) keepReported(id string, report []byte) error {
-	var signed signedReport
-	var body stockBody
-	if err := errors.Join(json.Unmarshal(report, &signed), json.Unmarshal(signed.Body, &body)); err != nil || len(body.Sealed) == 0 {
-		return err
+func (s *seed) keepReported(id string, sealed []byte) error {
+	if len(sealed) == 0 {
+		return nil
 	}
-	sum := content.Sum(body.Sealed)
+	sum := content.Sum(sealed)
 	if s.stocks.wasReported(id, sum) {
 		return nil
 	}
-	if err := s.keepSealed(id, body.Sealed, true); err != nil {
+	if err := s.keepSealed(id, sealed, true); err != nil {
 		return err
 	}
 	s.stocks.reported(id, sum)

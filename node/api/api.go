@@ -123,6 +123,9 @@ type Machine struct {
 	Refused     []Refusal `json:"refused,omitempty"`
 	Traffic     *Traffic  `json:"traffic,omitempty"` // nil: nothing is limited
 	Updates     []Update  `json:"updates"`
+	// LeftOut is how many of its updates the machine's last report had no room for, of those that had not changed for
+	// longest. What it said of them before is among Updates, if it did.
+	LeftOut int `json:"updates_left_out,omitempty"`
 	// BaselineMissing are updates of the baselines of its groups that it does not have.
 	BaselineMissing []string `json:"baseline_missing,omitempty"`
 }
