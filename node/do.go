@@ -48,7 +48,7 @@ func (n *Node) do(ctx context.Context, act swarm.Action) error {
 	case swarm.Assemble:
 		n.work(func() { n.assemble(a) })
 	case swarm.Detect:
-		n.work(func() { n.detect(ctx, a) })
+		n.look(ctx, a)
 	case swarm.CopyEarly:
 		n.copyEarly(ctx, a.Descriptor)
 	case swarm.Install:

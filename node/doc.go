@@ -22,6 +22,7 @@
 //     hands.go gives it the installers.
 //   - Cards are what members of an orchestration say, signed by each (cards.go); orchestration.go is how people set and
 //     see one, orchearlier.go which earlier lists of members a seed keeps beside a new one.
+//   - Looks for updates are done a few at a time, in the order in which the core asks for them (looks.go).
 //   - The storekeeper measures the store, scrubs it and does what the core lets go (storekeep.go, storeapi.go);
 //     the ledger books where every byte came from (ledger.go, bookkeep.go). The diary keeps
 //     what happened here for 'patchmesh log events' (eventlog.go).

@@ -47,6 +47,7 @@ type Node struct {
 	store     *disk.Store
 	owed      publishing
 	copying   earlyCopy
+	looks     looks
 	docs      *library
 	believer  *believer
 	seed      *seed // nil on an ordinary machine
