@@ -9,7 +9,7 @@ import (
 
 const (
 	maxReportBytes = 12 << 20 // more than a machine sends: a seed carries some over from before
-	maxMachineText = 128 // a machine's id
+	maxMachineText = 128      // a machine's id
 	maxOutboxRows  = 4096
 	maxOutboxBytes = 256 << 20
 )
