@@ -88,7 +88,8 @@ type Node struct {
 	contacts contacts
 	names    payloadNames
 
-	core *swarm.Core // owned by the loop
+	core  *swarm.Core // owned by the loop
+	saved savedForm   // too
 
 	view    atomic.Pointer[swarm.View]
 	trouble atomic.Pointer[trouble]
