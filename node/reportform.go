@@ -4,10 +4,8 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
-	"sync"
 
-	"github.com/klauspost/compress/zstd"
-
+	"patchmesh/content"
 	"patchmesh/policy"
 	"patchmesh/swarm/wire"
 )
@@ -30,31 +28,8 @@ const (
 	packedMark    = 2 // no JSON begins with it
 	packedHead    = 1 + ed25519.SignatureSize
 	packAbove     = 16 << 10 // of body: below it the plain form costs little, and every version reads it
-	maxReportBody = 8 << 20  // plain
-	// maxReportRatio is how much larger than its frame a body may be. Rows of updates that differ in nothing but
-	// their numbers pack to a fiftieth.
-	maxReportRatio = 256
-	reportWindow   = 1 << 19
+	maxReportBody = content.MaxFramePlain
 )
-
-var reportPackers = sync.Pool{New: func() any {
-	e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault),
-		zstd.WithLowerEncoderMem(true), zstd.WithEncoderCRC(false), zstd.WithWindowSize(reportWindow))
-	if err != nil {
-		panic(err) // constant options: cannot happen
-	}
-	return e
-}}
-
-// reportUnpackers write into a buffer of the size that was promised and checked, and never beyond it.
-var reportUnpackers = sync.Pool{New: func() any {
-	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxWindow(maxReportBody), zstd.WithDecoderMaxMemory(maxReportBody), zstd.WithDecodeAllCapLimit(true))
-	if err != nil {
-		panic(err) // constant options: cannot happen
-	}
-	return d
-}}
 
 // reportForm encodes a report, packed if its body is large.
 func reportForm(s signedReport) ([]byte, error) {
@@ -64,10 +39,8 @@ func reportForm(s signedReport) ([]byte, error) {
 	if len(s.Body) > maxReportBody {
 		return nil, fmt.Errorf("report of %d bytes: %w", len(s.Body), policy.ErrTooLarge)
 	}
-	e := reportPackers.Get().(*zstd.Encoder)
-	defer reportPackers.Put(e)
 	b := append(append(make([]byte, 0, packedHead+len(s.Body)/8), packedMark), s.Sig...)
-	return e.EncodeAll(s.Body, b), nil
+	return content.AppendFrame(b, s.Body), nil
 }
 
 // readReportForm reads either form. Nothing is verified yet.
@@ -80,37 +53,12 @@ func readReportForm(b []byte) (signedReport, error) {
 		return s, fmt.Errorf("packed report of %d bytes: %w", len(b), policy.ErrFormat)
 	}
 	s.Sig = b[1:packedHead]
-	body, err := unpackReport(b[packedHead:])
+	body, err := content.OpenFrame(b[packedHead:])
 	if err != nil {
 		return s, fmt.Errorf("packed report: %w", err)
 	}
 	s.Body = body
 	return s, nil
-}
-
-// unpackReport opens one frame. Its promise is looked at before any of it is opened, and holds while it is.
-func unpackReport(frame []byte) ([]byte, error) {
-	var h zstd.Header
-	if err := h.Decode(frame); err != nil {
-		return nil, err
-	}
-	size := h.FrameContentSize
-	switch {
-	case h.Skippable || !h.HasFCS || size == 0:
-		return nil, fmt.Errorf("a frame that is not ours: %w", policy.ErrFormat)
-	case size > maxReportBody || size > maxReportRatio*uint64(len(frame)):
-		return nil, fmt.Errorf("%d bytes would become %d: %w", len(frame), size, policy.ErrTooLarge)
-	}
-	d := reportUnpackers.Get().(*zstd.Decoder)
-	defer reportUnpackers.Put(d)
-	plain, err := d.DecodeAll(frame, make([]byte, 0, size))
-	if err != nil {
-		return nil, err
-	}
-	if uint64(len(plain)) != size {
-		return nil, fmt.Errorf("%d bytes instead of %d: %w", len(plain), size, policy.ErrFormat)
-	}
-	return plain, nil
 }
 
 // plainForm is the form of a report that every version reads, where it has room in most bytes; else b itself.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"patchmesh/content"
 	"patchmesh/node/api"
 	"patchmesh/policy"
 	"patchmesh/swarm"
@@ -286,7 +287,7 @@ func FuzzReportForm(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(s.Body) > maxReportBody || len(s.Body) > maxReportRatio*len(b) {
+		if len(s.Body) > maxReportBody || len(s.Body) > content.MaxFrameRatio*len(b) {
 			t.Fatalf("%d bytes became %d", len(b), len(s.Body))
 		}
 		if plain := plainForm(b, 1<<30); len(plain) > 0 && plain[0] != packedMark {
