@@ -53,15 +53,22 @@ func (s *seed) approve(r api.ApproveRequest) (*api.Published, error) {
 	return p, err
 }
 
-// maxWarnings bounds what is said of many approvals at once.
-const maxWarnings = 20
+// maxWarnings bounds what is said of many approvals at once, maxDoubted of how many it is asked: each is a look at every
+// machine.
+const (
+	maxWarnings = 20
+	maxDoubted  = 100
+)
 
 // afterthoughts says what follows from approvals that were not asked for in so many words.
 func (s *seed) afterthoughts(p *api.Published, all []policy.Approval) {
 	decided, m := map[string]bool{}, s.believer.current().Manifest()
-	for _, a := range all {
+	if len(all) > maxDoubted {
+		p.Warnings = []string{fmt.Sprintf("whether windows and deadlines leave time was asked for the first %d of %d updates", maxDoubted, len(all))}
+	}
+	for i, a := range all {
 		decided[string(a.Update)] = a.Group == policy.GroupAll
-		if len(p.Warnings) < maxWarnings {
+		if i < maxDoubted && len(p.Warnings) < maxWarnings {
 			p.Warnings = append(append(p.Warnings, s.tooLate(a)...), s.untriedRemoval(a)...)
 		}
 	}
