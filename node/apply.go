@@ -206,11 +206,7 @@ func (n *Node) keepFailure(id content.ID, want apply.Order, err error) {
 
 // descriptor reads a descriptor that is at home.
 func (n *Node) descriptor(id content.ID) (*policy.Descriptor, error) {
-	b, err := n.docs.document(id)
-	if err != nil {
-		return nil, err
-	}
-	return policy.DecodeDescriptor(b)
+	return n.docs.descriptor(id)
 }
 
 func (n *Node) describer() func(content.ID) *policy.Descriptor {

@@ -164,11 +164,7 @@ func (s *seed) proposals(m *policy.Manifest) ([]policy.Proposal, error) {
 
 // descriptor reads one from the seed's documents; nil if it is not there.
 func (s *seed) descriptor(id content.ID) *policy.Descriptor {
-	b, err := s.db.Doc(id)
-	if err != nil {
-		return nil
-	}
-	d, err := policy.DecodeDescriptor(b)
+	d, err := s.docs.descriptor(id)
 	if err != nil {
 		return nil
 	}

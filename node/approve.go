@@ -14,23 +14,66 @@ import (
 	"patchmesh/policy"
 )
 
-// approve puts one approval into the draft, in place of the one for the same update and group.
+// approve puts approvals into the draft, each in place of the one for the same update and group. All of them are signed
+// and published together, or none is.
 func (s *seed) approve(r api.ApproveRequest) (*api.Published, error) {
+	if len(r.Also) > api.MaxAlso || r.Withdraw && len(r.Also) > 0 {
+		return nil, api.Errorf(api.ClassUsage, "%d updates at once: up to %d can be approved together, and one can be withdrawn", len(r.Also)+1, api.MaxAlso+1)
+	}
 	if r.Withdraw {
 		return s.withdraw(r)
 	}
-	a, edit, err := s.approval(&r)
-	if err != nil {
-		return nil, err
+	var all []policy.Approval
+	var edits []func(*sheet) error
+	for _, u := range append([]api.Revised{{Update: r.Update, Revision: r.Revision}}, r.Also...) {
+		one := r
+		one.Update, one.Revision = u.Update, u.Revision
+		a, edit, err := s.approval(&one)
+		if err != nil {
+			return nil, err
+		}
+		all, edits = append(all, a), append(edits, edit)
 	}
-	w := wish{role: r.Role, passphrase: r.Passphrase, summary: fmt.Sprintf("%s %s for group %s", a.Action, a.Update, r.Group), reason: r.Reason}
-	p, err := s.change(w, edit)
+	a := all[0]
+	w := wish{role: r.Role, passphrase: r.Passphrase, summary: fmt.Sprintf("%s %s for group %s", a.Action, a.Update, a.Group), reason: r.Reason}
+	if len(all) > 1 {
+		w.summary = fmt.Sprintf("%s %s and %d more for group %s", a.Action, a.Update, len(all)-1, a.Group)
+	}
+	p, err := s.change(w, func(m *sheet) error {
+		for _, edit := range edits {
+			if err := edit(m); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if err == nil {
-		p.DeadlineBy = s.deadlineBy(s.believer.current().Manifest(), a)
-		p.Warnings = append(s.tooLate(a), s.untriedRemoval(a)...)
-		p.Listed = slices.DeleteFunc(p.Listed, func(u string) bool { return u == string(a.Update) && a.Group == policy.GroupAll }) // that is a decision, not the list
+		s.afterthoughts(p, all)
 	}
 	return p, err
+}
+
+// maxWarnings bounds what is said of many approvals at once, maxDoubted of how many it is asked: each is a look at every
+// machine.
+const (
+	maxWarnings = 20
+	maxDoubted  = 100
+)
+
+// afterthoughts says what follows from approvals that were not asked for in so many words.
+func (s *seed) afterthoughts(p *api.Published, all []policy.Approval) {
+	decided, m := map[string]bool{}, s.believer.current().Manifest()
+	if len(all) > maxDoubted {
+		p.Warnings = []string{fmt.Sprintf("whether windows and deadlines leave time was asked for the first %d of %d updates", maxDoubted, len(all))}
+	}
+	for i, a := range all {
+		decided[string(a.Update)] = a.Group == policy.GroupAll
+		if i < maxDoubted && len(p.Warnings) < maxWarnings {
+			p.Warnings = append(append(p.Warnings, s.tooLate(a)...), s.untriedRemoval(a)...)
+		}
+	}
+	p.DeadlineBy = s.deadlineBy(m, all[0])
+	p.Listed = slices.DeleteFunc(p.Listed, func(u string) bool { return decided[u] }) // that is a decision, not the list
 }
 
 // expedite gives a request the deadline that out of band means: at once, or as soon as it is available.

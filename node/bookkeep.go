@@ -132,9 +132,10 @@ func (s *seed) bookReport(row *api.Machine) {
 	}
 }
 
-// keepSources carries the sources over from the last report of a machine where this one has none.
-func (s *seed) keepSources(row *api.Machine) {
-	if !slices.ContainsFunc(row.Updates, func(u api.Update) bool { return len(u.Sources) == 0 && u.Bytes.Total() > 0 }) {
+// carryOver adds to a report from the last one of its machine what this one leaves out: sources, which come once an hour,
+// and rows that it had no room for, since it tells first what has changed.
+func (s *seed) carryOver(row *api.Machine) {
+	if row.LeftOut <= 0 && !slices.ContainsFunc(row.Updates, func(u api.Update) bool { return len(u.Sources) == 0 && u.Bytes.Total() > 0 }) {
 		return
 	}
 	last, err := s.db.ReportOf(row.ID)
@@ -145,14 +146,37 @@ func (s *seed) keepSources(row *api.Machine) {
 	if json.Unmarshal(last, &old) != nil {
 		return
 	}
-	for i := range row.Updates {
-		u := &row.Updates[i]
-		for _, o := range old.Updates {
-			if len(u.Sources) == 0 && o.Update == u.Update && o.Revision == u.Revision && o.Bytes.Total() == u.Bytes.Total() {
+	at := make(map[string]int, len(row.Updates))
+	for i, u := range row.Updates {
+		at[u.Update] = i
+	}
+	approved, carried := map[string]bool{}, 0
+	if row.LeftOut > 0 {
+		approved = s.approvedUpdates()
+	}
+	for _, o := range old.Updates {
+		i, told := at[o.Update]
+		if told {
+			if u := &row.Updates[i]; len(u.Sources) == 0 && o.Revision == u.Revision && o.Bytes.Total() == u.Bytes.Total() {
 				u.Sources = o.Sources
 			}
+			continue
+		}
+		if carried < row.LeftOut && approved[o.Update] {
+			row.Updates, carried = append(row.Updates, o), carried+1
 		}
 	}
+}
+
+// approvedUpdates are those that the approvals in force name.
+func (s *seed) approvedUpdates() map[string]bool {
+	out := map[string]bool{}
+	if m := s.believer.current().Manifest(); m != nil {
+		for i := range m.Approvals {
+			out[string(m.Approvals[i].Update)] = true
+		}
+	}
+	return out
 }
 
 // BytesReport implements api.Bookkeeper.

@@ -16,6 +16,7 @@ func cleanRow(m *api.Machine) {
 		_, err := policy.ParseUpdateID(u.Update)
 		return err != nil
 	})
+	m.LeftOut = max(m.LeftOut, 0)
 	cleanStrings(reflect.ValueOf(m))
 }
 

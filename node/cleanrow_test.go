@@ -88,7 +88,7 @@ func TestReportsOfHostileMachinesAreFitToBeShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := unclean(t, got); s != "" {
+	if s := unclean(t, &got.Machine); s != "" {
 		t.Errorf("%q would be shown", s)
 	}
 	if len(got.Updates) != 1 || got.Updates[0].Update != "u1" {
@@ -109,7 +109,7 @@ func FuzzReport(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if s := unclean(t, row); s != "" || row.ID != id {
+		if s := unclean(t, &row.Machine); s != "" || row.ID != id {
 			t.Fatalf("%q would be shown of %q", s, body)
 		}
 		if _, err := openReport(wire.Report{Machine: id, Body: body}); err == nil {

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -48,7 +47,7 @@ func (n *Node) do(ctx context.Context, act swarm.Action) error {
 	case swarm.Assemble:
 		n.work(func() { n.assemble(a) })
 	case swarm.Detect:
-		n.work(func() { n.detect(ctx, a) })
+		n.look(ctx, a)
 	case swarm.CopyEarly:
 		n.copyEarly(ctx, a.Descriptor)
 	case swarm.Install:
@@ -114,7 +113,7 @@ func (n *Node) tell(to swarm.PeerID, m wire.Message) {
 // save makes the snapshot durable. A full disk is waited out, loudly: what is promised to others
 // later must not be forgotten, and stopping would not make room either.
 func (n *Node) save(ctx context.Context, s swarm.Snapshot) error {
-	b, err := json.Marshal(s)
+	b, err := n.saved.encode(s)
 	if err != nil {
 		return fmt.Errorf("encode snapshot: %w", err)
 	}

@@ -22,6 +22,7 @@
 //     hands.go gives it the installers.
 //   - Cards are what members of an orchestration say, signed by each (cards.go); orchestration.go is how people set and
 //     see one, orchearlier.go which earlier lists of members a seed keeps beside a new one.
+//   - Looks for updates are done a few at a time, in the order in which the core asks for them (looks.go).
 //   - The storekeeper measures the store, scrubs it and does what the core lets go (storekeep.go, storeapi.go);
 //     the ledger books where every byte came from (ledger.go, bookkeep.go). The diary keeps
 //     what happened here for 'patchmesh log events' (eventlog.go).
@@ -110,6 +111,9 @@
 //   - A medium is fed into the store by the program of whoever put it in, not by the core as a peer: the node
 //     may not open paths that people name, and could not see them behind the service manager's guard. The core
 //     hears of chunks that nobody asked for (ChunksCarried) and offers them to the site.
+//   - The body of a large report travels packed (reportform.go): what is signed is the plain body, so a machine gives one of
+//     an older version the form that it reads. What has no room even so is left out in order of weight and said to be
+//     (reportcut.go); the seed shows what it was told of it before, while approvals name it.
 //   - Between neighbour sites there are sessions like any other, but nothing passes over them except chunks and what is
 //     said about them (adjacent.go): each message and each question is judged by where its sender belongs.
 //   - A carrier is no neighbour of those whom it visits: no session, no gossip, no place in the core. Sites stay

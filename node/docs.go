@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"patchmesh/content"
+	"patchmesh/node/apply"
 	"patchmesh/node/state"
 	"patchmesh/node/transport"
 	"patchmesh/policy"
@@ -21,6 +22,7 @@ type library struct {
 	mu      sync.Mutex
 	trusted map[content.ID][]byte // the documents of the trust set in force
 	maps    map[content.ID]*content.PayloadMap
+	decoded apply.Decoded
 }
 
 // maxCachedMaps bounds decoded payload maps in memory; one of 4,096 chunks takes about 200 KiB.
@@ -58,6 +60,11 @@ func (l *library) document(id content.ID) ([]byte, error) {
 		return nil, fmt.Errorf("document %s: %w", id.Short(), content.ErrNotFound)
 	}
 	return b, nil
+}
+
+// descriptor is a descriptor that is known here, decoded. It must not be changed.
+func (l *library) descriptor(id content.ID) (*policy.Descriptor, error) {
+	return l.decoded.Get(id, func() ([]byte, error) { return l.document(id) })
 }
 
 // payloadMap decodes and remembers a payload map that is known here.
@@ -151,7 +158,7 @@ func (n *Node) readDescriptor(ctx context.Context, a swarm.AskDescriptor) (swarm
 	if err != nil {
 		return nil, err
 	}
-	d, err := policy.DecodeDescriptor(b)
+	d, err := n.docs.decoded.Get(a.ID, func() ([]byte, error) { return b, nil })
 	if err != nil {
 		return nil, err
 	}

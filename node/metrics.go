@@ -54,6 +54,7 @@ func newMetrics(n *Node) *metrics {
 		}
 		return float64(sum)
 	})
+	gauge("patchmesh_report_left_out_updates", "Updates that the last report of this machine had no room for.", func() float64 { return float64(n.leftOut.Load()) })
 	gauge("patchmesh_attention", "Updates that wait for approvers: held by a seed's brake, or halted and not held.", func() float64 { return float64(len(n.attentions())) })
 	m.traffic(n)
 	return m

@@ -49,6 +49,7 @@ type Node struct {
 	owed      publishing
 	copying   earlyCopy
 	copies    *install.Early // of the apply role in this process; nil: it has none
+	looks     looks
 	docs      *library
 	believer  *believer
 	seed      *seed // nil on an ordinary machine
@@ -75,6 +76,7 @@ type Node struct {
 	outsideNoted atomic.Bool
 	handingOver  atomic.Bool // another version takes this one's place
 	budgetSet    atomic.Bool
+	leftOut      atomic.Int64 // updates that the last report had no room for
 	gossipKeys   gossipKeys
 	roots        rootChase
 	joining      atomic.Bool // the first members are being fetched, see gossipMeet
@@ -89,7 +91,8 @@ type Node struct {
 	contacts contacts
 	names    payloadNames
 
-	core *swarm.Core // owned by the loop
+	core  *swarm.Core // owned by the loop
+	saved savedForm   // too
 
 	view    atomic.Pointer[swarm.View]
 	trouble atomic.Pointer[trouble]

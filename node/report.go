@@ -5,21 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"patchmesh/content"
 	"patchmesh/node/api"
 	"patchmesh/node/keys"
+	"patchmesh/node/state"
 	"patchmesh/policy"
 	"patchmesh/swarm"
 	"patchmesh/swarm/wire"
 )
-
-// signedReport is what travels: a machine's own row of the fleet, signed by its node key. The key is
-// part of the peer ID, so nobody can speak for another machine, relays included.
-type signedReport struct {
-	Body []byte `json:"body"`
-	Sig  []byte `json:"sig"`
-}
 
 // reportDomain keeps a report's signature from being one of anything else.
 const reportDomain = "patchmesh report v1\x00"
@@ -36,21 +31,17 @@ func (n *Node) makeReport(seq uint64) {
 }
 
 func (n *Node) queueReport(seq uint64, v swarm.View) error {
-	b, err := n.signReport(v, false)
+	b, left, err := n.signReport(v, false, wire.MaxReportBytes)
 	if err != nil {
 		return err
 	}
+	n.tellLeftOut(left, len(v.Tasks))
 	return n.db.PutOutbox(n.id, seq, b)
 }
 
-// reportBody is what is signed: the row, and what the seed alone can read.
-type reportBody struct {
-	api.Machine
-	Sealed []byte `json:"sealed_inventory,omitempty"`
-}
-
-// signReport makes a report; whole puts the whole inventory into it, for reports that travel alone.
-func (n *Node) signReport(v swarm.View, whole bool) ([]byte, error) {
+// signReport makes a report of at most that many bytes; whole puts the whole inventory into it, for reports that
+// travel alone. left is how many updates it had no room for.
+func (n *Node) signReport(v swarm.View, whole bool, most int) (b []byte, left int, err error) {
 	n.flushLedger() // what is reported is not forgotten
 	row := n.ownRow(v)
 	row.LastReport, row.LastContact = v.At.UTC(), v.At.UTC()
@@ -59,16 +50,7 @@ func (n *Node) signReport(v swarm.View, whole bool) ([]byte, error) {
 		payloads[string(k.Verdict.Update)] = k.Payload
 	}
 	n.reportSources(&row, payloads)
-	body, err := json.Marshal(reportBody{row, n.reportedStock(whole)})
-	if err != nil {
-		return nil, fmt.Errorf("encode report: %w", err)
-	}
-	sig := ed25519.Sign(n.key, append([]byte(reportDomain), body...))
-	b, err := json.Marshal(signedReport{Body: body, Sig: sig})
-	if err != nil {
-		return nil, fmt.Errorf("encode report: %w", err)
-	}
-	return b, nil
+	return fitReport(reportBody{row, n.reportedStock(whole)}, n.key, most)
 }
 
 // forward sends a report from the outbox one hop on.
@@ -77,6 +59,11 @@ func (n *Node) forward(a swarm.Forward) {
 		seq, body, err := n.db.Outbox(string(a.Machine))
 		if err != nil {
 			n.events.send(swarm.ReportAcked{Machine: a.Machine, Seq: a.Seq}) // nothing to send any more
+			return
+		}
+		body, readable := formFor(n.host.Version(string(a.To)), body)
+		if !readable {
+			n.log.Warn("report not sent: the version of the next machine cannot read one of this size", "machine", a.Machine, "peer", a.To, "next", "update patchmesh there")
 			return
 		}
 		n.tell(a.To, wire.Report{Machine: string(a.Machine), Seq: seq, Body: body})
@@ -89,6 +76,10 @@ func (n *Node) reportArrived(from string, m wire.Report) {
 	if _, letter := reporter(m.Machine); letter {
 		n.letterArrived(from, m)
 		return
+	}
+	if len(m.Body) > packAbove {
+		largeReports <- struct{}{}
+		defer func() { <-largeReports }()
 	}
 	row, err := openReport(m)
 	if err != nil {
@@ -124,47 +115,70 @@ func (n *Node) reportAcked(m wire.ReportAck) {
 	n.events.send(swarm.ReportAcked{Machine: swarm.PeerID(m.Machine), Seq: m.Seq})
 }
 
+// largeReports bounds how many large ones are opened at a time: a fleet that was switched on together reports together.
+var largeReports = make(chan struct{}, 2)
+
 // openReport checks a report's signature against the machine that it names.
-func openReport(m wire.Report) (*api.Machine, error) {
-	pub, err := keys.PublicKey(m.Machine)
+func openReport(m wire.Report) (*reportBody, error) {
+	s, err := readReportForm(m.Body)
 	if err != nil {
 		return nil, err
 	}
-	var s signedReport
-	if err := json.Unmarshal(m.Body, &s); err != nil {
+	return openSigned(m.Machine, s)
+}
+
+// openSigned is openReport for one whose form has been read.
+func openSigned(machine string, s signedReport) (*reportBody, error) {
+	pub, err := keys.PublicKey(machine)
+	if err != nil {
 		return nil, err
 	}
 	if !ed25519.Verify(pub, append([]byte(reportDomain), s.Body...), s.Sig) {
 		return nil, errors.New("the signature does not hold")
 	}
-	var row api.Machine
-	if err := json.Unmarshal(s.Body, &row); err != nil {
+	if err := checkItems(s.Body); err != nil {
 		return nil, err
 	}
-	if row.ID != m.Machine {
-		return nil, fmt.Errorf("the report of %s speaks of %s", m.Machine, api.Clean(row.ID))
+	row := &reportBody{}
+	if err := json.Unmarshal(s.Body, row); err != nil {
+		return nil, err
 	}
-	cleanRow(&row)
-	return &row, nil
+	if row.ID != machine {
+		return nil, fmt.Errorf("the report of %s speaks of %s", machine, api.Clean(row.ID))
+	}
+	cleanRow(&row.Machine)
+	return row, nil
 }
 
 // keepReport stores a report of an enrolled machine. What it says of its name, site and groups does
 // not count: those stand in the seed's own books.
-func (s *seed) keepReport(m wire.Report, row *api.Machine) error {
-	s.keepSources(row)
-	s.bookReport(row)
-	b, err := json.Marshal(row)
-	if err != nil {
-		return err
+func (s *seed) keepReport(m wire.Report, row *reportBody) error {
+	s.bookReport(&row.Machine)
+	own := len(row.Updates)
+	s.carryOver(&row.Machine)
+	newer, err := s.putReport(m.Machine, m.Seq, s.now(), &row.Machine)
+	if errors.Is(err, state.ErrTooLarge) { // what it says now counts, what it said before does not
+		row.Updates = row.Updates[:own]
+		for i := range row.Updates {
+			row.Updates[i].Sources = nil
+		}
+		newer, err = s.putReport(m.Machine, m.Seq, s.now(), &row.Machine)
 	}
-	newer, err := s.db.PutReport(m.Machine, m.Seq, s.now(), b)
 	if err != nil || !newer {
 		return err
 	}
-	if err := s.keepReported(m.Machine, m.Body); err != nil && !errors.Is(err, errStock) {
+	if err := s.keepReported(m.Machine, row.Sealed); err != nil && !errors.Is(err, errStock) {
 		return err // the report comes again; an inventory that is refused would be refused again
 	}
 	return nil
+}
+
+func (s *seed) putReport(machine string, seq uint64, at time.Time, row *api.Machine) (newer bool, err error) {
+	b, err := json.Marshal(row)
+	if err != nil {
+		return false, err
+	}
+	return s.db.PutReport(machine, seq, at, b)
 }
 
 func (n *Node) hasSeedSession() bool {

@@ -76,7 +76,7 @@ func (c *carrier) giveReturn(ctx context.Context) (*api.Return, error) {
 			out.Inventories = append(out.Inventories, b)
 			continue
 		}
-		out.Reports = append(out.Reports, b)
+		out.Reports = append(out.Reports, plainForm(b, maxReportBytes))
 	}
 	if out.Renewals, err = c.giveErrands(ctx); err != nil {
 		return nil, err
@@ -143,7 +143,7 @@ func (n *Node) askReport(ctx context.Context, from string) ([]byte, error) {
 		n.refuse(from, "trust-bad-signature", "report: "+err.Error())
 		return nil, err
 	}
-	seq := reportSeq(row)
+	seq := reportSeq(&row.Machine)
 	if err := n.db.PutOutbox(from, seq, b); err != nil {
 		return nil, err
 	}
@@ -180,7 +180,10 @@ func (n *Node) inventoryAsked() ([]byte, bool) {
 const maxReportBytes = 4 << 20
 
 // ownReport signs the present state without queueing it.
-func (n *Node) ownReport() ([]byte, error) { return n.signReport(*n.view.Load(), true) }
+func (n *Node) ownReport() ([]byte, error) {
+	b, _, err := n.signReport(*n.view.Load(), true, maxReportBytes)
+	return plainForm(b, maxReportBytes), err
+}
 
 // reportAsked answers a neighbour that packs a medium. Where there is a way to the seed, reports go that
 // way and nobody else hears what a machine lacks.
@@ -325,30 +328,29 @@ func (s *seed) takeReturn(r api.Return) (*api.TakenReturn, error) {
 
 // takeReport keeps a report as of when its machine made it.
 func (s *seed) takeReport(b []byte) (newer bool, at time.Time, err error) {
-	var signed signedReport
 	var named struct {
 		ID string `json:"id"`
 	}
-	if err := errors.Join(json.Unmarshal(b, &signed), json.Unmarshal(signed.Body, &named)); err != nil {
+	signed, err := readReportForm(b)
+	if err == nil {
+		err = json.Unmarshal(signed.Body, &named)
+	}
+	if err != nil {
 		return false, at, fmt.Errorf("report: %w", err)
 	}
-	row, err := openReport(wire.Report{Machine: named.ID, Body: b})
+	row, err := openSigned(named.ID, signed)
 	if err != nil {
 		return false, at, fmt.Errorf("report of %s: %w", api.Clean(named.ID), err)
 	}
 	if err := s.enrolled(row.ID); err != nil {
 		return false, at, fmt.Errorf("report of %s: %w", row.ID, err)
 	}
-	body, err := json.Marshal(row)
-	if err != nil {
-		return false, at, err
-	}
 	at = row.LastReport
 	if now := s.now(); at.After(now) {
 		at = now // its clock is ahead
 	}
-	if newer, err = s.db.PutReport(row.ID, reportSeq(row), at, body); err == nil && newer {
-		err = s.keepReported(row.ID, b)
+	if newer, err = s.putReport(row.ID, reportSeq(&row.Machine), at, &row.Machine); err == nil && newer {
+		err = s.keepReported(row.ID, row.Sealed)
 	}
 	return newer, at.UTC(), err
 }

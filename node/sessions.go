@@ -26,7 +26,7 @@ type sessions struct{ n *Node }
 // hello is what this node shows first on every session.
 func (n *Node) hello() wire.Hello {
 	return wire.Hello{
-		Version: wire.VersionLinks, Cert: n.renewal.certificate(),
+		Version: wire.VersionPacked, Cert: n.renewal.certificate(),
 		Seed: n.seed != nil, Egress: n.mayEgress(), HeadVersion: n.believer.shown(),
 	}
 }

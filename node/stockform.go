@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 
 	"patchmesh/content"
 	"patchmesh/node/enrol"
@@ -117,6 +118,9 @@ func (s *stock) check() error {
 	return nil
 }
 
+// packers are kept: making one costs more than what it packs.
+var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+
 // pack is the compressed form, in memory and in the books.
 func pack(v any) ([]byte, error) {
 	plain, err := json.Marshal(v)
@@ -124,7 +128,9 @@ func pack(v any) ([]byte, error) {
 		return nil, err
 	}
 	var out bytes.Buffer
-	z := gzip.NewWriter(&out)
+	z := packers.Get().(*gzip.Writer)
+	defer packers.Put(z)
+	z.Reset(&out)
 	if _, err := z.Write(plain); err != nil {
 		return nil, err
 	}

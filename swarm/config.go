@@ -65,11 +65,13 @@ type Config struct {
 	// MaxDocAsks bounds the descriptors asked for at once.
 	MaxDocAsks int
 
-	// ReportMin is the least time between two reports of a changed state; ProgressEvery is the
+	// ReportMin is the least time between two reports of a changed state. What a report costs grows with the updates that
+	// it tells of, so where there are many each adds ReportPerUpdate instead, up to ReportLatest. ProgressEvery is the
 	// time between reports of mere progress, per machine of the site, so that the WAN carries at
 	// most 1/ProgressEvery progress reports per second from a site. Heartbeat is the time
 	// between reports when nothing changes; ReportResend repeats an unacknowledged one.
-	ReportMin, ProgressEvery, Heartbeat, ReportResend time.Duration
+	ReportMin, ReportPerUpdate, ReportLatest time.Duration
+	ProgressEvery, Heartbeat, ReportResend   time.Duration
 	// MaxOutbox bounds the machines whose reports are kept for relaying.
 	MaxOutbox int
 
@@ -128,7 +130,7 @@ func DefaultConfig() Config {
 		OrphanWait:   8 * time.Second,
 		LinkRetryMin: time.Second, LinkRetryMax: 15 * time.Second,
 		AskRetry: 40 * time.Millisecond, DocPatience: 3 * time.Second, MaxDocAsks: 16,
-		ReportMin: 250 * time.Millisecond, ProgressEvery: 200 * time.Millisecond,
+		ReportMin: 250 * time.Millisecond, ReportPerUpdate: time.Millisecond, ReportLatest: 5 * time.Second, ProgressEvery: 200 * time.Millisecond,
 		Heartbeat: 45 * time.Second, ReportResend: 3 * time.Second, MaxOutbox: 2048,
 		ScanEvery: 22 * time.Hour, ScanFresh: 15 * time.Minute,
 		InstallRetryMin: 30 * time.Second, InstallRetryMax: time.Hour,
@@ -173,6 +175,7 @@ func (c Config) Validate() error {
 	positive("DocPatience", int64(c.DocPatience))
 	positive("MaxDocAsks", int64(c.MaxDocAsks))
 	positive("ReportMin", int64(c.ReportMin))
+	positive("ReportLatest", int64(c.ReportLatest))
 	positive("Heartbeat", int64(c.Heartbeat))
 	positive("MaxOutbox", int64(c.MaxOutbox))
 	positive("ScanEvery", int64(c.ScanEvery))

@@ -47,15 +47,20 @@ func (c *Core) reportDue() time.Time {
 	r := &c.reports
 	switch {
 	case r.soon:
-		return r.lastAt.Add(c.cfg.ReportMin)
+		return r.lastAt.Add(c.reportGap())
 	case r.progress:
 		// Shared by the site: a big site reports progress more rarely, so that reports stay a
 		// trickle on the WAN however many machines there are.
 		n := 1
 		c.toNeighbours(func(*peer) { n++ })
-		return r.lastAt.Add(max(time.Second, time.Duration(n)*c.cfg.ProgressEvery))
+		return r.lastAt.Add(max(time.Second, time.Duration(n)*c.cfg.ProgressEvery, c.reportGap()))
 	}
 	return r.lastAt.Add(c.cfg.Heartbeat)
+}
+
+// reportGap is the least time between two reports. The first change after a while is told at once all the same.
+func (c *Core) reportGap() time.Duration {
+	return max(c.cfg.ReportMin, min(time.Duration(len(c.tasks.tasks))*c.cfg.ReportPerUpdate, c.cfg.ReportLatest))
 }
 
 // sweepReports makes an own report when one is due and passes on what the outbox holds.

@@ -21,10 +21,11 @@ func (a *app) approveCmd() *cobra.Command {
 	var notBefore, deadline, file string
 	var ask whatIf
 	c := &cobra.Command{
-		Use:   "approve UPDATE[@REVISION] --group GROUP",
-		Short: "approve an update for the machines of a group",
-		Long:  "approve changes the draft and, where the threshold of signatures is met with the keys at hand, signs and publishes\nit. Else it says whose signatures are missing.\n\n" + expediteHelp + approveHelp + whatIfHelp + exits,
+		Use:   "approve UPDATE[@REVISION]... --group GROUP",
+		Short: "approve updates for the machines of a group",
+		Long:  "approve changes the draft and, where the threshold of signatures is met with the keys at hand, signs and publishes\nit. Else it says whose signatures are missing. Several updates are signed and published together, or none of them is.\n\n" + expediteHelp + approveHelp + whatIfHelp + exits,
 		Example: `  patchmesh approve openssl-3.0.15 --group office
+  patchmesh approve openssl-3.0.15 curl-8.9.1 zlib-1.3.1 --group office
   patchmesh approve openssl-3.0.15 --rings standard
   patchmesh approve openssl-3.0.15 --group all --not-before 2026-04-01T20:00:00Z --deadline 2026-04-08T20:00:00Z
   patchmesh approve openssl-3.0.15 --group all --deadline 2026-04-08T18:00 --local
@@ -32,9 +33,9 @@ func (a *app) approveCmd() *cobra.Command {
   patchmesh approve openssl-3.0.15@2 --group office
   patchmesh approve openssl-3.0.15 --group office --withdraw --reason "approved for the wrong group"
   patchmesh approve openssl-3.0.15 --group all --deadline 48h --what-if --line branch=2Mbit`,
-		Args: exactly(1, "the id of one update"),
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) (err error) {
-			if err := readApproved(&r, args[0], c.Flags().Changed("action")); err != nil {
+			if err := readUpdates(&r, args, c.Flags().Changed("action"), ask.on); err != nil {
 				return err
 			}
 			if r.Group == "" && r.Rings == "" {

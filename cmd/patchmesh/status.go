@@ -105,12 +105,22 @@ func writeFleet(w io.Writer, f *api.Fleet) {
 		}
 	}
 	_ = t.Flush()
+	writeLeftOut(w, f)
 	writeGates(w, f)
 	writeLacking(w, f)
 	writeNotApproved(w, f)
 	writeExcepted(w, f)
 	for _, v := range f.Vendors {
 		fmt.Fprintf(w, "%s (revision %d) is made around a vendor's file: %s, sha256 %s%s\n", v.Update, v.Revision, api.Clean(v.FileName), v.SHA256, from(v.Origin))
+	}
+}
+
+// writeLeftOut names machines that have said less than there is to say.
+func writeLeftOut(w io.Writer, f *api.Fleet) {
+	for _, m := range f.Machines {
+		if m.LeftOut > 0 {
+			fmt.Fprintf(w, "%s had no room in its last report for %d updates: they are shown as it told them before, or not at all ('patchmesh status' there shows all)\n", api.Clean(m.Name), m.LeftOut)
+		}
 	}
 }
 

@@ -123,6 +123,9 @@ type Machine struct {
 	Refused     []Refusal `json:"refused,omitempty"`
 	Traffic     *Traffic  `json:"traffic,omitempty"` // nil: nothing is limited
 	Updates     []Update  `json:"updates"`
+	// LeftOut is how many of its updates the machine's last report had no room for, of those that had not changed for
+	// longest. What it said of them before is among Updates, if it did.
+	LeftOut int `json:"updates_left_out,omitempty"`
 	// BaselineMissing are updates of the baselines of its groups that it does not have.
 	BaselineMissing []string `json:"baseline_missing,omitempty"`
 }
@@ -317,6 +320,7 @@ type Imported struct {
 // ApproveRequest changes what is approved. Passphrase opens the approver keys and is never stored.
 type ApproveRequest struct {
 	Update    string    `json:"update"`
+	Also      []Revised `json:"also,omitempty"` // further updates: the same is said of each, signed together
 	Group     string    `json:"group"`
 	Action    string    `json:"action"` // empty: install
 	NotBefore time.Time `json:"not_before,omitzero"`
@@ -338,6 +342,15 @@ type ApproveRequest struct {
 	Role       string `json:"role,omitempty"`   // delegated role that decides it; empty: the main approvers
 	Reason     string `json:"reason,omitempty"` // for the approval log
 	Passphrase Secret `json:"passphrase,omitempty"`
+}
+
+// MaxAlso bounds the further updates of a request.
+const MaxAlso = 20000
+
+// Revised names an update and its revision; 0: the newest.
+type Revised struct {
+	Update   string `json:"update"`
+	Revision int    `json:"revision,omitempty"`
 }
 
 // HoldRequest adds a stop; Update may be "all", an empty Group means all machines.

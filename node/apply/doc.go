@@ -52,6 +52,8 @@
 //     socket does so when it is whole, so that no connection stays open as long as a download.
 //   - The installers hash once more while they copy; the shelf is private, so this is a second lock
 //     on the same door, and the one that a node without a separate process relies on.
+//   - Descriptors stay decoded in memory (Decoded): a plan asks for each of thousands, and a name is a hash. What they
+//     are approved for is read and verified anew for each order, as ever.
 //   - The journal is a text file: the role that runs as root links no database of its own accord.
 //   - A new descriptor is taken only if an approval for this machine names it, so the folder cannot be
 //     filled from outside.

@@ -16,8 +16,9 @@ import (
 // Folder is the shelf of the separate process: a folder that only its user can enter. Names in it are
 // hashes that were computed or signed, never anything that a caller wrote.
 type Folder struct {
-	root *os.Root
-	free func() (int64, error) // free bytes of its disk
+	root    *os.Root
+	free    func() (int64, error) // free bytes of its disk
+	decoded Decoded
 }
 
 // spareBytes stay free on the disk of the folder.
@@ -65,20 +66,24 @@ func objectName(id content.ID) string {
 
 // Describe implements Shelf. A file that is not what its name says is as good as absent.
 func (f *Folder) Describe(id content.ID) *policy.Descriptor {
-	r, err := f.root.Open(descriptorName(id))
-	if err != nil {
-		return nil
-	}
-	defer r.Close()
-	b, err := io.ReadAll(io.LimitReader(r, policy.MaxDescriptorBytes+1))
-	if err != nil || content.Sum(b) != id {
-		return nil
-	}
-	d, err := policy.DecodeDescriptor(b)
+	d, err := f.decoded.Get(id, func() ([]byte, error) { return f.readDescriptor(id) })
 	if err != nil {
 		return nil
 	}
 	return d
+}
+
+func (f *Folder) readDescriptor(id content.ID) ([]byte, error) {
+	r, err := f.root.Open(descriptorName(id))
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	b, err := io.ReadAll(io.LimitReader(r, policy.MaxDescriptorBytes+1))
+	if err == nil && content.Sum(b) != id {
+		err = policy.ErrHash
+	}
+	return b, err
 }
 
 // keepDescriptor stores a descriptor whose hash was checked. It need not be durable: a torn one fails
@@ -92,6 +97,7 @@ func (f *Folder) keepDescriptor(id content.ID, b []byte) error {
 
 // prune removes the descriptors that wanted does not name.
 func (f *Folder) prune(wanted map[content.ID]bool) {
+	f.decoded.keepOnly(func(id content.ID) bool { return wanted[id] })
 	d, err := f.root.Open(descriptorDir)
 	if err != nil {
 		return

@@ -189,6 +189,7 @@ func TestShelfGivesNothingThatIsNotWhatItsNameSays(t *testing.T) {
 	if err := os.WriteFile(path, []byte("torn"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	shelf.decoded.keepOnly(func(content.ID) bool { return false }) // as a process that begins
 	if shelf.Describe(id) != nil {
 		t.Error("a torn descriptor is read")
 	}

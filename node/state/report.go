@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	maxReportBytes = 4 << 20
-	maxMachineText = 128 // a machine's id
+	maxReportBytes = 12 << 20 // more than a machine sends: a seed carries some over from before
+	maxMachineText = 128      // a machine's id
 	maxOutboxRows  = 4096
 	maxOutboxBytes = 256 << 20
 )

@@ -114,6 +114,14 @@ func (h *Host) Peers() []Peer {
 	return out
 }
 
+// Version is that of a peer's hello; 0 without a session.
+func (h *Host) Version(id string) int {
+	if s := h.sessionOf(id); s != nil {
+		return s.peer.Version
+	}
+	return 0
+}
+
 // Traffic is the bytes of chunks moved since the start, over all sessions.
 func (h *Host) Traffic() (in, out int64) { return h.bytesIn.Load(), h.bytesOut.Load() }
 

@@ -31,7 +31,7 @@
 //
 // The protocol names (/patchmesh/mesh/1 ...) are the version. A changed meaning is a new name;
 // Hello.Version says which kinds of messages a machine understands within one name, so that a newer
-// one does not send what an older one would refuse.
+// one does not send what an older one would refuse; nor a form of what is opaque here (VersionPacked).
 //
 // # Decisions
 //

@@ -4,9 +4,10 @@ import "fmt"
 
 // The versions of a Hello: which kinds of messages its sender understands.
 const (
-	VersionFirst = 1
-	VersionRoles = 2 // and Role, which says nothing but Cache
-	VersionLinks = 3 // and all of Role
+	VersionFirst  = 1
+	VersionRoles  = 2 // and Role, which says nothing but Cache
+	VersionLinks  = 3 // and all of Role
+	VersionPacked = 4 // and reports whose body is packed
 )
 
 // Role tells what the sender is to its site: a cache of it, a machine on Wi-Fi. It is sent only to who says VersionRoles
