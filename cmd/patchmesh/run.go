@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"os"
-	"runtime"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -13,16 +12,6 @@ import (
 	"patchmesh/node/api"
 	"patchmesh/node/daemon"
 )
-
-// cores is how many processor cores the node may use: a quarter of an ordinary machine's, since it
-// belongs to somebody who works on it, and all of a seed's. Two at least: while one hangs in a system
-// call for the disk the other goes on with the network, and nobody has to notice (slowWatcher).
-func cores(dataDir string) int {
-	if node.IsSeed(dataDir) {
-		return runtime.NumCPU()
-	}
-	return min(runtime.NumCPU(), max(2, runtime.NumCPU()/4))
-}
 
 func (a *app) runCmd() *cobra.Command {
 	cfg := node.Config{Version: version, Agent: node.LaunchedAs(os.Getenv)}
@@ -87,10 +76,10 @@ func (a *app) runCmd() *cobra.Command {
 
 // tuneProcess has the whole process take no more of the machine than a guest should.
 func (a *app) tuneProcess(ctx context.Context) {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(cores(a.data))
-	}
 	slowWatcher()
+	if os.Getenv("GOMAXPROCS") == "" {
+		keepPace(ctx, maxCores(a.data))
+	}
 	boundMemory(ctx)
 }
 

@@ -15,8 +15,8 @@ import (
 // a tenth of its processor time on being watched. The kernel is told that this thread need not wake on
 // time (timer slack, PR_SET_TIMERSLACK of prctl(2)): it then looks once per tick of the clock.
 //
-// What hangs in a system call is found later for it: the others go on with the second processor that a
-// node has where there are two (cores in run.go).
+// What hangs in a system call is found later for it; a node whose disk makes it wait so takes a second
+// processor (keepPace).
 const (
 	watcherSlack = 10_000_000 // ns
 	workerSlack  = 50_000     // ns, what the kernel gives by itself
