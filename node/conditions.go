@@ -35,6 +35,7 @@ func (n *Node) watchConditions(ctx context.Context) {
 		if g.Link == LinkPlain {
 			c.Metered, c.VPN, c.WiFi = false, false, false
 		}
+		c.Away = n.awayAt() != ""
 		n.linkChanged(c.WiFi)
 		if now := g.relevant(c); now != told {
 			told = now
