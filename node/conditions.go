@@ -37,6 +37,7 @@ func (n *Node) watchConditions(ctx context.Context) {
 				c.FreeBytes = free
 			}
 		}
+		c.Away = n.awayAt() != ""
 		n.linkChanged(c.WiFi)
 		if now := g.relevant(c); now != told {
 			told = now

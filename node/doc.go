@@ -99,6 +99,8 @@
 //     share no line with it. 'doctor' tells all limits, who says so, and what they do now.
 //   - What a cache of the site gave is booked on a tier of its own (contacts.go); receipts keep to the way it came, which
 //     older machines know too and which says whether the WAN was crossed.
+//   - A machine that has an address where only another site states to be has roamed there, and gives nothing to machines of
+//     its own site but those that are with it (away.go). It still fetches for itself.
 //   - Where bytes came from is booked here and not in the core: nothing is decided by it. A seed books what
 //     machines report as totals, and only what is more than it has booked: reports may come twice or late.
 //   - Receipts are asked for, never pushed: who gave wants the receipt, who got wants the signature, headquarters wants

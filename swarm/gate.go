@@ -21,6 +21,7 @@ type Conditions struct {
 	Metered        bool  // the way to the WAN is paid by volume
 	VPN            bool  // the way to the WAN is a tunnel
 	WiFi           bool  // this machine is on Wi-Fi
+	Away           bool  // this machine is where another site is
 	OtherBytes     int64 // per second over that way, both directions, not of patchmesh
 }
 
@@ -99,6 +100,7 @@ func (c *Core) conditionsChanged(e ConditionsChanged) {
 	close(x.Metered && g.use != UseAll, policy.ReasonNetMetered, "the link is metered", &g.wan)
 	close(x.Metered && g.use == UseNothing, policy.ReasonNetMetered, "the link is metered", &g.serve, &g.fetch)
 	close(x.VPN && c.cfg.VPN != UseAll, policy.ReasonNetVPN, "the link is a tunnel", &g.far)
+	close(x.Away, policy.ReasonNetSiteUnknown, "this machine is at another site: what it gave to its own would cross the line between them", &g.far)
 	close(x.VPN && c.cfg.VPN == UseNothing, policy.ReasonNetVPN, "the link is a tunnel", &g.serve, &g.wan, &g.fetch)
 	close(g.cpu, policy.ReasonHostBusy, fmt.Sprintf("the processor is %d %% busy", x.CPUPercent), &g.serve)
 	close(g.disk, policy.ReasonHostBusy, fmt.Sprintf("%d requests wait at the disk", x.DiskQueue), &g.serve)

@@ -38,7 +38,7 @@ func number(n int64) string { return strconv.FormatInt(n, 10) }
 // fleetTable is a row for each machine and update; a machine that knows of none has one with empty columns.
 func fleetTable(w io.Writer, f *api.Fleet) error {
 	header := []string{"machine", "id", "site", "groups", "online", "last_contact", "last_report", "last_scan", "epoch", "update", "revision", "compliance",
-		"state", "reason", "since", "stored_bytes", "have_bytes", "wan_bytes", "subnet_bytes", "site_bytes", "media_bytes", "neighbour_bytes", "wasted_bytes", "duplicate_bytes", "cache", "cache_bytes"}
+		"state", "reason", "since", "stored_bytes", "have_bytes", "wan_bytes", "subnet_bytes", "site_bytes", "media_bytes", "neighbour_bytes", "wasted_bytes", "duplicate_bytes", "cache_bytes", "cache"}
 	var rows [][]string
 	for _, m := range f.Machines {
 		updates := m.Updates
@@ -49,7 +49,7 @@ func fleetTable(w io.Writer, f *api.Fleet) error {
 			b := u.Bytes
 			rows = append(rows, []string{m.Name, m.ID, m.Site, strings.Join(m.Groups, " "), strconv.FormatBool(m.Online), stamp(m.LastContact), stamp(m.LastReport), stamp(m.LastScan),
 				strconv.FormatUint(m.Epoch, 10), u.Update, strconv.Itoa(u.Revision), u.Compliance, u.State, u.Reason, stamp(u.Since), number(u.StoredBytes), number(u.HaveBytes),
-				number(b.WAN()), number(b.Subnet), number(b.Site), number(b.Media), number(b.Neighbour), number(b.Wasted), number(b.Duplicate), strconv.FormatBool(m.Cache), number(b.Cache)})
+				number(b.WAN()), number(b.Subnet), number(b.Site), number(b.Media), number(b.Neighbour), number(b.Wasted), number(b.Duplicate), number(b.Cache), strconv.FormatBool(m.Cache)})
 		}
 	}
 	return table(w, header, rows)

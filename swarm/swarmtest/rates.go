@@ -63,7 +63,7 @@ func doSpent(s *story, l *line) error {
 
 // doConditions tells the conditions of the machine.
 func doConditions(s *story, l *line) error {
-	x := swarm.Conditions{Metered: l.take("metered"), VPN: l.take("vpn"), WiFi: l.take("wifi")}
+	x := swarm.Conditions{Metered: l.take("metered"), VPN: l.take("vpn"), WiFi: l.take("wifi"), Away: l.take("away")}
 	x.BatteryPercent = 100
 	for name, into := range map[string]*int{"battery": &x.BatteryPercent, "cpu": &x.CPUPercent, "disk-queue": &x.DiskQueue} {
 		if v := l.option(name); v != "" {
