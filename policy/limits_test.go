@@ -92,6 +92,17 @@ func TestC70ManyTimetablesOfOneDepthStayBounded(t *testing.T) {
 	}
 }
 
+// What is signed counts whatever its group is called.
+func TestLimitsOfAGroupCalledDefault(t *testing.T) {
+	m := &Manifest{Groups: []Group{{Name: "default"}}, Settings: []Setting{{Name: "limit-wan-down", Group: "default", Value: "1Mbit"}}}
+	if e, stated := m.Limits(Machine{Groups: []string{"default"}})["limit-wan-down"]; !stated || e.Value != "1Mbit" {
+		t.Errorf("%+v", e)
+	}
+	if e, stated := m.Limits(Machine{Groups: []string{"office"}})["limit-wan-down"]; stated {
+		t.Errorf("for nobody: %+v", e)
+	}
+}
+
 func FuzzRates(f *testing.F) {
 	for _, text := range []string{"20Mbit,2Mbit@Mon-Fri/08:00-18:00@Europe/Berlin", "off", "unlimited@mon,tue/22:00-06:00", "1Mbit,,", "&"} {
 		f.Add(text, "10Mbit")
