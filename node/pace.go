@@ -106,10 +106,11 @@ func newLimits(n *Node) *limits {
 // may be set, and the groups that machines work out themselves may change.
 const lookEvery = 30 * time.Second
 
-// run follows the timetable and what is signed.
+// run follows the timetable and what is signed, and tells the core of both.
 func (l *limits) run(ctx context.Context) {
 	t := time.NewTimer(0)
 	defer t.Stop()
+	told := false
 	last := swarm.RatesChanged{} // as the core begins
 	for c := range last.Down {
 		last.Down[c] = rate.Unlimited
@@ -120,10 +121,15 @@ func (l *limits) run(ctx context.Context) {
 			return
 		case <-t.C:
 		case <-l.wake:
+			told = false // the roster may state another budget
 		}
 		if l.look() {
-			l.n.tellBudget()
 			l.n.tuneStore()
+			told = false
+		}
+		if !told { // by this goroutine alone: of two words about the budget the older one must not come last
+			l.n.tellBudget()
+			told = true
 		}
 		now := l.n.cfg.Now()
 		next := l.apply(now)
