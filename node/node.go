@@ -232,7 +232,7 @@ func (n *Node) Run(ctx context.Context) error {
 func (n *Node) begin(ctx context.Context) {
 	n.work(func() { n.connector.run(ctx) })
 	n.work(func() { n.links.run(ctx) })
-	n.work(func() { n.keepLimits(ctx) })
+	n.work(func() { n.limits.run(ctx) })
 	n.work(func() { n.watchConditions(ctx) })
 	n.work(func() { n.rejoin(ctx) })
 	n.work(func() { n.keepAdmission(ctx) })

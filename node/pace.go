@@ -22,8 +22,8 @@ type limits struct {
 	set    rate.Limits // of the command line
 	stated atomic.Pointer[statedLimits]
 	pace   [rate.Classes][rate.Directions]*transport.Pace
-	beside *transport.Pace // up to machines of other sites in the own subnet, while nobody set a limit for them
-	wifi   atomic.Bool     // this machine is on Wi-Fi
+	usual  atomic.Bool // towards other sites the default for lines holds, since nobody set a limit
+	wifi   atomic.Bool // this machine is on Wi-Fi
 	wake   chan struct{}
 	mu     sync.Mutex // held while rates are set: what is set last is what holds
 }
@@ -92,7 +92,7 @@ func (l *limits) linkChanged(wifi bool) {
 }
 
 func newLimits(n *Node) *limits {
-	l := &limits{n: n, set: n.cfg.Limits, beside: transport.NewPace(), wake: make(chan struct{}, 1)}
+	l := &limits{n: n, set: n.cfg.Limits, wake: make(chan struct{}, 1)}
 	for c := range l.pace {
 		for d := range l.pace[c] {
 			l.pace[c][d] = transport.NewPace()
@@ -106,10 +106,11 @@ func newLimits(n *Node) *limits {
 // may be set, and the groups that machines work out themselves may change.
 const lookEvery = 30 * time.Second
 
-// run follows the timetable and what is signed.
+// run follows the timetable and what is signed, and tells the core of both.
 func (l *limits) run(ctx context.Context) {
 	t := time.NewTimer(0)
 	defer t.Stop()
+	told := false
 	last := swarm.RatesChanged{} // as the core begins
 	for c := range last.Down {
 		last.Down[c] = rate.Unlimited
@@ -120,10 +121,15 @@ func (l *limits) run(ctx context.Context) {
 			return
 		case <-t.C:
 		case <-l.wake:
+			told = false // the roster may state another budget
 		}
 		if l.look() {
-			l.n.tellBudget()
 			l.n.tuneStore()
+			told = false
+		}
+		if !told { // by this goroutine alone: of two words about the budget the older one must not come last
+			l.n.tellBudget()
+			told = true
 		}
 		now := l.n.cfg.Now()
 		next := l.apply(now)
@@ -170,20 +176,11 @@ func (l *limits) apply(now time.Time) (next time.Time) {
 			l.pace[c][d].Set(h.rate)
 			next = sooner(next, h.until)
 			if c == rate.Site && d == rate.Up {
-				l.beside.Set(h.besideRate())
+				l.usual.Store(h.from == api.LimitDefault && h.why == "")
 			}
 		}
 	}
 	return next
-}
-
-// besideRate is the rate towards machines of other sites that are in the own subnet: no line lies between them and this
-// machine, so the default for lines is not theirs.
-func (h held) besideRate() rate.Rate {
-	if h.from == api.LimitDefault && h.why == "" {
-		return rate.Unlimited
-	}
-	return h.rate
 }
 
 func (l *limits) event(now time.Time) swarm.RatesChanged {
@@ -194,11 +191,12 @@ func (l *limits) event(now time.Time) swarm.RatesChanged {
 	return e
 }
 
-// of is the pace of the link to a peer.
+// of is the pace of the link to a peer; nil: there is none. Between this machine and one of another site in its own subnet
+// there is no line, so the default for lines is not theirs; a limit that somebody set is one for all of them together.
 func (l *limits) of(p transport.Peer, d rate.Direction) *transport.Pace {
 	c := l.n.linkClass(p)
-	if c == rate.Site && d == rate.Up && p.SameSubnet && l.at(c, d, l.n.cfg.Now()).from == api.LimitDefault {
-		return l.beside
+	if c == rate.Site && d == rate.Up && p.SameSubnet && l.usual.Load() {
+		return nil
 	}
 	return l.pace[c][d]
 }

@@ -87,6 +87,28 @@ func checkOf(d *api.Diagnosis, check string) *api.Finding {
 	return nil
 }
 
+// A limit that somebody sets, and that of Wi-Fi, is one for all machines of other sites together, those of the own subnet
+// too, also where their session began before.
+func TestALimitTowardsOtherSitesIsOne(t *testing.T) {
+	t.Parallel()
+	a := newMesh(t).machine("a", "", Config{})
+	far, near := transport.Peer{ID: "x", Site: "elsewhere"}, transport.Peer{ID: "y", Site: "elsewhere", SameSubnet: true}
+	l := newLimits(&Node{cfg: a.cfg, member: a.member})
+	if l.of(near, rate.Up) != nil || l.of(far, rate.Up) == nil {
+		t.Error("the default is for those alone that are elsewhere")
+	}
+	l.linkChanged(true)
+	if l.of(near, rate.Up) != l.of(far, rate.Up) {
+		t.Error("on Wi-Fi each of two has a rate of its own")
+	}
+	l.linkChanged(false)
+	l.stated.Store(readStated(map[string]policy.Effective{"limit-site-up": {Value: "5Mbit", Source: "office"}}))
+	l.apply(time.Now())
+	if l.of(near, rate.Up) != l.of(far, rate.Up) || l.of(near, rate.Up).Rate() != 5e6/8 {
+		t.Error("what is signed does not hold for all of them together")
+	}
+}
+
 // C-70: what is signed for a group holds on its running machines at once, beside what each one's command line says, of
 // which the stricter counts, and goes again when it is taken back.
 func TestC70SignedLimitsHoldOnRunningMachines(t *testing.T) {

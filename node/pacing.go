@@ -1,8 +1,6 @@
 package node
 
 import (
-	"context"
-
 	"patchmesh/node/api"
 	"patchmesh/node/transport"
 	"patchmesh/policy"
@@ -15,12 +13,6 @@ func (n *Node) pacing() transport.Pacing {
 		Up:   func(p transport.Peer) *transport.Pace { return n.limits.of(p, rate.Up) },
 		Down: func(p transport.Peer) *transport.Pace { return n.limits.of(p, rate.Down) },
 	}
-}
-
-// keepLimits tells the core its budget and follows the timetable of rates and the condition of the machine.
-func (n *Node) keepLimits(ctx context.Context) {
-	n.tellBudget()
-	n.limits.run(ctx)
 }
 
 // traffic tells people what holds now.

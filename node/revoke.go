@@ -63,7 +63,6 @@ func (n *Node) trustChanged(t *policy.Trust) {
 	n.renewal.look()
 	n.mule.look()
 	n.adjacents.rosterChanged()
-	n.work(n.tellBudget)
 	n.limits.poke()
 	n.applyGossipKeys()
 	n.askGossipKey("")

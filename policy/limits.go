@@ -94,15 +94,7 @@ func ParseSpeed(s string) (int64, error) {
 // hours counts within them instead of one without. Without a zone the hours are those of the machine's own clock, local.
 // ErrFormat.
 func ParseRates(s string, local *time.Location, mayBeOff bool) ([]TimedRate, error) {
-	var texts []string
-	for part := range strings.SplitSeq(s, ",") {
-		speed, _, _ := strings.Cut(part, "@")
-		if _, err := ParseSpeed(speed); err != nil && len(texts) > 0 { // a comma between days
-			texts[len(texts)-1] += "," + part
-			continue
-		}
-		texts = append(texts, part)
-	}
+	texts := splitRates(s)
 	if len(texts) > maxRates {
 		return nil, fmt.Errorf("%d rates, at most %d: %w", len(texts), maxRates, ErrFormat)
 	}
@@ -129,6 +121,19 @@ func ParseRates(s string, local *time.Location, mayBeOff bool) ([]TimedRate, err
 	return out, nil
 }
 
+// splitRates takes a timetable apart.
+func splitRates(s string) (texts []string) {
+	for part := range strings.SplitSeq(s, ",") {
+		speed, _, _ := strings.Cut(part, "@")
+		if _, err := ParseSpeed(speed); err != nil && len(texts) > 0 { // a comma between days
+			texts[len(texts)-1] += "," + part
+			continue
+		}
+		texts = append(texts, part)
+	}
+	return texts
+}
+
 // Timetables takes a value apart as it counts on a machine: of several that hold together the lowest counts at each
 // instant.
 func Timetables(value string, local *time.Location) (out [][]TimedRate) {
@@ -143,20 +148,21 @@ func Timetables(value string, local *time.Location) (out [][]TimedRate) {
 // both stands between values that hold together since neither is stricter at all times. It is never signed.
 const both = "&"
 
-// leastMost is the least and the most that a timetable ever lets pass.
+// leastMost is the least and the most that a timetable ever lets pass. Its hours are not read: zones are files, and
+// timetables are compared for every plan.
 func leastMost(s string) (least, most int64) {
-	t, err := ParseRates(s, time.UTC, true)
-	if err != nil {
-		return 0, math.MaxInt64
-	}
 	least, most = math.MaxInt64, 0
 	always := false
-	for _, r := range t {
-		v := r.BytesPerSec
-		if v == NoLimit {
+	for _, text := range splitRates(s) {
+		speed, _, timed := strings.Cut(text, "@")
+		v, err := ParseSpeed(speed)
+		switch {
+		case err != nil:
+			return 0, math.MaxInt64
+		case v == NoLimit:
 			v = math.MaxInt64
 		}
-		always = always || r.Hours == nil
+		always = always || !timed
 		least, most = min(least, v), max(most, v)
 	}
 	if !always {
@@ -326,8 +332,16 @@ func (m *Manifest) Limits(mach Machine) map[string]Effective {
 		return nil
 	}
 	out := map[string]Effective{}
-	for _, e := range m.Effectives(mach) {
-		if e.Source != "default" && slices.ContainsFunc(limitInfos, func(i SettingInfo) bool { return i.Name == e.Name }) {
+	in := m.belongs(mach).in
+	for _, e := range m.effectives(in, mach) {
+		if !slices.ContainsFunc(limitInfos, func(i SettingInfo) bool { return i.Name == e.Name }) {
+			continue
+		}
+		stated := e.Source == "local" || slices.ContainsFunc(m.Settings, func(s Setting) bool { // a group may be called default
+			_, addressed := in[s.Group]
+			return s.Name == e.Name && addressed
+		})
+		if stated {
 			out[e.Name] = e
 		}
 	}

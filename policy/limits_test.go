@@ -2,6 +2,7 @@ package policy
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -89,6 +90,30 @@ func TestC70ManyTimetablesOfOneDepthStayBounded(t *testing.T) {
 	}
 	if _, most := leastMost(value); most > 1e6/8 {
 		t.Errorf("of a hundred timetables came %s", value)
+	}
+}
+
+// What is signed counts whatever its group is called.
+func TestLimitsOfAGroupCalledDefault(t *testing.T) {
+	m := &Manifest{Groups: []Group{{Name: "default"}}, Settings: []Setting{{Name: "limit-wan-down", Group: "default", Value: "1Mbit"}}}
+	if e, stated := m.Limits(Machine{Groups: []string{"default"}})["limit-wan-down"]; !stated || e.Value != "1Mbit" {
+		t.Errorf("%+v", e)
+	}
+	if e, stated := m.Limits(Machine{Groups: []string{"office"}})["limit-wan-down"]; stated {
+		t.Errorf("for nobody: %+v", e)
+	}
+}
+
+// Who says so is told of a few groups, however many have a say: reports carry it.
+func TestSourcesOfALimitStayShort(t *testing.T) {
+	m, mach := &Manifest{}, Machine{}
+	for i := range 500 {
+		name := fmt.Sprintf("group-%03d", i)
+		m.Groups, mach.Groups = append(m.Groups, Group{Name: name}), append(mach.Groups, name)
+		m.Settings = append(m.Settings, Setting{Name: "limit-wan-down", Group: name, Value: fmt.Sprintf("%dkbit", 1000-i)})
+	}
+	if e := m.Limits(mach)["limit-wan-down"]; e.Value != "501kbit" || len(e.Source) > 500 || !strings.HasPrefix(e.Source, "group-000, group-001, ") {
+		t.Errorf("%s, said by %s", e.Value, e.Source)
 	}
 }
 

@@ -238,7 +238,7 @@ func (m *Manifest) effectives(in map[string]int, mach Machine) []Effective {
 			}
 			if join := info.joins(); depth == at && join != nil {
 				if all := join(s.Value, e.Value); all != e.Value {
-					e.Value, e.Source = all, e.Source+", "+s.Group
+					e.Value, e.Source = all, alsoFrom(e.Source, s.Group)
 				}
 				continue
 			}
@@ -254,6 +254,18 @@ func (m *Manifest) effectives(in map[string]int, mach Machine) []Effective {
 		out = append(out, e)
 	}
 	return out
+}
+
+// alsoFrom names one group more as a source. Reports carry it, and a machine may be in thousands of groups.
+func alsoFrom(source, group string) string {
+	const most, more = 300, ", ..."
+	switch {
+	case strings.HasSuffix(source, more):
+		return source
+	case len(source) > most:
+		return source + more
+	}
+	return source + ", " + group
 }
 
 // local applies the machine's own wish.

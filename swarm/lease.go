@@ -132,7 +132,7 @@ func (c *Core) leaseDue(l *payload) bool {
 		quietSince = l.lease.progressAt
 	}
 	for _, o := range l.lease.claims {
-		if o.held && !c.shunned(o.peer) && !o.stalled && o.firstAt.After(quietSince) {
+		if c.stands(o) && o.firstAt.After(quietSince) {
 			quietSince = o.firstAt
 		}
 	}
@@ -160,7 +160,13 @@ func (c *Core) leaseDue(l *payload) bool {
 
 // claimedByOther: a neighbour says that it holds the lease.
 func (c *Core) claimedByOther(l *payload) bool {
-	return slices.ContainsFunc(l.lease.claims, func(k claim) bool { return k.held && !k.stalled && !c.shunned(k.peer) })
+	return slices.ContainsFunc(l.lease.claims, c.stands)
+}
+
+// stands: a claim is one to wait for.
+func (c *Core) stands(k claim) bool {
+	p := c.byID[k.peer]
+	return k.held && !k.stalled && !c.shunned(k.peer) && (p == nil || !p.apart())
 }
 
 // stallClaims notes that nothing came of the claims there are.
@@ -194,7 +200,13 @@ func (c *Core) inLine(l *payload) int {
 // the others fetch. Its word alone does not tell it from one that asks nobody beyond the site, so it has to have claimed
 // once.
 func (c *Core) sharesLine(p *peer) bool {
-	return p.gate.wan == "" || p.gate.wan == policy.ReasonNetPeersOnly && p.claimed && c.sourceGate() != "" && c.leavesSite()
+	return !p.apart() && (p.gate.wan == "" || p.gate.wan == policy.ReasonNetPeersOnly && p.claimed && c.sourceGate() != "" && c.leavesSite())
+}
+
+// apart: a neighbour is at the far end of a tunnel, or at another site, and gives to those alone that are with it. What it
+// fetches over the WAN does not come here, however well it gets on, so nobody here waits for it.
+func (p *peer) apart() bool {
+	return p.gate.serve == policy.ReasonNetVPN || p.gate.serve == policy.ReasonNetSiteUnknown
 }
 
 // driveLease claims, uses or gives up the lease of a payload.
@@ -326,7 +338,7 @@ func (c *Core) leaseHeard(e LeaseHeard) {
 	}
 	l.lease.forget(p.id)
 	l.lease.claims = append(l.lease.claims, k)
-	if e.Held && l.lease.held && !k.stalled && c.line().goesBefore(l, p, weight(l.key, 0, c.self.Peer)) {
+	if e.Held && l.lease.held && !k.stalled && !p.apart() && c.line().goesBefore(l, p, weight(l.key, 0, c.self.Peer)) {
 		c.release(l, "wan-lease-wait")
 	}
 	c.drive(l)
@@ -358,6 +370,9 @@ func (k *lease) sessionEnded(id PeerID) {
 
 // claimProgress: the site got something new from a neighbour that claims the lease.
 func (c *Core) claimProgress(l *payload, from PeerID) {
+	if p := c.byID[from]; p != nil && p.apart() {
+		return
+	}
 	for i, k := range l.lease.claims {
 		if k.peer == from && k.held {
 			l.lease.progressAt = c.now

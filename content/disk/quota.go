@@ -110,7 +110,7 @@ func (l *Limits) reserve(totalBytes int64) int64 {
 	for _, r := range l.Reserves {
 		most = max(most, r.of(totalBytes, 0, usual))
 	}
-	return most
+	return min(most, totalBytes) // sums with it must not overflow
 }
 
 // of is the bound in bytes.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -196,6 +197,7 @@ func TestLimitsAsSharesOfTheDisk(t *testing.T) {
 		{disk.Options{QuotaPercent: 50, ReservePercent: 10}, 50 << 30, 10 << 30},
 		{disk.Options{QuotaBytes: 7, ReserveBytes: 9, QuotaPercent: 50, ReservePercent: 10}, 7, 9},
 		{disk.Options{QuotaBytes: -1, ReserveBytes: -1}, 100 << 30, 0},
+		{disk.Options{QuotaBytes: -1, ReserveBytes: math.MaxInt64}, 100 << 30, 100 << 30},
 	} {
 		s.Tune(c.opt)
 		u, err := s.Usage()
@@ -233,6 +235,15 @@ func TestReserveIsGuardedWhileChunksArrive(t *testing.T) {
 	storetest.Fill(t, s, m, stored)
 	if err := s.Publish(m.ID()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A reserve of any size is one: nothing comes in, instead of everything.
+func TestReserveLargerThanTheDiskHolds(t *testing.T) {
+	s := openWith(t, t.TempDir(), disk.Options{ReserveBytes: math.MaxInt64}, disk.System{Space: func(string) (int64, int64, error) { return 50 << 30, 100 << 30, nil }})
+	m, _ := storetest.Packed(t, storetest.Random(28, content.MinChunkBytes))
+	if _, err := s.Begin(m); !errors.Is(err, content.ErrNoSpace) {
+		t.Errorf("begin: %v", err)
 	}
 }
 

@@ -43,6 +43,9 @@ func (p *Pace) Set(r rate.Rate) {
 
 // Rate is what was set last.
 func (p *Pace) Rate() rate.Rate {
+	if p == nil {
+		return rate.Unlimited
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.bucket.Rate()
@@ -130,7 +133,8 @@ func (p *Pace) smooth() bool {
 // smoothRate carries the smallest chunk size of large payloads in four seconds.
 const smoothRate = 64 << 10
 
-// Pacing says how fast chunks go to and come from a peer. Nil functions and nil results: without limit.
+// Pacing says how fast chunks go to and come from a peer. Nil functions and nil results: without limit. Up is asked anew for
+// each chunk, since it may be another pace whose rate counts from now on; Down for each session.
 type Pacing struct {
 	Up   func(Peer) *Pace
 	Down func(Peer) *Pace
@@ -152,7 +156,7 @@ func (c Pacing) down(p Peer) *Pace {
 
 // sendPaced writes b piece by piece as the pace allows.
 func (v *server) sendPaced(b []byte) error {
-	up := v.s.up
+	up := v.s.h.cfg.Pacing.up(v.s.peer)
 	for len(b) > 0 {
 		if !up.Wait(v.s.l.closed) {
 			return ErrGone

@@ -156,3 +156,24 @@ func TestSlowPaceIsNoSilence(t *testing.T) {
 		}
 	}
 }
+
+// Which pace counts for a peer may change while its session lasts: what is sent from then on keeps to the new one.
+func TestWhatIsSentKeepsToThePaceOfNow(t *testing.T) {
+	var now atomic.Pointer[Pace]
+	a := newMachine(t)
+	b := newMachine(t, func(c *Config) { c.Pacing.Up = func(Peer) *Pace { return now.Load() } })
+	join(t, a, b)
+	b.serving(make([]byte, chunkBytes))
+	p := NewPace()
+	p.Set(2 << 20)
+	now.Store(p)
+	for range 3 {
+		got, _ := fetchOne(a, b.ID(), chunkBytes)
+		if err := await(t, got, "chunk"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p.Waited() == 0 {
+		t.Error("nothing waited for it")
+	}
+}

@@ -20,7 +20,6 @@ type session struct {
 	mesh  *stream
 	prev  *session // of the same peer; its PeerDown comes before our PeerUp
 	out   outbox
-	up    *Pace // of chunks sent
 	down  *Pace // of chunks received
 
 	closing chan struct{} // closed by shut
@@ -42,7 +41,7 @@ func newSession(l *link, p Peer, hello wire.Hello, st *stream, prev *session) *s
 	return &session{
 		h: l.h, l: l, peer: p, hello: hello, mesh: st, prev: prev,
 		out: outbox{wake: newBell()}, closing: make(chan struct{}), done: make(chan struct{}), draining: map[*fetcher]struct{}{},
-		up: l.h.cfg.Pacing.up(p), down: l.h.cfg.Pacing.down(p),
+		down: l.h.cfg.Pacing.down(p),
 	}
 }
 

@@ -155,18 +155,19 @@ func (l *link) endVisit() {
 // moved for visitStall: deadlines belong to whoever uses it.
 type visit struct {
 	*stream
-	l        *link
-	own      bool // the link was made for it
-	br       *bufio.Reader
-	up, down *Pace
-	movedAt  atomic.Int64 // of the host's clock
+	l       *link
+	own     bool // the link was made for it
+	br      *bufio.Reader
+	up      func() *Pace
+	down    *Pace
+	movedAt atomic.Int64 // of the host's clock
 
 	once sync.Once
 	over chan struct{}
 }
 
 func newVisit(l *link, st *stream, br *bufio.Reader, p Peer, own bool) *visit {
-	v := &visit{stream: st, l: l, own: own, br: br, up: l.h.cfg.Pacing.up(p), down: l.h.cfg.Pacing.down(p), over: make(chan struct{})}
+	v := &visit{stream: st, l: l, own: own, br: br, up: func() *Pace { return l.h.cfg.Pacing.up(p) }, down: l.h.cfg.Pacing.down(p), over: make(chan struct{})}
 	v.moved(1)
 	go v.watch()
 	return v
@@ -215,11 +216,12 @@ func (v *visit) Read(b []byte) (int, error) {
 // Write sends b piece by piece as the rate allows.
 func (v *visit) Write(b []byte) (sent int, err error) {
 	for len(b) > 0 {
-		if !v.up.Wait(v.over) {
+		up := v.up()
+		if !up.Wait(v.over) {
 			return sent, ErrGone
 		}
-		n, err := v.stream.Write(b[:v.up.piece(len(b))])
-		v.up.Took(n)
+		n, err := v.stream.Write(b[:up.piece(len(b))])
+		up.Took(n)
 		v.moved(n)
 		sent, b = sent+n, b[n:]
 		if err != nil {
