@@ -1,6 +1,7 @@
 package content
 
 import (
+	"encoding/binary"
 	"fmt"
 	"sync"
 
@@ -37,12 +38,23 @@ var frameOpeners = sync.Pool{New: func() any {
 	return d
 }}
 
-// AppendFrame packs a text of at most MaxFramePlain bytes behind dst.
+// AppendFrame packs a text of 256 to MaxFramePlain bytes behind dst. One that packs better than MaxFrameRatio, since it is
+// the same words again and again, is filled up with a frame to be skipped, or nobody would open it.
 func AppendFrame(dst, plain []byte) []byte {
 	e := framePackers.Get().(*zstd.Encoder)
 	defer framePackers.Put(e)
-	return e.EncodeAll(plain, dst)
+	head := len(dst)
+	dst = e.EncodeAll(plain, dst)
+	if lacks := len(plain)/MaxFrameRatio + 1 - (len(dst) - head); lacks > 0 {
+		dst = binary.LittleEndian.AppendUint32(dst, skippedFrame)
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(lacks))
+		dst = append(dst, make([]byte, lacks)...)
+	}
+	return dst
 }
+
+// skippedFrame is the mark of a frame that a zstd decoder skips (RFC 8878, 3.1.2); its size follows.
+const skippedFrame = 0x184D2A50
 
 // OpenFrame opens a frame from anybody. What it tells of its size is looked at before any of it is opened, and holds
 // while it is. ErrFormat, and whatever the decoder finds.

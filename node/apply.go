@@ -90,7 +90,7 @@ func newTrustHere(dataDir string) trustHere {
 	return trustHere{trustdir.Look(filepath.Join(dataDir, "trust"))}
 }
 
-func (t trustHere) Load() (policy.Files, error) { return keptTrust{t.dir}.Load() }
+func (t trustHere) Load() (policy.Files, error) { return keptTrust(t).Load() }
 
 func (trustHere) Save(policy.Files) error {
 	return errors.New("the apply role in this process saves no trusted documents")

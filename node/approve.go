@@ -17,15 +17,16 @@ import (
 // approve puts approvals into the draft, each in place of the one for the same update and group. All of them are signed
 // and published together, or none is.
 func (s *seed) approve(r api.ApproveRequest) (*api.Published, error) {
-	if len(r.Also) > api.MaxAlso || r.Withdraw && len(r.Also) > 0 {
-		return nil, api.Errorf(api.ClassUsage, "%d updates at once: up to %d can be approved together, and one can be withdrawn", len(r.Also)+1, api.MaxAlso+1)
+	updates, err := namedIn(&r)
+	if err != nil {
+		return nil, err
 	}
 	if r.Withdraw {
 		return s.withdraw(r)
 	}
 	var all []policy.Approval
 	var edits []func(*sheet) error
-	for _, u := range append([]api.Revised{{Update: r.Update, Revision: r.Revision}}, r.Also...) {
+	for _, u := range updates {
 		one := r
 		one.Update, one.Revision = u.Update, u.Revision
 		a, edit, err := s.approval(&one)
@@ -51,6 +52,23 @@ func (s *seed) approve(r api.ApproveRequest) (*api.Published, error) {
 		s.afterthoughts(p, all)
 	}
 	return p, err
+}
+
+// namedIn lists the updates that a request is of. One that is named twice is refused: the last would win, and be counted
+// as another.
+func namedIn(r *api.ApproveRequest) ([]api.Revised, error) {
+	if len(r.Also) > api.MaxAlso || r.Withdraw && len(r.Also) > 0 {
+		return nil, api.Errorf(api.ClassUsage, "%d updates at once: up to %d can be approved together, and one can be withdrawn", len(r.Also)+1, api.MaxAlso+1)
+	}
+	all := append([]api.Revised{{Update: r.Update, Revision: r.Revision}}, r.Also...)
+	seen := make(map[string]bool, len(all))
+	for _, u := range all {
+		if seen[u.Update] {
+			return nil, api.Errorf(api.ClassUsage, "%s is named twice", api.Clean(u.Update))
+		}
+		seen[u.Update] = true
+	}
+	return all, nil
 }
 
 // maxWarnings bounds what is said of many approvals at once, maxDoubted of how many it is asked: each is a look at every

@@ -31,6 +31,14 @@ func TestManyUpdatesAreApprovedTogether(t *testing.T) {
 	if _, err := m.seed.Approve(context.Background(), api.ApproveRequest{Update: "u0", Also: r.Also, Group: "office", Withdraw: true}); api.ClassOf(err) != api.ClassUsage {
 		t.Error(err)
 	}
+	twice := r
+	twice.Also = []api.Revised{{Update: "u1"}, {Update: "u1", Revision: 1}}
+	if _, err := m.seed.Approve(context.Background(), twice); api.ClassOf(err) != api.ClassUsage || m.seed.believer.current().Epoch() != before {
+		t.Errorf("one named twice: %v, epoch %d after %d", err, m.seed.believer.current().Epoch(), before)
+	}
+	if _, err := m.seed.WhatIf(context.Background(), r); api.ClassOf(err) != api.ClassUsage {
+		t.Errorf("what-if of many speaks of one: %v", err)
+	}
 	p, err := m.seed.Approve(context.Background(), r)
 	if err != nil || !p.Published || p.Epoch != before+1 || p.Machines != 1 || p.Summary != "install u0 and 39 more for group office" {
 		t.Fatalf("%+v, %v", p, err)

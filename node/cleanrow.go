@@ -10,11 +10,15 @@ import (
 
 // cleanRow makes a machine's word about itself fit to be shown. Its signature says whose word it is, and nothing
 // about what stands in it: a machine in bad hands could else write rows of other machines into the admin's
-// terminal, or commands for it. Updates whose name cannot be one are left out; nobody has approved them.
+// terminal, or commands for it. Updates whose name cannot be one are left out, nobody has approved them; and so is one that
+// was told already, or a seed would carry over a hundred thousand rows of it with every report.
 func cleanRow(m *api.Machine) {
+	seen := make(map[string]bool, len(m.Updates))
 	m.Updates = slices.DeleteFunc(m.Updates, func(u api.Update) bool {
 		_, err := policy.ParseUpdateID(u.Update)
-		return err != nil
+		was := seen[u.Update]
+		seen[u.Update] = true
+		return err != nil || was
 	})
 	m.LeftOut = max(m.LeftOut, 0)
 	cleanStrings(reflect.ValueOf(m))

@@ -77,6 +77,7 @@ func TestReportsOfHostileMachinesAreFitToBeShown(t *testing.T) {
 		Updates: []api.Update{
 			{Update: "u1", State: evil, Reason: evil, Compliance: evil, Title: evil, Hold: evil, Facts: map[string]int64{evil: 7}, Sources: []api.Source{{Peer: evil, Tier: evil}}},
 			{Update: "u2\n" + evil, State: "installed"},
+			{Update: "u1", State: "installed"}, // a second time
 		},
 		BaselineMissing: []string{evil},
 	}

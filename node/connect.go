@@ -222,6 +222,7 @@ func (c *connector) dial(ctx context.Context, k *candidate) {
 	}
 	k.fails++
 	k.nextAt = now.Add(pause)
+	c.poke() // nobody knew of that time
 	if !k.fixed && k.fails > 12 {
 		c.cands = slices.DeleteFunc(c.cands, func(o *candidate) bool { return o == k })
 	}

@@ -76,7 +76,8 @@ type Node struct {
 	outsideNoted atomic.Bool
 	handingOver  atomic.Bool // another version takes this one's place
 	budgetSet    atomic.Bool
-	leftOut      atomic.Int64 // updates that the last report had no room for
+	leftOut      atomic.Int64                 // updates that the last report had no room for
+	unreadable   atomic.Pointer[swarm.PeerID] // see tellUnreadable
 	gossipKeys   gossipKeys
 	roots        rootChase
 	joining      atomic.Bool // the first members are being fetched, see gossipMeet

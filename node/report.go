@@ -61,13 +61,24 @@ func (n *Node) forward(a swarm.Forward) {
 			n.events.send(swarm.ReportAcked{Machine: a.Machine, Seq: a.Seq}) // nothing to send any more
 			return
 		}
-		body, readable := formFor(n.host.Version(string(a.To)), body)
+		version := n.host.Version(string(a.To))
+		if version == 0 {
+			return // its session is over: the core hears of that, and it goes to whoever is next
+		}
+		body, readable := formFor(version, body)
 		if !readable {
-			n.log.Warn("report not sent: the version of the next machine cannot read one of this size", "machine", a.Machine, "peer", a.To, "next", "update patchmesh there")
+			n.tellUnreadable(a)
 			return
 		}
 		n.tell(a.To, wire.Report{Machine: string(a.Machine), Seq: seq, Body: body})
 	})
+}
+
+// tellUnreadable says once for each next machine that it cannot read a report: it is tried again every few seconds.
+func (n *Node) tellUnreadable(a swarm.Forward) {
+	if was := n.unreadable.Swap(&a.To); was == nil || *was != a.To {
+		n.log.Warn("report not sent: the version of the next machine cannot read one of this size", "machine", a.Machine, "peer", a.To, "next", "update patchmesh there")
+	}
 }
 
 // reportArrived takes a report over: a seed for good, another machine to relay it. It answers only
@@ -77,7 +88,7 @@ func (n *Node) reportArrived(from string, m wire.Report) {
 		n.letterArrived(from, m)
 		return
 	}
-	if len(m.Body) > packAbove {
+	if maybeLarge(m.Body) {
 		largeReports <- struct{}{}
 		defer func() { <-largeReports }()
 	}
@@ -98,6 +109,10 @@ func (n *Node) reportArrived(from string, m wire.Report) {
 		}
 		err = n.db.PutOutbox(m.Machine, m.Seq, m.Body)
 	}
+	if errors.Is(err, errStranger) { // it would be no better the next time: it is taken and forgotten
+		n.refuse(from, policy.ReasonTrustBadSignature, "report of "+m.Machine+": "+err.Error())
+		err = nil
+	}
 	if err != nil {
 		n.log.Warn("report not kept", "machine", m.Machine, "err", err)
 		return
@@ -117,6 +132,9 @@ func (n *Node) reportAcked(m wire.ReportAck) {
 
 // largeReports bounds how many large ones are opened at a time: a fleet that was switched on together reports together.
 var largeReports = make(chan struct{}, 2)
+
+// maybeLarge says whether a report may be large once it is opened: a few bytes of a packed one become megabytes.
+func maybeLarge(b []byte) bool { return len(b) > packAbove || len(b) > 0 && b[0] == packedMark }
 
 // openReport checks a report's signature against the machine that it names.
 func openReport(m wire.Report) (*reportBody, error) {
@@ -151,19 +169,14 @@ func openSigned(machine string, s signedReport) (*reportBody, error) {
 }
 
 // keepReport stores a report of an enrolled machine. What it says of its name, site and groups does
-// not count: those stand in the seed's own books.
+// not count: those stand in the seed's own books. A key is made in no time, so what a machine says that nobody enrolled is
+// not kept: reports of a million of them would fill the disk, and nobody would be shown one.
 func (s *seed) keepReport(m wire.Report, row *reportBody) error {
-	s.bookReport(&row.Machine)
-	own := len(row.Updates)
-	s.carryOver(&row.Machine)
-	newer, err := s.putReport(m.Machine, m.Seq, s.now(), &row.Machine)
-	if errors.Is(err, state.ErrTooLarge) { // what it says now counts, what it said before does not
-		row.Updates = row.Updates[:own]
-		for i := range row.Updates {
-			row.Updates[i].Sources = nil
-		}
-		newer, err = s.putReport(m.Machine, m.Seq, s.now(), &row.Machine)
+	if err := s.enrolled(m.Machine); err != nil {
+		return err
 	}
+	s.bookReport(&row.Machine)
+	newer, err := s.putReport(m.Seq, s.now(), &row.Machine)
 	if err != nil || !newer {
 		return err
 	}
@@ -173,12 +186,27 @@ func (s *seed) keepReport(m wire.Report, row *reportBody) error {
 	return nil
 }
 
-func (s *seed) putReport(machine string, seq uint64, at time.Time, row *api.Machine) (newer bool, err error) {
+// putReport writes a row into the books, with what it leaves out of what its machine said before.
+func (s *seed) putReport(seq uint64, at time.Time, row *api.Machine) (newer bool, err error) {
+	own := len(row.Updates)
+	s.carryOver(row)
+	newer, err = s.putRow(seq, at, row)
+	if errors.Is(err, state.ErrTooLarge) { // what it says now counts, what it said before does not
+		row.Updates = row.Updates[:own]
+		for i := range row.Updates {
+			row.Updates[i].Sources = nil
+		}
+		newer, err = s.putRow(seq, at, row)
+	}
+	return newer, err
+}
+
+func (s *seed) putRow(seq uint64, at time.Time, row *api.Machine) (newer bool, err error) {
 	b, err := json.Marshal(row)
 	if err != nil {
 		return false, err
 	}
-	return s.db.PutReport(machine, seq, at, b)
+	return s.db.PutReport(row.ID, seq, at, b)
 }
 
 func (n *Node) hasSeedSession() bool {

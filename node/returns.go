@@ -349,11 +349,14 @@ func (s *seed) takeReport(b []byte) (newer bool, at time.Time, err error) {
 	if now := s.now(); at.After(now) {
 		at = now // its clock is ahead
 	}
-	if newer, err = s.putReport(row.ID, reportSeq(&row.Machine), at, &row.Machine); err == nil && newer {
+	if newer, err = s.putReport(reportSeq(&row.Machine), at, &row.Machine); err == nil && newer {
 		err = s.keepReported(row.ID, row.Sealed)
 	}
 	return newer, at.UTC(), err
 }
+
+// errStranger: a machine that is not in the books.
+var errStranger = errors.New("no such machine is enrolled")
 
 // enrolled refuses machines that nobody enrolled or that were locked out: a stick could otherwise fill
 // the books with as many as somebody cares to sign for.
@@ -363,7 +366,7 @@ func (s *seed) enrolled(id string) error {
 	}
 	_, err := s.db.Member(id)
 	if errors.Is(err, state.ErrNotFound) {
-		return errors.New("no such machine is enrolled")
+		return errStranger
 	}
 	return err
 }

@@ -49,6 +49,9 @@ func (n *Node) WhatIf(ctx context.Context, r api.ApproveRequest) (*api.Prospect,
 
 // prospect makes the manifest that would be in force, exactly as approve would, and signs nothing.
 func (s *seed) prospect(r api.ApproveRequest) (*api.Prospect, error) {
+	if len(r.Also) > 0 {
+		return nil, api.Errorf(api.ClassUsage, "what would come of it is worked out for one update")
+	}
 	a, edit, err := s.approval(&r)
 	if err != nil {
 		return nil, err

@@ -51,22 +51,17 @@ func readUpdates(r *api.ApproveRequest, args []string, action, whatIf bool) erro
 	if err := readApproved(r, args[0], action); err != nil || len(args) == 1 {
 		return err
 	}
-	if revision != 0 && !strings.Contains(args[0], "@") {
-		return api.Errorf(api.ClassUsage, "--revision is about one update").WithHint("name the revision of each, like %s@%d", args[0], r.Revision)
+	if revision != 0 {
+		return api.Errorf(api.ClassUsage, "--revision is about one update").WithHint("name the revision of each, like %s@%d", r.Update, r.Revision)
 	}
 	if r.Withdraw || whatIf {
 		return api.Errorf(api.ClassUsage, "--withdraw and --what-if are about one update").WithHint("name one, and say the others after it")
 	}
-	seen := map[string]bool{r.Update: true}
 	for _, arg := range args[1:] {
 		var one api.ApproveRequest
 		if err := readApproved(&one, arg, false); err != nil {
 			return err
 		}
-		if seen[one.Update] {
-			return api.Errorf(api.ClassUsage, "%s is named twice", one.Update)
-		}
-		seen[one.Update] = true
 		r.Also = append(r.Also, api.Revised{Update: one.Update, Revision: one.Revision})
 	}
 	return nil

@@ -23,6 +23,7 @@ func TestRB5WordsThatContradictThemselvesAreTold(t *testing.T) {
 		"what is to stop everywhere is --kind pause":    {"hold", "all", "--kind", "safeguard", "--reason", "hangs", "--group", "all"},
 		"has a predicate of 1 names":                    {"hold", "all", "--kind", "pause", "--if-arch", "arm64", "--reason", "hangs"},
 		"--revision is about one update":                {"approve", "p1", "p2", "--revision", "2", "--group", "all"},
+		"hint: name the revision of each, like p1@2":    {"approve", "p1@2", "p2", "--revision", "2", "--group", "all"},
 		"p1 is named twice":                             {"approve", "p1", "p2", "p1@2", "--group", "all"},
 		"--withdraw and --what-if are about one update": {"approve", "p1", "p2", "--group", "all", "--withdraw"},
 		"no update \"p1\" in the catalogue":             {"approve", "p1@2", "--revision", "2", "--group", "all"},

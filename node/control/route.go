@@ -12,8 +12,12 @@ import (
 	"patchmesh/node/api"
 )
 
-// maxBody bounds every request but the bytes of an import.
-const maxBody = 1 << 20
+const (
+	// maxBody bounds every request but the bytes of an import, and
+	maxBody = 1 << 20
+	// maxApprove of one that may name as many updates as can be approved together; an id has up to 128 characters.
+	maxApprove = maxBody + api.MaxAlso*192
+)
 
 // importHeader carries the request of an import, whose body is the file.
 const importHeader = "Patchmesh-Import"
@@ -39,7 +43,7 @@ func routes(s api.Service) http.Handler {
 	m.Handle("POST /trust/life", handle(s.TrustLife))
 	m.Handle("POST /enrol/keys", handle(func(ctx context.Context, _ struct{}) (*api.EnrolKeys, error) { return s.EnrolKeys(ctx) }))
 	m.Handle("POST /enrol/keys/change", handle(s.ChangeEnrolKeys))
-	m.Handle("POST /approve", handle(s.Approve))
+	m.Handle("POST /approve", handleUpTo(maxApprove, s.Approve))
 	m.Handle("POST /hold", handle(s.Hold))
 	m.Handle("POST /release", handle(s.Release))
 	m.Handle("POST /sign", handle(s.Sign))
@@ -75,9 +79,14 @@ func routes(s api.Service) http.Handler {
 
 // handle makes a handler of a method that takes one request and gives one answer.
 func handle[Q, A any](f func(context.Context, Q) (A, error)) http.Handler {
+	return handleUpTo(maxBody, f)
+}
+
+// handleUpTo is handle for requests of at most that many bytes.
+func handleUpTo[Q, A any](most int64, f func(context.Context, Q) (A, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var q Q
-		if err := readJSON(http.MaxBytesReader(w, r.Body, maxBody), &q); err != nil {
+		if err := readJSON(http.MaxBytesReader(w, r.Body, most), &q); err != nil {
 			answer(w, nil, api.Errorf(api.ClassUsage, "request: %v", err))
 			return
 		}

@@ -5,7 +5,12 @@ import (
 	"errors"
 )
 
-const maxTrafficText = 256 // of an update's id, a site, a tier
+const (
+	maxTrafficText = 256 // of an update's id, a site, a tier
+	// maxBooked bounds the updates and tiers that a machine's word is booked of, together: one in bad hands could name new
+	// ones with every report.
+	maxBooked = 1 << 17
+)
 
 // TrafficRow is payload bytes that moved on one day (UTC), by machine, update and tier.
 type TrafficRow struct {
@@ -59,7 +64,13 @@ func (db *DB) CatchUpTraffic(machine string, totals []TrafficRow) error {
 		}
 		var add []TrafficRow
 		for _, r := range totals {
-			if r.Bytes -= booked[[2]string{r.Update, r.Tier}]; r.Bytes > 0 {
+			key := [2]string{r.Update, r.Tier}
+			have, known := booked[key]
+			if !known && len(booked) >= maxBooked {
+				continue
+			}
+			if r.Bytes -= have; r.Bytes > 0 {
+				booked[key] = have + r.Bytes
 				r.Machine = machine
 				add = append(add, r)
 			}
