@@ -23,7 +23,7 @@ import (
 // adjacents keeps sessions with machines of neighbour sites while the core wants some.
 type adjacents struct {
 	n    *Node
-	kick chan struct{}
+	kick transport.Bell
 
 	mu       sync.Mutex
 	wanted   bool
@@ -58,7 +58,7 @@ const (
 )
 
 func newAdjacents(n *Node) *adjacents {
-	a := &adjacents{n: n, kick: make(chan struct{}, 1), ours: map[string]bool{}, wall: map[string][2]bool{}, pauses: map[string]time.Time{}}
+	a := &adjacents{n: n, kick: transport.NewBell(), ours: map[string]bool{}, wall: map[string][2]bool{}, pauses: map[string]time.Time{}}
 	if b, err := n.db.Value(nextDoorName); err == nil && json.Unmarshal(b, &a.known) != nil {
 		a.known = nil // hints that cannot be read are none
 	}
@@ -187,10 +187,7 @@ func (a *adjacents) pause(id string, d time.Duration) bool {
 }
 
 func (a *adjacents) poke() {
-	select {
-	case a.kick <- struct{}{}:
-	default:
-	}
+	a.kick.Ring()
 }
 
 // run opens and closes sessions.

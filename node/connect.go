@@ -20,7 +20,7 @@ type connector struct {
 
 	mu    sync.Mutex
 	cands []*candidate // small: bounded by maxCandidates
-	kick  chan struct{}
+	kick  transport.Bell
 }
 
 // candidate is one address worth trying.
@@ -44,7 +44,7 @@ const (
 )
 
 func newConnector(n *Node) *connector {
-	return &connector{n: n, kick: make(chan struct{}, 1)}
+	return &connector{n: n, kick: transport.NewBell()}
 }
 
 // add makes an address known. It is a hint: what answers there must still show its certificate.
@@ -116,10 +116,7 @@ func (c *connector) forget(id string) {
 }
 
 func (c *connector) poke() {
-	select {
-	case c.kick <- struct{}{}:
-	default:
-	}
+	c.kick.Ring()
 }
 
 // run dials whatever is due, a few at a time.

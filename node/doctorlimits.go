@@ -48,17 +48,7 @@ func limitOf(all []api.Limit, class, dir string) *api.Limit {
 
 // limitDoes says a limit with its source and its effect.
 func limitDoes(l api.Limit) string {
-	text := api.Rate(float64(l.BytesPerSec))
-	switch {
-	case l.Off:
-		text = "nothing passes"
-	case l.Unlimited:
-		text = "no limit at this hour"
-	}
-	if !l.Until.IsZero() {
-		text += " until " + l.Until.Local().Format("Mon 15:04")
-	}
-	text += ", " + l.Source() + "; now " + api.Rate(float64(l.NowBytesPerSec))
+	text := l.Text("nothing passes", "no limit at this hour") + ", " + l.Source() + "; now " + api.Rate(float64(l.NowBytesPerSec))
 	if l.WaitedSeconds >= 1 {
 		return text + "; chunks have waited " + api.Duration(time.Duration(l.WaitedSeconds*float64(time.Second))) + " for it since the start"
 	}

@@ -31,7 +31,7 @@ import (
 //	     ◀─hand in──        returns        ◀─────── signed reports, have-list, requests for renewal
 type mule struct {
 	n    *Node
-	kick chan struct{}
+	kick transport.Bell
 
 	mu  sync.Mutex
 	met map[string]*metMachine // by peer ID: machines of other sites, near by
@@ -62,7 +62,7 @@ const (
 )
 
 func newMule(n *Node) *mule {
-	return &mule{n: n, kick: make(chan struct{}, 1), met: map[string]*metMachine{}, nextPack: map[string]time.Time{}, visited: map[string]time.Time{}}
+	return &mule{n: n, kick: transport.NewBell(), met: map[string]*metMachine{}, nextPack: map[string]time.Time{}, visited: map[string]time.Time{}}
 }
 
 // turnedAway notes a machine that does not take this one for a neighbour. False: this machine carries nothing.
@@ -92,10 +92,7 @@ func (m *mule) meet(id, addr, site string) {
 
 // look has run look now.
 func (m *mule) look() {
-	select {
-	case m.kick <- struct{}{}:
-	default:
-	}
+	m.kick.Ring()
 }
 
 // run goes round for as long as the node works. One thing at a time: what it moves is bulk.

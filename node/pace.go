@@ -24,7 +24,7 @@ type limits struct {
 	pace   [rate.Classes][rate.Directions]*transport.Pace
 	usual  atomic.Bool // towards other sites the default for lines holds, since nobody set a limit
 	wifi   atomic.Bool // this machine is on Wi-Fi
-	wake   chan struct{}
+	wake   transport.Bell
 	mu     sync.Mutex // held while rates are set: what is set last is what holds
 }
 
@@ -92,7 +92,7 @@ func (l *limits) linkChanged(wifi bool) {
 }
 
 func newLimits(n *Node) *limits {
-	l := &limits{n: n, set: n.cfg.Limits, wake: make(chan struct{}, 1)}
+	l := &limits{n: n, set: n.cfg.Limits, wake: transport.NewBell()}
 	for c := range l.pace {
 		for d := range l.pace[c] {
 			l.pace[c][d] = transport.NewPace()
@@ -147,10 +147,7 @@ func (l *limits) run(ctx context.Context) {
 
 // poke has what is signed looked at now.
 func (l *limits) poke() {
-	select {
-	case l.wake <- struct{}{}:
-	default: // somebody has asked already
-	}
+	l.wake.Ring()
 }
 
 // look takes over what is signed for this machine; true if that is something else than before.

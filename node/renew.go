@@ -36,7 +36,7 @@ type renewal struct {
 	hurried   string    // the withdrawn issuer that has been answered with one
 	doubted   bool      // the next one asks for the documents too
 	doubtedAt time.Time // no more than one in doubtPause
-	kick      chan struct{}
+	kick      transport.Bell
 }
 
 // shown is the certificate that a peer has shown last.
@@ -63,7 +63,7 @@ const (
 )
 
 func newRenewal(n *Node) (*renewal, error) {
-	r := &renewal{n: n, peers: map[string]shown{}, kick: make(chan struct{}, 1)}
+	r := &renewal{n: n, peers: map[string]shown{}, kick: transport.NewBell()}
 	own, err := enrol.Read(n.member.Cert)
 	if err != nil {
 		return nil, fmt.Errorf("own certificate in %s: %w", n.cfg.DataDir, err)

@@ -41,10 +41,7 @@ func (r *renewal) hurry() {
 
 // look makes run look at once whether there is something to do.
 func (r *renewal) look() {
-	select {
-	case r.kick <- struct{}{}:
-	default:
-	}
+	r.kick.Ring()
 }
 
 // unknownIssuer: a peer has shown a certificate that would be good, but for the key that has signed it.

@@ -122,10 +122,9 @@ func TestReportLeavesOutWhatHasNotChanged(t *testing.T) {
 	}
 }
 
-// A seed shows what it knew before of what a report leaves out, while approvals name it.
-func TestSeedKeepsWhatALaterReportLeavesOut(t *testing.T) {
-	t.Parallel()
-	m := newMesh(t)
+// bothInstalled makes a machine that has told of two updates that it has installed.
+func (m *mesh) bothInstalled(t *testing.T) *running {
+	t.Helper()
 	a := m.machine("a", "", Config{Egress: EgressYes})
 	for _, id := range []string{"u1", "u2"} {
 		m.file(id, []byte(id))
@@ -135,6 +134,14 @@ func TestSeedKeepsWhatALaterReportLeavesOut(t *testing.T) {
 		row := m.fleetRow("a")
 		return len(row.Updates) == 2 && row.Updates[0].State == "installed" && row.Updates[1].State == "installed"
 	})
+	return a
+}
+
+// A seed shows what it knew before of what a report leaves out, while approvals name it.
+func TestSeedKeepsWhatALaterReportLeavesOut(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t)
+	a := m.bothInstalled(t)
 	told := m.fleetRow("a")
 	cut := told
 	cut.Updates, cut.LeftOut = told.Updates[1:], 1

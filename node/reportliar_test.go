@@ -67,15 +67,7 @@ func TestSmallPackedReportMayBeLarge(t *testing.T) {
 func TestWhatAReportOnAStickLeavesOutStays(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t)
-	a := m.machine("a", "", Config{Egress: EgressYes})
-	for _, id := range []string{"u1", "u2"} {
-		m.file(id, []byte(id))
-		m.approve(id)
-	}
-	until(t, "both to be installed", func() bool {
-		row := m.fleetRow("a")
-		return len(row.Updates) == 2 && row.Updates[0].State == "installed" && row.Updates[1].State == "installed"
-	})
+	a := m.bothInstalled(t)
 	a.stop()
 	cut := m.fleetRow("a")
 	cut.Updates, cut.LeftOut, cut.LastReport = cut.Updates[1:], 1, time.Now().Add(time.Minute)

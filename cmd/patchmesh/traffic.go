@@ -62,16 +62,7 @@ func writeTraffic(w io.Writer, t *api.Traffic) {
 		return
 	}
 	for _, l := range t.Limits {
-		text := api.Rate(float64(l.BytesPerSec))
-		switch {
-		case l.Off:
-			text = "nothing"
-		case l.Unlimited:
-			text = "no limit"
-		}
-		if !l.Until.IsZero() {
-			text += " until " + l.Until.Local().Format("Mon 15:04")
-		}
+		text := l.Text("nothing", "no limit")
 		if source := l.Source(); source != "" {
 			text += ", " + source
 		}

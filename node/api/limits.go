@@ -41,6 +41,21 @@ const (
 	LimitLocal   = "local"  // policy.json, where it is stricter than what is signed
 )
 
+// Text says what may pass and until when; off and unlimited are the words for nothing and for everything.
+func (l Limit) Text(off, unlimited string) string {
+	text := Rate(float64(l.BytesPerSec))
+	switch {
+	case l.Off:
+		text = off
+	case l.Unlimited:
+		text = unlimited
+	}
+	if !l.Until.IsZero() {
+		text += " until " + l.Until.Local().Format("Mon 15:04")
+	}
+	return text
+}
+
 // Source says in words where a limit comes from.
 func (l Limit) Source() string {
 	switch l.From {

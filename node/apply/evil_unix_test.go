@@ -294,7 +294,7 @@ func (x *target) hurry() *keptFiles {
 	}
 	quiet := slog.New(slog.DiscardHandler)
 	x.p.role.cfg.Log, x.p.cfg.Log, x.p.role.cfg.Trust = quiet, quiet, kept
-	x.p.role.verify = func(f policy.Files, now time.Time) (*policy.Trust, error) {
+	x.p.role.cfg.Verify = func(f policy.Files, now time.Time) (*policy.Trust, error) {
 		if kept.saves > 0 {
 			return policy.OpenTrust(f, now)
 		}

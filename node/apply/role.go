@@ -81,9 +81,6 @@ type Role struct {
 	looksMu sync.Mutex
 	looks   map[content.ID]bool // what may be looked for, by the last plan
 	looksAt time.Time
-
-	// verify is Config.Verify. Only tests put something before it.
-	verify func(policy.Files, time.Time) (*policy.Trust, error)
 }
 
 // looksFor is how long a plan is good for looking, which changes nothing: a scan of thousands of
@@ -92,11 +89,10 @@ const looksFor = 10 * time.Second
 
 // NewRole builds a role.
 func NewRole(cfg Config) *Role {
-	r := &Role{cfg: cfg, verify: cfg.Verify}
-	if r.verify == nil {
-		r.verify = new(policy.Opener).Open
+	if cfg.Verify == nil {
+		cfg.Verify = new(policy.Opener).Open
 	}
-	return r
+	return &Role{cfg: cfg}
 }
 
 // Outcome is what came of an order.
@@ -131,7 +127,7 @@ func (r *Role) believed() (*policy.Trust, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trusted documents: %w", err)
 	}
-	t, err := r.verify(files, r.cfg.Now())
+	t, err := r.cfg.Verify(files, r.cfg.Now())
 	if err != nil {
 		return nil, fmt.Errorf("trusted documents: %w", err)
 	}

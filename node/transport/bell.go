@@ -1,11 +1,12 @@
 package transport
 
-// bell wakes the one goroutine that listens to it. Rung again before it was heard it wakes it once.
-type bell chan struct{}
+// Bell wakes the one goroutine that listens to it. Rung again before it was heard it wakes it once.
+type Bell chan struct{}
 
-func newBell() bell { return make(bell, 1) }
+// NewBell is a bell that nobody has rung.
+func NewBell() Bell { return make(Bell, 1) }
 
-func (b bell) ring() {
+func (b Bell) Ring() {
 	select {
 	case b <- struct{}{}:
 	default:

@@ -42,7 +42,7 @@ func (h *Host) StartMDNS(found func(id, addr string), near func() int) (io.Close
 		return nil, ErrClosed
 	}
 	ctx, cancel := context.WithCancel(h.ctx)
-	d := &discovery{h: h, found: found, near: near, ask: browse, moved: newBell(), cancel: cancel}
+	d := &discovery{h: h, found: found, near: near, ask: browse, moved: NewBell(), cancel: cancel}
 	d.done.Add(2)
 	h.spawnAlways(func() { defer d.done.Done(); d.run(ctx) })
 	h.spawnAlways(func() { defer d.done.Done(); d.seek(ctx) })
@@ -54,7 +54,7 @@ type discovery struct {
 	found  func(id, addr string)
 	near   func() int
 	ask    func(ctx context.Context, answer func(text []string)) error
-	moved  bell // other interfaces than before
+	moved  Bell // other interfaces than before
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 }
@@ -76,7 +76,7 @@ func (d *discovery) run(ctx context.Context) {
 		if now := d.addrs(); server == nil || !slices.Equal(now, announced) {
 			if server != nil {
 				server.Shutdown()
-				d.moved.ring()
+				d.moved.Ring()
 			}
 			server, announced = d.start(now), now
 		}

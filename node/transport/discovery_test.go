@@ -49,7 +49,7 @@ func seeker(near *atomic.Int64, asked chan<- time.Duration) *discovery {
 	began := time.Now()
 	return &discovery{
 		h:    &Host{addr: "10.1.2.3:7700", log: slog.New(slog.DiscardHandler)},
-		near: func() int { return int(near.Load()) }, moved: newBell(),
+		near: func() int { return int(near.Load()) }, moved: NewBell(),
 		ask: func(ctx context.Context, _ func([]string)) error {
 			asked <- time.Since(began)
 			<-ctx.Done()
@@ -88,7 +88,7 @@ func TestAMachineWithNeighboursSeldomAsks(t *testing.T) {
 		near.Store(9)
 		last = <-asked
 		time.Sleep(time.Minute)
-		d.moved.ring()
+		d.moved.Ring()
 		if next := <-asked; next-last > 2*time.Minute {
 			t.Errorf("on another network it asked after %v", next-last)
 		}

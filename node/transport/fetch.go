@@ -32,7 +32,7 @@ type fetcher struct {
 	cancel context.CancelFunc
 	open   func(context.Context) (*stream, error)
 	data   *link // nil on a stream of the session's own link
-	wake   bell
+	wake   Bell
 
 	heardAt atomic.Int64 // clock of the last byte, or of the first ask after a pause
 	inDone  atomic.Bool  // a callback runs: not reading is our own doing
@@ -92,7 +92,7 @@ func (s *session) fetching() *fetcher {
 
 func (s *session) newFetcher(open func(context.Context) (*stream, error)) *fetcher {
 	ctx, cancel := context.WithCancel(s.h.ctx)
-	f := &fetcher{s: s, ctx: ctx, cancel: cancel, open: open, wake: newBell(), pending: map[uint64]*fetch{}}
+	f := &fetcher{s: s, ctx: ctx, cancel: cancel, open: open, wake: NewBell(), pending: map[uint64]*fetch{}}
 	f.heardAt.Store(int64(s.h.clock.now()))
 	return f
 }
@@ -111,7 +111,7 @@ func (f *fetcher) ask(a wire.Ask, what *fetch) (cancel func()) {
 	a.Req = f.next
 	f.pending[a.Req] = what
 	f.out = wire.AppendAsk(f.out, a)
-	f.wake.ring()
+	f.wake.Ring()
 	return func() { f.withdraw(a.Req) }
 }
 
@@ -124,7 +124,7 @@ func (f *fetcher) withdraw(req uint64) {
 	}
 	p.cancelled = true
 	f.out = wire.AppendCancel(f.out, wire.Cancel{Req: req})
-	f.wake.ring()
+	f.wake.Ring()
 }
 
 // run opens the stream and reads answers until it breaks.

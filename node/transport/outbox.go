@@ -14,7 +14,7 @@ import (
 // outbox is the queue of encoded messages to one peer. Messages are encoded straight into the buffer
 // that is written next, so that many small ones leave in one write.
 type outbox struct {
-	wake bell
+	wake Bell
 
 	mu     sync.Mutex
 	buf    []byte
@@ -37,7 +37,7 @@ func (o *outbox) put(m wire.Message) (full bool, err error) {
 		return false, err
 	}
 	o.count++
-	o.wake.ring()
+	o.wake.Ring()
 	return false, nil
 }
 
@@ -54,7 +54,7 @@ func (o *outbox) finish(bye wire.Goodbye) bool {
 		return false
 	}
 	o.buf = buf
-	o.wake.ring()
+	o.wake.Ring()
 	return true
 }
 

@@ -13,7 +13,7 @@ import (
 type server struct {
 	s    *session
 	st   *stream
-	wake bell
+	wake Bell
 
 	mu      sync.Mutex
 	waiting map[uint64]uint64 // asked and unanswered: request to ref
@@ -55,7 +55,7 @@ func (s *session) acceptChunks(st *stream) {
 		return
 	}
 	defer s.wg.Done()
-	srv := &server{s: s, st: st, wake: newBell(), waiting: map[uint64]uint64{}}
+	srv := &server{s: s, st: st, wake: NewBell(), waiting: map[uint64]uint64{}}
 	var writing sync.WaitGroup
 	writing.Go(srv.write)
 	err := srv.read(bufio.NewReaderSize(st, readBufferBytes))
@@ -122,7 +122,7 @@ func (v *server) push(j job) bool {
 		return false
 	}
 	v.queue = append(v.queue, j)
-	v.wake.ring()
+	v.wake.Ring()
 	return true
 }
 
@@ -132,7 +132,7 @@ func (v *server) close() {
 	v.closed = true
 	waiting := v.waiting
 	v.waiting = map[uint64]uint64{}
-	v.wake.ring()
+	v.wake.Ring()
 	v.mu.Unlock()
 	for _, ref := range waiting {
 		if v.s.h.takeRef(ref) != nil && !v.s.isClosing() {

@@ -40,7 +40,7 @@ type session struct {
 func newSession(l *link, p Peer, hello wire.Hello, st *stream, prev *session) *session {
 	return &session{
 		h: l.h, l: l, peer: p, hello: hello, mesh: st, prev: prev,
-		out: outbox{wake: newBell()}, closing: make(chan struct{}), done: make(chan struct{}), draining: map[*fetcher]struct{}{},
+		out: outbox{wake: NewBell()}, closing: make(chan struct{}), done: make(chan struct{}), draining: map[*fetcher]struct{}{},
 		down: l.h.cfg.Pacing.down(p),
 	}
 }

@@ -113,6 +113,7 @@ func (d *Dir) Keep(t *policy.Trust, at policy.ClockState) error {
 		return err
 	}
 	d.lost = nil
+	d.opener.Verified(t) // what was there before is not kept in memory, and t not verified again
 	return nil
 }
 
