@@ -114,9 +114,10 @@ func (d *Descriptor) Encode() ([]byte, error) {
 	return encodeAtMost("descriptor", d, MaxDescriptorBytes)
 }
 
-// ID names the encoded document; zero if it cannot be encoded.
+// ID names the encoded document; zero if it cannot be encoded. d is only read: many may hold it.
 func (d *Descriptor) ID() content.ID {
-	b, err := d.Encode()
+	c := *d
+	b, err := c.Encode()
 	if err != nil {
 		return content.ID{}
 	}

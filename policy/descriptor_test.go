@@ -50,6 +50,19 @@ func TestDescriptorsOfPackagesAndFilesSurviveTheWire(t *testing.T) {
 	}
 }
 
+// Descriptors are shared by whoever decides about them: to ask for the name of one must not write to it.
+func TestToNameADescriptorChangesNothing(t *testing.T) {
+	d := fileDescriptor()
+	d.Format = 0
+	id := d.ID()
+	if d.Format != 0 || d.Restart != "" || d.AsksUser != "" || d.Exclusive != "" {
+		t.Errorf("naming it has made it %+v", d)
+	}
+	if b, err := d.Encode(); err != nil || content.Sum(b) != id {
+		t.Errorf("it is named %s, not as what it is encoded to: %v", id, err)
+	}
+}
+
 func TestWhatNobodyStatedIsUnknown(t *testing.T) {
 	d := fileDescriptor()
 	if _, err := d.Encode(); err != nil {
