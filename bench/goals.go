@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"patchmesh/content"
 )
 
 // goal is what patchmesh is to reach in a scenario.
@@ -37,11 +39,8 @@ var everywhere = []goal{
 	{"", "duplicates / delivered", duplicates, 0.005, 4},
 }
 
-// mostSlower and mostWaste are the goals of liars20 against honest20.
-const (
-	mostSlower = 1.3
-	chunkBytes = 1 << 20 // the largest chunk: what one liar may cost one victim
-)
+// mostSlower is the goal of liars20 against honest20.
+const mostSlower = 1.3
 
 // goalsTable judges what has been measured.
 func goalsTable(sheets []sheet) string {
@@ -157,7 +156,7 @@ func liarsLines(sheets []sheet) string {
 	}
 	slower := liars.product(lastSeconds) / honest.product(lastSeconds)
 	waste := liars.product(func(r Result) float64 { return r.told("wasted_bytes") })
-	most := float64(liars.scenario.Liars * liars.scenario.Machines * chunkBytes)
+	most := float64(liars.scenario.Liars * liars.scenario.Machines * content.ChunkBytesFor(liars.scenario.SizeBytes)) // a chunk per liar and victim
 	if math.IsNaN(slower) || math.IsNaN(waste) {
 		return ""
 	}

@@ -76,6 +76,29 @@ func TestGoalsSayWhatWasNotReached(t *testing.T) {
 	}
 }
 
+// A liar may cost each of its victims one chunk of that payload, not one of the largest there are.
+func TestLiarsMayCostAChunkEach(t *testing.T) {
+	var sheets []sheet
+	judge := func(wasted float64) string {
+		sheets = sheets[:0]
+		for _, name := range []string{"liars20", "honest20"} {
+			s, err := ScenarioNamed(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sheets = append(sheets, newSheet(s, []Result{{Scenario: name, Contender: "patchmesh", LastSeconds: []float64{10}, Told: map[string]float64{"wasted_bytes": wasted}}}))
+		}
+		return liarsLines(sheets)
+	}
+	const chunks = 4 * 16 * 256 << 10
+	if text := judge(chunks); !strings.Contains(text, "| at most 16777216 | 16777216 | - | reached |") {
+		t.Errorf("a chunk each:\n%s", text)
+	}
+	if text := judge(chunks + 3*256<<10); !strings.Contains(text, "**not reached**, 5 % above") {
+		t.Errorf("three chunks more:\n%s", text)
+	}
+}
+
 // A failed run is no fast run: it is told, and takes no part in medians.
 func TestFailedRunsAreToldAndNotCounted(t *testing.T) {
 	s, err := ScenarioNamed("cold10")

@@ -144,7 +144,7 @@ func TestNeighbourSiteGetsChunksAndNothingElse(t *testing.T) {
 	big := a.view.Load().Payloads[0].ID
 	fetch := func() error {
 		got := make(chan error, 1)
-		host.FetchChunk(a.id, big, 0, int(a.mapOf(t, big).Chunks[0].StoredBytes), func(_ []byte, err error) bool { got <- err; return false })
+		host.FetchChunk(a.id, big, 0, int(a.mapOf(t, big).Chunks[0].StoredBytes), func(_ []byte, err error) transport.Judgement { got <- err; return transport.Unkept })
 		select {
 		case err := <-got:
 			return err

@@ -214,22 +214,25 @@ func (n *Node) fetchChunk(a swarm.FetchChunk) {
 	}
 	size := int(m.Chunks[a.Index].StoredBytes)
 	n.host.Expect(string(a.From), a.Ahead)
-	cancel := n.host.FetchChunk(string(a.From), a.Payload, a.Index, size, func(stored []byte, err error) (right bool) {
+	cancel := n.host.FetchChunk(string(a.From), a.Payload, a.Index, size, func(stored []byte, err error) transport.Judgement {
 		n.forgetFetch(a.Req)
 		if err != nil {
 			n.events.send(fetchFailure(a.Req, err))
-			return false
+			return transport.Unkept
 		}
 		fresh, err := n.store.Put(a.Payload, a.Index, stored)
 		if err != nil {
 			f := failure(a.Req, err)
 			n.chunkRefused(m, len(stored), f)
 			n.events.send(f)
-			return false
+			if f.Class == swarm.Refuse {
+				return transport.Wrong
+			}
+			return transport.Unkept
 		}
 		n.chunkArrived(m, a.Index, a.From, len(stored), fresh)
 		n.events.send(swarm.ChunkStored{Req: a.Req, Bytes: int64(len(stored)), Fresh: fresh})
-		return true
+		return transport.Right
 	})
 	n.rememberFetch(a.Req, cancel)
 }

@@ -20,7 +20,7 @@ func BenchmarkFetch(b *testing.B) {
 	const ahead = 4
 	got := make(chan error, ahead)
 	ask := func() {
-		x.FetchChunk(y.ID(), payloadID, 0, len(chunk), func(_ []byte, err error) bool { got <- err; return false })
+		x.FetchChunk(y.ID(), payloadID, 0, len(chunk), func(_ []byte, err error) Judgement { got <- err; return Unkept })
 	}
 	for range ahead {
 		ask()

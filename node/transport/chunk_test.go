@@ -50,10 +50,10 @@ func TestSixtyFourMiBArriveWhole(t *testing.T) {
 	chunks := (len(data) + chunkBytes - 1) / chunkBytes
 	ask := func(i int) {
 		size := min(chunkBytes, len(data)-i*chunkBytes)
-		a.FetchChunk(b.ID(), payloadID, i, size, func(stored []byte, err error) bool {
+		a.FetchChunk(b.ID(), payloadID, i, size, func(stored []byte, err error) Judgement {
 			copy(got[i*chunkBytes:], stored)
 			results <- fetched{i, err}
-			return false
+			return Unkept
 		})
 	}
 	const ahead = 4
@@ -93,12 +93,12 @@ func TestChunksFlowBothWaysAtOnce(t *testing.T) {
 	for _, pair := range [][2]*machine{{a, b}, {b, a}} {
 		for i := range len(data) / chunkBytes {
 			all.Add(1)
-			pair[0].FetchChunk(pair[1].ID(), payloadID, i, chunkBytes, func(stored []byte, err error) bool {
+			pair[0].FetchChunk(pair[1].ID(), payloadID, i, chunkBytes, func(stored []byte, err error) Judgement {
 				defer all.Done()
 				if err != nil || !bytes.Equal(stored, data[i*chunkBytes:(i+1)*chunkBytes]) {
 					t.Error(i, err)
 				}
-				return false
+				return Unkept
 			})
 		}
 	}
@@ -107,7 +107,7 @@ func TestChunksFlowBothWaysAtOnce(t *testing.T) {
 
 func fetchOne(m *machine, from string, size int) (<-chan error, func()) {
 	got := make(chan error, 2)
-	cancel := m.FetchChunk(from, payloadID, 0, size, func(_ []byte, err error) bool { got <- err; return false })
+	cancel := m.FetchChunk(from, payloadID, 0, size, func(_ []byte, err error) Judgement { got <- err; return Unkept })
 	return got, cancel
 }
 
@@ -205,12 +205,12 @@ func TestSlowCallbackIsNotTakenForASilentPeer(t *testing.T) {
 	b.serving(make([]byte, 4*chunkBytes))
 	results := make(chan error, 4)
 	for i := range 4 {
-		a.FetchChunk(b.ID(), payloadID, i, chunkBytes, func(_ []byte, err error) bool {
+		a.FetchChunk(b.ID(), payloadID, i, chunkBytes, func(_ []byte, err error) Judgement {
 			if i == 0 {
 				time.Sleep(short.FetchSilent + 300*time.Millisecond) // a slow disk
 			}
 			results <- err
-			return false
+			return Unkept
 		})
 	}
 	for range 4 {
@@ -267,11 +267,11 @@ func TestSlowReaderLosesItsSessionAndHoldsUpNobodyElse(t *testing.T) {
 	var once sync.Once
 	defer once.Do(func() { close(release) })
 	for i := range 64 {
-		a.FetchChunk(b.ID(), payloadID, i, chunkBytes, func([]byte, error) bool { <-release; return false })
+		a.FetchChunk(b.ID(), payloadID, i, chunkBytes, func([]byte, error) Judgement { <-release; return Unkept })
 	}
 	for i := range 8 {
 		got := make(chan error, 1)
-		c.FetchChunk(b.ID(), payloadID, i, chunkBytes, func(_ []byte, err error) bool { got <- err; return false })
+		c.FetchChunk(b.ID(), payloadID, i, chunkBytes, func(_ []byte, err error) Judgement { got <- err; return Unkept })
 		if err := await(t, got, "chunk for the other"); err != nil {
 			t.Fatal(err)
 		}

@@ -44,7 +44,7 @@ func eventually(t testing.TB, what string, is func() bool) {
 func (m *machine) fetchWell(p *machine, sizeBytes int) {
 	m.t.Helper()
 	got := make(chan error, 1)
-	m.FetchChunk(p.ID(), payloadID, 0, sizeBytes, func(_ []byte, err error) bool { got <- err; return false })
+	m.FetchChunk(p.ID(), payloadID, 0, sizeBytes, func(_ []byte, err error) Judgement { got <- err; return Unkept })
 	if err := await(m.t, got, "a chunk"); err != nil {
 		m.t.Fatal(err)
 	}
@@ -260,10 +260,10 @@ func TestLostDataConnectionAnswersEverythingOnce(t *testing.T) {
 	var answers [asks]atomic.Int32
 	ended := make(chan error, 2*asks)
 	for i := range asks {
-		a.FetchChunk(b.ID(), payloadID, i, chunkBytes, func(_ []byte, err error) bool {
+		a.FetchChunk(b.ID(), payloadID, i, chunkBytes, func(_ []byte, err error) Judgement {
 			answers[i].Add(1)
 			ended <- err
-			return false
+			return Unkept
 		})
 	}
 	half, release := make(chan struct{}), make(chan struct{})
@@ -299,7 +299,7 @@ func TestWhatWasAskedBeforeIsAnsweredOnTheStream(t *testing.T) {
 	a.dataAfter = 1
 	ended := make(chan error, 2)
 	fetch := func() {
-		a.FetchChunk(b.ID(), payloadID, 0, chunkBytes, func(_ []byte, err error) bool { ended <- err; return false })
+		a.FetchChunk(b.ID(), payloadID, 0, chunkBytes, func(_ []byte, err error) Judgement { ended <- err; return Unkept })
 	}
 	send := func(ref uint64) {
 		b.SendChunk(ref, chunkBytes, func(buf []byte) (int, error) { return len(buf), nil }, func(error) {})
@@ -330,7 +330,7 @@ func TestDataConnectionThatIsSilentIsGivenUp(t *testing.T) {
 	b.serve = nil
 	b.mu.Unlock()
 	got := make(chan error, 1)
-	a.FetchChunk(b.ID(), payloadID, 0, chunkBytes, func(_ []byte, err error) bool { got <- err; return false })
+	a.FetchChunk(b.ID(), payloadID, 0, chunkBytes, func(_ []byte, err error) Judgement { got <- err; return Unkept })
 	await(t, b.asked, "an ask")
 	if err := await(t, got, "an answer"); !errors.Is(err, ErrSilent) {
 		t.Error(err)

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// fetchJudged fetches one chunk, and says of it whether it is right.
-func (m *machine) fetchJudged(p *machine, right bool) {
+// fetchJudged fetches one chunk, and judges it so.
+func (m *machine) fetchJudged(p *machine, judged Judgement) {
 	m.t.Helper()
 	got := make(chan error, 1)
-	m.FetchChunk(p.ID(), payloadID, 0, chunkBytes, func(_ []byte, err error) bool { got <- err; return right })
+	m.FetchChunk(p.ID(), payloadID, 0, chunkBytes, func(_ []byte, err error) Judgement { got <- err; return judged })
 	if err := await(m.t, got, "a chunk"); err != nil {
 		m.t.Fatal(err)
 	}
@@ -30,9 +30,9 @@ func TestWhereMuchIsExpectedChunksGetTheirConnectionAtOnce(t *testing.T) {
 	a, b := joined(t)
 	b.serving(make([]byte, chunkBytes))
 	a.Expect(b.ID(), dataAfterBytes)
-	a.fetchJudged(b, true)
+	a.fetchJudged(b, Right)
 	eventually(t, "a data connection", func() bool { return a.dataOf(b) != nil })
-	a.fetchJudged(b, true)
+	a.fetchJudged(b, Right)
 }
 
 func TestWhereLittleIsExpectedChunksGetNoConnection(t *testing.T) {
@@ -40,7 +40,7 @@ func TestWhereLittleIsExpectedChunksGetNoConnection(t *testing.T) {
 	b.serving(make([]byte, chunkBytes))
 	a.Expect(b.ID(), dataAfterBytes-4*chunkBytes)
 	for range 3 { // when the third is here the second has been judged
-		a.fetchJudged(b, true)
+		a.fetchJudged(b, Right)
 	}
 	if a.hasData(b) {
 		t.Error("it has one")
@@ -52,14 +52,14 @@ func TestWhoSendsAWrongChunkIsNotExpectedToSendMore(t *testing.T) {
 	a, b := joined(t)
 	b.serving(make([]byte, chunkBytes))
 	a.Expect(b.ID(), 1<<40)
-	a.fetchJudged(b, false)
-	a.fetchJudged(b, false)
+	a.fetchJudged(b, Wrong)
+	a.fetchJudged(b, Wrong)
 	if a.hasData(b) {
 		t.Error("it has one")
 	}
 	a.Expect("nobody", 1<<40)
 	a.Expect(b.ID(), -1<<40) // expects nothing, whatever came
-	a.fetchJudged(b, true)
+	a.fetchJudged(b, Right)
 	if a.hasData(b) {
 		t.Error("it has one by a sum below zero")
 	}
@@ -79,7 +79,7 @@ func TestADataConnectionThatFailedIsTriedAgainSoon(t *testing.T) {
 	a.dataAfter, a.dataAgain = 1, time.Millisecond
 	b.serving(make([]byte, chunkBytes))
 	eventually(t, "a data connection", func() bool {
-		a.fetchJudged(b, true)
+		a.fetchJudged(b, Right)
 		return a.dataOf(b) != nil
 	})
 }

@@ -18,6 +18,8 @@ var (
 	ErrSilent = errors.New("peer is silent")
 	// ErrGone: there is no session, or it ended before the answer.
 	ErrGone = errors.New("peer is gone")
+	// ErrWrongChunk: another chunk from there was judged Wrong.
+	ErrWrongChunk = errors.New("another chunk was wrong")
 	// ErrCancelled ends a fetch that was withdrawn; it is also context.Canceled.
 	ErrCancelled = fmt.Errorf("fetch withdrawn: %w", context.Canceled)
 	// ErrProtocol: the peer sent what the protocol does not allow.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,9 +20,18 @@ import (
 type fetch struct {
 	key       chunkKey
 	sizeBytes int
-	done      func(stored []byte, err error) (right bool)
+	done      func(stored []byte, err error) Judgement
 	cancelled bool
 }
+
+// Judgement is what became of a chunk that came.
+type Judgement int
+
+const (
+	Unkept Judgement = iota // for no fault of who sent it
+	Right                   // it may be sent to others from memory, see recent
+	Wrong                   // not what was asked for: this peer's chunk streams end, whatever is under way on them
+)
 
 // fetcher is the asking end of the chunk stream to one peer: many asks outstanding, one goroutine
 // that reads the answers and one that writes the asks. When the stream breaks every outstanding
@@ -48,10 +58,10 @@ type fetcher struct {
 
 // FetchChunk asks a peer for one chunk as it is stored, sizeBytes long by the payload map. It never
 // blocks. done is called exactly once, on a goroutine of the stream; stored belongs to the transport
-// again when done returns. done says whether stored is right: then it may be sent to others from memory, see
-// recent. Errors: ErrBusy, ErrNotFound, ErrRefused, ErrSilent, ErrGone, ErrCancelled, ErrProtocol. cancel withdraws the ask, any number of times and at any time; done then
-// gets ErrCancelled, or the chunk if it was on its way already.
-func (h *Host) FetchChunk(from string, payload content.ID, index, sizeBytes int, done func(stored []byte, err error) (right bool)) (cancel func()) {
+// again when done returns. Errors: ErrBusy, ErrNotFound, ErrRefused, ErrSilent, ErrGone, ErrCancelled, ErrProtocol,
+// ErrWrongChunk. cancel withdraws the ask, any number of times and at any time; done then gets ErrCancelled, or the
+// chunk if it was on its way already.
+func (h *Host) FetchChunk(from string, payload content.ID, index, sizeBytes int, done func(stored []byte, err error) Judgement) (cancel func()) {
 	if sizeBytes <= 0 || sizeBytes > content.MaxChunkBytes || index < 0 || index >= content.MaxChunks || payload.IsZero() {
 		h.spawnAlways(func() {
 			done(nil, fmt.Errorf("fetch chunk %d of %d bytes: %w", index, sizeBytes, wire.ErrFormat))
@@ -208,12 +218,15 @@ func (f *fetcher) read(br *bufio.Reader) error {
 		}
 		f.s.bytesIn.Add(int64(p.sizeBytes))
 		f.s.h.bytesIn.Add(int64(p.sizeBytes))
-		if f.settle(a.Req, p, stored, nil) {
+		judged := f.settle(a.Req, p, stored, nil)
+		if judged == Right {
 			f.s.h.recent.keep(p.key, p.sizeBytes, buf, f.s.h.clock.now())
-		} else {
-			f.s.ahead.Store(0) // who sends what is wrong is not asked for more
 		}
 		buf.free()
+		if judged == Wrong {
+			f.s.endFetching()
+			return ErrWrongChunk
+		}
 		if f.data == nil {
 			f.s.wantData()
 		}
@@ -232,17 +245,37 @@ func (f *fetcher) expected(a wire.Answer) *fetch {
 	return p
 }
 
-// settle ends one fetch and says whether the chunk was right.
-func (f *fetcher) settle(req uint64, p *fetch, stored []byte, err error) bool {
+// settle ends one fetch.
+func (f *fetcher) settle(req uint64, p *fetch, stored []byte, err error) Judgement {
 	f.mu.Lock()
 	delete(f.pending, req)
 	f.mu.Unlock()
 	f.inDone.Store(true)
-	right := p.done(stored, err) && err == nil
+	judged := p.done(stored, err)
 	f.heardAt.Store(int64(f.s.h.clock.now()))
 	f.inDone.Store(false)
 	f.endRetired()
-	return right
+	return judged
+}
+
+// endFetching ends the chunk streams from a peer that has sent a wrong chunk. What it still sends would be read, and
+// paid for, before whoever decides has withdrawn the asks for it.
+func (s *session) endFetching() {
+	s.ahead.Store(0)
+	for _, f := range s.fetchers() {
+		f.kill(ErrWrongChunk)
+	}
+}
+
+// fetchers are all of a session that have not ended.
+func (s *session) fetchers() []*fetcher {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := slices.AppendSeq([]*fetcher{}, maps.Keys(s.draining))
+	if s.fetcher != nil {
+		all = append(all, s.fetcher)
+	}
+	return all
 }
 
 // retire has nothing new asked here; the stream ends when what is outstanding has been answered. The

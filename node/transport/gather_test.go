@@ -83,12 +83,12 @@ func TestNoChunkWaitsForTheKeeper(t *testing.T) {
 		for i := range (len(data) + chunkBytes - 1) / chunkBytes {
 			size := min(chunkBytes, len(data)-i*chunkBytes)
 			got := make(chan error, 1)
-			to.FetchChunk(from.ID(), payloadID, i, size, func(stored []byte, err error) bool {
+			to.FetchChunk(from.ID(), payloadID, i, size, func(stored []byte, err error) Judgement {
 				if err == nil && !bytes.Equal(stored, data[i*chunkBytes:i*chunkBytes+size]) {
 					err = ErrProtocol
 				}
 				got <- err
-				return false
+				return Unkept
 			})
 			// Small messages come between the frames of the chunks.
 			if err := to.Send(from.ID(), wire.Synced{}); err != nil {

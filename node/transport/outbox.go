@@ -3,8 +3,6 @@ package transport
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -153,13 +151,7 @@ func (s *session) keep(now time.Duration) {
 	if now-time.Duration(raw.wroteAt.Load()) > t.Ping {
 		s.ping()
 	}
-	s.mu.Lock()
-	asking := slices.AppendSeq([]*fetcher{}, maps.Keys(s.draining))
-	if s.fetcher != nil {
-		asking = append(asking, s.fetcher)
-	}
-	s.mu.Unlock()
-	for _, f := range asking {
+	for _, f := range s.fetchers() {
 		f.keep(now)
 	}
 	s.keepData(now)

@@ -111,14 +111,14 @@ func rateOf(t *testing.T, a, b *machine, span time.Duration) float64 {
 	var over atomic.Bool
 	var ask func()
 	ask = func() {
-		a.FetchChunk(b.ID(), payloadID, 0, chunkBytes, func(_ []byte, err error) bool {
+		a.FetchChunk(b.ID(), payloadID, 0, chunkBytes, func(_ []byte, err error) Judgement {
 			if err != nil && !over.Load() {
 				t.Error(err)
 			}
 			if err == nil && !over.Load() {
 				ask()
 			}
-			return false
+			return Unkept
 		})
 	}
 	for range 2 {

@@ -29,12 +29,15 @@ func BenchmarkPath(b *testing.B) {
 		}
 		got := make(chan error, m.Len())
 		ask := func(i int) {
-			x.FetchChunk(y.ID(), m.ID(), i, int(m.Chunks[i].StoredBytes), func(stored []byte, err error) bool {
+			x.FetchChunk(y.ID(), m.ID(), i, int(m.Chunks[i].StoredBytes), func(stored []byte, err error) Judgement {
 				if err == nil {
 					_, err = to.Put(m.ID(), i, stored)
 				}
 				got <- err
-				return err == nil
+				if err != nil {
+					return Unkept
+				}
+				return Right
 			})
 		}
 		inTurn(b, m.Len(), ahead, ask, got)
@@ -67,16 +70,16 @@ func BenchmarkRelay(b *testing.B) {
 		got := make(chan error, m.Len())
 		ask := func(i int) {
 			size := int(m.Chunks[i].StoredBytes)
-			x.FetchChunk(y.ID(), m.ID(), i, size, func(stored []byte, err error) bool {
+			x.FetchChunk(y.ID(), m.ID(), i, size, func(stored []byte, err error) Judgement {
 				if err == nil {
 					_, err = to.Put(m.ID(), i, stored)
 				}
 				if err != nil {
 					got <- err
-					return false
+					return Unkept
 				}
-				z.FetchChunk(x.ID(), m.ID(), i, size, func(_ []byte, err error) bool { got <- err; return false })
-				return true
+				z.FetchChunk(x.ID(), m.ID(), i, size, func(_ []byte, err error) Judgement { got <- err; return Unkept })
+				return Right
 			})
 		}
 		inTurn(b, m.Len(), ahead, ask, got)

@@ -12,15 +12,15 @@ import (
 	"patchmesh/content"
 )
 
-// fetchRight has m fetch a chunk and say of it whether it is right.
-func (m *machine) fetchRight(from *machine, index, size int, right bool) []byte {
+// fetchRight has m fetch a chunk and judge it so.
+func (m *machine) fetchRight(from *machine, index, size int, judged Judgement) []byte {
 	m.t.Helper()
 	got := make(chan error, 1)
 	var chunk []byte
-	m.FetchChunk(from.ID(), payloadID, index, size, func(stored []byte, err error) bool {
+	m.FetchChunk(from.ID(), payloadID, index, size, func(stored []byte, err error) Judgement {
 		chunk = bytes.Clone(stored)
 		got <- err
-		return right
+		return judged
 	})
 	if err := await(m.t, got, "chunk"); err != nil {
 		m.t.Fatal(index, err)
@@ -54,10 +54,10 @@ func TestWhatHasJustComeIsSentFromMemory(t *testing.T) {
 		data := make([]byte, size)
 		_, _ = rand.NewChaCha8([32]byte{3}).Read(data)
 		b.reading(size, func(buf []byte) (int, error) { return copy(buf, data), nil })
-		a.fetchRight(b, 0, size, true)
+		a.fetchRight(b, 0, size, Right)
 		eventually(t, "a chunk in memory", func() bool { return a.holds(0) })
 		reads := a.reading(size, func([]byte) (int, error) { return 0, errors.New("the disk is asked") })
-		if got := c.fetchRight(a, 0, size, false); !bytes.Equal(got, data) || reads.Load() != 0 {
+		if got := c.fetchRight(a, 0, size, Unkept); !bytes.Equal(got, data) || reads.Load() != 0 {
 			t.Errorf("chunk of %d bytes: %d reads, or not what was sent", size, reads.Load())
 		}
 		if _, out := a.Traffic(); out != int64(size) {
@@ -72,19 +72,19 @@ func TestOnlyWhatWasFoundRightIsSentFromMemory(t *testing.T) {
 	c := newMachine(t)
 	join(t, c, a)
 	b.serving(bytes.Repeat([]byte{1}, 2*chunkBytes)) // lies
-	a.fetchRight(b, 0, chunkBytes, false)
-	a.fetchRight(b, 1, chunkBytes, true)
+	a.fetchRight(b, 0, chunkBytes, Unkept)
+	a.fetchRight(b, 1, chunkBytes, Right)
 	eventually(t, "a chunk in memory", func() bool { return a.holds(1) })
 	if a.holds(0) {
 		t.Error("a chunk that was found wrong is kept")
 	}
 	truth := bytes.Repeat([]byte{2}, chunkBytes)
 	a.reading(chunkBytes, func(buf []byte) (int, error) { return copy(buf, truth), nil })
-	if got := c.fetchRight(a, 0, chunkBytes, false); !bytes.Equal(got, truth) {
+	if got := c.fetchRight(a, 0, chunkBytes, Unkept); !bytes.Equal(got, truth) {
 		t.Error("a chunk that was found wrong was passed on")
 	}
 	a.reading(chunkBytes-1, func(buf []byte) (int, error) { return copy(buf, truth), nil })
-	if got := c.fetchRight(a, 1, chunkBytes-1, false); !bytes.Equal(got, truth[1:]) {
+	if got := c.fetchRight(a, 1, chunkBytes-1, Unkept); !bytes.Equal(got, truth[1:]) {
 		t.Error("a chunk of another size came from memory")
 	}
 }
@@ -105,15 +105,15 @@ func TestManySendWhatIsHeldWhileItIsReplaced(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range chunks {
 		want := data[i*chunkBytes : (i+1)*chunkBytes]
-		a.fetchRight(b, i, chunkBytes, true)
+		a.fetchRight(b, i, chunkBytes, Right)
 		for _, m := range others {
 			all.Add(1)
-			m.FetchChunk(a.ID(), payloadID, i, chunkBytes, func(stored []byte, err error) bool {
+			m.FetchChunk(a.ID(), payloadID, i, chunkBytes, func(stored []byte, err error) Judgement {
 				defer all.Done()
 				if err != nil || !bytes.Equal(stored, want) {
 					t.Errorf("chunk %d is not what was sent: %v", i, err)
 				}
-				return false
+				return Unkept
 			})
 		}
 	}

@@ -128,11 +128,11 @@ func TestPeerDownIsTheLastWordOfASession(t *testing.T) {
 	a, b := joined(t)
 	entered, release := make(chan struct{}), make(chan struct{})
 	b.serving(make([]byte, chunkBytes))
-	a.FetchChunk(b.ID(), payloadID, 0, chunkBytes, func([]byte, error) bool {
+	a.FetchChunk(b.ID(), payloadID, 0, chunkBytes, func([]byte, error) Judgement {
 		close(entered)
 		<-release
 		a.note("fetched")
-		return false
+		return Unkept
 	})
 	await(t, entered, "chunk")
 	_ = b.Close()
