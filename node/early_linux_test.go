@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"patchmesh/content"
+	"patchmesh/content/disk"
 	"patchmesh/content/storetest"
 	"patchmesh/node/api"
 	"patchmesh/swarm/rate"
@@ -94,8 +95,7 @@ func TestCopyThatIsMadeEarlyGoesWhereRoomIsShort(t *testing.T) {
 			m.file("u1", noise(10, 3<<20))
 			m.approve("u1")
 			until(t, "a copy", func() bool { return nameless(t, root) == 1 })
-			a.cfg.StoreReserve = "9000TiB"
-			a.limitStore(a.damageFound)
+			a.store.Limit(disk.Limits{Reserves: []disk.Room{{Bytes: 9000 << 40}}})
 			lack(t, a)
 			if left := nameless(t, root); left > 0 {
 				t.Errorf("%d copies are left", left)
