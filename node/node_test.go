@@ -176,12 +176,13 @@ func (m *mesh) closedNow() {
 	}
 }
 
-// until waits for a condition that other goroutines bring about.
+// until waits for a condition that other goroutines bring about. Its patience is for the slowest of computers.
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !done(); time.Sleep(20 * time.Millisecond) {
+	const patience = 90 * time.Second
+	for end := time.Now().Add(patience); !done(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited 30 s for %s", what)
+			t.Fatalf("waited %v for %s", patience, what)
 		}
 	}
 }
