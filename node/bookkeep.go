@@ -72,7 +72,7 @@ func (n *Node) Provenance(_ context.Context, update, machine string) (*api.Prove
 	u := m.Updates[0]
 	p := &api.Provenance{
 		Update: u.Update, Revision: u.Revision, Machine: m.Name, MachineID: m.ID, StoredBytes: u.StoredBytes,
-		Sources: u.Sources, WastedBytes: u.Bytes.Wasted, DuplicateBytes: u.Bytes.Duplicate,
+		Sources: slices.Clone(u.Sources), WastedBytes: u.Bytes.Wasted, DuplicateBytes: u.Bytes.Duplicate,
 	}
 	p.Vendor = n.vendorIn(u.Update, u.Revision)
 	if len(p.Sources) == 0 { // not reported in detail yet: the tiers are

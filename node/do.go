@@ -247,6 +247,8 @@ func fetchFailure(req swarm.Req, err error) swarm.Failed {
 		f.Class = swarm.Absent
 	case errors.Is(err, transport.ErrRefused):
 		f.Class, f.Reason = swarm.Absent, policy.ReasonNetRefused
+	case errors.Is(err, transport.ErrWrongChunk):
+		f.Reason = policy.ReasonTrustBadChunk
 	case errors.Is(err, context.Canceled):
 		f.Reason = policy.ReasonCancelledUser
 	}

@@ -260,6 +260,10 @@ func TestQuotaMakesRoomForWhatHasToBeInstalled(t *testing.T) {
 	if err != nil || p.HeldBytes == 0 || p.Sources[0].Tier != api.TierSeed {
 		t.Errorf("where u1 came from is forgotten with its payload: %+v, %v", p, err)
 	}
+	f, err := a.statusInDetail(api.StatusQuery{Machine: "a", Update: "u1"})
+	if err != nil || f.Machines[0].Updates[0].Sources[0].Percent != 0 {
+		t.Errorf("to ask for it has written into the books: %+v, %v", f, err)
+	}
 }
 
 // A thousand weeks of scrubbing in a moment.
