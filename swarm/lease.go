@@ -114,7 +114,7 @@ func (c *Core) settled(l *payload) bool {
 // payload's hash order, a cache before others. After a LeaseSilence without a new chunk in the site one more in
 // line may go, after two of them three more, then seven: who claims and stalls delays the site, and no longer.
 func (c *Core) leaseDue(l *payload) bool {
-	if !c.wanEgress(l) || c.localSeed() != nil || c.now.Before(l.blockedUntil) || !c.siteWants(l) && !c.soughtAfar(l) || !c.wanAllows(l) && !c.adjacentMay(l) || c.wanGate() != "" || !l.selfWant && c.gates.help != "" {
+	if !c.wanEgress(l) || c.localSeed() != nil || c.now.Before(l.blockedUntil) || l.unfit() || !c.siteWants(l) && !c.soughtAfar(l) || !c.wanAllows(l) && !c.adjacentMay(l) || c.wanGate() != "" || !l.selfWant && c.gates.help != "" {
 		l.lease.needAt = time.Time{}
 		return false
 	}

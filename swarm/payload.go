@@ -42,6 +42,7 @@ type payload struct {
 	stoodStill int64 // one more than haveBytes when its early copy was given up; 0: it was not
 
 	blockedUntil time.Time // disk full or the like
+	blocks       int       // in a row
 	reason       policy.Reason
 	detail       string
 	facts        map[string]int64
@@ -241,6 +242,9 @@ func (c *Core) drive(l *payload) {
 	}
 }
 
+// unfit: the store did not take this payload when it was last asked, and is asked again before anything is fetched.
+func (l *payload) unfit() bool { return l.needed() && !l.opened && l.reason != "" }
+
 // picks: chunks of a payload are fetched from neighbours now. A helper fetches across the WAN only.
 func (c *Core) picks(l *payload) bool {
 	return (l.needed() || l.heal) && l.opened && !l.opening && !l.assembly && !l.dropping && !c.now.Before(l.blockedUntil)
@@ -255,7 +259,7 @@ func (c *Core) payloadOpened(e PayloadOpened) {
 	if c.byMap[l.id] != l {
 		return
 	}
-	l.opening, l.opened = false, true
+	l.opening, l.opened, l.blocks = false, true, 0
 	l.reason, l.detail, l.facts = "", "", nil
 	if e.Have != nil && e.Have.Len() == l.chunks {
 		l.have = e.Have.Clone()
@@ -306,10 +310,19 @@ func (c *Core) payloadDamaged(l *payload) {
 	c.drive(l)
 }
 
-// block pauses fetching of a payload and says why.
+// maxBlocks bounds how often the pause of a helper doubles: to about a minute.
+const maxBlocks = 5
+
+// block pauses fetching of a payload and says why. Who would only help has to claim the lease to find out whether there is
+// room again, so it asks less and less often.
 func (c *Core) block(l *payload, e Failed) {
 	l.reason, l.detail, l.facts = e.Reason, e.Detail, e.Facts
-	l.blockedUntil = c.now.Add(c.cfg.SpaceRetry)
+	pause := c.cfg.SpaceRetry
+	if !l.needed() {
+		pause <<= l.blocks
+		l.blocks = min(l.blocks+1, maxBlocks)
+	}
+	l.blockedUntil = c.now.Add(pause)
 	c.wakeBy(l.blockedUntil)
 	if l.lease.held {
 		c.release(l, e.Reason)
