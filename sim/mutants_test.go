@@ -34,7 +34,7 @@ var mutants = []mutant{
 	{"an absent chunk is asked for again and again", "swarm/transfer.go", `		r.bits.Clear(i)
 		if now`, `		if now`},
 	{"one uplink for ever", "swarm/link.go", `const uplinkTurn = 10 * time.Minute`, `const uplinkTurn = 10000 * time.Hour`},
-	{"a failed open is never tried again", "swarm/payload.go", `	l.blockedUntil = c.now.Add(pause)`, `	l.blockedUntil = c.now.Add(10000 * time.Hour)`},
+	{"a failed open is never tried again", "swarm/payload.go", `	pause := c.cfg.SpaceRetry`, `	pause := 10000 * time.Hour`},
 	{"chunks of a peer that left stay asked for", "swarm/member.go", `	c.dropPendingOf(p)
 `, ``},
 	{"descriptors are not asked for twice", "swarm/news.go", `		c.askEnded(w)
