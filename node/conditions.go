@@ -20,12 +20,12 @@ func (n *Node) watchConditions(ctx context.Context) {
 	if n.seed != nil {
 		return
 	}
-	g := n.cfg.gates()
 	s := inventory.NewSampler(n.cfg.DataDir, n.moved)
 	t := time.NewTicker(conditionsEvery)
 	defer t.Stop()
 	var told swarm.Conditions
 	for {
+		g := n.limits.gates()
 		c := s.Sample(time.Now())
 		c.Metered, c.VPN, c.WiFi = c.Metered || g.Link == LinkMetered, c.VPN || g.Link == LinkVPN, c.WiFi || g.Link == LinkWiFi
 		if g.Link == LinkPlain {

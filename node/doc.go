@@ -97,6 +97,8 @@
 //     a limit (policy.UsualSiteUp) and what is taken has none: a site takes each byte once, and a number that suits one
 //     line starves a site behind a faster one. Machines of another site in the own subnet, as where a carrier visits,
 //     share no line with it. 'doctor' tells all limits, who says so, and what they do now.
+//     Gates go by the same rule, but that what is signed takes the place of their default, also where it is looser
+//     (gatesstated.go).
 //   - What a cache of the site gave is booked on a tier of its own (contacts.go); receipts keep to the way it came, which
 //     older machines know too and which says whether the WAN was crossed.
 //   - A machine that has an address where only another site states to be has roamed there, and gives nothing to machines of

@@ -52,5 +52,5 @@ func (n *Node) early(h hands) func(context.Context, *policy.Descriptor) error {
 // what is kept free on this machine. What begins later has the copy given up if it needs the room (GiveUp).
 func (n *Node) earlyClaims() (int64, error) {
 	u, err := n.store.Usage()
-	return u.LackedBytes + max(u.ReserveBytes, n.cfg.gates().FreeBytes), err
+	return u.LackedBytes + max(u.ReserveBytes, n.limits.gates().FreeBytes), err
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,6 +21,21 @@ type Gates struct {
 	// YieldAbove is how many bytes per second of this machine's other traffic make background fetching from
 	// the WAN yield. 0: none does.
 	YieldAbove int64
+
+	chosen gateSet // which of those that may be signed were chosen here
+}
+
+// gateSet has a bit for each of signedGates.
+type gateSet uint8
+
+// signedGates are the gates that may be signed, see policy.SetGate.
+var signedGates = []string{"battery", "cpu", "disk-queue", "free", "other-traffic", "vpn"}
+
+func gateBit(name string) gateSet {
+	if i := slices.Index(signedGates, name); i >= 0 {
+		return 1 << i
+	}
+	return 0
 }
 
 // The values of Gates.Link.
@@ -52,8 +68,12 @@ func (c *Config) gates() *Gates {
 // peers-only, never) and what a tunnel is for (full, download-only, off); empty texts change nothing.
 func ParseGates(texts []string, metered, vpn string) (*Gates, error) {
 	g := DefaultGates()
+	if vpn != "" {
+		g.chosen = gateBit("vpn")
+	}
 	for _, text := range texts {
 		name, value, _ := strings.Cut(text, "=")
+		g.chosen |= gateBit(name)
 		into, most := map[string]*int{"battery": &g.BatteryPercent, "cpu": &g.CPUPercent, "disk-queue": &g.DiskQueue}[name], 100
 		switch {
 		case name == "free":

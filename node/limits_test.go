@@ -57,7 +57,7 @@ func TestParseBudgetAndGates(t *testing.T) {
 		t.Error("two zones")
 	}
 	g, err := ParseGates([]string{"battery=20", "cpu=80", "disk-queue=10", "free=1GiB", "link=metered", "other-traffic=1Mbit"}, "never", "full")
-	if err != nil || *g != (Gates{20, 80, 10, 1 << 30, swarm.UseNothing, swarm.UseAll, true, LinkMetered, 125000}) {
+	if err != nil || *g != (Gates{20, 80, 10, 1 << 30, swarm.UseNothing, swarm.UseAll, true, LinkMetered, 125000, 1<<6 - 1}) {
 		t.Errorf("%+v, %v", g, err)
 	}
 	for _, bad := range [][3]string{{"battery=101"}, {"cpu=-1"}, {"fan=1"}, {"cpu"}, {"free=lots"}, {"link=good"}, {"other-traffic=much"}, {"cpu=5", "sometimes"}, {"cpu=5", "", "maybe"}} {

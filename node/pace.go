@@ -111,7 +111,8 @@ func (l *limits) run(ctx context.Context) {
 	t := time.NewTimer(0)
 	defer t.Stop()
 	told := false
-	last := swarm.RatesChanged{} // as the core begins
+	gates := l.n.cfg.gates().event() // as the core begins
+	last := swarm.RatesChanged{}     // as the core begins
 	for c := range last.Down {
 		last.Down[c] = rate.Unlimited
 	}
@@ -126,6 +127,10 @@ func (l *limits) run(ctx context.Context) {
 		if l.look() {
 			l.n.tuneStore()
 			told = false
+		}
+		if g := l.gates().event(); g != gates {
+			gates = g
+			l.n.events.send(g)
 		}
 		if !told { // by this goroutine alone: of two words about the budget the older one must not come last
 			l.n.tellBudget()

@@ -60,7 +60,7 @@
 //
 // How much a machine may move and store is signed like that (limits.go). Of two groups as deep neither timetable need be
 // stricter at all times: then both hold, and at each instant the lower. What the machine's own command line says is no
-// part of a manifest and is laid beside it by the driver.
+// part of a manifest and is laid beside it by the driver. So is when a machine stops to give to others (gates.go).
 //
 // A machine is changed in its windows, beside its quiet hours, and not on battery (client.go). Windows that passed
 // without an update may let go of it: after a number of them, or because the machine was off (missed-window); since when

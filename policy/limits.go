@@ -325,7 +325,7 @@ func byRoom(a, b string) int {
 	return 0
 }
 
-// Limits are the limits that somebody has stated for a machine, by setting, in a group or in the machine's own file: all
+// Limits are the limits and gates that somebody has stated for a machine, by setting, in a group or in the machine's own file: all
 // others are the machine's own to say.
 func (m *Manifest) Limits(mach Machine) map[string]Effective {
 	if m == nil || len(m.Settings) == 0 && len(mach.Local) == 0 || len(mach.Local) == 0 && m.onlyDeadlines() {
@@ -334,7 +334,8 @@ func (m *Manifest) Limits(mach Machine) map[string]Effective {
 	out := map[string]Effective{}
 	in := m.belongs(mach).in
 	for _, e := range m.effectives(in, mach) {
-		if !slices.ContainsFunc(limitInfos, func(i SettingInfo) bool { return i.Name == e.Name }) {
+		of := func(i SettingInfo) bool { return i.Name == e.Name }
+		if !slices.ContainsFunc(limitInfos, of) && !slices.ContainsFunc(gateInfos, of) {
 			continue
 		}
 		stated := e.Source == "local" || slices.ContainsFunc(m.Settings, func(s Setting) bool { // a group may be called default

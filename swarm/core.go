@@ -236,6 +236,8 @@ func (c *Core) dispatchLimits(ev Event) {
 		c.spentHeard(e)
 	case ConditionsChanged:
 		c.conditionsChanged(e)
+	case GatesChanged:
+		c.gatesChanged(e)
 	case PeerGated:
 		c.peerGated(e)
 	case TrailHeard:

@@ -73,6 +73,21 @@ type gateState struct {
 	told      gate
 }
 
+// GatesChanged says when gates close from now on, instead of what the configuration says: see Config for each.
+type GatesChanged struct {
+	BatteryPercent, CPUPercent, DiskQueue int
+	FreeBytes, YieldAbove                 int64
+	VPN                                   LinkUse
+}
+
+func (GatesChanged) isEvent() {}
+
+func (c *Core) gatesChanged(e GatesChanged) {
+	c.cfg.GateBatteryPercent, c.cfg.GateCPUPercent, c.cfg.GateDiskQueue = e.BatteryPercent, e.CPUPercent, e.DiskQueue
+	c.cfg.GateFreeBytes, c.cfg.YieldAbove, c.cfg.VPN = e.FreeBytes, e.YieldAbove, e.VPN
+	c.conditionsChanged(ConditionsChanged{Conditions: c.gates.last})
+}
+
 // conditionsChanged judges the conditions. A seed serves whatever happens: it is there for that.
 func (c *Core) conditionsChanged(e ConditionsChanged) {
 	if c.self.Seed {

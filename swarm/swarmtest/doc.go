@@ -39,7 +39,7 @@
 //     dropped UPDATE: people took it from the store
 //   - rates [lan=N] [site=N] [wan=N]: KiB/s that may be received, "none" or, left out, without limit; budget
 //     [day=N] [month=N] [passable]: of the site, in KiB; spent NAME MACHINE=N...: what NAME says was taken today
-//   - conditions [battery=PERCENT] [cpu=PERCENT] [disk-queue=N] [free=MIB] [other=KIB/S] [metered] [vpn] [wifi] [away]; gated NAME [serve=REASON] [wan=REASON];
+//   - conditions [battery=PERCENT] [cpu=PERCENT] [disk-queue=N] [free=MIB] [other=KIB/S] [metered] [vpn] [wifi] [away]; gates [battery=PERCENT] [cpu=PERCENT] [disk-queue=N]: when they close from now on; gated NAME [serve=REASON] [wan=REASON];
 //     docked NAME: it is not on Wi-Fi any more
 //   - sized N: machines in the site; trail NAME lease|source|sought|none [UPDATE] [holder=NAME] [hops=N] seq=N: what NAME
 //     tells of; relay NAME on|off [UPDATE]: NAME asks for it to be fetched for it

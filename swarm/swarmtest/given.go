@@ -22,7 +22,7 @@ func init() { // here because some of them look into the table's other half
 		"adjacent": doAdjacent, "heard": doHeard, "manifest": doManifest,
 		"have": doHave, "gained": doGained, "lost": doLost, "lease": doLease,
 		"stored": doStored, "done": doDone, "failed": doFailed,
-		"rates": doRates, "budget": doBudget, "spent": doSpent, "conditions": doConditions, "gated": doGated, "docked": doDocked,
+		"rates": doRates, "budget": doBudget, "spent": doSpent, "conditions": doConditions, "gates": doGates, "gated": doGated, "docked": doDocked,
 		"asks": doAsks, "sent": doSent, "queued": doQueued, "acked": doAcked,
 		"store": doStore, "damage": doDamage, "dropped": doDropped,
 		"sized": doSized, "trail": doTrail, "relay": doRelay,

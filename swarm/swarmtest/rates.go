@@ -91,6 +91,21 @@ func doConditions(s *story, l *line) error {
 	return s.step(swarm.ConditionsChanged{Conditions: x})
 }
 
+// doGates sets when gates close.
+func doGates(s *story, l *line) error {
+	e := swarm.GatesChanged{BatteryPercent: s.cfg.GateBatteryPercent, FreeBytes: s.cfg.GateFreeBytes, VPN: s.cfg.VPN}
+	for name, into := range map[string]*int{"battery": &e.BatteryPercent, "cpu": &e.CPUPercent, "disk-queue": &e.DiskQueue} {
+		if v := l.option(name); v != "" {
+			n, err := strconv.Atoi(v)
+			if err != nil {
+				return err
+			}
+			*into = n
+		}
+	}
+	return s.step(e)
+}
+
 // doGated says what a neighbour does not do at present.
 func doGated(s *story, l *line) error {
 	e := swarm.PeerGated{Serve: policy.Reason(l.option("serve")), WAN: policy.Reason(l.option("wan"))}
