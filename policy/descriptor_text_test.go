@@ -13,6 +13,7 @@ import (
 func TestRA8EveryPropertyIsShown(t *testing.T) {
 	full := func() *Descriptor {
 		return newBench(t).update("u", 3, func(d *Descriptor) {
+			d.Format = DescriptorFormat
 			d.Title, d.Classification, d.Product, d.Licence = "the title", "security", "the product", "line\nline"
 			d.CVEs, d.References, d.Languages = []string{"CVE-2026-1"}, []string{"KB5000001"}, []string{"de"}
 			d.Supersedes, d.Prerequisites = []UpdateID{"old"}, []UpdateID{"base"}
