@@ -221,6 +221,7 @@ type NodeInfo struct {
 
 	Membership *Membership `json:"membership,omitempty"`
 	Traffic    *Traffic    `json:"traffic,omitempty"`
+	Abilities  []Ability   `json:"abilities"` // what it gives and takes now, and what not
 }
 
 // PeerInfo is one connected peer.
@@ -253,6 +254,8 @@ type PeerInfo struct {
 	FetchingPayloads int       `json:"fetching_payloads"`     // that it is still fetching
 	LackingPayloads  int       `json:"lacking_payloads"`      // of one that is away: that it was fetching when it left
 	Gated            string    `json:"gated,omitempty"`       // why it serves nobody at present, by its own word
+	Gives            Eligible  `json:"gives"`                 // chunks to this machine
+	Takes            Eligible  `json:"takes"`                 // chunks from this machine
 }
 
 // InviteRequest asks for a join token. Zero Uses means 1, zero ExpiresIn means one hour.
