@@ -90,6 +90,7 @@ func (n *Node) Doctor(ctx context.Context, q api.DoctorQuery) (*api.Diagnosis, e
 		{api.ScopeDisk, func() { lookAtDisk(e, n.places(), func() (string, error) { return n.makeRoom(ctx) }) }},
 		{api.ScopeStore, func() { n.lookAtStore(ctx, e) }},
 		{api.ScopeStore, func() { n.lookAtRoom(e) }},
+		{api.ScopeStore, func() { n.lookAtCleanup(e) }},
 		{api.ScopeP2P, func() { n.lookAtPeers(e, v) }},
 		{api.ScopeWAN, func() { n.lookAtWAN(e, v) }},
 		{api.ScopeWAN, func() { n.lookAtLimits(e, v) }},
