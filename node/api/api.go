@@ -118,17 +118,24 @@ type Machine struct {
 	LastScan    time.Time `json:"last_scan,omitzero"`
 	Epoch       uint64    `json:"epoch"`
 	Version     string    `json:"agent_version,omitempty"`
-	Reason      string    `json:"reason,omitempty"` // machine-wide trouble
-	Detail      string    `json:"detail,omitempty"`
-	Refused     []Refusal `json:"refused,omitempty"`
-	Traffic     *Traffic  `json:"traffic,omitempty"` // nil: nothing is limited
-	Updates     []Update  `json:"updates"`
+	// ReportVersion is that of what the machine reports; 0: of before there were any. See ReportVersion.
+	ReportVersion int       `json:"report_version,omitempty"`
+	Reason        string    `json:"reason,omitempty"` // machine-wide trouble
+	Detail        string    `json:"detail,omitempty"`
+	Refused       []Refusal `json:"refused,omitempty"`
+	Traffic       *Traffic  `json:"traffic,omitempty"` // nil: nothing is limited
+	Updates       []Update  `json:"updates"`
 	// LeftOut is how many of its updates the machine's last report had no room for, of those that had not changed for
 	// longest. What it said of them before is among Updates, if it did.
 	LeftOut int `json:"updates_left_out,omitempty"`
 	// BaselineMissing are updates of the baselines of its groups that it does not have.
 	BaselineMissing []string `json:"baseline_missing,omitempty"`
 }
+
+// ReportVersion is the version of what machines report, which is their row of the fleet. It grows when something is added that a seed
+// of before would not show; what is there keeps its name and its meaning for ever. So a seed takes every report, shows states,
+// reasons and compliances that it does not know as they are, and says of which machines it may not show all.
+const ReportVersion = 1
 
 // Update is the state of one update on one machine.
 type Update struct {
