@@ -2,6 +2,7 @@ package node
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"patchmesh/policy"
@@ -11,6 +12,7 @@ import (
 func TestC67WhereAMachineHasRoamed(t *testing.T) {
 	r := &policy.Roster{Sites: []policy.SiteEntry{
 		{Site: "berlin", Prefixes: []string{"10.1.0.0/16"}}, {Site: "paris", Prefixes: []string{"10.2.0.0/16", "fd12:3456::/48"}}, {Site: "ship"},
+		{Site: "twin", Prefixes: []string{"10.2.0.0/16"}}, {Site: "whole", Prefixes: []string{"10.0.0.0/8"}},
 	}}
 	for _, c := range []struct {
 		home string
@@ -26,6 +28,15 @@ func TestC67WhereAMachineHasRoamed(t *testing.T) {
 		{"berlin", []string{"10.2.3.0/24"}, []string{"10.2.3.0/24"}, ""},
 		{"berlin", nil, nil, ""},
 		{"ship", nil, []string{"10.2.3.0/24"}, ""}, // its site has stated nothing
+		// C-66: of prefixes that overlap the narrowest counts, and of equal ones that of the own site.
+		{"whole", nil, []string{"10.2.3.0/24"}, "paris"},
+		{"whole", nil, []string{"10.9.3.0/24"}, ""},
+		{"paris", nil, []string{"10.2.3.0/24"}, ""},
+		{"paris", nil, []string{"10.9.3.0/24"}, "whole"},
+		{"twin", nil, []string{"10.2.3.0/24"}, ""},
+		{"twin", nil, []string{"10.1.3.0/24"}, "berlin"},
+		{"whole", nil, []string{"10.2.3.0/24", "10.9.3.0/24"}, ""}, // one leg is at home
+		{"berlin", nil, []string{"10.2.3.0/24"}, "paris"},          // before twin, by name
 	} {
 		var own []netip.Prefix
 		for _, s := range c.own {
@@ -33,6 +44,31 @@ func TestC67WhereAMachineHasRoamed(t *testing.T) {
 		}
 		if got := siteAway(r, c.home, c.more, own); got != c.want {
 			t.Errorf("a machine of %s at %v is away at %q, want %q", c.home, c.own, got, c.want)
+		}
+	}
+}
+
+// C-66: who states a prefix that overlaps those of other sites is told which counts.
+func TestC66OverlappingPrefixesAreToldWithWhichCounts(t *testing.T) {
+	r := &policy.Roster{Sites: []policy.SiteEntry{
+		{Site: "berlin", Prefixes: []string{"10.1.0.0/16"}}, {Site: "paris", Prefixes: []string{"10.2.0.0/16"}}, {Site: "twin", Prefixes: []string{"10.2.0.0/16"}},
+		{Site: "whole", Prefixes: []string{"10.0.0.0/8"}}, {Site: "apart", Prefixes: []string{"192.168.0.0/16"}},
+	}}
+	for site, want := range map[string][]string{
+		"apart": nil, "unknown": nil,
+		"berlin": {"at site berlin"},
+		"paris":  {"either is at home", "at site paris"},
+		"whole":  {"at site berlin", "at site paris", "at site twin"},
+	} {
+		got := siteOverlaps(r, site)
+		if len(got) != len(want) {
+			t.Errorf("%s: %q", site, got)
+			continue
+		}
+		for i := range want {
+			if !strings.Contains(got[i], want[i]) {
+				t.Errorf("%s: %q, want %q", site, got[i], want[i])
+			}
 		}
 	}
 }

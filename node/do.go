@@ -146,8 +146,8 @@ type trouble struct {
 	detail string
 }
 
-// nodeTrouble is the node's own, or that it is locked out, or else what is wrong with its trust, its clock or its
-// membership.
+// nodeTrouble is the node's own, or that it is locked out, or else what is wrong with its trust, its clock, its
+// membership or the clean-up of its store.
 func (n *Node) nodeTrouble() *trouble {
 	if t := n.trouble.Load(); t != nil {
 		return t
@@ -160,7 +160,10 @@ func (n *Node) nodeTrouble() *trouble {
 			return t // a machine without a membership gets no news: what it trusts being old follows from that
 		}
 	}
-	return n.believer.trouble(n.cfg.Now(), n.late())
+	if t := n.believer.trouble(n.cfg.Now(), n.late()); t != nil {
+		return t
+	}
+	return n.keeper.cleanTrouble()
 }
 
 func statusOf(c swarm.Class) wire.Status {

@@ -31,7 +31,7 @@ func TestParseLimit(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		"", "wan", "wan=1Mbit", "wan.down", "wan.sideways=1Mbit", "www.down=1Mbit", "wan.down=", "wan.down=fast", "wan.down=-1Mbit", "wan.down=1bit", "lan.down=off", "wan.up=off",
+		"", "wan", "wan=1Mbit", "wan.down", "wan.sideways=1Mbit", "www.down=1Mbit", "wan.down=", "wan.down=fast", "wan.down=-1Mbit", "wan.down=0", "wan.down=0@08:00-18:00", "wan.down=1bit", "lan.down=off", "wan.up=off",
 		"wan.down=50%", "lan.up=0%", "lan.up=101%", "lan.up=x%", "lan.up=5.5%", "wan.down=1Mbit@", "wan.down=1Mbit@Mon", "wan.down=1Mbit@08:00-18:00@Mars/Crater", "wan.down=9000Gbit",
 	} {
 		if l, err := ParseLimit(bad); err == nil {

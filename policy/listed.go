@@ -207,14 +207,13 @@ func (l *Listing) put(c Candidate, place map[UpdateID]int, now time.Time) {
 
 // replacedIn asks whether another update of a catalogue replaces one, by whole chains.
 func replacedIn(catalogue []Candidate) func(UpdateID) bool {
-	chain, offered := chains{}, map[UpdateID]bool{}
+	chain, newest := chains{}, map[UpdateID]*Descriptor{}
 	for _, c := range catalogue {
 		chain.replaces(chain.add(c.Descriptor.Update), c.Descriptor)
-		offered[c.Descriptor.Update] = !c.Descriptor.Withdrawn
+		newest[c.Descriptor.Update] = c.Descriptor
 	}
 	chain.complete(len(chain.names), nil)
-	is := chain.replacedBySuch(func(u UpdateID) bool { return offered[u] })
-	return func(u UpdateID) bool { return is[chain.node[u]] }
+	return chain.replacedForAll(func(u UpdateID) *Descriptor { return newest[u] }, func(u UpdateID) bool { return newest[u] != nil && !newest[u].Withdrawn })
 }
 
 // Text says what a listing does, for people; empty: nothing.

@@ -29,17 +29,25 @@ const mostNamed = 5
 func (m *Manifest) Replaced(groups []string, describe func(content.ID) *Descriptor, now time.Time) map[UpdateID]bool {
 	s := m.successors(groups, describe, now, func(UpdateID) bool { return false })
 	out := map[UpdateID]bool{}
-	for i, newest := range s.by {
-		if newest >= 0 {
-			out[s.rel.names[i]] = true
+	for u, arch := range s.arch {
+		if e := s.on[arch]; e.by[s.rel.node[u]] >= 0 {
+			out[u] = true
 		}
 	}
 	return out
 }
 
-// successors is what becomes of the chains of updates on some machines, see Replaced.
+// successors is what becomes of the chains of updates on some machines, see Replaced. What is for one processor architecture
+// replaces nothing on the machines of another, so each has its own answer, and those that no update names ("") theirs: what is
+// for all architectures is replaced there or not at all.
 type successors struct {
-	rel     *relations
+	rel  *relations
+	arch map[UpdateID]string // of each update of the plan, where its answer is
+	on   map[string]ends
+}
+
+// ends is the answer for one architecture.
+type ends struct {
 	by      []int       // by place in the plan
 	coming  []bool      // by place in the plan
 	sinceAt []time.Time // of each node, see Replacement
@@ -67,10 +75,20 @@ func (m *Manifest) successors(groups []string, describe func(content.ID) *Descri
 	if !chained {
 		return successors{}
 	}
-	r := newRelations(asked, verdicts, m.decided(describe, byMain))
-	by, all := r.leftOutForGood(func(i int) bool { return !r.circular[i] && verdicts[i].Verb == VerbInstall })
-	return successors{r, by, all.coming, fromAbove(&r.chains, func(n int) (at time.Time) {
-		if n < len(asked) && all.coming[n] {
+	s := successors{newRelations(asked, verdicts, m.decided(describe, byMain)), make(map[UpdateID]string, len(asked)), map[string]ends{}}
+	for _, q := range asked {
+		s.arch[q.approval.Update] = byArch(s.on, q.desc, func(arch string) ends { return s.rel.endsOn(arch, since) })
+	}
+	return s
+}
+
+// endsOn is what becomes of the chains on machines of one architecture; since is from when each of the plan is in force.
+func (r *relations) endsOn(arch string, since []time.Time) ends {
+	by, all := r.leftOutForGood(func(i int) bool {
+		return !r.circular[i] && r.verdicts[i].Verb == VerbInstall && r.asked[i].desc.forArch(arch)
+	})
+	return ends{by, all.coming, fromAbove(&r.chains, func(n int) (at time.Time) {
+		if n < len(all.coming) && all.coming[n] {
 			at = since[n]
 		}
 		return at
@@ -79,15 +97,16 @@ func (m *Manifest) successors(groups []string, describe func(content.ID) *Descri
 
 // of tells what replaces an update; false: nothing.
 func (s successors) of(u UpdateID) (rep Replacement, is bool) {
-	if s.rel == nil {
+	arch, known := s.arch[u]
+	if !known {
 		return rep, false
 	}
-	n, known := s.rel.node[u]
-	if !known || n >= len(s.by) || s.by[n] < 0 {
+	n, e := s.rel.node[u], s.on[arch]
+	if e.by[n] < 0 {
 		return rep, false
 	}
 	for m := range s.rel.above(n) {
-		if m >= len(s.coming) || !s.coming[m] {
+		if m >= len(e.coming) || !e.coming[m] {
 			continue
 		}
 		if rep.More = len(rep.By) == mostNamed; rep.More {
@@ -96,7 +115,7 @@ func (s successors) of(u UpdateID) (rep Replacement, is bool) {
 		rep.By = append(rep.By, s.rel.names[m])
 	}
 	slices.Sort(rep.By)
-	rep.SinceAt = s.sinceAt[n]
+	rep.SinceAt = e.sinceAt[n]
 	return rep, true
 }
 

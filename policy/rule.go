@@ -79,7 +79,7 @@ func ruleDocuments(q question, v *Verdict) bool {
 }
 
 func ruleArch(q question, v *Verdict) bool {
-	if q.desc.Arch == "" || q.desc.Arch == "all" || q.desc.Arch == q.machine.Arch {
+	if q.desc.forArch(q.machine.Arch) {
 		return false
 	}
 	v.Verb, v.Compliance, v.Reason = VerbNone, NotApplicable, ReasonCompatArch

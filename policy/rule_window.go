@@ -36,6 +36,9 @@ func ruleWindow(q question, v *Verdict) bool {
 		if len(q.calendar.windows) == 0 {
 			v.Detail = "no maintenance window addresses this machine, and policy asks for one"
 		}
+		if lost := q.calendar.lost; len(lost) > 0 {
+			v.Detail += fmt.Sprintf("; %s is in zone %s, which this machine does not know: renew patchmesh or the zone database here, or state the window in another zone", lost[0].What, lost[0].Zone)
+		}
 	case ReasonWindowTooShort:
 		v.Detail = fmt.Sprintf("it needs %s, and no maintenance window of this machine is that long", spell(need))
 	default:

@@ -166,10 +166,14 @@ func (s Setting) Validate() error {
 	if err != nil {
 		return err
 	}
+	return s.validate(info.check)
+}
+
+func (s Setting) validate(check func(string) error) error {
 	if err := checkName("group", s.Group); err != nil {
 		return fmt.Errorf("setting %s: %w", s.Name, err)
 	}
-	if err := info.check(s.Value); err != nil {
+	if err := check(s.Value); err != nil {
 		return fmt.Errorf("setting %s for group %s: %w", s.Name, s.Group, err)
 	}
 	return nil
@@ -195,8 +199,8 @@ func (m *Manifest) checkSettings() error {
 		if err := checkText("value of a setting", s.Value, 200); err != nil {
 			return err
 		}
-		if _, err := s.info(); err == nil {
-			if err := s.Validate(); err != nil {
+		if info, err := s.info(); err == nil {
+			if err := s.validate(info.checkSigned); err != nil {
 				return err
 			}
 		} else if err := checkName("group", s.Group); err != nil {

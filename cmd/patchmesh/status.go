@@ -106,6 +106,7 @@ func writeFleet(w io.Writer, f *api.Fleet) {
 	}
 	_ = t.Flush()
 	writeLeftOut(w, f)
+	writeNewer(w, f)
 	writeGates(w, f)
 	writeLacking(w, f)
 	writeNotApproved(w, f)
@@ -120,6 +121,15 @@ func writeLeftOut(w io.Writer, f *api.Fleet) {
 	for _, m := range f.Machines {
 		if m.LeftOut > 0 {
 			fmt.Fprintf(w, "%s had no room in its last report for %d updates: they are shown as it told them before, or not at all ('patchmesh status' there shows all)\n", api.Clean(m.Name), m.LeftOut)
+		}
+	}
+}
+
+// writeNewer names machines whose reports may tell more than is shown.
+func writeNewer(w io.Writer, f *api.Fleet) {
+	for _, m := range f.Machines {
+		if m.ReportVersion > api.ReportVersion {
+			fmt.Fprintf(w, "%s reports in version %d, and this patchmesh reads up to %d: not all that it says is shown; update patchmesh here\n", api.Clean(m.Name), m.ReportVersion, api.ReportVersion)
 		}
 	}
 }
