@@ -1,7 +1,11 @@
 package main
 
 import (
+	"context"
+	"math"
 	"runtime"
+	"runtime/debug"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -60,23 +64,46 @@ func deep(n int) int {
 	return room[n%8] + 1
 }
 
-func TestTheMemoryLimitIsSetAfterEachCollection(t *testing.T) {
-	called, more := make(chan struct{}), make(chan bool)
-	afterCollections(func() bool { called <- struct{}{}; return <-more })
-	for i := range 3 {
-		runtime.GC()
-		select {
-		case <-called:
-			more <- i < 2
-		case <-time.After(10 * time.Second):
-			t.Fatal("not called after collection", i)
+func TestCallsAfterCollectionsEnd(t *testing.T) {
+	var calls atomic.Int32
+	afterCollections(func() bool { return calls.Add(1) < 3 })
+	for end := time.Now().Add(10 * time.Second); calls.Load() < 3; runtime.GC() {
+		if time.Now().After(end) {
+			t.Fatalf("%d calls", calls.Load())
 		}
 	}
-	runtime.GC()
-	runtime.GC()
-	select {
-	case <-called:
-		t.Error("called after it said that it has enough")
-	default:
+	for range 3 {
+		runtime.GC()
 	}
+	if got := calls.Load(); got != 3 {
+		t.Errorf("%d calls, the third said that it is the last", got)
+	}
+}
+
+// A payload that begins with many links makes a node grow within a second: it must not spend that second on collecting.
+func TestTheMemoryLimitFollowsAtOnce(t *testing.T) {
+	t.Setenv("GOMEMLIMIT", "")
+	percent := debug.SetGCPercent(heapPercent)
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(func() {
+		cancel()
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(math.MaxInt64)
+	})
+	boundMemory(ctx)
+	if got := debug.SetMemoryLimit(-1); got != softMemory {
+		t.Fatalf("limit %d MiB at the beginning", got>>20)
+	}
+	kept := make([]byte, 100<<20)
+	follows := func(what string, is func(limit int64) bool) {
+		for end := time.Now().Add(10 * time.Second); !is(debug.SetMemoryLimit(-1)); runtime.GC() {
+			if time.Now().After(end) {
+				t.Fatalf("%s: limit %d MiB", what, debug.SetMemoryLimit(-1)>>20)
+			}
+		}
+	}
+	follows("100 MiB alive", func(limit int64) bool { return limit >= memoryRoom*100<<20 })
+	runtime.KeepAlive(kept)
+	kept = nil
+	follows("gone again", func(limit int64) bool { return limit < 100<<20 })
 }
