@@ -48,6 +48,7 @@ type peer struct {
 
 	far        map[content.ID]*farHave // of an adjacent peer
 	silences   int                     // in a row
+	silentAt   time.Time               // the last of them
 	answeredAt time.Time               // its last chunk, or the first ask after a pause
 	triedAt    time.Time               // the first ask since its last chunk; zero: it owes nothing
 

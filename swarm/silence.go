@@ -32,7 +32,7 @@ type quiet struct {
 // claims to hold everything and answers nothing would keep its site from the WAN for ever, since what a
 // neighbour holds is not fetched there: while a mute peer is left alone, what it holds does not count.
 func (c *Core) silent(p *peer) {
-	p.silences = min(p.silences+1, maxSilences)
+	p.silences, p.silentAt = min(p.silences+1, maxSilences), c.now
 	p.busyUntil = c.now.Add(time.Second << p.silences)
 	c.wakeBy(p.busyUntil)
 	if p.silences >= muteAfter && c.neighbour(p) && !p.mute {

@@ -298,6 +298,8 @@ func (c *Core) chunkFailed(r *request, e Failed) {
 		if p.asks == 0 {
 			p.triedAt = time.Time{}
 		}
+	case r.kind == reqOrigin && !r.at.After(p.silentAt):
+		// It was out together with what failed first: of small payloads there may be hundreds, and that is one silence.
 	default:
 		c.silent(p)
 	}
