@@ -15,7 +15,9 @@ const (
 	heapPercent = 100 // above what lives, as long as the limit allows it
 	// memoryRoom is how many times what lives the limit is at least: a node that has much to remember, a
 	// seed of thousands of machines, must not spend its time on collecting.
-	memoryRoom  = 2
+	memoryRoom = 2
+	// besides is what counts for the limit and is no heap: stacks, the collector's own books, pages between objects.
+	besides     = 8 << 20
 	memoryEvery = 2 * time.Second
 )
 
@@ -46,7 +48,7 @@ func boundMemory(ctx context.Context) {
 // memoryLimit is the limit for so many bytes that live, in steps, so that it seldom changes.
 func memoryLimit(live int64) int64 {
 	const step = 4 << 20
-	return max(softMemory, (memoryRoom*live+step-1)/step*step)
+	return max(softMemory, (memoryRoom*live+besides+step-1)/step*step)
 }
 
 // liveBytes is what the last collection has found alive.
