@@ -56,6 +56,8 @@
 //     half-open connections, without timeouts.
 //   - Stall, not time: a write may take long if bytes keep moving, so that slow WAN links work while
 //     a peer that stops reading is dropped after Timing.Stall.
+//   - Documents have a stream each and take ten of the sixteen that a peer has: where thousands are asked for the others
+//     wait, and chunks, messages and gossip have room beside them.
 //   - Chunk buffers are pooled and hold the answer's header in front of the bytes: one write, no copy.
 //   - A chunk that has come and was found right stays in its buffer for a moment (recent.go): where a chunk
 //     is asked for as soon as it is there, it is not read again from the disk.
