@@ -113,16 +113,12 @@ func (n *Node) tell(to swarm.PeerID, m wire.Message) {
 // save makes the snapshot durable. A full disk is waited out, loudly: what is promised to others
 // later must not be forgotten, and stopping would not make room either.
 func (n *Node) save(ctx context.Context, s swarm.Snapshot) error {
-	b, err := n.saved.encode(s)
-	if err != nil {
-		return fmt.Errorf("encode snapshot: %w", err)
-	}
-	err = n.db.SaveSnapshot(b)
+	err := n.saved.keep(n.db, s)
 	if errors.Is(err, content.ErrNoSpace) {
 		n.copies.GiveUp()
-		err = n.db.SaveSnapshot(b)
+		err = n.saved.keep(n.db, s)
 	}
-	for ; ; err = n.db.SaveSnapshot(b) {
+	for ; ; err = n.saved.keep(n.db, s) {
 		if err == nil {
 			n.trouble.Store(nil)
 			return nil

@@ -23,7 +23,7 @@ import (
 func TestParseLimit(t *testing.T) {
 	for text, want := range map[string]rate.Rate{
 		"wan.down=10Mbit": 1250e3, "lan.up=100Mbit/s": 12500e3, "site.down=512KiB": 512 << 10, "wan.down=off": 0, "wan.up=unlimited": rate.Unlimited,
-		"wan.down=off@Mon-Fri/08:00-18:00@Europe/Berlin": 0, "wan.down=2Mbit@08:00-18:00": 250e3,
+		"wan.down=0": rate.Unlimited, "wan.down=off@Mon-Fri/08:00-18:00@Europe/Berlin": 0, "wan.down=2Mbit@08:00-18:00": 250e3,
 	} {
 		l, err := ParseLimit(text)
 		if err != nil || l.Rate != want || (l.Window != nil) != strings.Contains(text, "@") {
@@ -31,7 +31,7 @@ func TestParseLimit(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		"", "wan", "wan=1Mbit", "wan.down", "wan.sideways=1Mbit", "www.down=1Mbit", "wan.down=", "wan.down=fast", "wan.down=-1Mbit", "wan.down=0", "wan.down=0@08:00-18:00", "wan.down=1bit", "lan.down=off", "wan.up=off",
+		"", "wan", "wan=1Mbit", "wan.down", "wan.sideways=1Mbit", "www.down=1Mbit", "wan.down=", "wan.down=fast", "wan.down=-1Mbit", "wan.down=1bit", "lan.down=off", "wan.up=off",
 		"wan.down=50%", "lan.up=0%", "lan.up=101%", "lan.up=x%", "lan.up=5.5%", "wan.down=1Mbit@", "wan.down=1Mbit@Mon", "wan.down=1Mbit@08:00-18:00@Mars/Crater", "wan.down=9000Gbit",
 	} {
 		if l, err := ParseLimit(bad); err == nil {

@@ -35,6 +35,12 @@ func (c *chains) add(u UpdateID) int {
 	return n
 }
 
+// grow makes room for so many nodes.
+func (c *chains) grow(n int) {
+	c.node, c.names = make(map[UpdateID]int, n), make([]UpdateID, 0, n)
+	c.older, c.newer = make([][]int, 0, n), make([][]int, 0, n)
+}
+
 // replaces notes what a descriptor says that the update of a node replaces.
 func (c *chains) replaces(n int, d *Descriptor) {
 	for _, u := range d.Supersedes {

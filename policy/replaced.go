@@ -59,13 +59,14 @@ func (m *Manifest) successors(groups []string, describe func(content.ID) *Descri
 	won := effective(m, f.in, now)
 	asked, verdicts, since := make([]question, 0, len(won)), make([]Verdict, 0, len(won)), make([]time.Time, 0, len(won))
 	chained := false
+	none := circumstances{machine: &Machine{}, settings: &settings{}, now: now}
 	for _, w := range won {
 		a := m.Approvals[w.index]
 		if a.Listed() {
 			continue
 		}
-		q, v := question{approval: a, desc: describe(a.Descriptor), machine: &Machine{}, settings: &settings{}, now: now}, Verdict{Update: a.Update, Compliance: Required, Verb: VerbWait}
-		at, everywhere := f.inForce(q)
+		q, v := question{approval: a, desc: describe(a.Descriptor), circumstances: &none}, Verdict{Update: a.Update, Compliance: Required, Verb: VerbWait}
+		at, everywhere := f.inForce(&q)
 		if everywhere && !not(a.Update) {
 			v.Verb = VerbInstall
 			chained = chained || len(q.desc.Supersedes) > 0
@@ -188,17 +189,19 @@ func (f *fleet) findTakes() {
 }
 
 // taken: no machine of the fleet is told not to take such an update.
-func (f *fleet) taken(q question) bool {
+func (f *fleet) taken(q *question) bool {
+	c := *q.circumstances // they are those of others too
+	one := question{circumstances: &c, approval: q.approval, desc: q.desc}
 	return !slices.ContainsFunc(f.takes, func(s settings) bool {
-		q.settings = &s
-		return ruleClass(q, &Verdict{})
+		c.settings = &s
+		return ruleClass(&one, &Verdict{})
 	})
 }
 
 // inForce says whether an update is installed on each of the machines for which it is meant, without regard to what is installed
 // beside it, and from when: whichever approval of it counts on one of them, by a group that nobody here knows of, asks for
 // the same. A mitigation goes again, and what always asks its user waits for an answer.
-func (f *fleet) inForce(q question) (since time.Time, everywhere bool) {
+func (f *fleet) inForce(q *question) (since time.Time, everywhere bool) {
 	a := q.approval
 	if q.desc == nil || q.desc.Mitigates != "" || q.desc.AsksUser == "always" || f.held[a.Update] || f.held[AllUpdates] || !f.taken(q) {
 		return time.Time{}, false

@@ -9,7 +9,7 @@ import (
 // ruleWindow: a machine is changed only while one of its maintenance windows is open, and only if the
 // update will be done before it closes. The bytes are fetched before, so that the window is for the
 // change alone. A deadline does not open a window, nor does expediting: the approval has to say so.
-func ruleWindow(q question, v *Verdict) bool {
+func ruleWindow(q *question, v *Verdict) bool {
 	anytime := len(q.calendar.windows) == 0 && !q.settings.windowsRequired
 	if anytime || q.approval.IgnoreWindows || !q.changes() || q.unbound() {
 		return false

@@ -54,7 +54,7 @@ func afterCollections(f func() (more bool)) {
 // steps, so that it seldom changes.
 func memoryLimit(live, beside int64) int64 {
 	const step = 1 << 20
-	least := max(memoryRoom*live, live+beside+leastRoom)
+	least := max(memoryRoom*live, live+beside+max(leastRoom, live/4))
 	return max(softMemory, (least+step-1)/step*step)
 }
 
