@@ -298,7 +298,7 @@ func (c *Core) chunkFailed(r *request, e Failed) {
 		if p.asks == 0 {
 			p.triedAt = time.Time{}
 		}
-	case r.kind == reqOrigin && !r.at.After(p.silentAt):
+	case (r.kind == reqOrigin || r.kind == reqAdjacent) && !r.at.After(p.silentAt):
 		// It was out together with what failed first: of small payloads there may be hundreds, and that is one silence.
 	case c.shunned(p.id): // what was under way when it was found out says nothing more of it
 	default:
