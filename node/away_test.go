@@ -37,6 +37,10 @@ func TestC67WhereAMachineHasRoamed(t *testing.T) {
 		{"twin", nil, []string{"10.1.3.0/24"}, "berlin"},
 		{"whole", nil, []string{"10.2.3.0/24", "10.9.3.0/24"}, ""}, // one leg is at home
 		{"berlin", nil, []string{"10.2.3.0/24"}, "paris"},          // before twin, by name
+		// Where one LAN is wider than a site within it, the address counts.
+		{"whole", nil, []string{"10.9.3.7/8"}, ""},
+		{"whole", nil, []string{"10.2.3.7/8"}, "paris"},
+		{"berlin", nil, []string{"10.1.3.7/8"}, ""},
 	} {
 		var own []netip.Prefix
 		for _, s := range c.own {

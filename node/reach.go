@@ -194,6 +194,15 @@ func (n *Node) listenAddr() string {
 
 // ownSubnets are the subnets of this machine's interfaces.
 func ownSubnets() []netip.Prefix {
+	own := ownLegs()
+	for i, p := range own {
+		own[i] = p.Masked()
+	}
+	return own
+}
+
+// ownLegs are the addresses of this machine's interfaces, with the lengths of their subnets.
+func ownLegs() []netip.Prefix {
 	nets, err := net.InterfaceAddrs()
 	if err != nil {
 		return nil
@@ -202,7 +211,7 @@ func ownSubnets() []netip.Prefix {
 	for _, a := range nets {
 		p, err := netip.ParsePrefix(a.String())
 		if err == nil && !never(p.Addr().Unmap()) && !p.Addr().IsLoopback() {
-			out = append(out, p.Masked())
+			out = append(out, p)
 		}
 	}
 	return out

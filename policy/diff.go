@@ -146,7 +146,7 @@ func pairs[T any](was, is []T, name func(T) string, tell func(was, is *T)) {
 
 // apply makes the decisions after some changes: the way back from the log.
 func (a decisions) apply(changes []Change) (decisions, error) {
-	return a, errors.Join(
+	err := errors.Join( // before a is read
 		replace(&a.groups, changes, func(c *Change) (was, is *Group) { return c.WasGroup, c.Group }),
 		replace(&a.windows, changes, func(c *Change) (was, is *Window) { return c.WasWindow, c.Window }),
 		replace(&a.ringPlans, changes, func(c *Change) (was, is *RingPlan) { return c.WasRingPlan, c.RingPlan }),
@@ -159,6 +159,7 @@ func (a decisions) apply(changes []Change) (decisions, error) {
 		replace(&a.holds, changes, func(c *Change) (was, is *Hold) { return c.WasHold, c.Hold }),
 		replace(&a.exceptions, changes, func(c *Change) (was, is *HoldException) { return c.WasHoldException, c.HoldException }),
 	)
+	return a, err
 }
 
 // replace takes from a list what the changes of its kind take, and appends what they add. A change of thousands of

@@ -169,6 +169,16 @@ func (s Setting) Validate() error {
 	return s.validate(info.check)
 }
 
+// ValidateStated is Validate for what was stated before, as in a machine's own file: what was right when it was written must not
+// hold up the machine after an update of this program. ErrFormat.
+func (s Setting) ValidateStated() error {
+	info, err := s.info()
+	if err != nil {
+		return err
+	}
+	return s.validate(info.checkSigned)
+}
+
 func (s Setting) validate(check func(string) error) error {
 	if err := checkName("group", s.Group); err != nil {
 		return fmt.Errorf("setting %s: %w", s.Name, err)
