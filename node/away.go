@@ -13,7 +13,7 @@ func (n *Node) awayAt() string {
 	if n.believer == nil || n.reach.Load().loopback {
 		return ""
 	}
-	return siteAway(n.believer.current().Roster(), n.member.Site, n.cfg.SitePrefixes, ownSubnets())
+	return siteAway(n.believer.current().Roster(), n.member.Site, n.cfg.SitePrefixes, ownLegs())
 }
 
 // siteAway is the site in whose stated prefixes a machine has an address, while it has none in those of its own. Of prefixes of
@@ -28,11 +28,11 @@ func siteAway(r *policy.Roster, home string, more []string, own []netip.Prefix) 
 	for _, leg := range own {
 		here, hereBits := "", -1
 		for _, s := range r.Sites {
-			if bits := narrowest(s.Prefixes, leg); s.Site != home && bits > hereBits {
+			if bits := narrowest(s.Prefixes, leg.Addr()); s.Site != home && bits > hereBits {
 				here, hereBits = s.Site, bits
 			}
 		}
-		if bits := narrowest(at, leg); bits >= 0 && bits >= hereBits {
+		if bits := narrowest(at, leg.Addr()); bits >= 0 && bits >= hereBits {
 			return ""
 		}
 		if hereBits > awayBits {
@@ -42,11 +42,12 @@ func siteAway(r *policy.Roster, home string, more []string, own []netip.Prefix) 
 	return away
 }
 
-// narrowest is the length of the narrowest of some stated prefixes that a subnet lies in; -1: of none.
-func narrowest(stated []string, subnet netip.Prefix) int {
+// narrowest is the length of the narrowest of some stated prefixes that hold an address; -1: none does. The address counts and not
+// its subnet: a site may be a part of one.
+func narrowest(stated []string, addr netip.Addr) int {
 	bits := -1
 	for _, s := range stated {
-		if p, err := parseSitePrefix(s); err == nil && p.Overlaps(subnet) {
+		if p, err := parseSitePrefix(s); err == nil && p.Contains(addr) {
 			bits = max(bits, p.Bits())
 		}
 	}
