@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"patchmesh/node/api"
+	"patchmesh/policy"
 )
 
 func (a *app) statusCmd() *cobra.Command {
@@ -142,12 +143,13 @@ func from(origin string) string {
 	return ", from " + api.Clean(origin)
 }
 
-// reasonText is why an update is as it is on a machine. A compliance that its state does not tell comes first: who reads that an
-// update is held must see that the machine is not simply without it.
+// reasonText is why an update is as it is on a machine. A compliance that its state does not tell comes first, and one that only
+// newer versions know: who reads that an update is held must see that the machine is not simply without it.
 func reasonText(u api.Update) string {
 	words := []string{}
-	switch u.Compliance {
-	case "mitigated", "superseded-present":
+	switch policy.Compliance(u.Compliance) {
+	case "", policy.ComplianceUnknown, policy.NotApplicable, policy.Required, policy.Installed, policy.Conflict, policy.ComplianceError:
+	default:
 		words = append(words, u.Compliance)
 	}
 	if u.Reason != "" {
