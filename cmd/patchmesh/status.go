@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"patchmesh/node/api"
-	"patchmesh/policy"
 )
 
 func (a *app) statusCmd() *cobra.Command {
@@ -147,8 +146,8 @@ func from(origin string) string {
 // newer versions know: who reads that an update is held must see that the machine is not simply without it.
 func reasonText(u api.Update) string {
 	words := []string{}
-	switch policy.Compliance(u.Compliance) {
-	case "", policy.ComplianceUnknown, policy.NotApplicable, policy.Required, policy.Installed, policy.Conflict, policy.ComplianceError:
+	switch u.Compliance {
+	case "", "unknown", "not-applicable", "required", "installed", "conflict", "error":
 	default:
 		words = append(words, u.Compliance)
 	}
