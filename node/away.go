@@ -18,8 +18,7 @@ func (n *Node) awayAt() string {
 
 // siteAway is the site in whose stated prefixes a machine has an address, while it has none in those of its own. Of prefixes of
 // several sites that hold an address the narrowest counts, as in a routing table, and of equal ones that of its own site. Where its
-// own site has stated none, or not all, nobody can tell, and it counts as at home. Its addresses count, not the subnets around them:
-// one LAN may be wider than the prefix of another site within it.
+// own site has stated none, or not all, nobody can tell, and it counts as at home.
 func siteAway(r *policy.Roster, home string, more []string, own []netip.Prefix) string {
 	at := slices.Concat(r.SitePrefixes(home), more)
 	if len(at) == 0 {
@@ -27,14 +26,13 @@ func siteAway(r *policy.Roster, home string, more []string, own []netip.Prefix) 
 	}
 	away, awayBits := "", -1
 	for _, leg := range own {
-		addr := leg.Addr()
 		here, hereBits := "", -1
 		for _, s := range r.Sites {
-			if bits := narrowest(s.Prefixes, addr); s.Site != home && bits > hereBits {
+			if bits := narrowest(s.Prefixes, leg.Addr()); s.Site != home && bits > hereBits {
 				here, hereBits = s.Site, bits
 			}
 		}
-		if bits := narrowest(at, addr); bits >= 0 && bits >= hereBits {
+		if bits := narrowest(at, leg.Addr()); bits >= 0 && bits >= hereBits {
 			return ""
 		}
 		if hereBits > awayBits {
@@ -44,7 +42,8 @@ func siteAway(r *policy.Roster, home string, more []string, own []netip.Prefix) 
 	return away
 }
 
-// narrowest is the length of the narrowest of some stated prefixes that an address lies in; -1: of none.
+// narrowest is the length of the narrowest of some stated prefixes that hold an address; -1: none does. The address counts and not
+// its subnet: a site may be a part of one.
 func narrowest(stated []string, addr netip.Addr) int {
 	bits := -1
 	for _, s := range stated {

@@ -24,7 +24,7 @@ func (n *Node) abilities(g swarm.GateView) []api.Ability {
 	if n.seed != nil { // it serves every site, and takes nothing
 		return list
 	}
-	return append(list, api.Ability{What: "fetch", Eligible: eligible(g.Fetch)}, api.Ability{What: "wan", Eligible: eligible(g.WAN)}, api.Ability{What: "help", Eligible: eligible(g.Help)})
+	return append(list, api.Ability{What: "fetch", Eligible: eligible(g.Fetch)}, api.Ability{What: "wan", Eligible: eligible(g.Afar)}, api.Ability{What: "help", Eligible: eligible(g.Help)})
 }
 
 // awayPeer is what is to be had from a machine that is not connected.

@@ -17,9 +17,10 @@ import (
 type savedForm struct {
 	tasks    savedList[policy.UpdateID, swarm.SavedTask]
 	payloads savedList[content.ID, swarm.SavedPayload]
-	whole    int  // bytes of the last one that was written whole; 0: none was
-	later    int  // bytes that were written beside it since
-	unsure   bool // whether the last one was written
+	rest     swarm.Snapshot // of the last one, without these
+	whole    int            // bytes of the last one that was written whole; 0: none was
+	later    int            // bytes that were written beside it since
+	unsure   bool           // whether the last one was written
 }
 
 // aside is from how many bytes on a snapshot is large: the database writes some pages for anything. maxAside bounds one addition.
@@ -61,10 +62,24 @@ func (f *savedForm) write(db *state.DB, b []byte, whole bool) error {
 	return nil
 }
 
+// settle writes the last one whole where a part of it lies beside an older one: what runs next may be an older version of the program,
+// which reads the whole alone. Without it that one begins with what was some steps ago, which it bears.
+func (f *savedForm) settle(db *state.DB) error {
+	if f.later == 0 || f.unsure {
+		return nil
+	}
+	b, err := appendLists(f.rest, f.tasks.all, f.payloads.all)
+	if err != nil {
+		return fmt.Errorf("encode snapshot: %w", err)
+	}
+	return f.write(db, b, true)
+}
+
 // encode gives what is to be written next, and whether that is the whole.
 func (f *savedForm) encode(s swarm.Snapshot) (b []byte, whole bool, err error) {
 	tasks, payloads := s.Tasks, s.Payloads
 	s.Tasks, s.Payloads = nil, nil
+	f.rest = s
 	l := savedLater{Snapshot: s}
 	// What a failure left is behind a pointer: equal pointers say little of what is there.
 	plain := func(k *swarm.SavedTask) bool { return k.Undone == nil && k.Failed == nil }

@@ -74,6 +74,16 @@ func TestSavedFormSaysWhatTheSnapshotSays(t *testing.T) {
 			t.Fatalf("round %d:\n%s\n%s", round, x, y)
 		}
 		if round%50 == 49 { // a new run of the program begins with what was saved
+			if err := f.settle(db); err != nil {
+				t.Fatal(err)
+			}
+			if got, err = lastSaved(db); err != nil {
+				t.Fatal(err)
+			}
+			sortSaved(&got)
+			if x, _ := json.Marshal(got); !bytes.Equal(x, y) {
+				t.Fatalf("round %d, settled:\n%s\n%s", round, x, y)
+			}
 			f = savedForm{}
 		}
 	}
@@ -109,6 +119,54 @@ func TestSnapshotIsWrittenWholeAfterAFailure(t *testing.T) {
 	if _, whole, err := f.encode(s); err != nil || !whole {
 		t.Error("beside something that may be missing", err)
 	}
+}
+
+// Who goes back to an older version, which reads the whole one alone, stops this one first: nothing lies beside it then.
+func TestAStoppedNodeHasWrittenItsSnapshotWhole(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t)
+	a := m.machine("a", "", Config{Egress: EgressYes})
+	a.stop()
+	path := filepath.Join(a.cfg.DataDir, "state.db")
+	change := func(f func(db *state.DB)) {
+		t.Helper()
+		db, err := state.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f(db)
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(func(db *state.DB) { // it has known many updates, which are not approved any more
+		var f savedForm
+		if err := f.keep(db, manySaved(1000)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	a = m.run("a", Config{Egress: EgressYes})
+	m.file("u1", payload(1000))
+	m.approve("u1")
+	installed(t, "u1", a)
+	if _, later, err := a.db.Snapshot(); err != nil || len(later) == 0 {
+		t.Fatalf("the test shows nothing: %d steps lie beside the whole one, %v", len(later), err)
+	}
+	a.stop()
+	change(func(db *state.DB) {
+		whole, later, err := db.Snapshot()
+		if err != nil || len(later) > 0 {
+			t.Fatal(len(later), err)
+		}
+		var s swarm.Snapshot
+		if err := json.Unmarshal(whole, &s); err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(s.Tasks, func(k swarm.SavedTask) bool { return k.Update == "u1" })
+		if len(s.Tasks) != 1001 || i < 0 || s.Tasks[i].State != policy.StateInstalled {
+			t.Errorf("%d tasks, u1 is the %d.", len(s.Tasks), i)
+		}
+	})
 }
 
 func openState(t testing.TB) *state.DB {

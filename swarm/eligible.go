@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"patchmesh/policy"
@@ -47,8 +48,36 @@ func (c *Core) givesFromAfar(p *peer) Eligible {
 		return Eligible{Reason: c.gates.wan, Detail: c.gateText(c.gates.wan)}
 	case p.seed && c.rates.down[rate.WAN].Rate() == 0:
 		return Eligible{Reason: policy.ReasonWanBudgetSpent, Detail: "nothing may be fetched over the WAN at this hour"}
+	case p.seed:
+		return c.budgetSpent()
 	}
 	return Eligible{}
+}
+
+// takesAfar says why this machine fetches no chunks over the WAN at present: beside its gates it may have no way there or not be
+// meant to use it, and its site may have spent its budget.
+func (c *Core) takesAfar() Eligible {
+	switch why := firstReason(c.gates.fetch, c.wanGate()); {
+	case why != "":
+		return Eligible{Reason: why, Detail: c.gateText(why)}
+	case !c.self.Egress:
+		return Eligible{Reason: policy.ReasonNetSiteUnknown, Detail: "this machine leaves the WAN to others"}
+	}
+	return c.budgetSpent()
+}
+
+// budgetSpent says that nothing more may be fetched over the WAN, be it that some of the budget is left and no chunk fits. What may
+// pass it ('approve --ignore-budget') does all the same.
+func (c *Core) budgetSpent() Eligible {
+	if !c.budget.limit.Set() {
+		return Eligible{}
+	}
+	v := c.budgetView()
+	used, limit, until, _ := v.nearest()
+	if used < limit && !slices.ContainsFunc(c.tasks.tasks, func(k *task) bool { return k.reason == policy.ReasonWanBudgetSpent }) {
+		return Eligible{}
+	}
+	return Eligible{policy.ReasonWanBudgetSpent, "the budget of the site for the WAN is spent", until}
 }
 
 // takesHere says why a peer that asks for chunks gets none at present.

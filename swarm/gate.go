@@ -260,7 +260,8 @@ func (c *Core) gatedHolders(l *payload) string {
 type GateView struct {
 	Serve    Eligible // it sends chunks to machines of its own subnet
 	Far      Eligible // and to others
-	WAN      Eligible // it fetches chunks over the WAN
+	WAN      Eligible // it fetches chunks over the WAN, as far as gates say
+	Afar     Eligible // it does so, whatever else may keep it from that
 	Fetch    Eligible // it fetches chunks at all
 	Help     Eligible // it fetches for neighbours what it does not need itself
 	Yielding bool     // background fetching gives way to other traffic
@@ -271,7 +272,7 @@ func (c *Core) gateView() GateView {
 	g := &c.gates
 	return GateView{
 		Serve: of(g.serve), Far: of(firstReason(g.serve, g.far)), WAN: of(firstReason(g.fetch, c.wanGate())), Fetch: of(g.fetch), Help: of(firstReason(g.fetch, g.help)),
-		Yielding: c.rates.yielding,
+		Afar: c.takesAfar(), Yielding: c.rates.yielding,
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -62,7 +63,7 @@ func eligibilityOf(n *api.NodeInfo) eligibility {
 func writeEligibility(w io.Writer, e eligibility) {
 	fmt.Fprintf(w, "%s (%s), site %s\n", api.Clean(e.Name), e.ID, e.Site)
 	for _, x := range e.Abilities {
-		fmt.Fprintf(w, "  %s: %s%s\n", api.AbilityTexts[x.What], x.Text(), nextStep(x.Eligible))
+		fmt.Fprintf(w, "  %s: %s%s\n", cmp.Or(api.AbilityTexts[x.What], api.Clean(x.What)), x.Text(), nextStep(x.Eligible))
 	}
 	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)

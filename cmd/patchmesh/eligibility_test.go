@@ -14,13 +14,13 @@ import (
 func TestC65EligibilityIsToldWithReasons(t *testing.T) {
 	no := api.Eligible{Reason: "host-battery", Detail: "30 % left\x1b[2J", NextStep: "plug it in"}
 	n := &api.NodeInfo{ID: "12D3KooWself", Name: "till-3", Site: "berlin",
-		Abilities: []api.Ability{{What: "serve", Eligible: no}, {What: "far", Eligible: no}, {What: "fetch", Eligible: api.Eligible{OK: true}}},
+		Abilities: []api.Ability{{What: "serve", Eligible: no}, {What: "far", Eligible: no}, {What: "fetch", Eligible: api.Eligible{OK: true}}, {What: "of a newer node", Eligible: no}},
 		Peers:     []api.PeerInfo{{ID: "12D3KooWother", Name: "till-4\x1b[2J", Site: "berlin", Gives: api.Eligible{OK: true}, Takes: no}},
 	}
 	var out bytes.Buffer
 	writeEligibility(&out, eligibilityOf(n))
 	text := out.String()
-	for _, want := range []string{"gives chunks to machines of its subnet: no: host-battery (30 % left", "next: plug it in", "takes chunks: yes", "till-4"} {
+	for _, want := range []string{"gives chunks to machines of its subnet: no: host-battery (30 % left", "next: plug it in", "takes chunks: yes", "of a newer node: no", "till-4"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in %q", want, text)
 		}

@@ -35,25 +35,7 @@ func (a *app) siteCmd() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.print(v, func(w io.Writer) {
-					for _, o := range v.Overlaps {
-						defer fmt.Fprintln(w, api.Clean(o))
-					}
-					if v.StaleDays > 0 {
-						defer fmt.Fprintf(w, "staleness budget: %d days\n", v.StaleDays)
-					}
-					if len(v.Neighbours) > 0 {
-						defer fmt.Fprintf(w, "takes from: %s\n", api.Clean(strings.Join(v.Neighbours, " ")))
-					}
-					if len(v.WANBudget) > 0 {
-						defer fmt.Fprintf(w, "WAN budget: %s\n", api.Clean(strings.Join(v.WANBudget, " ")))
-					}
-					if len(v.Prefixes) == 0 {
-						fmt.Fprintf(w, "%s: no prefixes are stated; each machine goes by the subnets it sees\n", v.Site)
-						return
-					}
-					fmt.Fprintf(w, "%s: %s\n", v.Site, api.Clean(strings.Join(v.Prefixes, " ")))
-				})
+				return a.print(v, func(w io.Writer) { writeSite(w, v) })
 			})
 		},
 	}
@@ -68,4 +50,24 @@ func (a *app) siteCmd() *cobra.Command {
 	c.MarkFlagsMutuallyExclusive("stale-days", "clear")
 	c.MarkFlagsMutuallyExclusive("wan-budget", "clear")
 	return c
+}
+
+func writeSite(w io.Writer, v *api.Site) {
+	if len(v.Prefixes) == 0 {
+		fmt.Fprintf(w, "%s: no prefixes are stated; each machine goes by the subnets it sees\n", v.Site)
+	} else {
+		fmt.Fprintf(w, "%s: %s\n", v.Site, api.Clean(strings.Join(v.Prefixes, " ")))
+	}
+	if len(v.WANBudget) > 0 {
+		fmt.Fprintf(w, "WAN budget: %s\n", api.Clean(strings.Join(v.WANBudget, " ")))
+	}
+	if len(v.Neighbours) > 0 {
+		fmt.Fprintf(w, "takes from: %s\n", api.Clean(strings.Join(v.Neighbours, " ")))
+	}
+	if v.StaleDays > 0 {
+		fmt.Fprintf(w, "staleness budget: %d days\n", v.StaleDays)
+	}
+	for _, o := range v.Overlaps {
+		fmt.Fprintln(w, api.Clean(o))
+	}
 }

@@ -142,12 +142,13 @@ func from(origin string) string {
 	return ", from " + api.Clean(origin)
 }
 
-// reasonText is why an update is as it is on a machine. A compliance that its state does not tell comes first: who reads that an
-// update is held must see that the machine is not simply without it.
+// reasonText is why an update is as it is on a machine. A compliance that its state does not tell comes first, and one that only
+// newer versions know: who reads that an update is held must see that the machine is not simply without it.
 func reasonText(u api.Update) string {
 	words := []string{}
 	switch u.Compliance {
-	case "mitigated", "superseded-present":
+	case "", "unknown", "not-applicable", "required", "installed", "conflict", "error":
+	default:
 		words = append(words, u.Compliance)
 	}
 	if u.Reason != "" {

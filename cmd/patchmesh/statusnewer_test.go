@@ -20,7 +20,7 @@ func TestC72StatusShowsWhatItDoesNotKnow(t *testing.T) {
 	if err := fleetTable(&sheet, f); err != nil {
 		t.Fatal(err)
 	}
-	for _, word := range []string{"quarantined", "host-quantum"} {
+	for _, word := range []string{"quarantined", "host-quantum", "half-there"} {
 		if !strings.Contains(table.String(), word) || !strings.Contains(sheet.String(), word) {
 			t.Errorf("%s is missing in %q or %q", word, table.String(), sheet.String())
 		}

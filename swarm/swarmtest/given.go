@@ -217,7 +217,7 @@ func doView(s *story, l *line) error {
 			s.say("%s: gives%s, takes%s", p.ID, eligible(p.Gives, s.now), eligible(p.Takes, s.now))
 		}
 		g := v.Gate
-		s.say("this machine: serves%s, far%s, wan%s, fetches%s, helps%s", eligible(g.Serve, s.now), eligible(g.Far, s.now), eligible(g.WAN, s.now), eligible(g.Fetch, s.now), eligible(g.Help, s.now))
+		s.say("this machine: serves%s, far%s, wan%s, fetches%s, helps%s", eligible(g.Serve, s.now), eligible(g.Far, s.now), eligible(g.Afar, s.now), eligible(g.Fetch, s.now), eligible(g.Help, s.now))
 	}
 	return nil
 }
