@@ -24,30 +24,22 @@ func (s *seed) approve(r api.ApproveRequest) (*api.Published, error) {
 	if r.Withdraw {
 		return s.withdraw(r)
 	}
-	var all []policy.Approval
-	var edits []func(*sheet) error
+	all := make([]policy.Approval, 0, len(updates))
 	for _, u := range updates {
 		one := r
 		one.Update, one.Revision = u.Update, u.Revision
-		a, edit, err := s.approval(&one)
+		a, err := s.approval(&one)
 		if err != nil {
 			return nil, err
 		}
-		all, edits = append(all, a), append(edits, edit)
+		all = append(all, a)
 	}
 	a := all[0]
 	w := wish{role: r.Role, passphrase: r.Passphrase, summary: fmt.Sprintf("%s %s for group %s", a.Action, a.Update, a.Group), reason: r.Reason}
 	if len(all) > 1 {
 		w.summary = fmt.Sprintf("%s %s and %d more for group %s", a.Action, a.Update, len(all)-1, a.Group)
 	}
-	p, err := s.change(w, func(m *sheet) error {
-		for _, edit := range edits {
-			if err := edit(m); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	p, err := s.change(w, func(m *sheet) error { return s.putApprovals(m, all) })
 	if err == nil {
 		s.afterthoughts(p, all)
 	}
@@ -121,33 +113,33 @@ func checkRingDeadline(r *api.ApproveRequest) error {
 	return nil
 }
 
-// approval is what a request asks for, and the change of the draft that it is. It completes the request.
-func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) error, error) {
+// approval is what a request asks for of one update. It completes the request.
+func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, error) {
 	var a policy.Approval
 	action, err := policy.ParseAction(first(r.Action, string(policy.ActionInstall)))
 	if err != nil {
-		return a, nil, api.Errorf(api.ClassUsage, "unknown action %q", r.Action).
+		return a, api.Errorf(api.ClassUsage, "unknown action %q", r.Action).
 			WithHint("install, remove, detect-only, decline, optional or stage-only")
 	}
 	row, err := s.revision(r.Update, r.Revision)
 	if err != nil {
-		return a, nil, err
+		return a, err
 	}
 	if !r.Deadline.IsZero() && r.Deadline.Before(r.NotBefore) {
-		return a, nil, api.Errorf(api.ClassUsage, "the deadline lies before the available time")
+		return a, api.Errorf(api.ClassUsage, "the deadline lies before the available time")
 	}
 	if err := checkRingDeadline(r); err != nil {
-		return a, nil, err
+		return a, err
 	}
 	if r.LocalTime && r.Deadline.IsZero() && r.NotBefore.IsZero() {
-		return a, nil, api.Errorf(api.ClassUsage, "no time is given that could be local").WithHint("--local goes with --deadline or --not-before")
+		return a, api.Errorf(api.ClassUsage, "no time is given that could be local").WithHint("--local goes with --deadline or --not-before")
 	}
 	if err := suits(row, action, *r, s.now()); err != nil {
-		return a, nil, err
+		return a, err
 	}
 	if r.Expedite {
 		if err := expedite(r, action, s.stamp()); err != nil {
-			return a, nil, err
+			return a, err
 		}
 	}
 	a = policy.Approval{
@@ -159,27 +151,41 @@ func (s *seed) approval(r *api.ApproveRequest) (policy.Approval, func(*sheet) er
 		a.RingPlan, a.RingsOpened, a.Group = r.Rings, []time.Time{a.At}, first(r.Group, policy.GroupAll)
 		r.Group = a.Group
 	}
-	rings, group := r.Rings, r.Group
-	return a, func(m *sheet) error {
-		if err := s.needGroup(m, group); err != nil {
+	return a, nil
+}
+
+// putApprovals puts approvals of one group and ring plan into a draft, each in place of the one for the same update. Thousands
+// may be, and the draft may have thousands: it is gone through once.
+func (s *seed) putApprovals(m *sheet, all []policy.Approval) error {
+	group, rings := all[0].Group, all[0].RingPlan
+	if err := s.needGroup(m, group); err != nil {
+		return err
+	}
+	if rings != "" && !slices.ContainsFunc(m.ringPlans, func(p policy.RingPlan) bool { return p.Name == rings }) {
+		return api.Errorf(api.ClassNotFound, "no ring plan %q", api.Clean(rings)).WithHint("'patchmesh rings list' shows the plans, 'patchmesh rings set' makes one")
+	}
+	was := make(map[policy.UpdateID]policy.Approval, len(all))
+	for _, a := range all {
+		was[a.Update] = policy.Approval{}
+	}
+	m.approvals = slices.DeleteFunc(m.approvals, func(o policy.Approval) bool {
+		_, anew := was[o.Update]
+		if anew = anew && o.Group == group; anew {
+			was[o.Update] = o
+		}
+		return anew
+	})
+	for _, a := range all {
+		o := was[a.Update]
+		// To change a deadline does not take an update back to its first ring; to do something else with it does.
+		if rings != "" && o.Revision == a.Revision && o.Action == a.Action && o.RingPlan == a.RingPlan {
+			a.RingsOpened = o.RingsOpened
+		} else if err := s.testedFor(a, m.ringPlans); err != nil {
 			return err
 		}
-		if rings != "" && !slices.ContainsFunc(m.ringPlans, func(p policy.RingPlan) bool { return p.Name == rings }) {
-			return api.Errorf(api.ClassNotFound, "no ring plan %q", api.Clean(rings)).WithHint("'patchmesh rings list' shows the plans, 'patchmesh rings set' makes one")
-		}
-		opened := false
-		for _, o := range m.approvals { // to change a deadline does not take an update back to its first ring; to do something else with it does
-			if o.Update == a.Update && o.Group == a.Group && o.Revision == a.Revision && o.Action == a.Action && o.RingPlan == a.RingPlan && a.RingPlan != "" {
-				a.RingsOpened, opened = o.RingsOpened, true
-			}
-		}
-		if err := s.testedFor(a, m.ringPlans); err != nil && !opened {
-			return err
-		}
-		m.approvals = slices.DeleteFunc(m.approvals, func(o policy.Approval) bool { return o.Update == a.Update && o.Group == a.Group })
 		m.approvals = append(m.approvals, a)
-		return nil
-	}, nil
+	}
+	return nil
 }
 
 // stamp is the time that goes into signed documents: whole seconds, UTC.

@@ -3,6 +3,7 @@ package node
 import (
 	"reflect"
 	"slices"
+	"strings"
 
 	"patchmesh/node/api"
 	"patchmesh/policy"
@@ -22,6 +23,27 @@ func cleanRow(m *api.Machine) {
 	})
 	m.LeftOut = max(m.LeftOut, 0)
 	cleanStrings(reflect.ValueOf(m))
+	cutWords(m)
+}
+
+// maxWord is how long a word may be that stands for a state or a reason: of a list that newer versions know more of, but a word.
+const maxWord = 64
+
+// cutWords shortens what would be a column of a table: one of megabytes makes every row as wide, in the rows of all others too.
+func cutWords(m *api.Machine) {
+	words := []*string{&m.Reason}
+	for i := range m.Refused {
+		words = append(words, &m.Refused[i].Reason)
+	}
+	for i := range m.Updates {
+		u := &m.Updates[i]
+		words = append(words, &u.State, &u.Reason, &u.Compliance)
+	}
+	for _, w := range words {
+		if len(*w) > maxWord {
+			*w = strings.ToValidUTF8((*w)[:maxWord], "")
+		}
+	}
 }
 
 // cleanStrings cleans every text that a value holds, in the fields of structs, lists and maps.

@@ -100,6 +100,31 @@ func TestReportsOfHostileMachinesAreFitToBeShown(t *testing.T) {
 	}
 }
 
+// What stands in a column of a table is a word: one of megabytes would make the rows of all machines as wide.
+func TestWordsOfAReportAreNoTexts(t *testing.T) {
+	id, sign := reporterOf(t)
+	long := strings.Repeat("\u00e4", 1<<19)
+	row := api.Machine{ID: id, Reason: long, Refused: []api.Refusal{{Reason: long}}, Updates: []api.Update{
+		{Update: "u1", State: long, Reason: long, Compliance: long, Detail: "a sentence stays"}, {Update: "u2", State: "quarantined", Reason: "host-quantum"}}}
+	body, err := json.Marshal(row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := openReport(wire.Report{Machine: id, Body: sign(body)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := got.Updates[0]
+	for _, w := range []string{got.Reason, got.Refused[0].Reason, u.State, u.Reason, u.Compliance} {
+		if len(w) == 0 || len(w) > maxWord || !strings.HasPrefix(long, w) {
+			t.Errorf("a word of %d bytes", len(w))
+		}
+	}
+	if n := got.Updates[1]; u.Detail != "a sentence stays" || n.State != "quarantined" || n.Reason != "host-quantum" {
+		t.Errorf("%q, %+v", u.Detail, n)
+	}
+}
+
 func FuzzReport(f *testing.F) {
 	id, sign := reporterOf(f)
 	f.Add([]byte(`{"id":"` + id + `","updates":[{"update":"u1","state":"installed","facts":{"a":1},"sources":[{"tier":"seed"}]}],"refused":[{"detail":"\u001b[2J"}]}`))

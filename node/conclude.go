@@ -14,7 +14,11 @@ const (
 	ownerNobody = "nobody"
 	ownerUser   = "user" // of the machine
 	ownerUpdate = "update"
+	ownerAdmin  = "admin"
 )
+
+// stateUnknown is that of a machine that has never reported.
+const stateUnknown = "unknown"
 
 func conclude(e *explanation, seen bool) {
 	if !seen && e.Reason == "" {
@@ -39,7 +43,11 @@ func conclude(e *explanation, seen bool) {
 		}
 		return
 	}
-	st, _ := policy.ParseState(e.State)
+	st, known := policy.ParseState(e.State)
+	if e.Reason != "" || e.State != "" && !known && e.State != stateUnknown { // in the words of a newer version
+		e.Owner, e.NextStep = ownerAdmin, "read what the machine says above; to have it explained update patchmesh here: the machine's is newer"
+		return
+	}
 	e.Owner, e.NextStep = e.ends(st)
 }
 

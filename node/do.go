@@ -113,16 +113,12 @@ func (n *Node) tell(to swarm.PeerID, m wire.Message) {
 // save makes the snapshot durable. A full disk is waited out, loudly: what is promised to others
 // later must not be forgotten, and stopping would not make room either.
 func (n *Node) save(ctx context.Context, s swarm.Snapshot) error {
-	b, err := n.saved.encode(s)
-	if err != nil {
-		return fmt.Errorf("encode snapshot: %w", err)
-	}
-	err = n.db.SaveSnapshot(b)
+	err := n.saved.keep(n.db, s)
 	if errors.Is(err, content.ErrNoSpace) {
 		n.copies.GiveUp()
-		err = n.db.SaveSnapshot(b)
+		err = n.saved.keep(n.db, s)
 	}
-	for ; ; err = n.db.SaveSnapshot(b) {
+	for ; ; err = n.saved.keep(n.db, s) {
 		if err == nil {
 			n.trouble.Store(nil)
 			return nil
@@ -146,8 +142,8 @@ type trouble struct {
 	detail string
 }
 
-// nodeTrouble is the node's own, or that it is locked out, or else what is wrong with its trust, its clock or its
-// membership.
+// nodeTrouble is the node's own, or that it is locked out, or else what is wrong with its trust, its clock, its
+// membership or the clean-up of its store.
 func (n *Node) nodeTrouble() *trouble {
 	if t := n.trouble.Load(); t != nil {
 		return t
@@ -160,7 +156,10 @@ func (n *Node) nodeTrouble() *trouble {
 			return t // a machine without a membership gets no news: what it trusts being old follows from that
 		}
 	}
-	return n.believer.trouble(n.cfg.Now(), n.late())
+	if t := n.believer.trouble(n.cfg.Now(), n.late()); t != nil {
+		return t
+	}
+	return n.keeper.cleanTrouble()
 }
 
 func statusOf(c swarm.Class) wire.Status {

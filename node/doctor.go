@@ -86,9 +86,11 @@ func (n *Node) Doctor(ctx context.Context, q api.DoctorQuery) (*api.Diagnosis, e
 	}{
 		{api.ScopeService, func() { n.lookAtService(ctx, e) }},
 		{api.ScopeTime, func() { lookAtTime(e, n.believer, n.cfg.Now(), n.late()) }},
+		{api.ScopeTime, func() { n.lookAtZones(e) }},
 		{api.ScopeDisk, func() { lookAtDisk(e, n.places(), func() (string, error) { return n.makeRoom(ctx) }) }},
 		{api.ScopeStore, func() { n.lookAtStore(ctx, e) }},
 		{api.ScopeStore, func() { n.lookAtRoom(e) }},
+		{api.ScopeStore, func() { n.lookAtCleanup(e) }},
 		{api.ScopeP2P, func() { n.lookAtPeers(e, v) }},
 		{api.ScopeWAN, func() { n.lookAtWAN(e, v) }},
 		{api.ScopeWAN, func() { n.lookAtLimits(e, v) }},
@@ -143,6 +145,13 @@ func (n *Node) makeRoom(ctx context.Context) (string, error) {
 	}
 	after, _, err := inventory.Free(n.cfg.DataDir)
 	return fmt.Sprintf("the store was asked to give up what nobody needs: %s came free", api.Size(max(after-before, 0))), err
+}
+
+// lookAtZones tells of zones that are signed for this machine and that it does not know.
+func (n *Node) lookAtZones(e *examination) {
+	for _, z := range n.believer.current().Manifest().LostZones(n.machineFacts()) {
+		e.wrong(api.ScopeTime, z.What, policy.ReasonAgentOutdated, fmt.Sprintf("it is in zone %s, which neither this program nor the zone database of this system knows: a window there stays closed, the hours of a limit go by this machine's own clock, the days of a budget by UTC", z.Zone), nil, nil)
+	}
 }
 
 // lookAtStore tells what the background check found; with --fix everything is hashed again, and what is damaged

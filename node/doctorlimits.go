@@ -48,7 +48,11 @@ func limitOf(all []api.Limit, class, dir string) *api.Limit {
 
 // limitDoes says a limit with its source and its effect.
 func limitDoes(l api.Limit) string {
-	text := l.Text("nothing passes", "no limit at this hour") + ", " + l.Source() + "; now " + api.Rate(float64(l.NowBytesPerSec))
+	text := l.Text("nothing passes", "no limit at this hour")
+	if source := l.Source(); source != "" { // at other hours than those of a limit nobody says anything
+		text += ", " + source
+	}
+	text += "; now " + api.Rate(float64(l.NowBytesPerSec))
 	if l.WaitedSeconds >= 1 {
 		return text + "; chunks have waited " + api.Duration(time.Duration(l.WaitedSeconds*float64(time.Second))) + " for it since the start"
 	}

@@ -178,7 +178,7 @@ func explainState(e *explanation, m api.Machine, itself bool, now time.Time) {
 	switch {
 	case m.LastReport.IsZero() && !seen && !itself:
 		e.add(time.Time{}, "report", "the machine has never reported")
-		e.State, e.Reason = "unknown", string(policy.ReasonHostSilent)
+		e.State, e.Reason = stateUnknown, string(policy.ReasonHostSilent)
 	case !m.Online:
 		e.add(m.LastReport, "report", "nothing was heard from the machine since")
 		if e.State != policy.StateInstalled.String() && e.State != policy.StateRemoved.String() {

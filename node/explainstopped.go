@@ -2,14 +2,13 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
 
 	"patchmesh/node/api"
-	"patchmesh/node/state"
 	"patchmesh/policy"
 	"patchmesh/swarm"
 )
@@ -64,15 +63,9 @@ func (n *Node) savedRow() (*api.Machine, error) {
 	t := n.believer.current()
 	row := &api.Machine{ID: n.id, Name: n.member.Name, Site: n.member.Site, Groups: n.ownGroups(), Epoch: t.Epoch(), Online: true,
 		Reason: string(policy.ReasonAgentStopped), Updates: []api.Update{}}
-	b, err := n.db.Snapshot()
-	if err != nil && !errors.Is(err, state.ErrNotFound) {
-		return nil, err
-	}
-	var last swarm.Snapshot
-	if len(b) > 0 {
-		if err := json.Unmarshal(b, &last); err != nil {
-			return nil, err
-		}
+	last, err := lastSaved(n.db)
+	if err != nil {
+		return nil, fmt.Errorf("saved state: %w", err)
 	}
 	if t.Manifest() == nil {
 		return row, nil

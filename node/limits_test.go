@@ -23,7 +23,7 @@ import (
 func TestParseLimit(t *testing.T) {
 	for text, want := range map[string]rate.Rate{
 		"wan.down=10Mbit": 1250e3, "lan.up=100Mbit/s": 12500e3, "site.down=512KiB": 512 << 10, "wan.down=off": 0, "wan.up=unlimited": rate.Unlimited,
-		"wan.down=off@Mon-Fri/08:00-18:00@Europe/Berlin": 0, "wan.down=2Mbit@08:00-18:00": 250e3,
+		"wan.down=0": rate.Unlimited, "wan.down=off@Mon-Fri/08:00-18:00@Europe/Berlin": 0, "wan.down=2Mbit@08:00-18:00": 250e3,
 	} {
 		l, err := ParseLimit(text)
 		if err != nil || l.Rate != want || (l.Window != nil) != strings.Contains(text, "@") {

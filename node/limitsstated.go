@@ -54,16 +54,20 @@ func (s *statedLimits) rate(c rate.Class, d rate.Direction) *statedRate {
 	return s.rates[c][d]
 }
 
-func (s *statedRate) at(c rate.Class, d rate.Direction, now time.Time) held {
-	h := held{rate: rate.Unlimited, from: s.from, group: s.group}
+// at is what is stated of an instant; false: nothing is, but from held.until on it may be.
+func (s *statedRate) at(c rate.Class, d rate.Direction, now time.Time) (h held, stated bool) {
+	if s == nil {
+		return h, false
+	}
+	h = held{rate: rate.Unlimited, from: s.from, group: s.group}
 	for _, t := range s.tables {
-		r, until := t.At(c, d, now)
+		r, said, until := t.At(c, d, now)
 		if lowerRate(r, h.rate) {
 			h.rate = r
 		}
-		h.until = sooner(h.until, until)
+		h.until, stated = sooner(h.until, until), stated || said
 	}
-	return h
+	return h, stated
 }
 
 // value is what is stated of a setting; empty: nothing is.

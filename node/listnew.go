@@ -78,11 +78,19 @@ func newlyListed(was *policy.Manifest, d *policy.Draft) []string {
 	if err != nil || d.Role() != "" || was == nil {
 		return nil
 	}
+	type revision struct {
+		update policy.UpdateID
+		number int
+	}
+	before := map[revision]bool{}
+	for _, o := range was.Approvals {
+		if o.Listed() {
+			before[revision{o.Update, o.Revision}] = true
+		}
+	}
 	var out []string
 	for _, a := range is.Approvals {
-		if a.Listed() && !slices.ContainsFunc(was.Approvals, func(o policy.Approval) bool {
-			return o.Update == a.Update && o.Revision == a.Revision && o.Listed()
-		}) {
+		if a.Listed() && !before[revision{a.Update, a.Revision}] {
 			out = append(out, string(a.Update))
 		}
 	}

@@ -73,7 +73,7 @@ func parseLocalPolicy(r io.Reader) (localPolicy, error) {
 	}
 	for name, value := range p.Settings {
 		own := policy.Setting{Name: name, Group: policy.GroupAll, Value: value}.Plain()
-		if err := own.Validate(); err != nil {
+		if err := own.ValidateStated(); err != nil {
 			return p, err
 		}
 		p.Settings[name] = own.Value

@@ -35,6 +35,9 @@ func (n *Node) loop(ctx context.Context) error {
 		var ev swarm.Event
 		select {
 		case <-ctx.Done():
+			if err := n.saved.settle(n.db); err != nil {
+				n.log.Warn("the state was not written whole; it is there in parts", "err", err)
+			}
 			return nil
 		case <-refresh.C:
 			n.publishView()

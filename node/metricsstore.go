@@ -36,6 +36,7 @@ func (m *metrics) addStore(n *Node) {
 	k := &n.keeper
 	counter("patchmesh_store_checks_total", "Looks at the store for what has to go.", k.checks.Load)
 	counter("patchmesh_store_evictions_total", "Payloads that were evicted.", k.evicted.Load)
+	counter("patchmesh_store_eviction_failures_total", "Payloads that had to go and could not be removed.", k.evictFailures.Load)
 	counter("patchmesh_store_evicted_bytes_total", "Bytes that were evicted.", k.evictedBytes.Load)
 	counter("patchmesh_store_scrubbed_bytes_total", "Bytes in the store that were hashed again.", k.checkedBytes.Load)
 	counter("patchmesh_store_damaged_chunks_total", "Chunks that were found damaged and put aside.", k.damaged.Load)
@@ -45,7 +46,7 @@ func (m *metrics) addStore(n *Node) {
 	usage("patchmesh_store_free_bytes", "Free bytes of the payloads' file system.", func(u disk.Usage) int64 { return u.FreeBytes })
 	usage("patchmesh_store_reserve_bytes", "What payloads leave free.", func(u disk.Usage) int64 { return u.ReserveBytes })
 	usage("patchmesh_store_over_bytes", "What has to go and could not yet.", disk.Usage.OverBytes)
-	gauge("patchmesh_store_last_check_timestamp_seconds", "When the store was last looked at.", func() float64 { return float64(k.checkedAt.Load()) })
+	gauge("patchmesh_store_last_check_timestamp_seconds", "When the store was last looked at, which is every 10 s: the heartbeat of its clean-up.", func() float64 { return float64(k.checkedAt.Load()) })
 	gauge("patchmesh_store_last_scrub_timestamp_seconds", "When a whole pass of the scrub last ended; 0: never.", func() float64 {
 		k.mu.Lock()
 		defer k.mu.Unlock()

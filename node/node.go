@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"crypto/ed25519"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -177,13 +176,9 @@ func (n *Node) openHost() (*transport.Host, error) {
 }
 
 func (n *Node) newCore() (*swarm.Core, error) {
-	var last swarm.Snapshot
-	if b, err := n.db.Snapshot(); err == nil && len(b) > 0 {
-		if err := json.Unmarshal(b, &last); err != nil {
-			return nil, fmt.Errorf("saved state: %w", err)
-		}
-	} else if err != nil && !errors.Is(err, state.ErrNotFound) {
-		return nil, err
+	last, err := lastSaved(n.db)
+	if err != nil {
+		return nil, fmt.Errorf("saved state: %w", err)
 	}
 	cfg := swarm.DefaultConfig()
 	order, err := n.cfg.sources()

@@ -104,7 +104,7 @@ func init() { lastPort.Store(uint32(os.Getpid() * 61)) }
 
 // freeAddr is an address on loopback that nobody listens on, for a node that is started, stopped and started on it again.
 // Its port is below those that systems give to connections going out, or one of those would take it in between.
-func freeAddr(t *testing.T) string {
+func freeAddr(t testing.TB) string {
 	t.Helper()
 	for range 1000 {
 		addr := fmt.Sprintf("127.0.0.1:%d", 20000+lastPort.Add(1)%12000)

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +15,7 @@ import (
 )
 
 // limits keeps the rates of this node as the timetable says: of what is signed for it and what its command line says
-// the lower at each instant, and where neither says anything the default.
+// the lower at each instant, and where neither says anything of that instant the default.
 type limits struct {
 	n      *Node
 	set    rate.Limits // of the command line
@@ -44,24 +43,18 @@ type held struct {
 
 // at is what holds at an instant, and who says so.
 func (l *limits) at(c rate.Class, d rate.Direction, now time.Time) held {
-	set := slices.ContainsFunc(l.set, func(x rate.Limit) bool { return x.Class == c && x.Dir == d })
-	h := held{rate: rate.Unlimited}
-	if set {
-		h.rate, h.until = l.set.At(c, d, now)
+	var h held
+	var set bool
+	if h.rate, set, h.until = l.set.At(c, d, now); set {
 		h.from = api.LimitFlag
 	}
-	said := l.stated.Load().rate(c, d)
-	if said == nil {
-		if !set {
-			h.byDefault(c, d, l.wifi.Load())
-		}
-		return h
-	}
-	signed := said.at(c, d, now)
-	if !set || !lowerRate(h.rate, signed.rate) {
+	signed, stated := l.stated.Load().rate(c, d).at(c, d, now)
+	if stated && (!set || !lowerRate(h.rate, signed.rate)) {
 		h.rate, h.from, h.group = signed.rate, signed.from, signed.group
 	}
-	h.until = sooner(h.until, signed.until)
+	if h.until = sooner(h.until, signed.until); !set && !stated {
+		h.byDefault(c, d, l.wifi.Load())
+	}
 	return h
 }
 

@@ -180,12 +180,54 @@ func TestC70SignedTimetables(t *testing.T) {
 	}
 	s := readStated(map[string]policy.Effective{"limit-wan-down": {Value: "10Mbit,1Mbit@Mon-Fri/08:00-18:00@UTC&off@12:00-13:00@UTC", Source: "a, b"}})
 	for when, want := range map[string]rate.Rate{"2026-03-02T07:00:00Z": 1250e3, "2026-03-02T09:00:00Z": 125e3, "2026-03-02T12:30:00Z": 0, "2026-03-01T12:30:00Z": 0, "2026-03-01T14:00:00Z": 1250e3} {
-		h := s.rate(rate.WAN, rate.Down).at(rate.WAN, rate.Down, at(when))
-		if h.rate != want || !h.until.After(at(when)) || h.group != "a, b" {
+		h, stated := s.rate(rate.WAN, rate.Down).at(rate.WAN, rate.Down, at(when))
+		if h.rate != want || !stated || !h.until.After(at(when)) || h.group != "a, b" {
 			t.Errorf("at %s: %+v, want %d", when, h, want)
 		}
 	}
 	if s.rate(rate.WAN, rate.Up) != nil || (*statedLimits)(nil).rate(rate.LAN, rate.Up) != nil {
 		t.Error("a rate of which nobody spoke")
+	}
+}
+
+// A limit for some hours says nothing of the others: there the default goes on, unless somebody has lifted it.
+func TestALimitOfSomeHoursLiftsNoDefault(t *testing.T) {
+	t.Parallel()
+	a := newMesh(t).machine("a", "", Config{})
+	office, night := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC), time.Date(2026, 3, 2, 20, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		what, flag, signed string
+		wifi               bool
+		office, night      rate.Rate
+		from               string // at night
+	}{
+		{"signed", "", "5Mbit@08:00-18:00@UTC", false, 5e6 / 8, policy.UsualSiteUp, api.LimitDefault},
+		{"signed, on Wi-Fi", "", "5Mbit@08:00-18:00@UTC", true, 5e6 / 8, wifiUp, api.LimitDefault},
+		{"on the command line", "site.up=5Mbit@08:00-18:00@UTC", "", false, 5e6 / 8, policy.UsualSiteUp, api.LimitDefault},
+		{"both, of other hours", "site.up=5Mbit@08:00-12:00@UTC", "3Mbit@19:00-23:00@UTC", false, 5e6 / 8, 3e6 / 8, api.LimitSigned},
+		{"several of a depth", "", "5Mbit@08:00-18:00@UTC&4Mbit@08:00-10:00@UTC", false, 4e6 / 8, policy.UsualSiteUp, api.LimitDefault},
+		{"lifted for the rest", "", "unlimited,5Mbit@08:00-18:00@UTC", false, 5e6 / 8, rate.Unlimited, api.LimitSigned},
+		{"lifted at night", "site.up=unlimited@18:00-08:00@UTC", "", false, policy.UsualSiteUp, rate.Unlimited, api.LimitFlag},
+	} {
+		n := &Node{cfg: a.cfg, member: a.member}
+		if c.flag != "" {
+			l, err := ParseLimit(c.flag)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n.cfg.Limits = rate.Limits{l}
+		}
+		l := newLimits(n)
+		if c.signed != "" {
+			l.stated.Store(readStated(map[string]policy.Effective{"limit-site-up": {Value: c.signed, Source: "office"}}))
+		}
+		l.wifi.Store(c.wifi)
+		day, dark := l.at(rate.Site, rate.Up, office), l.at(rate.Site, rate.Up, night)
+		if day.rate != c.office || dark.rate != c.night || dark.from != c.from {
+			t.Errorf("%s: %d by day, %d at night from %q; want %d, %d from %q", c.what, day.rate, dark.rate, dark.from, c.office, c.night, c.from)
+		}
+		if !day.until.After(office) || !dark.until.After(night) {
+			t.Errorf("%s: it is not looked at again: %v, %v", c.what, day.until, dark.until)
+		}
 	}
 }

@@ -3,7 +3,6 @@ package node
 import (
 	"patchmesh/node/api"
 	"patchmesh/node/transport"
-	"patchmesh/policy"
 	"patchmesh/swarm"
 	"patchmesh/swarm/rate"
 )
@@ -30,12 +29,11 @@ func (n *Node) traffic(v *swarm.View) *api.Traffic {
 		}
 	}
 	for _, g := range []struct {
-		what   string
-		why    policy.Reason
-		detail string
-	}{{"serve", v.Gate.Serve, v.Gate.Detail}, {"wan", v.Gate.WAN, v.Gate.WANDetail}, {"fetch", v.Gate.Fetch, v.Gate.Detail}, {"help", v.Gate.Help, v.Gate.Detail}} {
-		if g.why != "" {
-			t.Gates = append(t.Gates, api.Gate{What: g.what, Reason: string(g.why), Detail: g.detail})
+		what string
+		swarm.Eligible
+	}{{"serve", v.Gate.Far}, {"wan", v.Gate.WAN}, {"fetch", v.Gate.Fetch}, {"help", v.Gate.Help}} {
+		if g.Reason != "" {
+			t.Gates = append(t.Gates, api.Gate{What: g.what, Reason: string(g.Reason), Detail: g.Detail})
 		}
 	}
 	return t

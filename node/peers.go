@@ -24,7 +24,7 @@ func (n *Node) peerRows(v *swarm.View) []api.PeerInfo {
 			BytesIn: p.BytesIn, BytesOut: p.BytesOut, Standing: "good", State: "connected", Tier: c.booked(), ConnectedAt: c.since.UTC(),
 			RTTSeconds: rtts[string(p.ID)].Seconds(), InBytesPerSec: c.in.bytesPerSec, OutBytesPerSec: c.out.bytesPerSec,
 			AsksOpen: p.Asks, Silences: p.Silences, HeldPayloads: p.Payloads, HeldChunks: p.Chunks, FetchingPayloads: p.Wants,
-			Gated: string(p.Gate),
+			Gated: string(p.Gate), Gives: eligible(p.Gives), Takes: eligible(p.Takes),
 		}
 		if p.Shunned {
 			row.Standing, row.ShunReason, row.ShunnedUntil = "shunned", string(p.Shun.Reason), p.Shun.Until.UTC()
@@ -34,7 +34,7 @@ func (n *Node) peerRows(v *swarm.View) []api.PeerInfo {
 	for _, a := range v.Absent {
 		rows = append(rows, api.PeerInfo{
 			ID: string(a.Peer), Name: n.contacts.of(string(a.Peer)).Name, Site: n.member.Site, State: "away", Standing: "good",
-			SeenAt: a.SeenAt.UTC(), LackingPayloads: len(a.Lacks),
+			SeenAt: a.SeenAt.UTC(), LackingPayloads: len(a.Lacks), Gives: awayPeer, Takes: awayPeer,
 		})
 	}
 	return rows

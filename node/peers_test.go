@@ -3,10 +3,13 @@ package node
 import (
 	"context"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
 	"patchmesh/node/api"
+	"patchmesh/policy"
+	"patchmesh/swarm"
 )
 
 func TestPeersTellWhoIsThereAndWhoIsAway(t *testing.T) {
@@ -65,4 +68,59 @@ func TestRatesFollowTheBytes(t *testing.T) {
 	if r.bytesPerSec < 0 || r.bytesPerSec > 1 {
 		t.Errorf("%v bytes a second out of nothing", r.bytesPerSec)
 	}
+}
+
+// C-65: a machine that gives or takes nothing says so of itself, with the reason and what to do, and its neighbours say it of it.
+func TestC65WhoIsNotEligibleIsToldWithItsReason(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t)
+	a := m.machine("a", "", Config{Egress: EgressYes})
+	tunnel := DefaultGates()
+	tunnel.Link, tunnel.VPN = LinkVPN, swarm.UseNothing
+	b := m.machine("b", a.addr, Config{Egress: EgressNo, Gates: &tunnel})
+	info := func(r *running) *api.NodeInfo {
+		t.Helper()
+		n, err := r.Node.Node(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	peer := func(r *running, name string) (out api.PeerInfo) {
+		for _, p := range info(r).Peers {
+			if p.Name == name {
+				out = p
+			}
+		}
+		return out
+	}
+	is := func(e api.Eligible, why policy.Reason) bool {
+		return e.OK == (why == "") && e.Reason == string(why) && (e.OK || e.Detail != "" && e.NextStep != "")
+	}
+	until(t, "a to know that b gives nothing", func() bool { return is(peer(a, "b").Gives, policy.ReasonNetVPN) })
+	if p := peer(a, "b"); !is(p.Takes, "") {
+		t.Errorf("a gives to b: %+v", p.Takes)
+	}
+	if p := peer(b, "a"); !is(p.Gives, policy.ReasonNetVPN) || !is(p.Takes, policy.ReasonNetVPN) {
+		t.Errorf("b of a: %+v, %+v", p.Gives, p.Takes)
+	}
+	if p := peer(a, "seed"); !is(p.Gives, "") || p.Takes.OK {
+		t.Errorf("a of the seed: %+v, %+v", p.Gives, p.Takes)
+	}
+	for _, x := range info(b).Abilities {
+		if !is(x.Eligible, policy.ReasonNetVPN) {
+			t.Errorf("b of itself: %+v", x)
+		}
+	}
+	for _, x := range info(a).Abilities {
+		if !is(x.Eligible, "") || api.AbilityTexts[x.What] == "" {
+			t.Errorf("a of itself: %+v", x)
+		}
+	}
+	until(t, "the seed to know", func() bool {
+		row := m.fleetRow("b")
+		return row.Traffic != nil && slices.ContainsFunc(row.Traffic.Gates, func(g api.Gate) bool { return g.What == "serve" && g.Reason == string(policy.ReasonNetVPN) })
+	})
+	b.stop()
+	until(t, "a to see that b is away", func() bool { return is(peer(a, "b").Gives, policy.ReasonHostOffline) })
 }

@@ -192,18 +192,25 @@ func (n *Node) listenAddr() string {
 	return n.cfg.Listen
 }
 
-// ownSubnets are the subnets of this machine's interfaces.
-func ownSubnets() []netip.Prefix {
+// ownLegs are the addresses of this machine's interfaces, each with the length of its subnet.
+func ownLegs() (out []netip.Prefix) {
 	nets, err := net.InterfaceAddrs()
 	if err != nil {
 		return nil
 	}
-	var out []netip.Prefix
 	for _, a := range nets {
 		p, err := netip.ParsePrefix(a.String())
 		if err == nil && !never(p.Addr().Unmap()) && !p.Addr().IsLoopback() {
-			out = append(out, p.Masked())
+			out = append(out, p)
 		}
+	}
+	return out
+}
+
+// ownSubnets are the subnets of this machine's interfaces.
+func ownSubnets() (out []netip.Prefix) {
+	for _, p := range ownLegs() {
+		out = append(out, p.Masked())
 	}
 	return out
 }

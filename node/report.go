@@ -222,7 +222,7 @@ func (n *Node) hasSeedSession() bool {
 func (n *Node) ownRow(v swarm.View) api.Machine {
 	m := api.Machine{
 		ID: n.id, Name: n.member.Name, Site: n.member.Site, Groups: n.ownGroups(), Online: true, Egress: v.Egress, Cache: v.Cache, WiFi: v.WiFi,
-		Epoch: v.Epoch, Version: n.cfg.Version, Refused: n.refused(), Updates: []api.Update{},
+		Epoch: v.Epoch, Version: n.cfg.Version, ReportVersion: api.ReportVersion, Refused: n.refused(), Updates: []api.Update{},
 	}
 	if t := n.nodeTrouble(); t != nil {
 		m.Reason, m.Detail = string(t.reason), t.detail

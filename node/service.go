@@ -195,7 +195,7 @@ func (n *Node) Node(ctx context.Context) (*api.NodeInfo, error) {
 	info := &api.NodeInfo{
 		ID: n.id, Name: n.member.Name, Org: n.member.Org, Site: n.member.Site, Seed: n.seed != nil, Egress: v.Egress, Cache: v.Cache, WiFi: v.WiFi,
 		Listen: n.host.ListenAddr(), Version: n.cfg.Version, Epoch: v.Epoch, Started: n.started.UTC(), Peers: []api.PeerInfo{},
-		Membership: n.renewal.info(), Traffic: n.traffic(v),
+		Membership: n.renewal.info(), Traffic: n.traffic(v), Abilities: n.abilities(v.Gate),
 	}
 	info.Peers = n.peerRows(v)
 	return info, nil

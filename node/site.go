@@ -96,5 +96,6 @@ func siteRow(site string, r *policy.Roster) *api.Site {
 	return &api.Site{
 		Site: site, Prefixes: nonNil(r.SitePrefixes(site)), WANBudget: budgetTexts(b), WANBudgetStrict: b != nil && b.Strict,
 		StaleDays: int(r.SiteStale(site) / (24 * time.Hour)), Neighbours: r.Neighbours(site),
+		Overlaps: siteOverlaps(r, site),
 	}
 }

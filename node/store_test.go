@@ -356,3 +356,29 @@ func TestRottenChunkIsNotServed(t *testing.T) {
 	p, err := a.Provenance(context.Background(), "u1", "a")
 	checkProvenance(t, p, err)
 }
+
+// C-30: what has no room keeps no approvals away: they are taken and acted on, be it a stop for the very update that does not fit,
+// and what fits is installed.
+func TestC30WhatDoesNotFitKeepsNoApprovalsAway(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	m := newMesh(t)
+	a := m.machine("a", "", Config{Egress: EgressYes, StoreQuota: "1MiB", StoreReserve: "none"})
+	m.file("big", noise(8, 3<<20))
+	m.approve("big")
+	until(t, "it to find no room", func() bool { return a.update(t, "big").Reason == string(policy.ReasonDiskShort) })
+	m.file("small", noise(9, 100_000))
+	m.approve("small")
+	installed(t, "small", a)
+	if u := a.update(t, "big"); u.Reason != string(policy.ReasonDiskShort) || u.Facts["needed_bytes"] == 0 {
+		t.Errorf("big: %+v", u)
+	}
+	p, err := m.seed.Hold(ctx, api.HoldRequest{Update: "big", Reason: "too large"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the hold to count", func() bool { return a.update(t, "big").State == "held" })
+	if f, err := a.Status(ctx, api.StatusQuery{}); err != nil || f.Epoch != p.Epoch {
+		t.Errorf("it is at epoch %d of %d, %v", f.Epoch, p.Epoch, err)
+	}
+}

@@ -27,10 +27,12 @@ type storekeeper struct {
 	sourcesAt time.Time                   // when a report last carried all sources
 	lost      map[content.ID]map[int]bool // damaged chunks that have not come again
 
-	checkedBytes, damaged, healed, evicted, evictedBytes, checks atomic.Int64
-	checkedAt                                                    atomic.Int64 // Unix time of the last look at the store
-	usage                                                        atomic.Pointer[disk.Usage]
-	booked                                                       atomic.Pointer[api.Bytes] // all that is in the books
+	checkedBytes, damaged, healed                atomic.Int64
+	evicted, evictedBytes, evictFailures, checks atomic.Int64
+	checkedAt                                    atomic.Int64           // Unix time of the last look at the store
+	unmeasured, unremoved                        atomic.Pointer[string] // why it does not clean up, see cleanTrouble
+	usage                                        atomic.Pointer[disk.Usage]
+	booked                                       atomic.Pointer[api.Bytes] // all that is in the books
 }
 
 // pin keeps a payload whatever happens. The payload is zero until the update's description is known.
@@ -134,6 +136,7 @@ func (n *Node) checkStore() {
 		u, err = n.store.Usage()
 	}
 	if err != nil {
+		n.keeper.measured(n.cfg.Now(), 0, err)
 		n.log.Warn("the store was not measured", "err", err)
 		return
 	}
@@ -142,8 +145,7 @@ func (n *Node) checkStore() {
 		return // the node is stopping
 	}
 	n.keeper.usage.Store(&u)
-	n.keeper.checks.Add(1)
-	n.keeper.checkedAt.Store(n.cfg.Now().Unix())
+	n.keeper.measured(n.cfg.Now(), u.OverBytes(), nil)
 	n.events.send(ev)
 }
 
@@ -172,9 +174,8 @@ func (n *Node) pinned(id content.ID) bool {
 // evict removes a payload that the core has let go.
 func (n *Node) evict(a swarm.Evict) {
 	freed, err := n.dropStored(a.Payload)
-	if err == nil {
-		n.keeper.evicted.Add(1)
-		n.keeper.evictedBytes.Add(freed)
+	if !errors.Is(err, content.ErrNotFound) {
+		n.keeper.removed(freed, err)
 	}
 	if err != nil && !errors.Is(err, content.ErrNotFound) {
 		n.log.Warn("payload not evicted", "payload", a.Payload.Short(), "err", err)

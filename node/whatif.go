@@ -52,7 +52,7 @@ func (s *seed) prospect(r api.ApproveRequest) (*api.Prospect, error) {
 	if len(r.Also) > 0 {
 		return nil, api.Errorf(api.ClassUsage, "what would come of it is worked out for one update")
 	}
-	a, edit, err := s.approval(&r)
+	a, err := s.approval(&r)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (s *seed) prospect(r api.ApproveRequest) (*api.Prospect, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.redraft(by, pending, wish{role: r.Role}, edit)
+	d, err := s.redraft(by, pending, wish{role: r.Role}, func(m *sheet) error { return s.putApprovals(m, []policy.Approval{a}) })
 	if err != nil {
 		return nil, err
 	}

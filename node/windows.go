@@ -74,6 +74,7 @@ func (n *Node) Windows(ctx context.Context, q api.WindowsQuery) (*api.Windows, e
 	}
 	a.Openings, a.Anytime = m.Openings(facts, now, count)
 	a.Openings = nonNil(a.Openings)
+	a.UnknownZones = m.LostZones(facts)
 	// Where a machine has not told where its clock hangs, its local times can only be read by the clock here.
 	_, told := facts.Inventory.ClockOf(time.Local)
 	a.ZoneAssumed = !own && !told && slices.ContainsFunc(a.Openings, func(o policy.Opening) bool {

@@ -124,6 +124,22 @@ func TestRC13TheLocalFileReadsDaysAndWeeks(t *testing.T) {
 	}
 }
 
+// A file that was right for an earlier version, which took 0 for no limit, must not stop the machine with the next one. Nor may one
+// whose zone the system has lost.
+func TestALocalFileOfEarlierVersionsIsRead(t *testing.T) {
+	for _, limit := range []string{"0", "5Mbit,0@Sat,Sun/00:00-24:00", "5Mbit@08:00-18:00@America/Newtown"} {
+		p, err := parseLocalPolicy(strings.NewReader(`{"settings": {"limit-wan-down": "` + limit + `"}}`))
+		if err != nil || p.Settings["limit-wan-down"] != limit {
+			t.Errorf("%s: %+v, %v", limit, p, err)
+		}
+	}
+	for _, bad := range []string{"5Mbit&1Mbit", "nothing", "5Mbit@08:00-18:00@../zone"} {
+		if p, err := parseLocalPolicy(strings.NewReader(`{"settings": {"limit-wan-down": "` + bad + `"}}`)); err == nil {
+			t.Errorf("%s was read as %+v", bad, p)
+		}
+	}
+}
+
 // FuzzLocalPolicy: a local file is refused, or says only what may be said.
 func FuzzLocalPolicy(f *testing.F) {
 	f.Add(`{"settings": {"automation": "detect"}, "hold": ["linux-*"]}`)
@@ -135,7 +151,7 @@ func FuzzLocalPolicy(f *testing.F) {
 			return
 		}
 		for name, value := range p.Settings {
-			if err := (policy.Setting{Name: name, Group: "all", Value: value}).Validate(); err != nil {
+			if err := (policy.Setting{Name: name, Group: "all", Value: value}).ValidateStated(); err != nil {
 				t.Errorf("taken up: %v", err)
 			}
 		}

@@ -153,20 +153,19 @@ func foreign(r Reason) bool {
 // among them replace.
 func (m *Manifest) Approved(group string, describe func(content.ID) *Descriptor) []UpdateID {
 	var all []UpdateID
+	descs := map[UpdateID]*Descriptor{}
 	for _, w := range effective(m, m.around([]string{group}), time.Time{}) {
 		a := m.Approvals[w.index]
 		if p := m.RingPlan(a.RingPlan); a.Action != ActionInstall || p != nil && !a.Expedite && len(a.RingsOpened) < len(p.Rings) {
 			continue
 		}
-		if d := describe(a.Descriptor); d != nil && d.Mitigates != "" {
+		d := describe(a.Descriptor)
+		if d != nil && d.Mitigates != "" {
 			continue // it goes again
 		}
-		all = append(all, a.Update)
+		all, descs[a.Update] = append(all, a.Update), d
 	}
 	r := m.Replacers(describe)
-	gone := r.replacedBySuch(func(u UpdateID) bool { // all is sorted, as approvals are
-		_, is := slices.BinarySearch(all, u)
-		return is
-	})
-	return slices.DeleteFunc(slices.Clone(all), func(u UpdateID) bool { return gone[r.node[u]] })
+	gone := r.replacedForAll(func(u UpdateID) *Descriptor { return descs[u] }, func(u UpdateID) bool { return descs[u] != nil })
+	return slices.DeleteFunc(all, gone)
 }

@@ -35,6 +35,12 @@ func (c *chains) add(u UpdateID) int {
 	return n
 }
 
+// grow makes room for so many nodes.
+func (c *chains) grow(n int) {
+	c.node, c.names = make(map[UpdateID]int, n), make([]UpdateID, 0, n)
+	c.older, c.newer = make([][]int, 0, n), make([][]int, 0, n)
+}
+
 // replaces notes what a descriptor says that the update of a node replaces.
 func (c *chains) replaces(n int, d *Descriptor) {
 	for _, u := range d.Supersedes {
@@ -128,6 +134,36 @@ func fromAbove[T any](c *chains, own func(int) T, merge func(T, T) T) []T {
 // replacedBySuch says of every node whether one that is so replaces it.
 func (c *chains) replacedBySuch(is func(UpdateID) bool) []bool {
 	return fromAbove(c, func(n int) bool { return is(c.names[n]) }, func(a, b bool) bool { return a || b })
+}
+
+// replacedForAll asks whether one that is so replaces an update wherever that is for: what is for one processor architecture
+// replaces nothing on the machines of another.
+func (c *chains) replacedForAll(desc func(UpdateID) *Descriptor, is func(UpdateID) bool) func(UpdateID) bool {
+	on := map[string][]bool{}
+	return func(u UpdateID) bool {
+		arch := byArch(on, desc(u), func(arch string) []bool {
+			return c.replacedBySuch(func(n UpdateID) bool { return is(n) && desc(n).forArch(arch) })
+		})
+		return on[arch][c.node[u]]
+	}
+}
+
+// mostArchs bounds the architectures that are looked at apart. What is for further ones is replaced by what is for all.
+const mostArchs = 8
+
+// byArch is where the answer for an update is, found if it is not there yet: that of its architecture, or of "", one that nobody names,
+// if it is for all. d may be nil.
+func byArch[T any](on map[string]T, d *Descriptor, find func(arch string) T) (arch string) {
+	if d != nil && !d.forArch("") {
+		arch = d.Arch
+	}
+	if _, known := on[arch]; !known && len(on) >= mostArchs {
+		arch = ""
+	}
+	if _, known := on[arch]; !known {
+		on[arch] = find(arch)
+	}
+	return arch
 }
 
 // decided finds the descriptor of an update that somebody whose word counts has decided about, whatever for which machines and what

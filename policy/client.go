@@ -20,12 +20,12 @@ type Wait struct {
 }
 
 // changes says whether the approval asks to change the machine.
-func (q question) changes() bool {
+func (q *question) changes() bool {
 	return q.approval.acts()
 }
 
 // need is how long the update is taken to need, with the signed scripts before and after it.
-func (q question) need() time.Duration {
+func (q *question) need() time.Duration {
 	need := q.settings.defaultRun
 	if q.desc.MaxRunSeconds > 0 {
 		need = time.Duration(q.desc.MaxRunSeconds) * time.Second
@@ -34,14 +34,14 @@ func (q question) need() time.Duration {
 }
 
 // late says whether the deadline has come.
-func (q question) late() bool { return !q.deadline.IsZero() && !q.now.Before(q.deadline) }
+func (q *question) late() bool { return !q.deadline.IsZero() && !q.now.Before(q.deadline) }
 
 // undisturbing: policy lets go at once what its approvers declared to disturb nobody.
-func (q question) undisturbing() bool { return q.settings.undisturbing && q.desc.Disruptive == "no" }
+func (q *question) undisturbing() bool { return q.settings.undisturbing && q.desc.Disruptive == "no" }
 
 // unbound says whether windows do not bind the update, on a machine that some address: where policy asks for one
 // and there is none, nothing here stands in for it.
-func (q question) unbound() bool {
+func (q *question) unbound() bool {
 	return len(q.calendar.windows) > 0 && (q.undisturbing() || q.machine.ShuttingDown > 0)
 }
 
@@ -69,7 +69,7 @@ func (v *Verdict) wait(a Action, s State, r Reason, until time.Time, format stri
 
 // ruleBattery: a machine that may go dark in the middle begins nothing. The apply role is not asked: it sees no
 // battery, and the worst that a liar could do is what a pulled plug does, which every installer outlives.
-func ruleBattery(q question, v *Verdict) bool {
+func ruleBattery(q *question, v *Verdict) bool {
 	p, least := q.machine.Power, q.settings.minBattery
 	if !q.changes() || !p.OnBattery || p.Percent >= least || q.machine.UserElsewhere {
 		return false
@@ -82,7 +82,7 @@ func ruleBattery(q question, v *Verdict) bool {
 
 // ruleShutdown: of what could be installed while the machine is being shut down, policy lets through what is done
 // in time. Nothing is taken off then, so that nobody's shutdown waits for more than it must.
-func ruleShutdown(q question, v *Verdict) bool {
+func ruleShutdown(q *question, v *Verdict) bool {
 	left := min(q.machine.ShuttingDown, q.settings.atShutdown)
 	if q.machine.ShuttingDown <= 0 || !q.changes() {
 		return false
@@ -100,7 +100,7 @@ func ruleShutdown(q question, v *Verdict) bool {
 
 // ruleQuiet: while people are to be spared nothing begins, nor what would reach into that time. What is expedited
 // does not wait for it, and what is past its deadline has waited long enough.
-func ruleQuiet(q question, v *Verdict) bool {
+func ruleQuiet(q *question, v *Verdict) bool {
 	hours := q.settings.quietHours
 	if hours == "" || !q.changes() || q.approval.Expedite || q.late() || q.undisturbing() || q.machine.ShuttingDown > 0 {
 		return false
@@ -155,7 +155,7 @@ type missing struct {
 
 // missed looks at the windows that passed while the update waited. The apply role knows no better since when than
 // from when it was approved here: whoever speaks to it could let those windows pass anyway.
-func (q question) missed(need time.Duration) (m missing) {
+func (q *question) missed(need time.Duration) (m missing) {
 	since := availableFrom(q.approval, q.rings, q.in)
 	if !q.machine.UserElsewhere {
 		w := q.machine.Waits[q.approval.Update]

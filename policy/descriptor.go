@@ -82,6 +82,11 @@ type Descriptor struct {
 	Vendor *Vendor `json:"vendor,omitempty"` // the file that a customised payload was made around; nil: nobody says
 }
 
+// forArch says whether it is for machines of an architecture; "" is one that nobody names.
+func (d *Descriptor) forArch(arch string) bool {
+	return d.Arch == "" || d.Arch == "all" || d.Arch == arch
+}
+
 // MayAsk says whether its installer is known to ask a person something. Nobody may be there to answer: it is never
 // forced by a deadline.
 func (d *Descriptor) MayAsk() bool { return d.AsksUser == "maybe" || d.AsksUser == "always" }

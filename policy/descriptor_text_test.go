@@ -18,6 +18,7 @@ func TestRA8EveryPropertyIsShown(t *testing.T) {
 			d.CVEs, d.References, d.Languages = []string{"CVE-2026-1"}, []string{"KB5000001"}, []string{"de"}
 			d.Supersedes, d.Prerequisites = []UpdateID{"old"}, []UpdateID{"base"}
 			d.Restart, d.AsksUser, d.Exclusive, d.Disruptive, d.MaxRunSeconds = "maybe", "never", "no", "yes", 600
+			d.Format = DescriptorFormat
 			d.InstallerArgs, d.Requires, d.Removable = map[string]string{"dest": "/srv/x"}, []string{"file"}, true
 			d.Origins, d.OriginHosts = []string{"https://vendor.example/u"}, []string{"cdn.example"}
 			d.Package, d.Version, d.Arch, d.Depends = "pkg", "1.2", "amd64", "libc6"

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -144,52 +146,65 @@ func pairs[T any](was, is []T, name func(T) string, tell func(was, is *T)) {
 
 // apply makes the decisions after some changes: the way back from the log.
 func (a decisions) apply(changes []Change) (decisions, error) {
-	for _, c := range changes {
-		var err error
-		switch {
-		case c.Group != nil || c.WasGroup != nil:
-			a.groups, err = replace(a.groups, c.WasGroup, c.Group)
-		case c.Window != nil || c.WasWindow != nil:
-			a.windows, err = replace(a.windows, c.WasWindow, c.Window)
-		case c.RingPlan != nil || c.WasRingPlan != nil:
-			a.ringPlans, err = replace(a.ringPlans, c.WasRingPlan, c.RingPlan)
-		case c.Setting != nil || c.WasSetting != nil:
-			a.settings, err = replace(a.settings, c.WasSetting, c.Setting)
-		case c.ApprovalRule != nil || c.WasApprovalRule != nil:
-			a.rules, err = replace(a.rules, c.WasApprovalRule, c.ApprovalRule)
-		case c.Baseline != nil || c.WasBaseline != nil:
-			a.baselines, err = replace(a.baselines, c.WasBaseline, c.Baseline)
-		case c.Orchestration != nil || c.WasOrchestration != nil:
-			a.orchestrations, err = replace(a.orchestrations, c.WasOrchestration, c.Orchestration)
-		case c.Role != nil || c.WasRole != nil:
-			a.roles, err = replace(a.roles, c.WasRole, c.Role)
-		case c.Approval != nil || c.WasApproval != nil:
-			a.approvals, err = replace(a.approvals, c.WasApproval, c.Approval)
-		case c.Hold != nil || c.WasHold != nil:
-			a.holds, err = replace(a.holds, c.WasHold, c.Hold)
-		case c.HoldException != nil || c.WasHoldException != nil:
-			a.exceptions, err = replace(a.exceptions, c.WasHoldException, c.HoldException)
-		}
-		if err != nil {
-			return a, err
-		}
-	}
-	return a, nil
+	err := errors.Join( // before a is read
+		replace(&a.groups, changes, func(c *Change) (was, is *Group) { return c.WasGroup, c.Group }),
+		replace(&a.windows, changes, func(c *Change) (was, is *Window) { return c.WasWindow, c.Window }),
+		replace(&a.ringPlans, changes, func(c *Change) (was, is *RingPlan) { return c.WasRingPlan, c.RingPlan }),
+		replace(&a.settings, changes, func(c *Change) (was, is *Setting) { return c.WasSetting, c.Setting }),
+		replace(&a.rules, changes, func(c *Change) (was, is *ApprovalRule) { return c.WasApprovalRule, c.ApprovalRule }),
+		replace(&a.baselines, changes, func(c *Change) (was, is *Baseline) { return c.WasBaseline, c.Baseline }),
+		replace(&a.orchestrations, changes, func(c *Change) (was, is *Orchestration) { return c.WasOrchestration, c.Orchestration }),
+		replace(&a.roles, changes, func(c *Change) (was, is *RoleGrant) { return c.WasRole, c.Role }),
+		replace(&a.approvals, changes, func(c *Change) (was, is *Approval) { return c.WasApproval, c.Approval }),
+		replace(&a.holds, changes, func(c *Change) (was, is *Hold) { return c.WasHold, c.Hold }),
+		replace(&a.exceptions, changes, func(c *Change) (was, is *HoldException) { return c.WasHoldException, c.HoldException }),
+	)
+	return a, err
 }
 
-func replace[T any](all []T, was, is *T) ([]T, error) {
-	all = slices.Clone(all)
-	if was != nil {
-		i := slices.IndexFunc(all, func(o T) bool { return sameJSON(&o, was) })
-		if i < 0 {
-			return nil, fmt.Errorf("a change removes what was not there: %w", ErrFormat)
+// replace takes from a list what the changes of its kind take, and appends what they add. A change of thousands of
+// approvals is common, so what is taken is found by what would be written of it, not by comparing it with all.
+func replace[T any](list *[]T, changes []Change, pair func(*Change) (was, is *T)) error {
+	all := slices.Clone(*list)
+	var at map[string][]int // where the items are that are written so; the first goes first
+	add := func(i int) error {
+		b, err := json.Marshal(all[i])
+		at[string(b)] = append(at[string(b)], i)
+		return err
+	}
+	gone := map[int]bool{}
+	for k := range changes {
+		was, is := pair(&changes[k])
+		if was != nil {
+			if at == nil {
+				at = make(map[string][]int, len(all))
+				for i := range all {
+					if err := add(i); err != nil {
+						return err
+					}
+				}
+			}
+			b, err := json.Marshal(was)
+			here := at[string(b)]
+			if err != nil || len(here) == 0 {
+				return fmt.Errorf("a change removes what was not there: %w", ErrFormat)
+			}
+			gone[here[0]], at[string(b)] = true, here[1:]
 		}
-		all = slices.Delete(all, i, i+1)
-	}
-	if is != nil {
+		if is == nil {
+			continue
+		}
 		all = append(all, *is)
+		if at == nil {
+			continue
+		}
+		if err := add(len(all) - 1); err != nil {
+			return err
+		}
 	}
-	return all, nil
+	i := -1
+	*list = slices.DeleteFunc(all, func(T) bool { i++; return gone[i] })
+	return nil
 }
 
 // Changes says what the draft would change against what is trusted: exactly what a signature under it

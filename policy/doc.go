@@ -62,6 +62,9 @@
 // stricter at all times: then both hold, and at each instant the lower. What the machine's own command line says is no
 // part of a manifest and is laid beside it by the driver. So is when a machine stops to give to others (gates.go).
 //
+// A zone that is signed and that a machine does not know, as its zone database is older, costs it nothing but what hangs on that
+// zone: a window there stays closed, and it says why (zone.go).
+//
 // A machine is changed in its windows, beside its quiet hours, and not on battery (client.go). Windows that passed
 // without an update may let go of it: after a number of them, or because the machine was off (missed-window); since when
 // it waits is a fact of the machine, and the apply role, which is told nothing, counts from the approval. At shutdown

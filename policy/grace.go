@@ -9,7 +9,7 @@ var graceInfo = SettingInfo{SetDeadlineGrace, valueNone, "how long the people at
 
 // graced is a deadline as it counts for a machine that was off while the others were given time: it may not find
 // itself forced the moment that it is switched on. The apply role asks no user, and grants no grace.
-func (q question) graced(deadline time.Time) time.Time {
+func (q *question) graced(deadline time.Time) time.Time {
 	if deadline.IsZero() || q.settings.grace == 0 || q.approval.Expedite || !q.changes() || q.machine.UserElsewhere {
 		return deadline
 	}

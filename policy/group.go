@@ -268,7 +268,7 @@ func depth(parent map[string]string, name string) int {
 
 // ruleGroups: while it is not known whether the machine is in a group, and that group has a say in when or
 // whether this update is installed, nothing is: a closed window or a refusal may be what it would say.
-func ruleGroups(q question, v *Verdict) bool {
+func ruleGroups(q *question, v *Verdict) bool {
 	if len(q.doubt) == 0 || q.approval.Action == ActionStageOnly {
 		return false
 	}
@@ -283,7 +283,7 @@ func ruleGroups(q question, v *Verdict) bool {
 }
 
 // says: the group has an approval of this update, a window, an orchestration or a setting.
-func (q question) says(group string) bool {
+func (q *question) says(group string) bool {
 	m := q.manifest
 	return slices.ContainsFunc(m.Windows, func(w Window) bool { return w.Group == group }) ||
 		slices.ContainsFunc(m.Orchestrations, func(o Orchestration) bool { return o.Group == group }) ||

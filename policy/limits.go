@@ -67,14 +67,37 @@ func rateInfo(class, dir, usual, text string) SettingInfo {
 	return SettingInfo{SetLimit(class, dir), usual, text + ", as 20Mbit or, by the hour, 20Mbit,2Mbit@Mon-Fri/08:00-18:00", check, byJoined(joinRates)}
 }
 
+// checkSigned is check for what is signed already: by a seed whose zone database is newer than the one here, see LostZones, or by
+// one that still took 0 for no limit. Neither may cost a machine its approvals.
+func (i SettingInfo) checkSigned(value string) (err error) {
+	switch {
+	case strings.HasPrefix(i.Name, setLimit):
+		_, err = readRates(value, time.UTC, i.Name == SetLimit("wan", "down"))
+	case (i.Name == SetBudgetDay || i.Name == SetBudgetMonth) && value != valueNone:
+		_, _, _, err = readAmount(value)
+	default:
+		err = i.check(value)
+	}
+	return err
+}
+
 // TimedRate is a rate in bytes per second, or NoLimit; zero lets nothing pass. Hours nil: always.
 type TimedRate struct {
 	BytesPerSec int64
 	Hours       *WeekHours
 }
 
-// ParseSpeed reads one rate: 20Mbit, unlimited, or off. ErrFormat.
+// ParseSpeed reads one rate: 20Mbit, unlimited, or off. ErrFormat, for 0 too: some mean nothing by it and others no limit.
 func ParseSpeed(s string) (int64, error) {
+	r, err := readSpeed(s)
+	if err == nil && r == NoLimit && !strings.EqualFold(s, rateUnlimited) {
+		return 0, fmt.Errorf("rate %.60q may mean two things: off lets nothing pass, unlimited everything: %w", s, ErrFormat)
+	}
+	return r, err
+}
+
+// readSpeed reads what is signed already, where 0 has meant no limit.
+func readSpeed(s string) (int64, error) {
 	if strings.EqualFold(s, rateOff) {
 		return 0, nil
 	}
@@ -91,9 +114,29 @@ func ParseSpeed(s string) (int64, error) {
 }
 
 // ParseRates reads a timetable: rates with commas between them, each as RATE or RATE@DAYS/HH:MM-HH:MM[@ZONE]. A rate with
-// hours counts within them instead of one without. Without a zone the hours are those of the machine's own clock, local.
-// ErrFormat.
+// hours counts within them instead of one without; outside of them, where none is without, nothing is said. Without a zone the
+// hours are those of the machine's own clock, local. ErrFormat.
 func ParseRates(s string, local *time.Location, mayBeOff bool) ([]TimedRate, error) {
+	out, err := readRates(s, local, mayBeOff)
+	if err != nil {
+		return nil, err
+	}
+	for _, text := range splitRates(s) {
+		speed, _, _ := strings.Cut(text, "@")
+		if _, err := ParseSpeed(speed); err != nil {
+			return nil, err
+		}
+	}
+	for _, r := range out {
+		if r.Hours != nil && r.Hours.lost != "" {
+			return nil, errLost(r.Hours.lost)
+		}
+	}
+	return out, nil
+}
+
+// readRates reads what is signed already, see readSpeed and LostZones.
+func readRates(s string, local *time.Location, mayBeOff bool) ([]TimedRate, error) {
 	texts := splitRates(s)
 	if len(texts) > maxRates {
 		return nil, fmt.Errorf("%d rates, at most %d: %w", len(texts), maxRates, ErrFormat)
@@ -101,7 +144,7 @@ func ParseRates(s string, local *time.Location, mayBeOff bool) ([]TimedRate, err
 	out := make([]TimedRate, 0, len(texts))
 	for _, text := range texts {
 		speed, hours, timed := strings.Cut(text, "@")
-		r, err := ParseSpeed(speed)
+		r, err := readSpeed(speed)
 		if err != nil {
 			return nil, err
 		}
@@ -110,7 +153,7 @@ func ParseRates(s string, local *time.Location, mayBeOff bool) ([]TimedRate, err
 		}
 		t := TimedRate{BytesPerSec: r}
 		if timed {
-			h, err := ParseWeekHours(hours, local)
+			h, err := readWeekHours(hours, local)
 			if err != nil {
 				return nil, err
 			}
@@ -125,7 +168,7 @@ func ParseRates(s string, local *time.Location, mayBeOff bool) ([]TimedRate, err
 func splitRates(s string) (texts []string) {
 	for part := range strings.SplitSeq(s, ",") {
 		speed, _, _ := strings.Cut(part, "@")
-		if _, err := ParseSpeed(speed); err != nil && len(texts) > 0 { // a comma between days
+		if _, err := readSpeed(speed); err != nil && len(texts) > 0 { // a comma between days
 			texts[len(texts)-1] += "," + part
 			continue
 		}
@@ -138,7 +181,7 @@ func splitRates(s string) (texts []string) {
 // instant.
 func Timetables(value string, local *time.Location) (out [][]TimedRate) {
 	for part := range strings.SplitSeq(value, both) {
-		if t, err := ParseRates(part, local, true); err == nil {
+		if t, err := readRates(part, local, true); err == nil {
 			out = append(out, t)
 		}
 	}
@@ -155,7 +198,7 @@ func leastMost(s string) (least, most int64) {
 	always := false
 	for _, text := range splitRates(s) {
 		speed, _, timed := strings.Cut(text, "@")
-		v, err := ParseSpeed(speed)
+		v, err := readSpeed(speed)
 		switch {
 		case err != nil:
 			return 0, math.MaxInt64
@@ -235,26 +278,39 @@ func byJoined(join func(a, b string) string) func(a, b string) int {
 
 // checkAmount accepts a size, and the zone in which its days begin.
 func checkAmount(s string) error {
-	_, _, err := ParseAmount(s)
+	_, _, lost, err := readAmount(s)
+	if err == nil && lost != "" {
+		err = errLost(lost)
+	}
 	return err
 }
 
-// ParseAmount reads a WAN budget: SIZE, or SIZE@ZONE where its days begin at midnight there. zone nil: not said. ErrFormat.
+// ParseAmount reads a WAN budget that is signed: SIZE, or SIZE@ZONE where its days begin at midnight there. zone nil: not said, or
+// not known here, see LostZones. ErrFormat.
 func ParseAmount(s string) (bytes int64, zone *time.Location, err error) {
+	bytes, zone, _, err = readAmount(s)
+	return bytes, zone, err
+}
+
+func readAmount(s string) (bytes int64, zone *time.Location, lost string, err error) {
 	size, name, zoned := strings.Cut(s, "@")
 	if bytes, err = ParseSize(size); err != nil {
-		return 0, nil, fmt.Errorf("%w: %w", err, ErrFormat)
+		return 0, nil, "", fmt.Errorf("%w: %w", err, ErrFormat)
 	}
 	if bytes <= 0 {
-		return 0, nil, fmt.Errorf("a budget of nothing at all is limit-wan-down=off: %w", ErrFormat)
+		return 0, nil, "", fmt.Errorf("a budget of nothing at all is limit-wan-down=off: %w", ErrFormat)
 	}
-	if zoned {
-		var known bool
-		if zone, known = ParseZone(name); !known {
-			return 0, nil, fmt.Errorf("zone %.60q is not known: %w", name, ErrFormat)
-		}
+	if !zoned {
+		return bytes, nil, "", nil
 	}
-	return bytes, zone, nil
+	zone, known := ParseZone(name)
+	switch {
+	case known:
+		return bytes, zone, "", nil
+	case !zoneForm(name):
+		return 0, nil, "", errLost(name)
+	}
+	return bytes, nil, name, nil
 }
 
 func byLess(a, b string) int {

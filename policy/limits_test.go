@@ -118,12 +118,17 @@ func TestSourcesOfALimitStayShort(t *testing.T) {
 }
 
 func FuzzRates(f *testing.F) {
-	for _, text := range []string{"20Mbit,2Mbit@Mon-Fri/08:00-18:00@Europe/Berlin", "off", "unlimited@mon,tue/22:00-06:00", "1Mbit,,", "&"} {
+	for _, text := range []string{"20Mbit,2Mbit@Mon-Fri/08:00-18:00@Europe/Berlin", "off", "unlimited@mon,tue/22:00-06:00", "1Mbit,,", "&", "1Mbit@08:00-18:00@America/Newtown", "0"} {
 		f.Add(text, "10Mbit")
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
 		for _, s := range []string{a, b} {
-			if _, err := ParseRates(s, time.UTC, true); err != nil {
+			_, strict := ParseRates(s, time.UTC, true)
+			_, err := readRates(s, time.UTC, true)
+			if err != nil && strict == nil {
+				t.Errorf("%q may be stated, and not be read: %v", s, err)
+			}
+			if err != nil {
 				if !errors.Is(err, ErrFormat) {
 					t.Errorf("%q: %v", s, err)
 				}

@@ -53,7 +53,7 @@ func (d *Descriptor) ListsItself() bool { return d.passive() && !d.runsToLook() 
 func (m *Manifest) ListsNew() bool { return m.switchOf(SetListNew, GroupAll) == "yes" }
 
 // listVerdict is the answer for an update that is only listed here.
-func listVerdict(q question, v *Verdict) {
+func listVerdict(q *question, v *Verdict) {
 	v.Verb, v.Listed = VerbNone, true
 	d := q.machine.Detected[q.approval.Update]
 	if ruleDocuments(q, v) {
@@ -105,7 +105,8 @@ func (m *Manifest) withoutListed(won []winner, mach Machine) (Machine, bool) {
 
 // listed plans what is only listed, apart from everything else, and puts it in its place.
 func (p *Plan) listed(asked []question) {
-	for _, q := range asked {
+	for i := range asked {
+		q := &asked[i]
 		v := Verdict{Update: q.approval.Update, Revision: q.approval.Revision, Descriptor: q.approval.Descriptor, Approval: q.won.index, Losing: q.won.losing,
 			Compliance: compliance(q.machine, q.approval)}
 		listVerdict(q, &v)
@@ -207,14 +208,13 @@ func (l *Listing) put(c Candidate, place map[UpdateID]int, now time.Time) {
 
 // replacedIn asks whether another update of a catalogue replaces one, by whole chains.
 func replacedIn(catalogue []Candidate) func(UpdateID) bool {
-	chain, offered := chains{}, map[UpdateID]bool{}
+	chain, newest := chains{}, map[UpdateID]*Descriptor{}
 	for _, c := range catalogue {
 		chain.replaces(chain.add(c.Descriptor.Update), c.Descriptor)
-		offered[c.Descriptor.Update] = !c.Descriptor.Withdrawn
+		newest[c.Descriptor.Update] = c.Descriptor
 	}
 	chain.complete(len(chain.names), nil)
-	is := chain.replacedBySuch(func(u UpdateID) bool { return offered[u] })
-	return func(u UpdateID) bool { return is[chain.node[u]] }
+	return chain.replacedForAll(func(u UpdateID) *Descriptor { return newest[u] }, func(u UpdateID) bool { return newest[u] != nil && !newest[u].Withdrawn })
 }
 
 // Text says what a listing does, for people; empty: nothing.

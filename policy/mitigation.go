@@ -26,7 +26,7 @@ func (d *Descriptor) checkMitigation() error {
 
 // lifted says whether a mitigation is to be taken off, and why: what people read. That its end has come is no good news:
 // the machine is open again where the update that it stands for is not there.
-func (q question) lifted() (why string, is bool) {
+func (q *question) lifted() (why string, is bool) {
 	d := q.desc
 	if d == nil || d.Mitigates == "" || q.approval.Action != ActionInstall {
 		return "", false
@@ -43,7 +43,8 @@ func (q question) lifted() (why string, is bool) {
 // settleMitigated tells machines that are spared by a mitigation from those that are as they should be and
 // those that are open.
 func settleMitigated(asked []question, verdicts []Verdict) {
-	for _, q := range asked {
+	for i := range asked {
+		q := &asked[i]
 		if q.desc == nil || q.desc.Mitigates == "" || q.lift != "" {
 			continue
 		}

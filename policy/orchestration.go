@@ -247,7 +247,7 @@ func (o *Orchestration) Bypasses(mach Machine, v Verdict) bool {
 // Needs is how long an update is taken to need of a slot: to install, with its signed scripts.
 func (m *Manifest) Needs(mach Machine, d *Descriptor) time.Duration {
 	set := m.settingsFor(m.belongs(mach).in, mach)
-	q := question{desc: d, machine: &mach, settings: &set}
+	q := question{desc: d, circumstances: &circumstances{machine: &mach, settings: &set}}
 	return q.need()
 }
 

@@ -57,7 +57,7 @@ type Plan struct {
 }
 
 // endsOf books when what an answer rests on ends, other than the answer itself.
-func (p *Plan) endsOf(q question, v Verdict) {
+func (p *Plan) endsOf(q *question, v *Verdict) {
 	p.changesAt(q.manifest.Approvals[v.Approval].until)
 	for _, e := range v.Excepted { // then the hold counts again
 		p.changesAt(e.Until)
@@ -79,18 +79,18 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 	won := effective(m, in, now)
 	known, anyListed := m.withoutListed(won, mach)
 	asked, listed := make([]question, 0, len(won)), []question(nil)
+	whole := circumstances{machine: &mach}
+	here := circumstances{machine: &known, holds: holds, calendar: windows, in: in, settings: &set, stale: stale, now: now, manifest: m, doubt: groups.doubt}
 	p.Verdicts = slices.Grow(p.Verdicts, len(won))
 	for _, w := range won {
 		a := m.Approvals[w.index]
 		if a.Listed() {
-			listed = append(listed, question{approval: a, desc: describe(a.Descriptor), machine: &mach, won: w})
+			listed = append(listed, question{approval: a, desc: describe(a.Descriptor), circumstances: &whole, won: w})
 			continue
 		}
 		rings := m.RingPlan(a.RingPlan)
-		q := question{
-			approval: a, desc: describe(a.Descriptor), machine: &known, holds: holds, calendar: windows, in: in, rings: rings, settings: &set, stale: stale, now: now,
-			manifest: m, doubt: groups.doubt,
-		}
+		asked = append(asked, question{circumstances: &here, approval: a, desc: describe(a.Descriptor), rings: rings})
+		q := &asked[len(asked)-1]
 		if q.taken() {
 			q.approval.Action = ActionInstall
 		}
@@ -98,19 +98,18 @@ func MakePlan(m *Manifest, describe func(content.ID) *Descriptor, mach Machine, 
 			q.lift, q.approval.Action = why, ActionRemove
 		}
 		q.deadline = q.graced(deadlineOf(a, q.desc, rings, in, set))
-		v := Verdict{
+		p.Verdicts = append(p.Verdicts, Verdict{
 			Update: a.Update, Revision: a.Revision, Descriptor: a.Descriptor, Approval: w.index, Losing: w.losing,
 			Compliance: compliance(&known, a), Deadline: q.deadline, Excepted: holds.excepted(a.Update, a.Revision),
-		}
-		for _, r := range rules {
-			if r.ask(q, &v) {
+		})
+		v := &p.Verdicts[len(p.Verdicts)-1]
+		for i := range rules {
+			if rules[i].ask(q, v) {
 				break
 			}
 		}
 		p.endsOf(q, v)
 		v.Urgent, _ = a.Urgent(now)
-		asked = append(asked, q)
-		p.Verdicts = append(p.Verdicts, v)
 	}
 	rel := newRelations(asked, p.Verdicts, m.decided(describe, byMain))
 	superseded := rel.settleSupersedence()
@@ -162,8 +161,9 @@ type winner struct {
 // sorted by update in the manifest, so those of one update stand together. What a delegated role
 // approved ends with its signatures: then it is as if it had not.
 func effective(m *Manifest, in map[string]int, now time.Time) []winner {
-	var out []winner
-	for i, a := range m.Approvals {
+	out := make([]winner, 0, len(m.Approvals))
+	for i := range m.Approvals {
+		a := &m.Approvals[i]
 		if _, addressed := in[a.Group]; !addressed || a.lapsed(now) {
 			continue
 		}
@@ -173,7 +173,7 @@ func effective(m *Manifest, in map[string]int, now time.Time) []winner {
 			continue
 		}
 		w := &out[last]
-		if beats(a, m.Approvals[w.index], in) {
+		if beats(*a, m.Approvals[w.index], in) {
 			w.losing = append(w.losing, w.index)
 			w.index = i
 		} else {

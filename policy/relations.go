@@ -18,10 +18,12 @@ type relations struct {
 // newRelations: known finds the descriptor of an update that is only named, nil if there is none.
 func newRelations(asked []question, verdicts []Verdict, known func(UpdateID) *Descriptor) *relations {
 	r := &relations{asked: asked, verdicts: verdicts, needs: make([][]int, len(asked))}
-	for _, v := range verdicts {
-		r.add(v.Update)
+	r.grow(len(verdicts))
+	for i := range verdicts {
+		r.add(verdicts[i].Update)
 	}
-	for i, q := range asked {
+	for i := range asked {
+		q := &asked[i]
 		if q.desc == nil {
 			continue
 		}
@@ -41,7 +43,8 @@ func newRelations(asked []question, verdicts []Verdict, known func(UpdateID) *De
 		}
 	}
 	offered := make([][]int, len(asked))
-	for i, q := range asked {
+	for i := range asked {
+		q := &asked[i]
 		for _, old := range r.older[i] {
 			if old < len(asked) && q.approval.offers() && asked[old].approval.offers() {
 				offered[i] = append(offered[i], old)

@@ -29,17 +29,25 @@ const mostNamed = 5
 func (m *Manifest) Replaced(groups []string, describe func(content.ID) *Descriptor, now time.Time) map[UpdateID]bool {
 	s := m.successors(groups, describe, now, func(UpdateID) bool { return false })
 	out := map[UpdateID]bool{}
-	for i, newest := range s.by {
-		if newest >= 0 {
-			out[s.rel.names[i]] = true
+	for u, arch := range s.arch {
+		if e := s.on[arch]; e.by[s.rel.node[u]] >= 0 {
+			out[u] = true
 		}
 	}
 	return out
 }
 
-// successors is what becomes of the chains of updates on some machines, see Replaced.
+// successors is what becomes of the chains of updates on some machines, see Replaced. What is for one processor architecture
+// replaces nothing on the machines of another, so each has its own answer, and those that no update names ("") theirs: what is
+// for all architectures is replaced there or not at all.
 type successors struct {
-	rel     *relations
+	rel  *relations
+	arch map[UpdateID]string // of each update of the plan, where its answer is
+	on   map[string]ends
+}
+
+// ends is the answer for one architecture.
+type ends struct {
 	by      []int       // by place in the plan
 	coming  []bool      // by place in the plan
 	sinceAt []time.Time // of each node, see Replacement
@@ -51,13 +59,14 @@ func (m *Manifest) successors(groups []string, describe func(content.ID) *Descri
 	won := effective(m, f.in, now)
 	asked, verdicts, since := make([]question, 0, len(won)), make([]Verdict, 0, len(won)), make([]time.Time, 0, len(won))
 	chained := false
+	none := circumstances{machine: &Machine{}, settings: &settings{}, now: now}
 	for _, w := range won {
 		a := m.Approvals[w.index]
 		if a.Listed() {
 			continue
 		}
-		q, v := question{approval: a, desc: describe(a.Descriptor), machine: &Machine{}, settings: &settings{}, now: now}, Verdict{Update: a.Update, Compliance: Required, Verb: VerbWait}
-		at, everywhere := f.inForce(q)
+		q, v := question{approval: a, desc: describe(a.Descriptor), circumstances: &none}, Verdict{Update: a.Update, Compliance: Required, Verb: VerbWait}
+		at, everywhere := f.inForce(&q)
 		if everywhere && !not(a.Update) {
 			v.Verb = VerbInstall
 			chained = chained || len(q.desc.Supersedes) > 0
@@ -67,10 +76,20 @@ func (m *Manifest) successors(groups []string, describe func(content.ID) *Descri
 	if !chained {
 		return successors{}
 	}
-	r := newRelations(asked, verdicts, m.decided(describe, byMain))
-	by, all := r.leftOutForGood(func(i int) bool { return !r.circular[i] && verdicts[i].Verb == VerbInstall })
-	return successors{r, by, all.coming, fromAbove(&r.chains, func(n int) (at time.Time) {
-		if n < len(asked) && all.coming[n] {
+	s := successors{newRelations(asked, verdicts, m.decided(describe, byMain)), make(map[UpdateID]string, len(asked)), map[string]ends{}}
+	for _, q := range asked {
+		s.arch[q.approval.Update] = byArch(s.on, q.desc, func(arch string) ends { return s.rel.endsOn(arch, since) })
+	}
+	return s
+}
+
+// endsOn is what becomes of the chains on machines of one architecture; since is from when each of the plan is in force.
+func (r *relations) endsOn(arch string, since []time.Time) ends {
+	by, all := r.leftOutForGood(func(i int) bool {
+		return !r.circular[i] && r.verdicts[i].Verb == VerbInstall && r.asked[i].desc.forArch(arch)
+	})
+	return ends{by, all.coming, fromAbove(&r.chains, func(n int) (at time.Time) {
+		if n < len(all.coming) && all.coming[n] {
 			at = since[n]
 		}
 		return at
@@ -79,15 +98,16 @@ func (m *Manifest) successors(groups []string, describe func(content.ID) *Descri
 
 // of tells what replaces an update; false: nothing.
 func (s successors) of(u UpdateID) (rep Replacement, is bool) {
-	if s.rel == nil {
+	arch, known := s.arch[u]
+	if !known {
 		return rep, false
 	}
-	n, known := s.rel.node[u]
-	if !known || n >= len(s.by) || s.by[n] < 0 {
+	n, e := s.rel.node[u], s.on[arch]
+	if e.by[n] < 0 {
 		return rep, false
 	}
 	for m := range s.rel.above(n) {
-		if m >= len(s.coming) || !s.coming[m] {
+		if m >= len(e.coming) || !e.coming[m] {
 			continue
 		}
 		if rep.More = len(rep.By) == mostNamed; rep.More {
@@ -96,7 +116,7 @@ func (s successors) of(u UpdateID) (rep Replacement, is bool) {
 		rep.By = append(rep.By, s.rel.names[m])
 	}
 	slices.Sort(rep.By)
-	rep.SinceAt = s.sinceAt[n]
+	rep.SinceAt = e.sinceAt[n]
 	return rep, true
 }
 
@@ -169,17 +189,19 @@ func (f *fleet) findTakes() {
 }
 
 // taken: no machine of the fleet is told not to take such an update.
-func (f *fleet) taken(q question) bool {
+func (f *fleet) taken(q *question) bool {
+	c := *q.circumstances // they are those of others too
+	one := question{circumstances: &c, approval: q.approval, desc: q.desc}
 	return !slices.ContainsFunc(f.takes, func(s settings) bool {
-		q.settings = &s
-		return ruleClass(q, &Verdict{})
+		c.settings = &s
+		return ruleClass(&one, &Verdict{})
 	})
 }
 
 // inForce says whether an update is installed on each of the machines for which it is meant, without regard to what is installed
 // beside it, and from when: whichever approval of it counts on one of them, by a group that nobody here knows of, asks for
 // the same. A mitigation goes again, and what always asks its user waits for an answer.
-func (f *fleet) inForce(q question) (since time.Time, everywhere bool) {
+func (f *fleet) inForce(q *question) (since time.Time, everywhere bool) {
 	a := q.approval
 	if q.desc == nil || q.desc.Mitigates != "" || q.desc.AsksUser == "always" || f.held[a.Update] || f.held[AllUpdates] || !f.taken(q) {
 		return time.Time{}, false

@@ -138,7 +138,7 @@ func TestRC6SettingsOfRestartsAreChecked(t *testing.T) {
 func TestRC6WhatNeedsAnUpdateThatNeedsARestartWaitsForIt(t *testing.T) {
 	needs := &Descriptor{Update: "b", Revision: 1, Installer: "file", Prerequisites: []UpdateID{"a"}}
 	o := newRelations([]question{{approval: Approval{Update: "b", Action: ActionInstall}, desc: needs,
-		machine: &Machine{Restart: PendingRestart{Pending: true, Updates: []UpdateID{"a"}}, Detected: map[UpdateID]Detection{"a": {Present: true}}}}},
+		circumstances: &circumstances{machine: &Machine{Restart: PendingRestart{Pending: true, Updates: []UpdateID{"a"}}, Detected: map[UpdateID]Detection{"a": {Present: true}}}}}},
 		[]Verdict{{Update: "b", Verb: VerbInstall}}, func(UpdateID) *Descriptor { return nil })
 	o.settleOrder()
 	if v := o.verdicts[0]; v.Verb != VerbStage || v.Await != StateRestartNeededFirst || v.Reason != ReasonRestartPending {

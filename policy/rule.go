@@ -8,27 +8,32 @@ import (
 
 // question is what a rule looks at: one update with its winning approval on one machine.
 type question struct {
+	*circumstances
 	approval Approval
 	desc     *Descriptor // nil: not here yet
+	rings    *RingPlan   // the approval goes along it; nil: along none
+	deadline time.Time   // explicit, or by severity; zero: none
+	won      winner      // of what is only listed
+	lift     string      // why a mitigation is taken off; empty: it is none, or stays
+}
+
+// circumstances are the same for all updates of a plan. Of those there may be thousands.
+type circumstances struct {
 	machine  *Machine
 	holds    activeHolds
 	in       map[string]int // groups of the machine, see depths
-	rings    *RingPlan      // the approval goes along it; nil: along none
-	deadline time.Time      // explicit, or by severity; zero: none
 	settings *settings
 	calendar calendar // maintenance windows of the machine
 	stale    bool
 	now      time.Time
 	manifest *Manifest
 	doubt    map[string]Answer // groups that the machine may be in, see belonging
-	won      winner            // of what is only listed
-	lift     string            // why a mitigation is taken off; empty: it is none, or stays
 }
 
 // A rule settles the verdict (true) or passes.
 type rule struct {
 	name string
-	ask  func(q question, v *Verdict) bool
+	ask  func(q *question, v *Verdict) bool
 }
 
 // rules are asked in this order; the first that settles a verdict ends it. What cannot or need not
@@ -60,7 +65,7 @@ var rules = []rule{
 }
 
 // ruleDeclined: a declined update is not even looked at.
-func ruleDeclined(q question, v *Verdict) bool {
+func ruleDeclined(q *question, v *Verdict) bool {
 	if q.approval.Action != ActionDecline {
 		return false
 	}
@@ -69,7 +74,7 @@ func ruleDeclined(q question, v *Verdict) bool {
 }
 
 // ruleDocuments: without the descriptor nothing can be said.
-func ruleDocuments(q question, v *Verdict) bool {
+func ruleDocuments(q *question, v *Verdict) bool {
 	if q.desc != nil {
 		return false
 	}
@@ -78,8 +83,8 @@ func ruleDocuments(q question, v *Verdict) bool {
 	return true
 }
 
-func ruleArch(q question, v *Verdict) bool {
-	if q.desc.Arch == "" || q.desc.Arch == "all" || q.desc.Arch == q.machine.Arch {
+func ruleArch(q *question, v *Verdict) bool {
+	if q.desc.forArch(q.machine.Arch) {
 		return false
 	}
 	v.Verb, v.Compliance, v.Reason = VerbNone, NotApplicable, ReasonCompatArch
@@ -88,7 +93,7 @@ func ruleArch(q question, v *Verdict) bool {
 }
 
 // rulePassive: approvals that only ask to look.
-func rulePassive(q question, v *Verdict) bool {
+func rulePassive(q *question, v *Verdict) bool {
 	if q.approval.Action != ActionDetectOnly {
 		return false
 	}
@@ -98,7 +103,7 @@ func rulePassive(q question, v *Verdict) bool {
 }
 
 // rulePresent: the machine is already as the approval wants it, so nothing is left to stop.
-func rulePresent(q question, v *Verdict) bool {
+func rulePresent(q *question, v *Verdict) bool {
 	d, seen := q.machine.Detected[q.approval.Update]
 	if !seen || d.Err != "" {
 		return false
@@ -116,7 +121,7 @@ func rulePresent(q question, v *Verdict) bool {
 
 // ruleApplicable: what the descriptor's own rule says is not for this machine is neither fetched nor
 // installed. A removal is asked for all the same: what is there can go.
-func ruleApplicable(q question, v *Verdict) bool {
+func ruleApplicable(q *question, v *Verdict) bool {
 	d := q.machine.Detected[q.approval.Update]
 	if d.Foreign == "" || d.Err != "" || q.approval.Action == ActionRemove {
 		return false
@@ -126,7 +131,7 @@ func ruleApplicable(q question, v *Verdict) bool {
 }
 
 // ruleHold: a signed stop wins over everything that would change the machine.
-func ruleHold(q question, v *Verdict) bool {
+func ruleHold(q *question, v *Verdict) bool {
 	h, held := q.holds.on(q.approval.Update, q.approval.Revision)
 	if !held {
 		return false
@@ -141,7 +146,7 @@ func ruleHold(q question, v *Verdict) bool {
 }
 
 // ruleKnown: an installer or rule that this agent does not know must not be guessed at.
-func ruleKnown(q question, v *Verdict) bool {
+func ruleKnown(q *question, v *Verdict) bool {
 	for _, need := range append([]string{q.desc.Installer}, q.desc.Requires...) {
 		if !slices.Contains(q.machine.Installers, need) {
 			v.Verb, v.Reason = VerbHold, ReasonInstallerMissing
@@ -154,7 +159,7 @@ func ruleKnown(q question, v *Verdict) bool {
 
 // ruleLooked: a machine that could not find out whether the update is there changes nothing. It looks
 // again soon; to install on a guess could break what works, or install twice.
-func ruleLooked(q question, v *Verdict) bool {
+func ruleLooked(q *question, v *Verdict) bool {
 	d := q.machine.Detected[q.approval.Update]
 	if d.Err == "" || (q.approval.Action != ActionInstall && q.approval.Action != ActionRemove && q.approval.Action != ActionOptional) {
 		return false
@@ -168,7 +173,7 @@ func ruleLooked(q question, v *Verdict) bool {
 }
 
 // ruleStale: nothing new is begun on approvals that may have been withdrawn meanwhile.
-func ruleStale(q question, v *Verdict) bool {
+func ruleStale(q *question, v *Verdict) bool {
 	if !q.stale {
 		return false
 	}
@@ -177,7 +182,7 @@ func ruleStale(q question, v *Verdict) bool {
 	return true
 }
 
-func ruleAvailable(q question, v *Verdict) bool {
+func ruleAvailable(q *question, v *Verdict) bool {
 	if q.approval.NotBefore.IsZero() || !q.now.Before(q.approval.NotBefore) {
 		return false
 	}
@@ -187,7 +192,7 @@ func ruleAvailable(q question, v *Verdict) bool {
 }
 
 // ruleAct: nothing stands in the way.
-func ruleAct(q question, v *Verdict) bool {
+func ruleAct(q *question, v *Verdict) bool {
 	switch q.approval.Action {
 	case ActionInstall:
 		v.Verb = VerbInstall

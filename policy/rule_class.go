@@ -113,7 +113,7 @@ func (i SettingInfo) joins() func(a, b string) string {
 }
 
 // ruleClass: a machine changes nothing for an update of a kind that it does not take.
-func ruleClass(q question, v *Verdict) bool {
+func ruleClass(q *question, v *Verdict) bool {
 	if q.approval.Action != ActionInstall && q.approval.Action != ActionStageOnly && q.approval.Action != ActionOptional {
 		return false
 	}

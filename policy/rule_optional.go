@@ -9,7 +9,7 @@ import "fmt"
 // taken says whether an optional approval is to be carried out as an install: its user has said yes to this revision,
 // or it is on the machine already. What is there must count like any other that is installed: an older update that it
 // replaces would else be installed over it.
-func (q question) taken() bool {
+func (q *question) taken() bool {
 	if q.approval.Action != ActionOptional {
 		return false
 	}
@@ -20,7 +20,7 @@ func (q question) taken() bool {
 
 // ruleOptional: what is offered waits for its user, and nothing of it is fetched before. No deadline and no expediting
 // takes the place of that word.
-func ruleOptional(q question, v *Verdict) bool {
+func ruleOptional(q *question, v *Verdict) bool {
 	if q.approval.Action != ActionOptional {
 		return false
 	}
@@ -33,7 +33,7 @@ func ruleOptional(q question, v *Verdict) bool {
 }
 
 // changesNothing: the machine's automation goes no further than to look.
-func (q question) changesNothing(v *Verdict) bool {
+func (q *question) changesNothing(v *Verdict) bool {
 	a := q.settings.automation
 	if q.machine.UserElsewhere || a != AutomationOff && a != AutomationDetect {
 		return false

@@ -9,7 +9,7 @@ import (
 // before it (prerequisites; a checkpoint is one that later updates name), and one that must be installed alone goes
 // alone, see settleExclusive. What waits is fetched meanwhile.
 func (r *relations) settleOrder() {
-	f := r.comes(func(i int) bool { return r.asked[i].goesOn(r.verdicts[i]) })
+	f := r.comes(func(i int) bool { return r.asked[i].goesOn(&r.verdicts[i]) })
 	for i := range r.verdicts {
 		if r.verdicts[i].Verb == VerbInstall && !f.coming[i] && r.needsItself(i) {
 			v := &r.verdicts[i]

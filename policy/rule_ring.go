@@ -7,7 +7,7 @@ import (
 
 // ruleRing: an update that goes along a ring plan waits until the machine's ring is opened, and in a ring
 // that is spread for the machine's turn. To expedite skips the rings: everybody is addressed at once.
-func ruleRing(q question, v *Verdict) bool {
+func ruleRing(q *question, v *Verdict) bool {
 	if q.rings == nil || q.approval.Expedite {
 		return false
 	}
@@ -34,7 +34,7 @@ func ruleRing(q question, v *Verdict) bool {
 
 // waitsBehind says which ring others wait for, since when, and who decides where that would be without an end: a machine
 // cannot know how many there are in another ring, and where none needs the update none shows that it works.
-func (q question) waitsBehind() string {
+func (q *question) waitsBehind() string {
 	at := len(q.approval.RingsOpened) - 1
 	last := q.rings.Rings[at]
 	text := fmt.Sprintf("ring %s is open since %s", last.Name, q.approval.OpenedAt(at).UTC().Format(time.RFC3339))

@@ -23,7 +23,7 @@ func (r *relations) settleSupersedence() (superseded []int) {
 			v.Detail = "updates replace each other in a circle"
 		}
 	}
-	goes := func(i int) bool { return !r.circular[i] && r.asked[i].goesOn(r.verdicts[i]) }
+	goes := func(i int) bool { return !r.circular[i] && r.asked[i].goesOn(&r.verdicts[i]) }
 	later := r.comes(func(i int) bool { return goes(i) || !r.circular[i] && r.verdicts[i].Verb == VerbStage })
 	for old, newer := range r.replacedBy(func(i int) bool { return later.coming[i] || r.counts(i) })[:len(r.asked)] {
 		if newer >= 0 && !r.circular[old] && r.asked[old].approval.offers() && r.verdicts[old].Compliance == Installed {

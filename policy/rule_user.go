@@ -19,7 +19,7 @@ type Wish struct {
 
 // ruleLocalHold: the machine's own list may hold an update back. Only what is signed can lift a hold that
 // is signed, and only the machine's own file one of its own.
-func ruleLocalHold(q question, v *Verdict) bool {
+func ruleLocalHold(q *question, v *Verdict) bool {
 	if q.machine.LocalTrouble != "" {
 		v.Verb, v.Reason = VerbHold, ReasonLocalHold
 		v.Detail = "this machine's own policy file cannot be read; until it is mended or removed every update is held back: " + q.machine.LocalTrouble
@@ -37,7 +37,7 @@ func ruleLocalHold(q question, v *Verdict) bool {
 
 // ruleAutomation: how much the machine does without being asked. A deadline that has passed asks nobody.
 // Removals and expedited updates are an admin's order and do not wait for the user.
-func ruleAutomation(q question, v *Verdict) bool {
+func ruleAutomation(q *question, v *Verdict) bool {
 	a := q.settings.automation
 	if q.approval.Action != ActionInstall && q.approval.Action != ActionRemove || q.machine.UserElsewhere {
 		return false

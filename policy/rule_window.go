@@ -9,7 +9,7 @@ import (
 // ruleWindow: a machine is changed only while one of its maintenance windows is open, and only if the
 // update will be done before it closes. The bytes are fetched before, so that the window is for the
 // change alone. A deadline does not open a window, nor does expediting: the approval has to say so.
-func ruleWindow(q question, v *Verdict) bool {
+func ruleWindow(q *question, v *Verdict) bool {
 	anytime := len(q.calendar.windows) == 0 && !q.settings.windowsRequired
 	if anytime || q.approval.IgnoreWindows || !q.changes() || q.unbound() {
 		return false
@@ -35,6 +35,9 @@ func ruleWindow(q question, v *Verdict) bool {
 		v.Detail = "no maintenance window of this machine will open again"
 		if len(q.calendar.windows) == 0 {
 			v.Detail = "no maintenance window addresses this machine, and policy asks for one"
+		}
+		if lost := q.calendar.lost; len(lost) > 0 {
+			v.Detail += fmt.Sprintf("; %s is in zone %s, which this machine does not know: renew patchmesh or the zone database here, or state the window in another zone", lost[0].What, lost[0].Zone)
 		}
 	case ReasonWindowTooShort:
 		v.Detail = fmt.Sprintf("it needs %s, and no maintenance window of this machine is that long", spell(need))

@@ -13,7 +13,7 @@ type SetBack struct {
 }
 
 // setBack says whether the change of a question is set back now, and whether for good.
-func (q question) setBack() (now, forGood bool) {
+func (q *question) setBack() (now, forGood bool) {
 	s, is := q.machine.SetBack[q.approval.Update]
 	if !is || s.Revision != q.approval.Revision || q.approval.At.After(s.ApprovedAt) || !s.Until.IsZero() && !q.now.Before(s.Until) {
 		return false, false
@@ -23,13 +23,13 @@ func (q question) setBack() (now, forGood bool) {
 
 // notOrdered: it is due, but whoever chooses has ordered another one, and may have its reasons. Nothing waits for it, and it
 // replaces nothing before it is there. A removal is waited for whoever chooses.
-func (q question) notOrdered() bool {
+func (q *question) notOrdered() bool {
 	o := q.machine.Ordered
 	return o != "" && q.approval.Update != o && (q.approval.Action != ActionRemove || q.lift != "")
 }
 
 // goesOn: the machine is about to install it, and has not given it up.
-func (q question) goesOn(v Verdict) bool {
+func (q *question) goesOn(v *Verdict) bool {
 	_, forGood := q.setBack()
 	return v.Verb == VerbInstall && !forGood && !q.notOrdered()
 }

@@ -166,10 +166,24 @@ func (s Setting) Validate() error {
 	if err != nil {
 		return err
 	}
+	return s.validate(info.check)
+}
+
+// ValidateStated is Validate for what was stated before, as in a machine's own file: what was right when it was written must not
+// hold up the machine after an update of this program. ErrFormat.
+func (s Setting) ValidateStated() error {
+	info, err := s.info()
+	if err != nil {
+		return err
+	}
+	return s.validate(info.checkSigned)
+}
+
+func (s Setting) validate(check func(string) error) error {
 	if err := checkName("group", s.Group); err != nil {
 		return fmt.Errorf("setting %s: %w", s.Name, err)
 	}
-	if err := info.check(s.Value); err != nil {
+	if err := check(s.Value); err != nil {
 		return fmt.Errorf("setting %s for group %s: %w", s.Name, s.Group, err)
 	}
 	return nil
@@ -195,8 +209,8 @@ func (m *Manifest) checkSettings() error {
 		if err := checkText("value of a setting", s.Value, 200); err != nil {
 			return err
 		}
-		if _, err := s.info(); err == nil {
-			if err := s.Validate(); err != nil {
+		if info, err := s.info(); err == nil {
+			if err := s.validate(info.checkSigned); err != nil {
 				return err
 			}
 		} else if err := checkName("group", s.Group); err != nil {

@@ -14,6 +14,8 @@ type WeekHours struct {
 	Days     [7]bool // by time.Weekday
 	From, To int
 	Zone     *time.Location
+
+	lost string // the zone that they name, which is not known here; Zone is the machine's own then
 }
 
 // maxHoursText bounds what ParseWeekHours looks at.
@@ -23,17 +25,31 @@ const maxHoursText = 128
 // of names with commas between them, or "daily"; without days and slash it is daily. The zone may be left
 // out: then it is local. ErrFormat.
 func ParseWeekHours(text string, local *time.Location) (WeekHours, error) {
+	w, err := readWeekHours(text, local)
+	if err == nil && w.lost != "" {
+		err = errLost(w.lost)
+	}
+	return w, err
+}
+
+func errLost(zone string) error { return fmt.Errorf("zone %.60q is not known: %w", zone, ErrFormat) }
+
+// readWeekHours reads what is signed already, see LostZones.
+func readWeekHours(text string, local *time.Location) (WeekHours, error) {
 	w := WeekHours{Zone: local}
 	if len(text) > maxHoursText {
 		return w, fmt.Errorf("hours of %d characters: %w", len(text), ErrFormat)
 	}
 	rest, zone, zoned := strings.Cut(text, "@")
 	if zoned {
-		z, known := ParseZone(zone)
-		if !known {
-			return w, fmt.Errorf("zone %.60q is not known: %w", zone, ErrFormat)
+		switch z, known := ParseZone(zone); {
+		case known:
+			w.Zone = z
+		case !zoneForm(zone):
+			return w, errLost(zone)
+		default:
+			w.lost = zone
 		}
-		w.Zone = z
 	}
 	days, hours, some := strings.Cut(rest, "/")
 	if !some {

@@ -42,7 +42,13 @@ const (
 )
 
 // Validate says what is wrong with a window, for the one who writes it. ErrFormat, ErrTooLarge.
-func (w *Window) Validate() error { _, err := w.parse(); return err }
+func (w *Window) Validate() error {
+	if _, err := w.parse(); err != nil {
+		return err
+	}
+	_, err := w.location(time.UTC)
+	return err
+}
 
 // parsedWindow is a window ready to be asked.
 type parsedWindow struct {
@@ -82,8 +88,8 @@ func (w *Window) parse() (parsedWindow, error) {
 	case w.SpreadMinutes < 0 || w.SpreadMinutes > w.Minutes:
 		return p, fmt.Errorf("window %s of %d minutes is spread over %d: %w", w.ID, w.Minutes, w.SpreadMinutes, ErrFormat)
 	}
-	if _, err := w.location(time.UTC); err != nil {
-		return p, err
+	if !zoneForm(w.Zone) {
+		return p, fmt.Errorf("window %s: zone %.70q: %w", w.ID, w.Zone, ErrFormat)
 	}
 	return p, nil
 }
@@ -93,11 +99,8 @@ func (w *Window) location(local *time.Location) (*time.Location, error) {
 	if w.Zone == ZoneLocal {
 		return local, nil
 	}
-	if w.Zone == "" || w.Zone == "Local" || len(w.Zone) > 64 { // to Go these mean "UTC" and "this machine's"
-		return nil, fmt.Errorf("window %s: zone %.70q: %w", w.ID, w.Zone, ErrFormat)
-	}
 	loc, err := time.LoadLocation(w.Zone)
-	if err != nil {
+	if err != nil || !zoneForm(w.Zone) {
 		return nil, fmt.Errorf("window %s: zone %q is not known: %w", w.ID, w.Zone, ErrFormat)
 	}
 	return loc, nil
@@ -109,7 +112,7 @@ func (m *Manifest) checkWindows() error {
 	}
 	for i := range m.Windows {
 		w := &m.Windows[i]
-		if err := w.Validate(); err != nil {
+		if _, err := w.parse(); err != nil { // a zone that is not known here must not cost a machine its approvals
 			return err
 		}
 		if i > 0 && m.Windows[i-1].ID >= w.ID {
@@ -166,6 +169,7 @@ func offsetAt(t time.Time, loc *time.Location) time.Duration {
 type calendar struct {
 	windows []parsedWindow
 	zones   []*time.Location
+	lost    []LostZone // of windows that open nothing, since their zone is not known here
 	machine string
 }
 
@@ -185,6 +189,9 @@ func (m *Manifest) calendarFor(in map[string]int, mach Machine) calendar {
 		p, err := w.parse()
 		loc, zoneErr := w.location(local)
 		if err != nil || zoneErr != nil {
+			if err == nil {
+				c.lost = append(c.lost, LostZone{"window " + w.ID, w.Zone})
+			}
 			p, loc = parsedWindow{Window: w, rule: recurrence{}}, time.UTC
 		}
 		c.windows, c.zones = append(c.windows, p), append(c.zones, loc)

@@ -8,7 +8,7 @@ import "time"
 func (m *Manifest) WindowFor(mach Machine, a Approval, d *Descriptor, now time.Time) (time.Time, Reason) {
 	in := m.belongs(mach).in
 	set := m.settingsFor(in, mach)
-	q := question{approval: a, desc: d, machine: &mach, calendar: m.calendarFor(in, mach), settings: &set, now: now, manifest: m}
+	q := question{approval: a, desc: d, circumstances: &circumstances{machine: &mach, calendar: m.calendarFor(in, mach), settings: &set, now: now, manifest: m}}
 	anytime := len(q.calendar.windows) == 0 && !q.settings.windowsRequired
 	if anytime || a.IgnoreWindows || q.unbound() {
 		return now, ""

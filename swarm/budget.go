@@ -111,15 +111,20 @@ const MostTakenBy = "; most was taken by "
 // budgetText tells people what is used up, by whom most of it, and when it goes on.
 func (c *Core) budgetText() (string, map[string]int64) {
 	v := c.budgetView()
-	used, limit, until, what := v.MonthBytes, v.MonthLimit, v.MonthEnd, "this month"
-	if v.DayLimit > 0 && (v.MonthLimit == 0 || v.MonthLimit-v.MonthBytes > v.DayLimit-v.DayBytes) {
-		used, limit, until, what = v.DayBytes, v.DayLimit, v.DayEnd, "today"
-	}
+	used, limit, until, what := v.nearest()
 	text := fmt.Sprintf("the site may take %d bytes over the WAN %s, the rest is less than a chunk; it goes on at %s", limit, what, until.Format(time.RFC3339))
 	if v.Most != "" {
 		text += MostTakenBy + string(v.Most)
 	}
 	return text, map[string]int64{"spent_bytes": used, "budget_bytes": limit}
+}
+
+// nearest is the bound of which less is left.
+func (v *BudgetView) nearest() (used, limit int64, until time.Time, what string) {
+	if v.DayLimit > 0 && (v.MonthLimit == 0 || v.MonthLimit-v.MonthBytes > v.DayLimit-v.DayBytes) {
+		return v.DayBytes, v.DayLimit, v.DayEnd, "today"
+	}
+	return v.MonthBytes, v.MonthLimit, v.MonthEnd, "this month"
 }
 
 // bookWAN counts bytes that came over the WAN, useful or not, and tells neighbours.

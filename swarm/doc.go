@@ -88,7 +88,8 @@
 //   - Silence is measured by holder, not by request: who serves others in between is slow, not silent.
 //   - Trust in a neighbour's word is bought with chunks: it is asked for one until it has sent a good one, shunned
 //     for a day at the first wrong one. If it is asked and sends none it counts as silent, for a time that
-//     doubles (silence.go). Who is shunned or silent has no turn, no place in the line for the lease, and holds nothing.
+//     doubles (silence.go), also if it breaks off before it has sent any; of a seed and of a neighbour site, what was
+//     out together and fails together is one silence. Who is shunned or silent has no turn, no place in the line for the lease, and holds nothing.
 //   - News, descriptions and reports of a site go by way of its uplink, so it is hurried: three seconds after a question
 //     another is asked beside, and who gave no answer is no uplink for a turn and asked last (wordless.go). One that says
 //     no each time has a minute. A mistake costs a second session across the WAN.

@@ -67,9 +67,9 @@ type gate struct {
 type gateState struct {
 	gate
 	last      Conditions
-	use       LinkUse // of a metered link, when the conditions were judged
-	cpu, disk bool    // closed: they open again only well below their limits
-	detail    string
+	use       LinkUse                  // of a metered link, when the conditions were judged
+	cpu, disk bool                     // closed: they open again only well below their limits
+	details   map[policy.Reason]string // the facts behind each that is closed
 	told      gate
 }
 
@@ -94,7 +94,7 @@ func (c *Core) conditionsChanged(e ConditionsChanged) {
 		return
 	}
 	g, x := &c.gates, e.Conditions
-	g.gate, g.detail, g.last, g.use = gate{}, "", x, c.meteredUse()
+	g.gate, g.details, g.last, g.use = gate{}, map[policy.Reason]string{}, x, c.meteredUse()
 	close := func(shut bool, r policy.Reason, detail string, what ...*policy.Reason) {
 		if !shut {
 			return
@@ -104,8 +104,8 @@ func (c *Core) conditionsChanged(e ConditionsChanged) {
 				*w = r
 			}
 		}
-		if g.detail == "" {
-			g.detail = detail
+		if g.details[r] == "" {
+			g.details[r] = detail
 		}
 	}
 	g.cpu = over(x.CPUPercent, c.cfg.GateCPUPercent, g.cpu)
@@ -145,7 +145,7 @@ func (c *Core) gatesMoved() {
 		text := "all gates are open"
 		why := firstReason(now.serve, now.far, now.wan)
 		if why != "" {
-			text = c.gateText()
+			text = c.gateText(why)
 		}
 		c.act(Note{Kind: NoteGate, Reason: why, Text: text})
 		c.gates.told = now
@@ -192,23 +192,13 @@ func (c *Core) wanGate() policy.Reason {
 // wanShut says why nobody is to wait for this machine to fetch over the WAN: its gate, or its order of sources.
 func (c *Core) wanShut() policy.Reason { return firstReason(c.wanGate(), c.sourceGate()) }
 
-// gateText gives the facts behind the first gate that is closed.
-func (c *Core) gateText() string {
-	if c.gates.detail == "" {
-		return c.wanGateText()
-	}
-	return c.gates.detail
-}
-
-// wanGateText gives the facts behind the gate of the WAN.
-func (c *Core) wanGateText() string {
-	switch why := c.wanShut(); why {
-	case "":
-		return ""
-	case policy.ReasonNetPeersOnly:
+// gateText gives the facts behind a gate that is closed for this reason.
+func (c *Core) gateText(why policy.Reason) string {
+	switch text := c.gates.details[why]; {
+	case text != "" || why == "":
+		return text
+	case why == policy.ReasonNetPeersOnly:
 		return "its sources are " + c.cfg.Sources.String()
-	case c.gates.wan:
-		return c.gates.detail
 	}
 	return "nothing may be fetched over the WAN at this hour"
 }
@@ -266,15 +256,24 @@ func (c *Core) gatedHolders(l *payload) string {
 	return strings.Join(why, ", ")
 }
 
-// GateView is what this machine does not do at present, each with its reason.
+// GateView is what this machine does at present, and what it does not with the reason.
 type GateView struct {
-	Serve, WAN, Fetch, Help policy.Reason
-	Detail, WANDetail       string
-	Yielding                bool // background fetching gives way to other traffic
+	Serve    Eligible // it sends chunks to machines of its own subnet
+	Far      Eligible // and to others
+	WAN      Eligible // it fetches chunks over the WAN, as far as gates say
+	Afar     Eligible // it does so, whatever else may keep it from that
+	Fetch    Eligible // it fetches chunks at all
+	Help     Eligible // it fetches for neighbours what it does not need itself
+	Yielding bool     // background fetching gives way to other traffic
 }
 
 func (c *Core) gateView() GateView {
-	return GateView{Serve: firstReason(c.gates.serve, c.gates.far), WAN: c.wanGate(), Fetch: c.gates.fetch, Help: c.gates.help, Detail: c.gateText(), WANDetail: c.wanGateText(), Yielding: c.rates.yielding}
+	of := func(why policy.Reason) Eligible { return Eligible{Reason: why, Detail: c.gateText(why)} }
+	g := &c.gates
+	return GateView{
+		Serve: of(g.serve), Far: of(firstReason(g.serve, g.far)), WAN: of(firstReason(g.fetch, c.wanGate())), Fetch: of(g.fetch), Help: of(firstReason(g.fetch, g.help)),
+		Afar: c.takesAfar(), Yielding: c.rates.yielding,
+	}
 }
 
 // gateStops says which gate keeps this machine itself from a payload: one that stops all fetching, or one

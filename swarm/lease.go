@@ -440,9 +440,9 @@ func (c *Core) originArrived(l *payload, bytes int64) {
 }
 
 // originFailed: a seed that fell silent is left; the driver makes a new session or says LinkFailed,
-// and then the next in line takes over.
+// and then the next in line takes over. What ended with a wrong chunk that was under way beside it says nothing of its session.
 func (c *Core) originFailed(r *request, e Failed) {
-	if e.Class == Retry && c.byID[r.peer] != nil && e.Reason != "cancelled-user" {
+	if e.Class == Retry && c.byID[r.peer] != nil && e.Reason != policy.ReasonCancelledUser && e.Reason != policy.ReasonTrustBadChunk {
 		c.act(Unlink{Peer: r.peer, Reason: e.Reason})
 	}
 }

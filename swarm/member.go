@@ -50,6 +50,7 @@ type peer struct {
 	silences   int                     // in a row
 	answeredAt time.Time               // its last chunk, or the first ask after a pause
 	triedAt    time.Time               // the first ask since its last chunk; zero: it owes nothing
+	silentAt   time.Time               // when a silence was counted last
 
 	early  []content.ID // payloads that are not known here, whose lease it claims
 	relays []content.ID // payloads that it asks this machine to relay

@@ -32,7 +32,7 @@ type quiet struct {
 // claims to hold everything and answers nothing would keep its site from the WAN for ever, since what a
 // neighbour holds is not fetched there: while a mute peer is left alone, what it holds does not count.
 func (c *Core) silent(p *peer) {
-	p.silences = min(p.silences+1, maxSilences)
+	p.silences, p.silentAt = min(p.silences+1, maxSilences), c.now
 	p.busyUntil = c.now.Add(time.Second << p.silences)
 	c.wakeBy(p.busyUntil)
 	if p.silences >= muteAfter && c.neighbour(p) && !p.mute {
@@ -102,9 +102,14 @@ func (c *Core) sweepSilence() {
 }
 
 // keepSilence remembers a silent peer beyond its session: a new session must not wash it clean, or a liar
-// would make one whenever it has been found out.
+// would make one whenever it has been found out. To break off after it was asked, and before any chunk, is silence too: one that
+// did so each time would keep its site from the WAN, a session after the other.
 func (c *Core) keepSilence(p *peer) {
-	if p.silences < muteAfter {
+	if p.silentAt.Before(p.triedAt) && !p.seed {
+		p.silences = min(p.silences+1, maxSilences)
+		p.busyUntil = c.now.Add(time.Second << p.silences)
+	}
+	if p.silences == 0 || p.seed && p.silences < muteAfter {
 		return
 	}
 	c.quiets = slices.DeleteFunc(c.quiets, func(q quiet) bool { return q.peer == p.id })
@@ -122,7 +127,7 @@ func (c *Core) recallSilence(p *peer) {
 	q := c.quiets[i]
 	c.quiets = slices.Delete(c.quiets, i, i+1)
 	p.silences, p.busyUntil = q.silences, q.until
-	p.mute = c.neighbour(p) && c.now.Before(q.until)
+	p.mute = p.silences >= muteAfter && c.neighbour(p) && c.now.Before(q.until)
 	if p.mute {
 		c.wakeBy(q.until)
 	}

@@ -54,6 +54,7 @@ func (c *Core) save() {
 	s := Snapshot{
 		ReportSeq: c.reports.seq, WAN: slices.Clone(c.budget.ledger), Shuns: append([]Shun(nil), c.tasks.shuns...), Peers: c.savedPeers(), Orch: c.savedOrchestrations(),
 	}
+	s.Tasks, s.Payloads = make([]SavedTask, 0, len(c.tasks.tasks)), make([]SavedPayload, 0, len(c.payloads))
 	for _, k := range c.tasks.tasks {
 		s.Tasks = append(s.Tasks, SavedTask{
 			Update: k.verdict.Update, Revision: k.verdict.Revision, State: k.state, Reason: k.reason,

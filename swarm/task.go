@@ -281,7 +281,7 @@ func (c *Core) driveContent(k *task, l *payload) {
 	case l.assembly:
 		c.setState(k, policy.StateDownloading, "", "checking the whole payload", nil)
 	case l.inFlight == 0 && c.gateStops(l) != "":
-		c.setState(k, policy.StateWaitingContent, c.gateStops(l), c.gateText(), nil)
+		c.setState(k, policy.StateWaitingContent, c.gateStops(l), c.gateText(c.gateStops(l)), nil)
 	case l.inFlight == 0 && c.budgetStops(l):
 		text, facts := c.budgetText()
 		c.setState(k, policy.StateWaitingContent, policy.ReasonWanBudgetSpent, text, facts)

@@ -276,10 +276,11 @@ func (c *Core) chunkFailed(r *request, e Failed) {
 	case p == nil:
 	case e.Class == Refuse && r.kind == reqOrigin:
 		// There may be no other seed, so it is not given up; but wrong bytes across the WAN cost the
-		// site its line, so each time it is left alone for longer.
+		// site its line, so each time it is left alone for longer, over its sessions too: they are no network that hiccups.
 		l.Wasted += r.bytes
 		c.bookWAN(r.bytes)
 		c.noteRefused(p.id, e.Reason, e.Detail)
+		p.silences = max(p.silences, muteAfter-1)
 		c.silent(p)
 		p.busyUntil = c.now.Add(c.cfg.LinkRetryMax << p.silences)
 	case e.Class == Refuse:
@@ -298,6 +299,9 @@ func (c *Core) chunkFailed(r *request, e Failed) {
 		if p.asks == 0 {
 			p.triedAt = time.Time{}
 		}
+	case (r.kind == reqOrigin || r.kind == reqAdjacent) && !r.at.After(p.silentAt):
+		// It was out together with what failed first: of small payloads there may be hundreds, and that is one silence.
+	case c.shunned(p.id): // what was under way when it was found out says nothing more of it
 	default:
 		c.silent(p)
 	}

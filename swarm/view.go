@@ -87,6 +87,8 @@ type PeerView struct {
 	Payloads   int // of the approved ones: how many it holds anything of, as of StoreAt
 	Chunks     int // whole chunks of them
 	Wants      int // payloads that it is fetching
+
+	Gives, Takes Eligible // chunks to this machine, and from it
 }
 
 // View copies the state. It is cheap next to a Step that installs something, and meant to be called
@@ -131,6 +133,7 @@ func (c *Core) View() View {
 			ID: p.id, Site: p.site, Seed: p.seed, Egress: p.egress, Cache: p.cache, WiFi: p.wifi, Shunned: c.shunned(p.id),
 			BytesIn: p.bytesIn, BytesOut: p.bytesOut, SameSubnet: p.sameSubnet, Asks: p.asks, Silences: p.silences, Gate: p.gate.serve,
 			Payloads: p.held.payloads, Chunks: p.held.chunks, Wants: p.held.wants,
+			Gives: c.givesHere(p), Takes: c.takesHere(p),
 		}
 		if row.Shunned {
 			i, _ := c.findShun(p.id)

@@ -12,11 +12,12 @@ import (
 )
 
 func (a *app) peersCmd() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:   "peers",
 		Short: "who this node is connected to",
 		Long: "peers shows this node, its open sessions, and the machines of its site that are away. Rates are smoothed over 20 s.\n" +
-			"A peer that sent wrong bytes is shunned, with the reason and until when.\n" + exits,
+			"A peer that sent wrong bytes is shunned, with the reason and until when. 'peers eligibility' tells of each whether chunks come\n" +
+			"from it and go to it now, and why not.\n" + exits,
 		Example: "  patchmesh peers --json",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -29,6 +30,8 @@ func (a *app) peersCmd() *cobra.Command {
 			})
 		},
 	}
+	c.AddCommand(a.eligibilityCmd())
+	return c
 }
 
 func writePeers(w io.Writer, n *api.NodeInfo, now time.Time) {

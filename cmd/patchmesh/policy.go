@@ -81,7 +81,8 @@ func (a *app) policySetCmd() *cobra.Command {
 			"limit-CLASS-DIR is how fast they may be (class lan, site or wan; down or up), wan-budget-day and wan-budget-month what\n" +
 			"their site may take over the WAN, store-quota and store-reserve what payloads may take of the disk, gate-NAME when\n" +
 			"they stop to give chunks to others. A running machine goes by them at once; its command line and its own file may only be\n" +
-			"stricter. Where two groups are equally deep, what is stricter at each instant counts. 'doctor --wan' on a machine tells what holds there, and who says so.\n" + exits,
+			"stricter. Where two groups are equally deep, what is stricter at each instant counts. A rate with hours says nothing of other\n" +
+			"hours: there a rate without any beside it holds, or the default. 'off' lets nothing pass and 'unlimited' everything; 0 is refused. 'doctor --wan' on a machine tells what holds there, and who says so.\n" + exits,
 		Example: "  patchmesh policy set automation=server-manual --group servers\n  patchmesh policy set deadline-critical=72h --group all\n  patchmesh policy set limit-wan-down=20Mbit,2Mbit@Mon-Fri/08:00-18:00 --group branches\n  patchmesh policy set store-quota=20GiB --group tills\n  patchmesh policy set gate-battery=60 --group laptops",
 		Args:    exactly(1, "one NAME=VALUE"),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -20,7 +20,8 @@ func (a *app) siteCmd() *cobra.Command {
 			"says how much all of them together may take over the WAN. --stale-days is for a site without a network that is\n" +
 			"visited more rarely than certificates (7 days) last. With --neighbour its machines may take payload bytes from machines\n" +
 			"of another site before they use the WAN; without it nobody outside a site gives or gets any. State the prefixes\n" +
-			"of that site too: only inside them its machines are looked for. Without any flag it shows what is stated.\n" + exits,
+			"of that site too: only inside them its machines are looked for. A machine is of one site, that of its token; where\n" +
+			"prefixes of sites overlap the narrowest says at which site it is now. Without any flag it shows what is stated.\n" + exits,
 		Example: `  patchmesh site berlin --prefix 10.1.0.0/16 --prefix fd12:3456::/48
   patchmesh site berlin --wan-budget month=20GB@Europe/Berlin
   patchmesh site ship --stale-days 30
@@ -34,22 +35,7 @@ func (a *app) siteCmd() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.print(v, func(w io.Writer) {
-					if v.StaleDays > 0 {
-						defer fmt.Fprintf(w, "staleness budget: %d days\n", v.StaleDays)
-					}
-					if len(v.Neighbours) > 0 {
-						defer fmt.Fprintf(w, "takes from: %s\n", api.Clean(strings.Join(v.Neighbours, " ")))
-					}
-					if len(v.WANBudget) > 0 {
-						defer fmt.Fprintf(w, "WAN budget: %s\n", api.Clean(strings.Join(v.WANBudget, " ")))
-					}
-					if len(v.Prefixes) == 0 {
-						fmt.Fprintf(w, "%s: no prefixes are stated; each machine goes by the subnets it sees\n", v.Site)
-						return
-					}
-					fmt.Fprintf(w, "%s: %s\n", v.Site, api.Clean(strings.Join(v.Prefixes, " ")))
-				})
+				return a.print(v, func(w io.Writer) { writeSite(w, v) })
 			})
 		},
 	}
@@ -64,4 +50,24 @@ func (a *app) siteCmd() *cobra.Command {
 	c.MarkFlagsMutuallyExclusive("stale-days", "clear")
 	c.MarkFlagsMutuallyExclusive("wan-budget", "clear")
 	return c
+}
+
+func writeSite(w io.Writer, v *api.Site) {
+	if len(v.Prefixes) == 0 {
+		fmt.Fprintf(w, "%s: no prefixes are stated; each machine goes by the subnets it sees\n", v.Site)
+	} else {
+		fmt.Fprintf(w, "%s: %s\n", v.Site, api.Clean(strings.Join(v.Prefixes, " ")))
+	}
+	if len(v.WANBudget) > 0 {
+		fmt.Fprintf(w, "WAN budget: %s\n", api.Clean(strings.Join(v.WANBudget, " ")))
+	}
+	if len(v.Neighbours) > 0 {
+		fmt.Fprintf(w, "takes from: %s\n", api.Clean(strings.Join(v.Neighbours, " ")))
+	}
+	if v.StaleDays > 0 {
+		fmt.Fprintf(w, "staleness budget: %d days\n", v.StaleDays)
+	}
+	for _, o := range v.Overlaps {
+		fmt.Fprintln(w, api.Clean(o))
+	}
 }

@@ -106,6 +106,7 @@ func writeFleet(w io.Writer, f *api.Fleet) {
 	}
 	_ = t.Flush()
 	writeLeftOut(w, f)
+	writeNewer(w, f)
 	writeGates(w, f)
 	writeLacking(w, f)
 	writeNotApproved(w, f)
@@ -124,6 +125,15 @@ func writeLeftOut(w io.Writer, f *api.Fleet) {
 	}
 }
 
+// writeNewer names machines whose reports may tell more than is shown.
+func writeNewer(w io.Writer, f *api.Fleet) {
+	for _, m := range f.Machines {
+		if m.ReportVersion > api.ReportVersion {
+			fmt.Fprintf(w, "%s reports in version %d, and this patchmesh reads up to %d: not all that it says is shown; update patchmesh here\n", api.Clean(m.Name), m.ReportVersion, api.ReportVersion)
+		}
+	}
+}
+
 // from names where a file comes from, if somebody has said it.
 func from(origin string) string {
 	if origin == "" {
@@ -132,12 +142,13 @@ func from(origin string) string {
 	return ", from " + api.Clean(origin)
 }
 
-// reasonText is why an update is as it is on a machine. A compliance that its state does not tell comes first: who reads that an
-// update is held must see that the machine is not simply without it.
+// reasonText is why an update is as it is on a machine. A compliance that its state does not tell comes first, and one that only
+// newer versions know: who reads that an update is held must see that the machine is not simply without it.
 func reasonText(u api.Update) string {
 	words := []string{}
 	switch u.Compliance {
-	case "mitigated", "superseded-present":
+	case "", "unknown", "not-applicable", "required", "installed", "conflict", "error":
+	default:
 		words = append(words, u.Compliance)
 	}
 	if u.Reason != "" {

@@ -165,6 +165,9 @@ func writeOpenings(w io.Writer, v *api.Windows) {
 		}
 		fmt.Fprintln(w)
 	}
+	for _, z := range v.UnknownZones {
+		fmt.Fprintf(w, "%s is in zone %s, which is not known here: a window there stays closed, a limit goes by this computer's clock\n", api.Clean(z.What), api.Clean(z.Zone))
+	}
 	if v.ZoneAssumed {
 		fmt.Fprintf(w, "%s has not told its time zone: windows in local time are read by the clock of this computer; if it is in another zone, ask there\n", api.Clean(v.Machine))
 	}

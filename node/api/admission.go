@@ -45,4 +45,5 @@ type Site struct {
 	WANBudgetStrict bool     `json:"wan_budget_strict,omitempty"`
 	StaleDays       int      `json:"stale_days,omitempty"`
 	Neighbours      []string `json:"neighbours,omitempty"` // sites that it may take chunks from
+	Overlaps        []string `json:"overlaps,omitempty"`   // prefixes that others have stated too, and which counts
 }

@@ -118,17 +118,24 @@ type Machine struct {
 	LastScan    time.Time `json:"last_scan,omitzero"`
 	Epoch       uint64    `json:"epoch"`
 	Version     string    `json:"agent_version,omitempty"`
-	Reason      string    `json:"reason,omitempty"` // machine-wide trouble
-	Detail      string    `json:"detail,omitempty"`
-	Refused     []Refusal `json:"refused,omitempty"`
-	Traffic     *Traffic  `json:"traffic,omitempty"` // nil: nothing is limited
-	Updates     []Update  `json:"updates"`
+	// ReportVersion is that of what the machine reports; 0: of before there were any. See ReportVersion.
+	ReportVersion int       `json:"report_version,omitempty"`
+	Reason        string    `json:"reason,omitempty"` // machine-wide trouble
+	Detail        string    `json:"detail,omitempty"`
+	Refused       []Refusal `json:"refused,omitempty"`
+	Traffic       *Traffic  `json:"traffic,omitempty"` // nil: nothing is limited
+	Updates       []Update  `json:"updates"`
 	// LeftOut is how many of its updates the machine's last report had no room for, of those that had not changed for
 	// longest. What it said of them before is among Updates, if it did.
 	LeftOut int `json:"updates_left_out,omitempty"`
 	// BaselineMissing are updates of the baselines of its groups that it does not have.
 	BaselineMissing []string `json:"baseline_missing,omitempty"`
 }
+
+// ReportVersion is the version of what machines report, which is their row of the fleet. It grows when something is added that a seed
+// of before would not show; what is there keeps its name and its meaning for ever. So a seed takes every report, shows states,
+// reasons and compliances that it does not know as they are, and says of which machines it may not show all.
+const ReportVersion = 1
 
 // Update is the state of one update on one machine.
 type Update struct {
@@ -221,6 +228,7 @@ type NodeInfo struct {
 
 	Membership *Membership `json:"membership,omitempty"`
 	Traffic    *Traffic    `json:"traffic,omitempty"`
+	Abilities  []Ability   `json:"abilities"` // what it gives and takes now, and what not
 }
 
 // PeerInfo is one connected peer.
@@ -253,6 +261,8 @@ type PeerInfo struct {
 	FetchingPayloads int       `json:"fetching_payloads"`     // that it is still fetching
 	LackingPayloads  int       `json:"lacking_payloads"`      // of one that is away: that it was fetching when it left
 	Gated            string    `json:"gated,omitempty"`       // why it serves nobody at present, by its own word
+	Gives            Eligible  `json:"gives"`                 // chunks to this machine
+	Takes            Eligible  `json:"takes"`                 // chunks from this machine
 }
 
 // InviteRequest asks for a join token. Zero Uses means 1, zero ExpiresIn means one hour.

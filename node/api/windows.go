@@ -35,4 +35,6 @@ type Windows struct {
 	ZoneAssumed bool      `json:"zone_assumed,omitempty"`
 	AsOf        time.Time `json:"as_of"`
 	Epoch       uint64    `json:"epoch"`
+	// UnknownZones are of windows and limits of the machine that the node which answers does not know. A window there stays closed.
+	UnknownZones []policy.LostZone `json:"unknown_zones,omitempty"`
 }

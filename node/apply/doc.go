@@ -54,6 +54,8 @@
 //     on the same door, and the one that a node without a separate process relies on.
 //   - Descriptors stay decoded in memory (Decoded): a plan asks for each of thousands, and a name is a hash. What they
 //     are approved for is read and verified anew for each order, as ever.
+//   - Whether a description is what its name says is asked again, of the memory, where the verdict hangs on it: of the update
+//     that is ordered, and of those that it is related to. To hash all of thousands would cost more than the rest of an order.
 //   - The journal is a text file: the role that runs as root links no database of its own accord.
 //   - A new descriptor is taken only if an approval for this machine names it, so the folder cannot be
 //     filled from outside.

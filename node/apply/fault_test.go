@@ -131,6 +131,34 @@ func TestDescriptionUnderAnotherNameIsRefused(t *testing.T) {
 	}
 }
 
+// Nor is it looked at for another update that needs it: who can put a description on the shelf must not say what is there.
+func TestDescriptionUnderAnotherNameServesNoOther(t *testing.T) {
+	o, p, f, _ := withFaults(t)
+	base := o.approveSo("base", func(*policy.Descriptor) {})
+	top := o.approveSo("top", func(d *policy.Descriptor) { d.Prerequisites = []policy.UpdateID{"base"} })
+	c, ctx := NewClient(p.sock, o), context.Background()
+	if _, err := c.Do(ctx, base, Install); err != nil { // it is on the machine
+		t.Fatal(err)
+	}
+	if err := c.OfferObject(ctx, top); err != nil {
+		t.Fatal(err)
+	}
+	forged := *f.Shelf.Describe(base)
+	forged.Title = "another"
+	f.describe = func(id content.ID) *policy.Descriptor {
+		if id == base {
+			return &forged
+		}
+		return f.Shelf.Describe(id)
+	}
+	looks := p.hands.looks
+	_, err := p.role.Do(ctx, top, Install)
+	wantRefused(t, "what needs a forged one", err, policy.ReasonDepOtherFirst)
+	if p.hands.looks != looks {
+		t.Error("the machine was asked by a forged description")
+	}
+}
+
 // A hold that arrives while an order waits for its turn still stops it.
 func TestHoldThatArrivesWhileAnOrderWaitsStopsIt(t *testing.T) {
 	o, p, _, id := withFaults(t)

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"slices"
 	"time"
 
 	"patchmesh/policy"
@@ -21,6 +22,9 @@ type failures interface {
 func (r *Role) failedRemovals(m *policy.Manifest, facts policy.Machine, ordered policy.UpdateID) map[policy.UpdateID]policy.SetBack {
 	j, reads := r.cfg.Journal.(failures)
 	out := map[policy.UpdateID]policy.SetBack{}
+	if !slices.ContainsFunc(m.Approvals, func(a policy.Approval) bool { return a.Action == policy.ActionRemove }) {
+		return out
+	}
 	for _, a := range m.Counting(facts, r.cfg.Now()) { // what is said for other machines has another revision, or another age
 		if !reads || a.Update == ordered || a.Action != policy.ActionRemove {
 			continue

@@ -25,6 +25,10 @@ type DB struct {
 	write   *sql.DB    // one connection; a commit is durable
 	hasty   *sql.DB    // one connection; a commit may be lost with the power
 
+	later    sync.Mutex // held around every write of the snapshot
+	snapshot string     // what names of additions to it begin with; empty: none was saved by this DB
+	added    int
+
 	watch func(what string, done bool)
 }
 

@@ -33,6 +33,10 @@
 //   - Three pools of connections: one writer, one hasty writer for hints (synchronous NORMAL), some
 //     readers. A mutex lets one writer go at a time, so SQLite never answers "busy" among ourselves.
 //   - Each connection keeps its statements prepared: parsing one costs more than most of them take to run.
+//   - What has changed in a large snapshot is kept beside it, under its hash, until the next whole one: each step of an
+//     install saves, and there may be thousands of updates. An older version of the program goes by the whole one alone,
+//     which is all there is after an orderly end, and which the core completes after another one by looking at the machine; once it
+//     has saved, the additions of before are void.
 //   - Only the newest report of a machine is kept: reports are whole, not increments.
 //   - A damaged file is found when opening (quick check), not when a report is due.
 package state

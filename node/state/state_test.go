@@ -43,12 +43,12 @@ func must(t *testing.T, errs ...error) {
 
 func TestSnapshotAndDraftSurviveReopening(t *testing.T) {
 	db := openDB(t)
-	if b, err := db.Snapshot(); b != nil || err != nil {
+	if b, _, err := db.Snapshot(); b != nil || err != nil {
 		t.Errorf("before the first: %q, %v", b, err)
 	}
 	must(t, db.SaveSnapshot([]byte("one")), db.SaveSnapshot([]byte("two")), db.SaveDraft([]byte("draft")), db.Close())
 	db = reopen(t, db.path)
-	if b, err := db.Snapshot(); string(b) != "two" || err != nil {
+	if b, _, err := db.Snapshot(); string(b) != "two" || err != nil {
 		t.Errorf("snapshot %q, %v", b, err)
 	}
 	if b, err := db.Draft(); string(b) != "draft" || err != nil {
@@ -180,7 +180,7 @@ func TestFullDiskIsErrNoSpaceAndLosesNothing(t *testing.T) {
 	if err := db.SaveSnapshot(make([]byte, 1<<20)); !errors.Is(err, content.ErrNoSpace) || !errors.Is(err, ErrNoSpace) {
 		t.Errorf("%v, want ErrNoSpace", err)
 	}
-	if b, err := db.Snapshot(); string(b) != "kept" || err != nil {
+	if b, _, err := db.Snapshot(); string(b) != "kept" || err != nil {
 		t.Errorf("snapshot is now %d bytes, %v", len(b), err)
 	}
 	must(t, db.SaveSnapshot([]byte("small")))
@@ -580,7 +580,7 @@ func TestReadersDoNotWaitForAWriter(t *testing.T) {
 		if _, err := tx.Exec(`UPDATE singles SET body = x'79'`); err != nil {
 			return err
 		}
-		b, err := db.Snapshot() // would hang or fail if readers needed the writer's lock
+		b, _, err := db.Snapshot() // would hang or fail if readers needed the writer's lock
 		if string(b) != "x" {
 			t.Errorf("a reader sees %q before the commit", b)
 		}

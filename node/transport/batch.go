@@ -29,7 +29,7 @@ const (
 // batchBytes holds eight records with what TLS adds to them.
 const batchBytes = 8 * recordBytes
 
-var batchPool = sync.Pool{New: func() any { b := make([]byte, 0, batchBytes); return &b }}
+var batchPool spares[[]byte]
 
 // gatherWrites has what is written from now on wait for sendGathered, or until much has gathered. Others may write
 // meanwhile, as TLS itself does: order is kept.
@@ -61,7 +61,7 @@ func (r *rawConn) sendGathered() error {
 	}
 	err := r.sendBatch()
 	*r.out.buf = (*r.out.buf)[:0]
-	batchPool.Put(r.out.buf)
+	batchPool.put(r.out.buf)
 	r.out.buf = nil
 	return err
 }
@@ -77,7 +77,10 @@ func (r *rawConn) Write(b []byte) (int, error) {
 		return r.send(b)
 	}
 	if r.out.buf == nil {
-		r.out.buf = batchPool.Get().(*[]byte)
+		if r.out.buf = batchPool.take(); r.out.buf == nil {
+			b := make([]byte, 0, batchBytes)
+			r.out.buf = &b
+		}
 	}
 	if len(*r.out.buf)+len(b) > batchBytes {
 		if err := r.sendBatch(); err != nil {

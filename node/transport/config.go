@@ -119,6 +119,7 @@ const (
 	strangerStreams    = 2
 	strangerEvictAge   = time.Second // a seat so old makes room when all are taken
 	peerStreams        = 16
+	docStreams         = 10 // for documents, of peerStreams: where thousands are asked for, chunks and gossip have room beside them
 	peerConns          = 4
 	peerMemoryBytes    = 8 << 20
 	systemMemoryBytes  = 512 << 20

@@ -56,7 +56,10 @@
 //     half-open connections, without timeouts.
 //   - Stall, not time: a write may take long if bytes keep moving, so that slow WAN links work while
 //     a peer that stops reading is dropped after Timing.Stall.
-//   - Chunk buffers are pooled and hold the answer's header in front of the bytes: one write, no copy.
+//   - Chunk buffers are pooled and hold the answer's header in front of the bytes: one write, no copy. The pools outlast
+//     collections (spare.go).
+//   - Documents have a stream each and take ten of the sixteen that a peer has: where thousands are asked for the others
+//     wait, and chunks, messages and gossip have room beside them.
 //   - A chunk that has come and was found right stays in its buffer for a moment (recent.go): where a chunk
 //     is asked for as soon as it is there, it is not read again from the disk.
 //   - The reader of a link sleeps through large frames: nothing but the rest of the frame can come, and

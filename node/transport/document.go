@@ -28,6 +28,14 @@ func (h *Host) FetchDoc(ctx context.Context, from string, ask wire.DocAsk) ([]by
 }
 
 func (s *session) fetchDoc(ctx context.Context, maxBytes int, frame []byte) ([]byte, error) {
+	select {
+	case s.docs <- struct{}{}:
+		defer func() { <-s.docs }()
+	case <-s.closing:
+		return nil, ErrGone
+	case <-ctx.Done():
+		return nil, ErrCancelled
+	}
 	st, err := s.l.open(ctx, protoDoc)
 	if err != nil {
 		return nil, err

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"io"
 	"os"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -50,15 +49,14 @@ const (
 )
 
 // gatherPools hold the buffers that no connection has anything in: of many connections few have.
-var gatherPools = map[int]*sync.Pool{asksGatherBytes: {}, gatherBytes: {}, dataGatherBytes: {}}
+var gatherPools = map[int]*spares[[]byte]{asksGatherBytes: {}, gatherBytes: {}, dataGatherBytes: {}}
 
 func (g *gather) room() int { return cmp.Or(g.size, gatherBytes) }
 
 // take gives the buffer, from the pool if there was none.
 func (g *gather) take() []byte {
 	if g.buf == nil {
-		var ok bool
-		if g.buf, ok = gatherPools[g.room()].Get().(*[]byte); !ok {
+		if g.buf = gatherPools[g.room()].take(); g.buf == nil {
 			b := make([]byte, g.room())
 			g.buf = &b
 		}
@@ -69,7 +67,7 @@ func (g *gather) take() []byte {
 // leave gives the buffer back to the pool when nothing is left in it.
 func (g *gather) leave() {
 	if g.buf != nil && len(g.rest) == 0 && g.have == 0 {
-		gatherPools[len(*g.buf)].Put(g.buf)
+		gatherPools[len(*g.buf)].put(g.buf)
 		g.buf, g.rest = nil, nil
 	}
 }

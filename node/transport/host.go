@@ -226,6 +226,7 @@ func (h *Host) keeper() {
 		now := h.clock.now()
 		h.door.expire()
 		h.recent.expire(now)
+		expireSpares(time.Now())
 		// After a pause of this whole program the peers look silent though it was us who did not
 		// read: give the readers a round first.
 		if now-last < 2*h.t.Tick+time.Second {

@@ -412,6 +412,9 @@ func TestLyingServerIsDropped(t *testing.T) {
 			return frame(wire.Answer{Req: req, Status: wire.StatusOK, Length: 100}, 100)
 		},
 		"not asked for": func(uint64) []byte { return frame(wire.Answer{Req: 99, Status: wire.StatusBusy}, 0) },
+		"a chunk not asked for": func(uint64) []byte { // C-27
+			return frame(wire.Answer{Req: 99, Status: wire.StatusOK, Length: chunkBytes}, chunkBytes)
+		},
 		"too large": func(req uint64) []byte {
 			return frame(wire.Answer{Req: req, Status: wire.StatusOK, Length: content.MaxChunkBytes + 1}, 0)
 		},
@@ -429,6 +432,27 @@ func TestLyingServerIsDropped(t *testing.T) {
 				t.Error(d.why)
 			}
 		})
+	}
+}
+
+// C-27: one ask, one chunk. A second one that nobody asked for ends the session, and nothing of it is handed on.
+func TestC27ChunkThatIsSentTwiceEndsTheSession(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	p := lyingServer(t, m, func(req uint64) []byte {
+		one := make([]byte, wire.AnswerBytes+chunkBytes)
+		wire.PutAnswer(one, wire.Answer{Req: req, Status: wire.StatusOK, Length: chunkBytes})
+		return append(one, one...)
+	})
+	got, _ := fetchOne(m, p.id, chunkBytes)
+	if err := await(t, got, "answer"); err != nil {
+		t.Error(err)
+	}
+	if d := await(t, m.down, "PeerDown"); !errors.Is(d.why, ErrProtocol) {
+		t.Error(d.why)
+	}
+	if len(got) != 0 {
+		t.Error("the second chunk was handed on")
 	}
 }
 

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"sync"
 	"sync/atomic"
 
 	"patchmesh/content"
@@ -11,7 +10,7 @@ import (
 // Chunk buffers, by size class, with room for an answer's header in front.
 var (
 	bufferClasses = [...]int{64 << 10, content.MinChunkBytes, 512 << 10, content.MaxChunkBytes}
-	bufferPools   [len(bufferClasses)]sync.Pool
+	bufferPools   [len(bufferClasses)]spares[buffer]
 )
 
 // buffer is a pooled piece of memory for one answer and its chunk. It goes back to its pool once all who hold
@@ -28,8 +27,8 @@ func takeBuffer(sizeBytes int) *buffer {
 		if sizeBytes > most {
 			continue
 		}
-		b, ok := bufferPools[class].Get().(*buffer)
-		if !ok {
+		b := bufferPools[class].take()
+		if b == nil {
 			b = &buffer{class: class, b: make([]byte, wire.AnswerBytes+most)}
 		}
 		b.holds.Store(1)
@@ -53,6 +52,6 @@ func (b *buffer) retain() { b.holds.Add(1) }
 
 func (b *buffer) free() {
 	if b.holds.Add(-1) == 0 {
-		bufferPools[b.class].Put(b)
+		bufferPools[b.class].put(b)
 	}
 }

@@ -20,7 +20,8 @@ type session struct {
 	mesh  *stream
 	prev  *session // of the same peer; its PeerDown comes before our PeerUp
 	out   outbox
-	down  *Pace // of chunks received
+	down  *Pace         // of chunks received
+	docs  chan struct{} // a place for each document that is asked for
 
 	closing chan struct{} // closed by shut
 	done    chan struct{} // closed after PeerDown
@@ -41,7 +42,7 @@ func newSession(l *link, p Peer, hello wire.Hello, st *stream, prev *session) *s
 	return &session{
 		h: l.h, l: l, peer: p, hello: hello, mesh: st, prev: prev,
 		out: outbox{wake: NewBell()}, closing: make(chan struct{}), done: make(chan struct{}), draining: map[*fetcher]struct{}{},
-		down: l.h.cfg.Pacing.down(p),
+		down: l.h.cfg.Pacing.down(p), docs: make(chan struct{}, docStreams),
 	}
 }
 

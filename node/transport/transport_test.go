@@ -44,6 +44,8 @@ type machine struct {
 	trace  []string
 	enrols int
 
+	docAsked, holdDocs chan struct{} // if set, DocAsked says so in the one and waits for the other
+
 	blocked  chan struct{}
 	enrolled func(peerID string) // called in Enrol, if set
 }
@@ -93,6 +95,10 @@ func (m *machine) ChunkAsked(_ string, ref uint64, payload content.ID, index int
 }
 func (m *machine) ChunkCancelled(_ string, ref uint64) { m.voids <- ref }
 func (m *machine) DocAsked(_ string, ask wire.DocAsk) ([]byte, bool) {
+	if m.holdDocs != nil {
+		m.docAsked <- struct{}{}
+		<-m.holdDocs
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b, ok := m.docs[ask.ID]

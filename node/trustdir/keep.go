@@ -134,7 +134,7 @@ func (d *Dir) Lost() error { return d.lost }
 // sets reads the sets that the pointers name, the newest first; without any, the error says why.
 func (d *Dir) sets() ([]policy.Files, error) {
 	type numbered struct {
-		n uint64
+		p pointer
 		f policy.Files
 	}
 	var found []numbered
@@ -150,15 +150,19 @@ func (d *Dir) sets() ([]policy.Files, error) {
 			damage = err
 			continue
 		}
+		if len(found) > 0 && p == found[0].p { // both name one set, as they mostly do: of thousands of updates it is megabytes
+			found = append(found, found[0])
+			continue
+		}
 		f, err := d.readSet(p)
 		if err != nil {
 			damage = err
 			continue
 		}
-		if len(found) > 0 && p.Number > found[0].n {
-			found = append([]numbered{{p.Number, f}}, found...)
+		if len(found) > 0 && p.Number > found[0].p.Number {
+			found = append([]numbered{{p, f}}, found...)
 		} else {
-			found = append(found, numbered{p.Number, f})
+			found = append(found, numbered{p, f})
 		}
 	}
 	var out []policy.Files

@@ -20,8 +20,9 @@ type Limits []Limit
 // MaxLimits bounds the list.
 const MaxLimits = 64
 
-// At is the rate for a class and direction at an instant, and when it may change next; zero: never.
-func (ls Limits) At(c Class, d Direction, now time.Time) (r Rate, until time.Time) {
+// At is the rate for a class and direction at an instant, and when it may change next; zero: never. said is false where none of
+// them says anything of that instant, as outside the hours of one that has no other beside it.
+func (ls Limits) At(c Class, d Direction, now time.Time) (r Rate, said bool, until time.Time) {
 	r = Unlimited
 	timed := false
 	for _, l := range ls {
@@ -36,6 +37,7 @@ func (ls Limits) At(c Class, d Direction, now time.Time) (r Rate, until time.Tim
 				continue
 			}
 		}
+		said = true
 		switch better := l.Window != nil; {
 		case better && !timed:
 			r, timed = l.Rate, true
@@ -43,7 +45,7 @@ func (ls Limits) At(c Class, d Direction, now time.Time) (r Rate, until time.Tim
 			r = l.Rate
 		}
 	}
-	return r, until
+	return r, said, until
 }
 
 func lower(a, b Rate) bool { return a != Unlimited && (b == Unlimited || a < b) }

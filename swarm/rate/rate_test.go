@@ -112,15 +112,22 @@ func TestLimitsWithWindowsBeatThoseWithout(t *testing.T) {
 		{"2026-03-01T23:00:00Z", 0, "2026-03-02T00:00:00Z"}, // Sunday: nothing at all
 	} {
 		at, _ := time.Parse(time.RFC3339, c.at)
-		r, until := ls.At(WAN, Down, at)
-		if r != c.want || until.UTC().Format(time.RFC3339) != c.until {
+		r, said, until := ls.At(WAN, Down, at)
+		if r != c.want || !said || until.UTC().Format(time.RFC3339) != c.until {
 			t.Errorf("at %s: %d until %v, want %d until %s", c.at, r, until, c.want, c.until)
 		}
 	}
-	if r, until := ls.At(LAN, Up, begin); r != 50 || !until.IsZero() {
+	if r, said, until := ls.At(LAN, Up, begin); r != 50 || !said || !until.IsZero() {
 		t.Errorf("a limit without a window: %d until %v", r, until)
 	}
-	if r, _ := ls.At(LAN, Down, begin); r != Unlimited {
-		t.Errorf("no limit was set: %d", r)
+	if r, said, _ := ls.At(LAN, Down, begin); r != Unlimited || said {
+		t.Errorf("no limit was set: %d, said %v", r, said)
+	}
+	hours := Limits{{WAN, Down, 100, &office}}
+	if r, said, until := hours.At(WAN, Down, begin); r != 100 || !said || until.Hour() != 18 {
+		t.Errorf("within the hours: %d, said %v, until %v", r, said, until)
+	}
+	if r, said, until := hours.At(WAN, Down, begin.Add(8*time.Hour)); r != Unlimited || said || until.IsZero() {
+		t.Errorf("outside the hours: %d, said %v, until %v", r, said, until)
 	}
 }

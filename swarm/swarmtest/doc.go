@@ -46,5 +46,5 @@
 //   - wait TIME: time passes, and the core is woken whenever it asked to be; sleep TIME: the same without
 //     waking it, as on a machine that was suspended; back TIME: the clock is turned back; until ACTION [TIME]: wait for the first such action
 //   - restart: a new core with the last saved snapshot and what is in the store
-//   - view [tasks] [payloads] [peers] [store]: what people would see
+//   - view [tasks] [payloads] [peers] [store] [eligible]: what people would see
 package swarmtest

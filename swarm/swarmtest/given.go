@@ -212,5 +212,24 @@ func doView(s *story, l *line) error {
 				fmt.Sprintf("sent us %dKiB, got %dKiB", p.BytesIn>>10, p.BytesOut>>10)))
 		}
 	}
+	if l.take("eligible") {
+		for _, p := range v.Peers {
+			s.say("%s: gives%s, takes%s", p.ID, eligible(p.Gives, s.now), eligible(p.Takes, s.now))
+		}
+		g := v.Gate
+		s.say("this machine: serves%s, far%s, wan%s, fetches%s, helps%s", eligible(g.Serve, s.now), eligible(g.Far, s.now), eligible(g.Afar, s.now), eligible(g.Fetch, s.now), eligible(g.Help, s.now))
+	}
 	return nil
+}
+
+// eligible says nothing where chunks go, and otherwise why not.
+func eligible(e swarm.Eligible, now time.Time) string {
+	if e.Reason == "" {
+		return ""
+	}
+	text := " not (" + words(e.Reason, e.Detail)
+	if !e.Until.IsZero() {
+		text += fmt.Sprintf(", for %v", e.Until.Sub(now))
+	}
+	return text + ")"
 }
