@@ -205,6 +205,8 @@ func (c *Core) setWant(l *payload, want bool) {
 		c.tellHave(l)
 		if !l.needed() {
 			c.cancelFetches(l)
+		} else if again := c.now.Add(c.cfg.SpaceRetry); l.blockedUntil.After(again) {
+			l.blocks, l.blockedUntil = 0, again // a helper's pause is not for what it needs itself
 		}
 	}
 	c.drive(l)
