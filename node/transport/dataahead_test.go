@@ -8,13 +8,18 @@ import (
 	"time"
 )
 
-// fetchJudged fetches one chunk, and judges it so.
+// fetchJudged fetches one chunk, and judges it so. What is asked for while the stream of a wrong chunk ends is asked for again.
 func (m *machine) fetchJudged(p *machine, judged Judgement) {
 	m.t.Helper()
-	got := make(chan error, 1)
-	m.FetchChunk(p.ID(), payloadID, 0, chunkBytes, func(_ []byte, err error) Judgement { got <- err; return judged })
-	if err := await(m.t, got, "a chunk"); err != nil {
-		m.t.Fatal(err)
+	for {
+		got := make(chan error, 1)
+		m.FetchChunk(p.ID(), payloadID, 0, chunkBytes, func(_ []byte, err error) Judgement { got <- err; return judged })
+		switch err := await(m.t, got, "a chunk"); {
+		case err == nil:
+			return
+		case !errors.Is(err, ErrWrongChunk):
+			m.t.Fatal(err)
+		}
 	}
 }
 

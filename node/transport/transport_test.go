@@ -104,6 +104,14 @@ func (m *machine) DocAsked(_ string, ask wire.DocAsk) ([]byte, bool) {
 	b, ok := m.docs[ask.ID]
 	return b, ok
 }
+
+// enrolments is how often m was asked to enrol somebody.
+func (m *machine) enrolments() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.enrols
+}
+
 func (m *machine) Enrol(_ context.Context, peerID, remoteAddr string, request []byte) ([]byte, error) {
 	m.mu.Lock()
 	m.enrols++
@@ -452,8 +460,8 @@ func TestEnrolmentOutlivesTheSessionThatCarriedIt(t *testing.T) {
 	if err != nil || string(got) != "welcome "+member.ID()+" renew" {
 		t.Fatalf("%q %v", got, err)
 	}
-	if seed.enrols != 2 {
-		t.Error(seed.enrols, "requests: the session was to be cut under the first")
+	if n := seed.enrolments(); n != 2 {
+		t.Error(n, "requests: the session was to be cut under the first")
 	}
 }
 
