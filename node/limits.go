@@ -48,10 +48,7 @@ func parseSpeed(s string, c rate.Class, d rate.Direction) (rate.Rate, error) {
 	if share, ok := strings.CutSuffix(s, "%"); ok {
 		return percentOf(share, c)
 	}
-	if s == "0" { // no limit, as services that were installed by earlier versions say: they must start
-		s = "unlimited"
-	}
-	r, err := policy.ParseSpeed(s)
+	r, err := policy.ReadSpeed(s) // 0 is no limit: services that were installed by earlier versions say so, and must start
 	if err == nil && r == 0 && (c != rate.WAN || d != rate.Down) {
 		err = errors.New("only wan.down may be off")
 	}

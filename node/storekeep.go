@@ -176,9 +176,9 @@ func (n *Node) evict(a swarm.Evict) {
 	freed, err := n.dropStored(a.Payload)
 	if !errors.Is(err, content.ErrNotFound) {
 		n.keeper.removed(freed, err)
-	}
-	if err != nil && !errors.Is(err, content.ErrNotFound) {
-		n.log.Warn("payload not evicted", "payload", a.Payload.Short(), "err", err)
+		if err != nil {
+			n.log.Warn("payload not evicted", "payload", a.Payload.Short(), "err", err)
+		}
 	}
 	n.events.send(swarm.PayloadDropped{Payload: a.Payload})
 }

@@ -87,17 +87,17 @@ type TimedRate struct {
 	Hours       *WeekHours
 }
 
-// ParseSpeed reads one rate: 20Mbit, unlimited, or off. ErrFormat, for 0 too: some mean nothing by it and others no limit.
-func ParseSpeed(s string) (int64, error) {
-	r, err := readSpeed(s)
+// parseSpeed reads one rate: 20Mbit, unlimited, or off. ErrFormat, for 0 too: some mean nothing by it and others no limit.
+func parseSpeed(s string) (int64, error) {
+	r, err := ReadSpeed(s)
 	if err == nil && r == NoLimit && !strings.EqualFold(s, rateUnlimited) {
 		return 0, fmt.Errorf("rate %.60q may mean two things: off lets nothing pass, unlimited everything: %w", s, ErrFormat)
 	}
 	return r, err
 }
 
-// readSpeed reads what is signed already, where 0 has meant no limit.
-func readSpeed(s string) (int64, error) {
+// ReadSpeed reads one rate that is signed already, or on a command line of before, where 0 has meant no limit. ErrFormat.
+func ReadSpeed(s string) (int64, error) {
 	if strings.EqualFold(s, rateOff) {
 		return 0, nil
 	}
@@ -123,7 +123,7 @@ func ParseRates(s string, local *time.Location, mayBeOff bool) ([]TimedRate, err
 	}
 	for _, text := range splitRates(s) {
 		speed, _, _ := strings.Cut(text, "@")
-		if _, err := ParseSpeed(speed); err != nil {
+		if _, err := parseSpeed(speed); err != nil {
 			return nil, err
 		}
 	}
@@ -135,7 +135,7 @@ func ParseRates(s string, local *time.Location, mayBeOff bool) ([]TimedRate, err
 	return out, nil
 }
 
-// readRates reads what is signed already, see readSpeed and LostZones.
+// readRates reads what is signed already, see ReadSpeed and LostZones.
 func readRates(s string, local *time.Location, mayBeOff bool) ([]TimedRate, error) {
 	texts := splitRates(s)
 	if len(texts) > maxRates {
@@ -144,7 +144,7 @@ func readRates(s string, local *time.Location, mayBeOff bool) ([]TimedRate, erro
 	out := make([]TimedRate, 0, len(texts))
 	for _, text := range texts {
 		speed, hours, timed := strings.Cut(text, "@")
-		r, err := readSpeed(speed)
+		r, err := ReadSpeed(speed)
 		if err != nil {
 			return nil, err
 		}
@@ -168,7 +168,7 @@ func readRates(s string, local *time.Location, mayBeOff bool) ([]TimedRate, erro
 func splitRates(s string) (texts []string) {
 	for part := range strings.SplitSeq(s, ",") {
 		speed, _, _ := strings.Cut(part, "@")
-		if _, err := readSpeed(speed); err != nil && len(texts) > 0 { // a comma between days
+		if _, err := ReadSpeed(speed); err != nil && len(texts) > 0 { // a comma between days
 			texts[len(texts)-1] += "," + part
 			continue
 		}
@@ -198,7 +198,7 @@ func leastMost(s string) (least, most int64) {
 	always := false
 	for _, text := range splitRates(s) {
 		speed, _, timed := strings.Cut(text, "@")
-		v, err := readSpeed(speed)
+		v, err := ReadSpeed(speed)
 		switch {
 		case err != nil:
 			return 0, math.MaxInt64

@@ -32,12 +32,16 @@ type quiet struct {
 // claims to hold everything and answers nothing would keep its site from the WAN for ever, since what a
 // neighbour holds is not fetched there: while a mute peer is left alone, what it holds does not count.
 func (c *Core) silent(p *peer) {
-	p.silences, p.silentAt = min(p.silences+1, maxSilences), c.now
-	p.busyUntil = c.now.Add(time.Second << p.silences)
+	c.countSilence(p)
 	c.wakeBy(p.busyUntil)
 	if p.silences >= muteAfter && c.neighbour(p) && !p.mute {
 		c.setMute(p, true)
 	}
+}
+
+func (c *Core) countSilence(p *peer) {
+	p.silences, p.silentAt = min(p.silences+1, maxSilences), c.now
+	p.busyUntil = c.now.Add(time.Second << p.silences)
 }
 
 // heardFrom: a chunk came from the peer.
@@ -106,8 +110,7 @@ func (c *Core) sweepSilence() {
 // did so each time would keep its site from the WAN, a session after the other.
 func (c *Core) keepSilence(p *peer) {
 	if p.silentAt.Before(p.triedAt) && !p.seed {
-		p.silences = min(p.silences+1, maxSilences)
-		p.busyUntil = c.now.Add(time.Second << p.silences)
+		c.countSilence(p)
 	}
 	if p.silences == 0 || p.seed && p.silences < muteAfter {
 		return
