@@ -11,6 +11,7 @@ func (c *Core) chunksCarried(e ChunksCarried) {
 		return
 	}
 	l.Media += e.Bytes
+	l.carried = l.opening
 	if e.Have == nil || e.Have.Len() != l.chunks {
 		return
 	}

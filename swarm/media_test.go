@@ -52,3 +52,40 @@ func TestCarriedChunksAreOfferedAndCounted(t *testing.T) {
 		t.Error("the neighbour that asks is not served")
 	}
 }
+
+// The store is asked what it has of a payload while a medium brings the rest: its answer is older than that, and the machine
+// would wait for ever for chunks that it has.
+func TestChunksCarriedWhileThePayloadIsOpenedAreNotForgotten(t *testing.T) {
+	now := time.Unix(1000, 0)
+	c, err := New(DefaultConfig(), Self{Peer: "a", Site: "s"}, Snapshot{}, rand.New(rand.NewPCG(1, 1)), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := content.Sum([]byte("p"))
+	c.addPayload(PayloadInfo{ID: id, Chunks: 2, ChunkBytes: 10, StoredBytes: 20})
+	l := c.byMap[id]
+	l.selfWant = true
+	opened := func(acts []Action) (req Req) {
+		for _, a := range acts {
+			if o, ok := a.(OpenPayload); ok {
+				req = o.Req
+			}
+		}
+		return req
+	}
+	first := opened(c.Step(now, ChunksCarried{Payload: id, Have: content.NewBits(2)}))
+	whole := content.NewBits(2)
+	whole.Set(0)
+	whole.Set(1)
+	c.Step(now, ChunksCarried{Payload: id, Have: whole, Bytes: 20})
+	second := opened(c.Step(now, PayloadOpened{Req: first, Have: content.NewBits(2)}))
+	if first == 0 || second == 0 {
+		t.Fatalf("the store was asked with %d and then %d", first, second)
+	}
+	for _, a := range c.Step(now, PayloadOpened{Req: second, Have: whole}) {
+		if _, ok := a.(Assemble); ok {
+			return
+		}
+	}
+	t.Error("what is whole is not assembled")
+}

@@ -43,6 +43,7 @@ type payload struct {
 
 	blockedUntil time.Time // disk full or the like
 	blocks       int       // in a row
+	carried      bool      // a medium brought chunks while the store was asked what it has: its answer may be older
 	reason       policy.Reason
 	detail       string
 	facts        map[string]int64
@@ -259,6 +260,11 @@ func (c *Core) payloadOpened(e PayloadOpened) {
 	}
 	l := r.payload
 	if c.byMap[l.id] != l {
+		return
+	}
+	if l.carried {
+		l.carried, l.opening = false, false
+		c.drive(l) // asks again
 		return
 	}
 	l.opening, l.opened, l.blocks = false, true, 0
