@@ -17,8 +17,7 @@ func (h *Host) listen(addr string) error {
 	if err != nil {
 		return err
 	}
-	lc := net.ListenConfig{Control: tuneSocket} // what is accepted inherits it
-	ln, err := lc.Listen(h.ctx, "tcp", ap.String())
+	ln, err := new(net.ListenConfig).Listen(h.ctx, "tcp", ap.String())
 	if err != nil {
 		return listenError(addr, err)
 	}

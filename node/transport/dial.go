@@ -106,8 +106,7 @@ func (h *Host) dialTCP(ctx context.Context, ap netip.AddrPort) (*rawConn, error)
 			return nil, errors.Join(ErrOutside, err)
 		}
 	}
-	d := net.Dialer{Control: tuneSocket}
-	c, err := d.DialContext(ctx, "tcp", ap.String())
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", ap.String())
 	if err != nil {
 		return nil, err
 	}

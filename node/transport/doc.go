@@ -71,8 +71,8 @@
 //     the stream stays, so nothing depends on it.
 //   - The records of a large write leave together (batch.go): each costs a system call otherwise. But not
 //     where packets queue in front of a slow link, which takes long trains apart again.
-//   - Within the LAN a connection does not use BBR (sharing_linux.go): dozens of connections share each line, and what
-//     BBR loses there is sent in vain.
+//   - Within the LAN, and on any way as short, a connection does not use BBR (sharing_linux.go): dozens of connections
+//     share each line, what BBR loses there is sent in vain, and it leaves even a line of its own idle now and then.
 //   - Asks are answered in whatever order the server likes; a cancelled ask is answered too, so both
 //     sides always agree on what is outstanding.
 //   - Rates are kept piece by piece at both ends (pace.go), by sleeping until the pieces before are paid; a

@@ -41,7 +41,10 @@ type rawConn struct {
 func newRawConn(c manet.Conn, clock *clock, stall time.Duration) *rawConn {
 	r := &rawConn{Conn: c, clock: clock, stall: stall}
 	if sc, ok := c.(syscall.Conn); ok {
-		r.gather.sys, _ = sc.SyscallConn()
+		if raw, err := sc.SyscallConn(); err == nil {
+			r.gather.sys = raw
+			tuneSocket(raw)
+		}
 	}
 	now := clock.now()
 	r.readAt.Store(int64(now))

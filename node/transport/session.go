@@ -68,10 +68,12 @@ func (s *session) run(br *bufio.Reader) {
 	close(s.done)
 }
 
-// shares: what goes to a machine of the LAN on a link of this session shares the line with the rest.
+// shares: what goes to a machine of the LAN, or to one that is as near, on a link of this session shares the line
+// with the rest. How near it is, its first connection knows: others come while chunks queue before them.
 func (s *session) shares(l *link) {
-	if s.peer.SameSubnet && l.raw.gather.sys != nil {
-		shareLine(l.raw.gather.sys)
+	first, c := s.l.raw.gather.sys, l.raw.gather.sys
+	if c != nil && (s.peer.SameSubnet || first != nil && isShortWay(first)) {
+		shareLine(c)
 	}
 }
 

@@ -3,15 +3,21 @@ package transport
 import (
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// shareLine has what is sent on a connection within the LAN share the line by what its queue drops. In a cold site
-// every machine sends to every other at once. BBR, which some systems take for all connections, goes on sending at
-// the rate that it measured before, whatever is lost: on links of 50 Mbit/s a thirtieth of all was sent in vain, and
-// lines that had become free idled meanwhile. Any other way that the system chose stays as it is, and so does BBR
-// beyond the LAN, where losses are no sign of a full queue.
+// shortWay is the round trip up to which a lost segment is a sign of a full queue, and sent again before anybody
+// misses it: of the LAN, of a fibre through a town. BBR is made for longer ways, where much is lost on the way itself.
+const shortWay = 5 * time.Millisecond
+
+// shareLine has what is sent on a connection share the line by what its queue drops, where the peer is of the LAN or the way
+// to it short. In a cold site every machine sends to every other at once. BBR, which some systems take for all
+// connections, goes on sending at the rate that it measured before, whatever is lost: on links of 50 Mbit/s a thirtieth
+// of all was sent in vain, and lines that had become free idled meanwhile. So did a WAN line of 50 Mbit/s with the
+// queue of a home router, a thirtieth of the time, though it was the only connection there. Any other way that the
+// system chose stays as it is.
 func shareLine(c syscall.RawConn) {
 	_ = c.Control(func(fd uintptr) {
 		now, err := unix.GetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION)
@@ -19,4 +25,13 @@ func shareLine(c syscall.RawConn) {
 			_ = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, "cubic") // not to be had: it stays
 		}
 	})
+}
+
+// isShortWay is by the shortest round trip that the connection has seen: its handshakes, mostly.
+func isShortWay(c syscall.RawConn) (short bool) {
+	_ = c.Control(func(fd uintptr) {
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		short = err == nil && info.Min_rtt < uint32(shortWay/time.Microsecond)
+	})
+	return short
 }

@@ -71,6 +71,47 @@ func TestSessionsWithinTheLANDoNotUseBBR(t *testing.T) {
 	}
 }
 
+// A machine of another subnet that is as near as one of the LAN shares the line with the rest, on each of its
+// connections: the way is known from the first.
+func TestAShortWayIsNoWayForBBR(t *testing.T) {
+	a, b := joined(t)
+	l := a.sessionOf(b.ID()).l
+	c := l.raw.gather.sys
+	if !isShortWay(c) {
+		t.Fatal("loopback is no short way")
+	}
+	var got string
+	var err error
+	_ = c.Control(func(fd uintptr) {
+		if err = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, "bbr"); err != nil {
+			return
+		}
+		got, err = unix.GetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION)
+	})
+	if err != nil || got != "bbr" {
+		t.Skipf("this system has no BBR: %v", err)
+	}
+	(&session{l: l}).shares(l) // of a peer that is not in the subnet
+	_ = c.Control(func(fd uintptr) { got, err = unix.GetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION) })
+	if err != nil || got == "bbr" {
+		t.Errorf("a short way uses %s (%v)", got, err)
+	}
+}
+
+// A chunk counts as sent once the kernel has taken it. Whoever serves is mostly who was dialled, so what was accepted
+// must not take megabytes that have not left.
+func TestWhatIsAcceptedHoldsLittleUnsent(t *testing.T) {
+	a, b := joined(t)
+	for _, s := range []*session{a.sessionOf(b.ID()), b.sessionOf(a.ID())} {
+		var got int
+		var err error
+		_ = s.l.raw.gather.sys.Control(func(fd uintptr) { got, err = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT) })
+		if err != nil || got != unsentBytes {
+			t.Errorf("a socket takes %d bytes beyond what is on the way (%v)", got, err)
+		}
+	}
+}
+
 func TestWhatIsInASubnetOfThisMachine(t *testing.T) {
 	for addr, want := range map[string]bool{"127.0.0.1:7700": true, "240.0.0.1:7700": false, "127.0.0.1": false, "": false} {
 		if got := sameSubnet(addr); got != want {

@@ -11,9 +11,10 @@ import (
 // megabytes of chunks, and what is asked for in vain can still be withdrawn.
 const unsentBytes = 128 << 10
 
-// tuneSocket sets what libraries do not. It is an optimisation: an old kernel without it works too.
-func tuneSocket(_, _ string, c syscall.RawConn) error {
-	return c.Control(func(fd uintptr) {
+// tuneSocket sets what libraries do not. It is an optimisation: an old kernel without it works too. It is called for
+// each connection: one that is accepted does not inherit this from the socket that listens.
+func tuneSocket(c syscall.RawConn) {
+	_ = c.Control(func(fd uintptr) {
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentBytes)
 	})
 }
