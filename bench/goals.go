@@ -113,7 +113,11 @@ func verdict(v, most float64, decimals int) string {
 	if unit := math.Pow10(decimals); math.Round(v*unit) <= math.Round(most*unit) {
 		return reached
 	}
-	return fmt.Sprintf("**not reached**, %.0f %% above", (v/most-1)*100)
+	above, tenths := (v/most-1)*100, 0
+	if above < 1 {
+		tenths = 1
+	}
+	return fmt.Sprintf("**not reached**, %.*f %% above", tenths, above)
 }
 
 // product is the median of patchmesh, NaN where it was not measured.
