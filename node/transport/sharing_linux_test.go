@@ -10,6 +10,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+func chooseCongestion(c syscall.RawConn, name string) (err error) {
+	_ = c.Control(func(fd uintptr) { err = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, name) })
+	return err
+}
+
+func congestionOf(t *testing.T, c syscall.RawConn) (name string) {
+	t.Helper()
+	var err error
+	_ = c.Control(func(fd uintptr) { name, err = unix.GetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
 // What the system offers is tried one after the other: only BBR gives way, and only where there is something else.
 func TestBBRGivesWayOnTheLAN(t *testing.T) {
 	b, err := os.ReadFile("/proc/sys/net/ipv4/tcp_available_congestion_control")
@@ -31,10 +46,7 @@ func TestBBRGivesWayOnTheLAN(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	choose := func(name string) (err error) {
-		_ = raw.Control(func(fd uintptr) { err = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, name) })
-		return err
-	}
+	choose := func(name string) error { return chooseCongestion(raw, name) }
 	for _, name := range offered {
 		if choose(name) != nil {
 			continue // for privileged programs only
@@ -47,10 +59,8 @@ func TestBBRGivesWayOnTheLAN(t *testing.T) {
 			t.Fatal(err)
 		}
 		shareLine(raw)
-		var got string
-		_ = raw.Control(func(fd uintptr) { got, err = unix.GetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION) })
-		if err != nil || got != want {
-			t.Errorf("%s became %s, want %s (%v)", name, got, want, err)
+		if got := congestionOf(t, raw); got != want {
+			t.Errorf("%s became %s, want %s", name, got, want)
 		}
 	}
 }
@@ -62,11 +72,8 @@ func TestSessionsWithinTheLANDoNotUseBBR(t *testing.T) {
 		if !s.peer.SameSubnet {
 			t.Errorf("%s is not of the subnet", s.peer.Addr)
 		}
-		var got string
-		var err error
-		_ = s.l.raw.gather.sys.Control(func(fd uintptr) { got, err = unix.GetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION) })
-		if err != nil || strings.HasPrefix(got, "bbr") {
-			t.Errorf("a session of the LAN uses %s (%v)", got, err)
+		if got := congestionOf(t, s.l.raw.gather.sys); strings.HasPrefix(got, "bbr") {
+			t.Errorf("a session of the LAN uses %s", got)
 		}
 	}
 }
@@ -80,21 +87,12 @@ func TestAShortWayIsNoWayForBBR(t *testing.T) {
 	if !isShortWay(c) {
 		t.Fatal("loopback is no short way")
 	}
-	var got string
-	var err error
-	_ = c.Control(func(fd uintptr) {
-		if err = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, "bbr"); err != nil {
-			return
-		}
-		got, err = unix.GetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION)
-	})
-	if err != nil || got != "bbr" {
+	if err := chooseCongestion(c, "bbr"); err != nil {
 		t.Skipf("this system has no BBR: %v", err)
 	}
 	(&session{l: l}).shares(l) // of a peer that is not in the subnet
-	_ = c.Control(func(fd uintptr) { got, err = unix.GetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION) })
-	if err != nil || got == "bbr" {
-		t.Errorf("a short way uses %s (%v)", got, err)
+	if got := congestionOf(t, c); got == "bbr" {
+		t.Errorf("a short way uses %s", got)
 	}
 }
 
