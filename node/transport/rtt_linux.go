@@ -8,11 +8,20 @@ import (
 )
 
 // roundTrip asks the kernel; zero: not known.
-func roundTrip(c syscall.RawConn) (rtt time.Duration) {
+func roundTrip(c syscall.RawConn) time.Duration {
+	info := tcpInfo(c)
+	if info == nil {
+		return 0
+	}
+	return time.Duration(info.Rtt) * time.Microsecond
+}
+
+// tcpInfo is what the kernel tells of a connection; nil: nothing.
+func tcpInfo(c syscall.RawConn) (info *unix.TCPInfo) {
 	_ = c.Control(func(fd uintptr) {
-		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-			rtt = time.Duration(info.Rtt) * time.Microsecond
+		if told, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			info = told
 		}
 	})
-	return rtt
+	return info
 }

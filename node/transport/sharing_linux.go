@@ -28,10 +28,7 @@ func shareLine(c syscall.RawConn) {
 }
 
 // isShortWay is by the shortest round trip that the connection has seen: its handshakes, mostly.
-func isShortWay(c syscall.RawConn) (short bool) {
-	_ = c.Control(func(fd uintptr) {
-		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
-		short = err == nil && info.Min_rtt < uint32(shortWay/time.Microsecond)
-	})
-	return short
+func isShortWay(c syscall.RawConn) bool {
+	info := tcpInfo(c)
+	return info != nil && time.Duration(info.Min_rtt)*time.Microsecond < shortWay
 }
