@@ -36,6 +36,12 @@ func (f *frames) Read(p []byte) (int, error) {
 // Write is one system call for many records where there is much to write. It is called by one goroutine
 // where there is.
 func (f *frames) Write(p []byte) (int, error) {
+	n, err := f.write(p)
+	f.raw.handed.add(n)
+	return n, err
+}
+
+func (f *frames) write(p []byte) (int, error) {
 	if len(p) <= recordBytes || f.raw.queued() {
 		return f.Conn.Write(p)
 	}

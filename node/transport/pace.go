@@ -163,7 +163,7 @@ func (v *server) sendPaced(b []byte) error {
 		}
 		n := up.piece(len(b))
 		up.Took(n)
-		if err := v.send(b[:n]); err != nil {
+		if err := v.sendChunkBytes(b[:n]); err != nil {
 			return err
 		}
 		b = b[n:]

@@ -33,6 +33,7 @@ type rawConn struct {
 
 	gather gather // owned by the reader, but for letGo
 	out    batch
+	handed handed
 
 	closeOnce sync.Once
 	onClose   func()
