@@ -14,7 +14,7 @@ type Config struct {
 	PerPeerAsks, FirstAsks int
 	// MaxAskBytes bounds all outstanding chunk bytes of this machine; it bounds receive memory. With less than
 	// LeastAskBytes under way it asks out of turn (outofturn.go): each chunk shares the line of its holder with those
-	// for others, so it takes a dozen of 256 KiB from several holders to keep the line here busy.
+	// for others, so it takes a dozen of 256 KiB from several holders to keep the line here busy, and more among many.
 	MaxAskBytes, LeastAskBytes int64
 	// ServeSlots is how many chunks are sent at once to neighbours; few slots finish chunks early instead of
 	// all of them late, and for other sites apart. FarSlots is the same for other sites on a seed: a slow site
