@@ -56,6 +56,8 @@
 //     half-open connections, without timeouts.
 //   - Stall, not time: a write may take long if bytes keep moving, so that slow WAN links work while
 //     a peer that stops reading is dropped after Timing.Stall.
+//   - A chunk that shares its connection goes through the muxer piece by piece, each when the one before has left it
+//     (handed.go): yamux would take megabytes at once, in front of every word to that peer.
 //   - Chunk buffers are pooled and hold the answer's header in front of the bytes: one write, no copy. The pools outlast
 //     collections (spare.go).
 //   - Documents have a stream each and take ten of the sixteen that a peer has: where thousands are asked for the others

@@ -33,14 +33,14 @@ func (f *frames) Read(p []byte) (int, error) {
 	return f.Conn.Read(p)
 }
 
-// Write is one system call for many records where there is much to write. It is called by one goroutine
-// where there is.
+// Write counts what is handed down. It is called by one goroutine where there is much to write.
 func (f *frames) Write(p []byte) (int, error) {
 	n, err := f.write(p)
 	f.raw.handed.add(n)
 	return n, err
 }
 
+// write is one system call for many records where there is much to write.
 func (f *frames) write(p []byte) (int, error) {
 	if len(p) <= recordBytes || f.raw.queued() {
 		return f.Conn.Write(p)
