@@ -172,7 +172,7 @@ func statusOf(c swarm.Class) wire.Status {
 	return wire.StatusRefused
 }
 
-// openPayload makes room in the store and tells what is there already.
+// openPayload makes room in the store and tells what is there already, be it of another payload.
 func (n *Node) openPayload(a swarm.OpenPayload) {
 	m, err := n.docs.payloadMap(a.Payload)
 	if err != nil {
@@ -181,6 +181,10 @@ func (n *Node) openPayload(a swarm.OpenPayload) {
 	}
 	have, err := n.beginPayload(m)
 	if err != nil {
+		n.events.send(failure(a.Req, err))
+		return
+	}
+	if have, err = n.takeFromOthers(m, have); err != nil {
 		n.events.send(failure(a.Req, err))
 		return
 	}

@@ -67,6 +67,9 @@
 //     versions count up to the newest that was seen signed, addresses only inside the site.
 //   - The shares of a payload sum up to the bytes of it that are held, whatever happened to the node or the
 //     disk meanwhile: a chunk without a known giver counts as found in the store.
+//   - A payload that begins takes what it has in common with others of the store before anything is asked of anybody
+//     (reuse.go): a new version crosses the WAN as far as it has changed. Chunks have a fixed size, so that is what has
+//     stayed in its place, as in disk images and files that grew at their end; an archive packed anew has nothing of it.
 //   - Nothing depends on gossip. A machine that holds none of its keys gets news, keys and peers over
 //     sessions.
 //

@@ -114,9 +114,7 @@ func (l *ledger) arrived(id content.ID, chunks, index int, from contact, bytes i
 		l.day(id, api.TierDuplicate, bytes)
 		return
 	}
-	if b.Over {
-		b.Over, b.Final, b.Sources, b.by, b.WholeAt = false, nil, nil, make([]uint16, chunks), time.Time{}
-	}
+	b.again(chunks)
 	now := l.now().UTC()
 	i := slices.IndexFunc(b.Sources, func(s bookSource) bool { return s.Peer == from.ID && s.Tier == tier })
 	if i < 0 && len(b.Sources) < maxSources {
@@ -129,6 +127,22 @@ func (l *ledger) arrived(id content.ID, chunks, index int, from contact, bytes i
 	b.by[index] = uint16(i + 1)
 	b.Totals.Add(tier, int64(bytes))
 	l.day(id, tier, bytes)
+}
+
+// found says that chunks were found in this store: they have no giver.
+func (l *ledger) found(id content.ID, chunks int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.book(id, chunks)
+	b.dirty = b.dirty || b.Over
+	b.again(chunks)
+}
+
+// again begins the shares of a payload anew that was evicted and comes once more.
+func (b *book) again(chunks int) {
+	if b.Over {
+		b.Over, b.Final, b.Sources, b.by, b.WholeAt = false, nil, nil, make([]uint16, chunks), time.Time{}
+	}
 }
 
 // wasted books bytes that did not match.

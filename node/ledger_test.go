@@ -188,6 +188,34 @@ func TestSharesNameTheGiversAndDaysAddUp(t *testing.T) {
 	}
 }
 
+// What comes back after an eviction out of other payloads of the store was given by nobody.
+func TestWhatIsFoundAgainAfterAnEvictionHasNoOldGivers(t *testing.T) {
+	b := newBooks(t)
+	b.arrive(0, "a", api.TierSubnet)
+	have, err := b.store.Have(b.m.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.store.Drop(b.m.ID()); err != nil {
+		t.Fatal(err)
+	}
+	b.dropped(b.m, have)
+	if _, err := b.store.Begin(b.m); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.store.Put(b.m.ID(), 0, b.body[:b.m.Offset(1)]); err != nil {
+		t.Fatal(err)
+	}
+	b.found(b.m.ID(), b.m.Len())
+	if s := b.check("found again"); len(s.sources) != 1 || s.sources[0].Tier != api.TierStore || s.evicted {
+		t.Errorf("the shares are %+v", s.sources)
+	}
+	b.arrive(1, "b", api.TierSite)
+	if s := b.check("and one more came"); len(s.sources) != 2 {
+		t.Errorf("the shares are %+v", s.sources)
+	}
+}
+
 // A book that was damaged in the database costs the names of the givers, not the sums.
 func TestDamagedBookBeginsAnew(t *testing.T) {
 	for _, body := range []string{"", "{", `{"chunks":9,"by":"AAAA"}`, `{"chunks":1,"by":"//8="}`, `{"chunks":-1}`, `{"chunks":1048577,"by":""}`} {

@@ -43,6 +43,8 @@
 //     came meanwhile do not matter, as each was read after it had come, and is not written again while it is there.
 //   - Who copies a payload while it comes (Follow) waits for some MiB at a time, in order, since a hash takes bytes in
 //     order only; they are in the page cache then.
+//   - A payload that begins may take what it has in common with others (Reuse): chunks have a fixed size, so that is what
+//     stayed in its place. They are copied, since each payload is one file that comes, is served and goes by itself.
 //   - Whatever is served is checked against a CRC-32C that was taken when the chunk was verified, or hashed
 //     if that was before this run: a machine whose disk rots must not be shunned as a liar. Hashing every
 //     serve would cost more than encrypting it.

@@ -29,6 +29,7 @@ type Store struct {
 	limits   atomic.Pointer[Limits]
 	spending spending
 	ending   atomic.Bool // see Interrupt
+	reusing  sync.Mutex  // held for a whole Reuse, before any other lock
 
 	mu       sync.Mutex // owns the fields below; never held while files are touched
 	payloads map[content.ID]*payload
