@@ -13,7 +13,7 @@ import (
 // holderBefore picks whom to ask for a chunk that several hold before this machine's turn: one of those that do not have
 // to feed the site. Where others are on Wi-Fi the one who feeds it may come before them, but by turns. nil: nobody.
 func (c *Core) holderBefore(l *payload, i int) *peer {
-	if c.askBytes >= c.leastAsked(l) || l.each[i].avail <= 1 || !c.fed(l) {
+	if c.asksEnough(l) || l.each[i].avail <= 1 || !c.fed(l) {
 		return nil
 	}
 	if _, plain := c.plainHolder(l, i, ""); !plain {
@@ -36,6 +36,11 @@ func (c *Core) leastAsked(l *payload) int64 {
 	return min(max(least, least*int64(l.givers())/leastGivers), least*3/2)
 }
 
+// asksEnough: givers are counted only where it depends on them, since this is asked for many chunks.
+func (c *Core) asksEnough(l *payload) bool {
+	return c.askBytes >= c.cfg.LeastAskBytes && c.askBytes >= c.leastAsked(l)
+}
+
 // fed: single neighbours have a good part of a payload to themselves.
 func (c *Core) fed(l *payload) bool {
 	sole := 0
@@ -53,7 +58,7 @@ const fillLooks = 64
 
 // fillUp asks out of turn, rarest first, until enough is under way.
 func (c *Core) fillUp(l *payload) {
-	if c.askBytes >= c.leastAsked(l) || !c.fed(l) {
+	if c.asksEnough(l) || !c.fed(l) {
 		return
 	}
 	out, end := c.scratch[:0], l.windowEnd()

@@ -59,23 +59,18 @@ func (s *stream) muxed() bool {
 	return !alone
 }
 
-// sendChunkBytes writes bytes of a chunk. Those of a muxed stream have left the muxer when it returns, and the muxer's
-// own stall limit, that of the socket, ends the link if they do not.
-func (v *server) sendChunkBytes(b []byte) error {
-	if !v.st.muxed() {
+// sendPiece writes a piece of a chunk, and returns once a muxer has handed it down.
+func (v *server) sendPiece(b []byte, muxed bool) error {
+	if !muxed {
 		return v.send(b)
 	}
 	out := &v.st.raw.handed
-	for len(b) > 0 {
-		n := min(len(b), muxPieceBytes)
-		before := out.now()
-		if err := v.send(b[:n]); err != nil {
-			return err
-		}
-		if !out.reaches(before+int64(n), v.s.l.closed) {
-			return ErrGone
-		}
-		b = b[n:]
+	before := out.now()
+	if err := v.send(b); err != nil {
+		return err
+	}
+	if !out.reaches(before+int64(len(b)), v.s.l.closed) {
+		return ErrGone
 	}
 	return nil
 }

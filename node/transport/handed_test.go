@@ -47,7 +47,7 @@ func TestChunkOnASharedConnectionCountsAsSentWhenItHasLeft(t *testing.T) {
 	s := &session{h: &Host{t: Timing{Stall: time.Minute}}, l: &link{closed: make(chan struct{})}}
 	srv := &server{s: s, st: &stream{MuxedStream: ms, raw: raw}}
 	chunk := make([]byte, 4*muxPieceBytes)
-	if err := srv.sendChunkBytes(chunk); err != nil {
+	if err := srv.sendPaced(chunk); err != nil {
 		t.Fatal(err)
 	}
 	if got := read.Load(); got < int64(len(chunk)) {

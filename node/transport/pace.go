@@ -154,16 +154,20 @@ func (c Pacing) down(p Peer) *Pace {
 	return c.Down(p)
 }
 
-// sendPaced writes b piece by piece as the pace allows.
+// sendPaced writes bytes of a chunk piece by piece, as the pace and the muxer allow. Those of a muxed stream have left the
+// muxer when it returns, see handed.go; the muxer's own stall limit, that of the socket, ends the link if they do not.
 func (v *server) sendPaced(b []byte) error {
-	up := v.s.h.cfg.Pacing.up(v.s.peer)
+	up, muxed := v.s.h.cfg.Pacing.up(v.s.peer), v.st.muxed()
 	for len(b) > 0 {
 		if !up.Wait(v.s.l.closed) {
 			return ErrGone
 		}
 		n := up.piece(len(b))
+		if muxed {
+			n = min(n, muxPieceBytes)
+		}
 		up.Took(n)
-		if err := v.sendChunkBytes(b[:n]); err != nil {
+		if err := v.sendPiece(b[:n], muxed); err != nil {
 			return err
 		}
 		b = b[n:]
