@@ -29,6 +29,15 @@ func TestNewVersionCrossesTheWANAsFarAsItHasChanged(t *testing.T) {
 	if len(p.Sources) != 2 || p.Sources[0].Tier != api.TierStore || p.Sources[0].Chunks != chunks-1 || p.Sources[1].Tier != api.TierSeed || p.Sources[1].Chunks != 1 {
 		t.Errorf("all chunks but one were here in u1: %+v", p.Sources)
 	}
+	until(t, "the seed to know where u2 came from", func() bool {
+		p, err := m.seed.Provenance(ctx, "u2", "a")
+		return err == nil && p.HeldBytes == p.StoredBytes
+	})
+	p, err = m.seed.Provenance(ctx, "u2", "a")
+	checkProvenance(t, p, err)
+	if len(p.Sources) != 2 || p.Sources[0].Tier != api.TierStore {
+		t.Errorf("what the seed was told: %+v", p.Sources)
+	}
 	until(t, "the seed to have booked both updates", func() bool {
 		r, err := m.seed.BytesReport(ctx, api.BytesQuery{})
 		return err == nil && r.Total.WANBytes == int64(len(body))+content.MinChunkBytes
