@@ -180,11 +180,10 @@ func (n *Node) openPayload(a swarm.OpenPayload) {
 		return
 	}
 	have, err := n.beginPayload(m)
-	if err != nil {
-		n.events.send(failure(a.Req, err))
-		return
+	if err == nil {
+		have, err = n.takeFromOthers(m, have)
 	}
-	if have, err = n.takeFromOthers(m, have); err != nil {
+	if err != nil {
 		n.events.send(failure(a.Req, err))
 		return
 	}

@@ -133,15 +133,14 @@ func (l *ledger) arrived(id content.ID, chunks, index int, from contact, bytes i
 func (l *ledger) found(id content.ID, chunks int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := l.book(id, chunks)
-	b.dirty = b.dirty || b.Over
-	b.again(chunks)
+	l.book(id, chunks).again(chunks)
 }
 
 // again begins the shares of a payload anew that was evicted and comes once more.
 func (b *book) again(chunks int) {
 	if b.Over {
 		b.Over, b.Final, b.Sources, b.by, b.WholeAt = false, nil, nil, make([]uint16, chunks), time.Time{}
+		b.dirty = true
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 
 	"patchmesh/content"
 	"patchmesh/node/api"
-	"patchmesh/node/state"
-	"patchmesh/swarm"
 )
 
 // takeFromOthers takes what a payload that begins has in common with others of this store, before anything is asked of
@@ -25,7 +23,6 @@ func (n *Node) takeFromOthers(m *content.PayloadMap, have *content.Bits) (*conte
 	}
 	n.ledger.found(m.ID(), m.Len())
 	text := fmt.Sprintf("%d of %d chunks of %s, %s, are the same in other updates of this store and were taken from there", chunks, m.Len(), n.payloadName(m.ID()), api.Size(bytes))
-	n.record(state.EventRow{Kind: string(swarm.NoteStore), Update: n.updateOfPayload(m.ID()), Detail: text})
-	n.log.Info(text)
+	n.tellStore(m.ID(), text)
 	return n.store.Have(m.ID())
 }

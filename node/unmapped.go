@@ -91,9 +91,14 @@ func (n *Node) beginPayload(m *content.PayloadMap) (*content.Bits, error) {
 		return have, err
 	}
 	text := fmt.Sprintf("the payload map of %s is here again: %d of %d chunks on disk were hashed and are right", n.payloadName(m.ID()), have.Count(), m.Len())
-	n.record(state.EventRow{Kind: string(swarm.NoteStore), Update: n.updateOfPayload(m.ID()), Detail: text})
-	n.log.Info(text)
+	n.tellStore(m.ID(), text)
 	return have, nil
+}
+
+// tellStore says what the store did with a payload, in the event log and the log.
+func (n *Node) tellStore(id content.ID, text string) {
+	n.record(state.EventRow{Kind: string(swarm.NoteStore), Update: n.updateOfPayload(id), Detail: text})
+	n.log.Info(text)
 }
 
 // dropStored removes a payload from the store, whether its map holds or not.

@@ -21,7 +21,7 @@ func (s *Store) Reuse(id content.ID) (chunks int, bytes int64, err error) {
 	wanted := p.missingByID()
 	r := &reuse{p: p, wanted: wanted, done: content.NewBits(len(wanted))}
 	for _, from := range s.all() {
-		if from == p || from.m.ChunkBytes != p.m.ChunkBytes || len(r.wanted) == 0 {
+		if from == p || from.m.ChunkBytes != p.m.ChunkBytes {
 			continue // files of other sizes are cut at other places
 		}
 		if err := r.take(from); err != nil {
@@ -33,10 +33,12 @@ func (s *Store) Reuse(id content.ID) (chunks int, bytes int64, err error) {
 
 // reuse is one payload that takes chunks from others.
 type reuse struct {
-	p          *payload
-	wanted     []int32       // numbers of its missing chunks, by the ID of the chunk
-	done       *content.Bits // of wanted, where an ID begins of which no place is left to be filled
-	buf, plain []byte        // of one chunk
+	p      *payload
+	wanted []int32       // numbers of its missing chunks, by the ID of the chunk
+	done   *content.Bits // of wanted, where an ID begins of which no place is left to be filled
+	buf    []byte        // of one chunk as stored
+
+	stored, plain []byte // the chunk that is being taken, once it was read and unpacked
 
 	chunks int
 	bytes  int64
@@ -73,13 +75,13 @@ func (r *reuse) take(from *payload) error {
 // than they have there is left alone.
 func (r *reuse) takeChunk(from *payload, i int) error {
 	c := from.m.Chunks[i]
-	at, _ := slices.BinarySearchFunc(r.wanted, c.ID, func(k int32, id content.ID) int { return r.p.m.Chunks[k].ID.Compare(id) })
-	if at == len(r.wanted) || r.done.Has(at) {
+	begin, found := slices.BinarySearchFunc(r.wanted, c.ID, func(k int32, id content.ID) int { return r.p.m.Chunks[k].ID.Compare(id) })
+	if !found || r.done.Has(begin) {
 		return nil
 	}
-	begin, all := at, true
-	var stored, plain []byte // of the chunk, once it has been read
-	for ; at < len(r.wanted) && r.p.m.Chunks[r.wanted[at]].ID == c.ID; at++ {
+	r.stored, r.plain = nil, nil
+	all := true
+	for at := begin; at < len(r.wanted) && r.p.m.Chunks[r.wanted[at]].ID == c.ID; at++ {
 		k := int(r.wanted[at])
 		to := r.p.m.Chunks[k]
 		if to.Compressed() && to.StoredBytes != c.StoredBytes {
@@ -89,40 +91,39 @@ func (r *reuse) takeChunk(from *payload, i int) error {
 		if r.p.has(k) {
 			continue
 		}
-		if stored == nil {
-			var err error
-			if stored, plain, err = r.read(from, i); err != nil {
-				return nil // damaged, or gone meanwhile: it is as if it had not been there
-			}
-		}
-		form := plain
-		if to.Compressed() {
-			form = stored
+		form, err := r.read(from, i, to.Compressed())
+		if err != nil {
+			return nil // damaged, or gone meanwhile: it is as if it had not been there
 		}
 		if err := r.put(k, form); err != nil {
 			return err
 		}
 	}
-	if all && at > begin {
+	if all {
 		r.done.Set(begin)
 	}
 	return nil
 }
 
-// read reads a chunk of another payload in both its forms, into buffers that the next one takes again.
-func (r *reuse) read(from *payload, i int) (stored, plain []byte, err error) {
+// read gives a chunk of another payload as it is stored there or, where it is wanted plain, unpacked: each once for all places.
+func (r *reuse) read(from *payload, i int, compressed bool) (form []byte, err error) {
 	if r.buf == nil {
 		r.buf = make([]byte, r.p.m.ChunkBytes)
 	}
-	n, err := from.serve(i, r.buf)
-	if err != nil || !from.m.Chunks[i].Compressed() {
-		return r.buf[:n], r.buf[:n], err
+	if r.stored == nil {
+		n, err := from.serve(i, r.buf)
+		if err != nil {
+			return nil, err
+		}
+		r.stored = r.buf[:n]
+	}
+	if compressed || !from.m.Chunks[i].Compressed() {
+		return r.stored, nil
 	}
 	if r.plain == nil {
-		r.plain = make([]byte, r.p.m.ChunkBytes)
+		r.plain, err = from.m.OpenChunk(i, r.stored, nil)
 	}
-	plain, err = from.m.OpenChunk(i, r.buf[:n], r.plain)
-	return r.buf[:n], plain, err
+	return r.plain, err
 }
 
 // put counts what was new. Another frame of the same length that does not give the same bytes is refused, and left out.
